@@ -1,0 +1,1 @@
+//! A Kubernetes API server, small and in memory, for development and tests.

@@ -1,0 +1,3 @@
+//! The `valkeeper-sandbox` command.
+
+fn main() {}

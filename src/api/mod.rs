@@ -1,0 +1,1 @@
+//! The custom resources: their Rust types, schemas and rules.

@@ -1,0 +1,3 @@
+//! The `valkeeper` command.
+
+fn main() {}
