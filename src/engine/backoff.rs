@@ -48,7 +48,7 @@ mod tests {
             assert!(delay >= previous && delay <= Duration::from_secs(72), "{attempt}: {delay:?}");
             previous = delay;
         }
-        assert!(previous >= Duration::from_secs(60));
+        assert!(previous >= Duration::from_mins(1));
     }
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_throttled_caller_never_comes_back_early() {
         for jitter in [0.0, 0.5, 0.99] {
-            let after = Duration::from_secs(120);
+            let after = Duration::from_mins(2);
             assert!(delay(Class::Throttled { after: Some(after) }, 1, jitter) >= after);
         }
         let absurd = Class::Throttled { after: Some(Duration::from_secs(u64::MAX)) };
