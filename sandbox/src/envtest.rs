@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// How long the server may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often another port is tried when one was taken between choosing and using it.
 const ATTEMPTS: usize = 5;
 
