@@ -8,10 +8,12 @@ pub mod common;
 pub mod crd;
 pub mod names;
 pub mod redis;
+pub mod rules;
 pub mod sensitive;
 pub mod status;
 pub mod user_config;
 pub mod valkey;
+pub mod yaml;
 
 use std::fmt::Debug;
 

@@ -85,7 +85,7 @@ impl Module {
         for (name, property) in &schema.properties {
             let required = schema.required.contains(name);
             let (field_type, nested) = field_type(name, property)?;
-            let _ = write!(fields, "{}", documentation(&property.description, "    "));
+            let _ = write!(fields, "{}", documentation(&explained(property), "    "));
             if !required {
                 let lenient =
                     property.items.as_ref().is_some_and(|items| nested.is_some() && items.accepts_text());
@@ -227,6 +227,30 @@ fn literal(text: &str) -> String {
         _ if text.contains('\\') => format!("r\"{text}\""),
         _ => format!("\"{text}\""),
     }
+}
+
+/// The description of a property and what its facts mean to a user.
+fn explained(property: &Schema) -> String {
+    let mut text = property.description.clone();
+    if property.create_only {
+        text += " Only counts when the service is created.";
+    }
+    if property.restarts {
+        text += " Changing it restarts the service.";
+    }
+    match &property.default {
+        Some(serde_json::Value::String(default)) if default.is_empty() => {
+            text += " The provider's default is empty."
+        }
+        Some(serde_json::Value::String(default)) => {
+            let _ = write!(text, " The provider's default is `{default}`.");
+        }
+        Some(default) => {
+            let _ = write!(text, " The provider's default is `{default}`.");
+        }
+        None => {}
+    }
+    text
 }
 
 /// A doc comment, wrapped to the line length of the repository.
