@@ -10,16 +10,16 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::Validati
 use super::Kind;
 
 /// What the API server says about a changed immutable field.
-pub const IMMUTABLE: &str = "Value is immutable";
+const IMMUTABLE: &str = "Value is immutable";
 /// What it says about a changed `connInfoSecretTargetDisabled`.
 const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
-/// The rule of [`VPC_EXCLUSIVE`] fields.
-pub const VPC_EXCLUSIVE: &str = "projectVpcId and projectVPCRef exclude each other: set one of them.";
-/// What a resource may be called: its name is the name of the service.
-pub const NAME: &str = "metadata.name is also the name of the service at the provider: \
-     1 to 63 lower-case letters, digits and hyphens, starting with a letter.";
-/// The names that [`NAME`] describes.
-pub const NAME_PATTERN: &str = "^[a-z][-a-z0-9]{0,62}$";
+/// What it says about two ways to name a VPC.
+const VPC_EXCLUSIVE: &str = "projectVpcId excludes projectVPCRef: set one of them.";
+/// What a resource may be called, as a phrase that follows the field.
+pub const NAME_RULE: &str = "is also the name of the service at the provider: \
+     1 to 63 lower-case letters, digits and hyphens, starting with a letter";
+/// The names that [`NAME_RULE`] describes.
+const NAME_PATTERN: &str = "^[a-z][-a-z0-9]{0,62}$";
 
 /// A rule and the field it belongs to, as a path below the resource; the empty path is the resource itself.
 pub struct PlacedRule {
@@ -32,7 +32,10 @@ pub struct PlacedRule {
 /// Every CEL rule of a kind.
 pub fn rules(kind: Kind) -> Vec<PlacedRule> {
     let mut rules = vec![
-        on_creation(&format!("self.metadata.name.matches('{NAME_PATTERN}')"), NAME),
+        on_creation(
+            &format!("self.metadata.name.matches('{NAME_PATTERN}')"),
+            &format!("metadata.name {NAME_RULE}."),
+        ),
         field(&["spec", "project"], "self == oldSelf", IMMUTABLE),
         field(&["spec", "serviceIntegrations"], "self == oldSelf", IMMUTABLE),
         field(&["spec", "connInfoSecretTarget", "name"], "self == oldSelf || oldSelf == ''", IMMUTABLE),

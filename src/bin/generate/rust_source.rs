@@ -238,17 +238,13 @@ fn explained(property: &Schema) -> String {
     if property.restarts {
         text += " Changing it restarts the service.";
     }
-    match &property.default {
-        Some(serde_json::Value::String(default)) if default.is_empty() => {
-            text += " The provider's default is empty."
-        }
-        Some(serde_json::Value::String(default)) => {
-            let _ = write!(text, " The provider's default is `{default}`.");
-        }
-        Some(default) => {
-            let _ = write!(text, " The provider's default is `{default}`.");
-        }
-        None => {}
+    let default = property.default.as_ref().map(|default| match default.as_str() {
+        Some("") => "empty".to_owned(),
+        Some(word) => format!("`{word}`"),
+        None => format!("`{default}`"),
+    });
+    if let Some(default) = default {
+        let _ = write!(text, " The provider's default is {default}.");
     }
     text
 }
