@@ -19,6 +19,11 @@ pub const PAUSED: &str = "valkeeper.io/paused";
 /// Annotation set by users: any new value asks for a reconcile now.
 pub const RECONCILE_AT: &str = "valkeeper.io/reconcile-at";
 
+/// Tag on a service: the `metadata.uid` of the resource it belongs to.
+pub const OWNER_TAG: &str = "valkeeper-owner";
+/// What all tags that mark ownership start with; they are never counted as tags of the user.
+pub const OWNERSHIP_TAG_PREFIX: &str = "valkeeper-";
+
 /// The `type` of each condition.
 pub mod condition {
     /// The service is as declared and its connection Secret is in place.
@@ -71,6 +76,8 @@ pub mod reason {
     pub const PROVIDER_UNAVAILABLE: &str = "ProviderUnavailable";
     /// The provider asked for fewer requests.
     pub const THROTTLED: &str = "Throttled";
+    /// The service runs, but the provider does not say how to connect.
+    pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
     /// The connection Secret's name is taken by somebody else.
     pub const SECRET_CONFLICT: &str = "SecretConflict";
     /// The connection Secret is immutable and out of date.
@@ -83,6 +90,14 @@ pub mod reason {
     pub const UNKNOWN_DELETION_POLICY: &str = "UnknownDeletionPolicy";
     /// The stored object cannot be decoded.
     pub const MALFORMED: &str = "Malformed";
+    /// Kubernetes refused something that the resource needs.
+    pub const CLUSTER_REJECTED: &str = "ClusterRejected";
+    /// Kubernetes does not answer.
+    pub const CLUSTER_UNAVAILABLE: &str = "ClusterUnavailable";
+    /// A defect of the operator; the resource is tried again later.
+    pub const INTERNAL_ERROR: &str = "InternalError";
+    /// The connection Secret was written.
+    pub const SECRET_WRITTEN: &str = "SecretWritten";
     /// The service runs.
     pub const RUNNING: &str = "Running";
 }
