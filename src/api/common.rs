@@ -76,6 +76,14 @@ pub struct ServiceSpec {
     pub termination_protection: Option<bool>,
 }
 
+/// The MiB that a `disk_space` stands for: a bare number means GiB. Nothing when it is not a size.
+pub fn disk_space_mib(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let known = ["", "g", "gib"].contains(&text[digits.len()..].to_ascii_lowercase().as_str());
+    let gib = digits.parse::<u32>().ok().filter(|gib| known && *gib > 0)?;
+    Some(u64::from(gib) * 1024)
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
 fn powered_by_default() -> Option<bool> {
     Some(true)
@@ -138,4 +146,19 @@ pub struct TechnicalEmail {
     /// E-mail address.
     #[validate(regex(path = *pattern::EMAIL))]
     pub email: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_disk_size_means_gib() {
+        for size in ["80", "80G", "80g", "80GiB", "80gIb"] {
+            assert_eq!(disk_space_mib(size), Some(80 * 1024), "{size}");
+        }
+        for nonsense in ["", "0", "-1", "80MB", "G", "99999999999", "8 0", "80é"] {
+            assert_eq!(disk_space_mib(nonsense), None, "{nonsense}");
+        }
+    }
 }

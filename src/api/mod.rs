@@ -6,12 +6,16 @@
 
 pub mod common;
 pub mod crd;
+pub mod field_path;
 pub mod names;
 pub mod redis;
+pub mod rules;
 pub mod sensitive;
 pub mod status;
 pub mod user_config;
+pub mod validate;
 pub mod valkey;
+pub mod yaml;
 
 use std::fmt::Debug;
 
@@ -23,6 +27,7 @@ pub use common::ServiceSpec;
 pub use redis::{Redis, RedisSpec};
 pub use status::ServiceStatus;
 pub use user_config::PropertyFacts;
+pub use validate::{Violation, validate};
 pub use valkey::{Valkey, ValkeySpec};
 
 /// API group of every kind.

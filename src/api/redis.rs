@@ -15,10 +15,11 @@ use super::{Kind, ManagedService, ServiceSpec, ServiceStatus, declared_keys};
     group = "aiven.io",
     version = "v1alpha1",
     kind = "Redis",
+    doc = "A Redis service at the provider. The resource has the name of the service; its connection details are written to a Secret. The provider has retired Redis: upgrade to Valkey.",
     plural = "redis",
     namespaced,
     status = "ServiceStatus",
-    deprecated = "aiven.io/v1alpha1 Redis is deprecated: the provider retired Redis on March 31, 2025. Upgrade the service to Valkey at the provider, then describe it with a Valkey resource of the same name (annotate this one with controllers.aiven.io/deletion-policy=Orphan before deleting it).",
+    deprecated = "aiven.io/v1alpha1 Redis is deprecated: the provider retired it on March 31, 2025. Upgrade the service to Valkey at the provider, then replace this resource by a Valkey of the same name (first annotate it controllers.aiven.io/deletion-policy=Orphan).",
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase")]

@@ -15,6 +15,7 @@ use super::{Kind, ManagedService, ServiceSpec, ServiceStatus, declared_keys};
     group = "aiven.io",
     version = "v1alpha1",
     kind = "Valkey",
+    doc = "A Valkey service at the provider. The resource has the name of the service; its connection details are written to a Secret.",
     plural = "valkeys",
     namespaced,
     status = "ServiceStatus",

@@ -60,7 +60,7 @@ pub struct RedisUserConfig {
     #[validate(range(min = 0, max = 59))]
     pub backup_minute: Option<i64>,
     /// Networks that may connect to the service. An empty list lets nobody in; without the field everybody
-    /// may connect.
+    /// may connect. The provider's default is `["0.0.0.0/0","::/0"]`.
     #[serde(default, deserialize_with = "objects_or_texts", skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 8000), nested)]
     pub ip_filter: Option<Vec<IpFilter>>,
@@ -76,7 +76,7 @@ pub struct RedisUserConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub privatelink_access: Option<PrivatelinkAccess>,
-    /// Project of the service to copy, when it is another project. Only read when the service is created.
+    /// Project of the service to copy, when it is another project. Only counts when the service is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 63), regex(path = *PROJECT_TO_FORK_FROM))]
     pub project_to_fork_from: Option<String>,
@@ -97,20 +97,21 @@ pub struct RedisUserConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 1, max = 32))]
     pub redis_io_threads: Option<i64>,
-    /// Minutes after which the access counter of the LFU eviction policies decays.
+    /// Minutes after which the access counter of the LFU eviction policies decays. The provider's default is
+    /// `1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 1, max = 120))]
     pub redis_lfu_decay_time: Option<i64>,
-    /// Logarithm factor of the access counter of the LFU eviction policies.
+    /// Logarithm factor of the access counter of the LFU eviction policies. The provider's default is `10`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 0, max = 100))]
     pub redis_lfu_log_factor: Option<i64>,
-    /// What Redis does when its memory is full.
+    /// What Redis does when its memory is full. The provider's default is `noeviction`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["allkeys-lfu", "allkeys-lru", "allkeys-random", "noeviction", "volatile-lfu", "volatile-lru", "volatile-random", "volatile-ttl"]))]
     pub redis_maxmemory_policy: Option<String>,
     /// Which keyspace events are published, as the letters of the server option `notify-keyspace-events`.
-    /// Empty turns them off.
+    /// Empty turns them off. The provider's default is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 32), regex(path = *REDIS_NOTIFY_KEYSPACE_EVENTS))]
     pub redis_notify_keyspace_events: Option<String>,
@@ -129,10 +130,11 @@ pub struct RedisUserConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 32, max = 512))]
     pub redis_pubsub_client_output_buffer_limit: Option<i64>,
-    /// Only let clients connect over TLS.
+    /// Only let clients connect over TLS. The provider's default is `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_ssl: Option<bool>,
-    /// Seconds after which an idle connection is closed. 0 keeps idle connections open.
+    /// Seconds after which an idle connection is closed. 0 keeps idle connections open. The provider's
+    /// default is `300`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 0, max = 2_073_600))]
     pub redis_timeout: Option<i64>,
@@ -143,7 +145,7 @@ pub struct RedisUserConfig {
     /// Keep the logs of the service, to be read through the API and the console of the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_log: Option<bool>,
-    /// Service whose backup the new service starts with. Only read when the service is created.
+    /// Service whose backup the new service starts with. Only counts when the service is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 64), regex(path = *SERVICE_TO_FORK_FROM))]
     pub service_to_fork_from: Option<String>,
@@ -201,7 +203,7 @@ pub struct Migration {
     /// Port of the server to migrate from.
     #[validate(range(min = 1, max = 65_535))]
     pub port: i64,
-    /// Whether the server to migrate from is reached over TLS.
+    /// Whether the server to migrate from is reached over TLS. The provider's default is `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssl: Option<bool>,
     /// User for the server to migrate from.

@@ -85,7 +85,7 @@ impl Module {
         for (name, property) in &schema.properties {
             let required = schema.required.contains(name);
             let (field_type, nested) = field_type(name, property)?;
-            let _ = write!(fields, "{}", documentation(&property.description, "    "));
+            let _ = write!(fields, "{}", documentation(&explained(property), "    "));
             if !required {
                 let lenient =
                     property.items.as_ref().is_some_and(|items| nested.is_some() && items.accepts_text());
@@ -227,6 +227,26 @@ fn literal(text: &str) -> String {
         _ if text.contains('\\') => format!("r\"{text}\""),
         _ => format!("\"{text}\""),
     }
+}
+
+/// The description of a property and what its facts mean to a user.
+fn explained(property: &Schema) -> String {
+    let mut text = property.description.clone();
+    if property.create_only {
+        text += " Only counts when the service is created.";
+    }
+    if property.restarts {
+        text += " Changing it restarts the service.";
+    }
+    let default = property.default.as_ref().map(|default| match default.as_str() {
+        Some("") => "empty".to_owned(),
+        Some(word) => format!("`{word}`"),
+        None => format!("`{default}`"),
+    });
+    if let Some(default) = default {
+        let _ = write!(text, " The provider's default is {default}.");
+    }
+    text
 }
 
 /// A doc comment, wrapped to the line length of the repository.
