@@ -3,7 +3,7 @@
 
 use super::{context::Context, credentials, error::PassError, memory::Memory, observe};
 use crate::{
-    api::ManagedService,
+    api::{ManagedService, validate::validate},
     cluster::secrets,
     engine::{self, Decision, Desired, Observed, Remote, Report, connection},
     provider::{Reference, Service, Token},
@@ -37,7 +37,7 @@ impl<K: ManagedService> Pass<K> {
         let namespace = object.namespace().unwrap_or_default();
         Self {
             api: Api::namespaced(context.client.clone(), &namespace),
-            desired: Desired::of(&object),
+            desired: desired(&object),
             namespace,
             object,
             context,
@@ -103,7 +103,7 @@ impl<K: ManagedService> Pass<K> {
     /// The object is now `object`, as the API server answered.
     pub(super) fn adopt(&mut self, object: K) {
         let previously = self.desired.previously_declared.take();
-        self.desired = Desired::of(&object);
+        self.desired = desired(&object);
         self.desired.previously_declared = previously;
         self.memory.wrote(&object);
         self.object = object;
@@ -147,4 +147,8 @@ impl<K: ManagedService> Pass<K> {
         self.observed.deletion_requested =
             self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
     }
+}
+
+fn desired<K: ManagedService>(object: &K) -> Desired {
+    Desired { violations: validate(object).iter().map(ToString::to_string).collect(), ..Desired::of(object) }
 }

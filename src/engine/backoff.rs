@@ -17,7 +17,7 @@ pub fn delay(class: Class, attempt: u32, jitter: f64) -> Duration {
         Class::Throttled { after: None } => (Duration::from_secs(5), Duration::from_mins(2)),
         Class::Conflict => (Duration::from_millis(200), Duration::from_secs(30)),
         // A token or a permission that somebody mends must be noticed within a minute.
-        Class::Denied | Class::NotFound => (Duration::from_secs(5), Duration::from_secs(45)),
+        Class::Denied | Class::NotFound => (Duration::from_secs(2), Duration::from_secs(45)),
         Class::Invalid => (Duration::from_secs(30), Duration::from_mins(30)),
         Class::Bug => (Duration::from_secs(10), Duration::from_mins(10)),
     };
