@@ -1,1 +1,38 @@
-//! The provider's HTTP API, simulated.
+//! The provider's HTTP API, simulated: an in-memory account with projects, services, backups,
+//! integrations, users and VPCs behind the same paths, statuses and messages as the real thing.
+//! Guarantees that every behaviour which is not settled by documentation is a knob ([`Unknowns`]),
+//! that every error can be provoked ([`ProviderHandle::fail_next`]) and that every request is
+//! counted ([`ProviderHandle::requests`]). Real servers behind the services are left to others.
+
+mod call;
+mod catalogue;
+mod clock;
+mod control;
+mod faults;
+mod handle;
+mod interventions;
+mod lifecycle;
+mod listener;
+mod log;
+mod options;
+mod outcome;
+mod pipeline;
+mod project;
+mod render;
+mod routes;
+mod schema;
+mod secret;
+mod server;
+mod service;
+mod world;
+
+pub use catalogue::{Cloud, Plan, ServiceType};
+pub use faults::{Fault, Matcher};
+pub use handle::ProviderHandle;
+pub use log::RequestRecord;
+pub use options::{
+    CreateOnlyOnUpdate, DefaultSecrets, DeniedSecrets, EndpointFormat, NameQuoting, PowerOffWithoutBackup,
+    PoweredOffConnection, PoweredOffUpdates, UnknownKeys, Unknowns,
+};
+pub use options::{ProviderOptions, RateLimit, TokenSpec};
+pub use server::ProviderServer;

@@ -1,0 +1,41 @@
+//! The one source of time of the simulated provider: real time plus an offset that tests move
+//! forward. Guarantees that time never runs backwards through [`Clock::advance`].
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// A moment in the simulated provider's time.
+pub(super) type Moment = DateTime<Utc>;
+
+/// Real time plus an offset.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    offset_milliseconds: AtomicI64,
+}
+
+impl Clock {
+    pub(super) fn now(&self) -> Moment {
+        Utc::now() + TimeDelta::milliseconds(self.offset_milliseconds.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn advance(&self, by: Duration) {
+        let milliseconds = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.offset_milliseconds.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+}
+
+/// `base + by`, saturating at the end of representable time.
+pub(super) fn after(base: Moment, by: Duration) -> Moment {
+    TimeDelta::from_std(by).ok().and_then(|delta| base.checked_add_signed(delta)).unwrap_or(Moment::MAX_UTC)
+}
+
+/// Timestamp as services carry it: second precision.
+pub(super) fn seconds(moment: Moment) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Timestamp as backups carry it: microsecond precision.
+pub(super) fn microseconds(moment: Moment) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
+}

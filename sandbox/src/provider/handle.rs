@@ -1,0 +1,172 @@
+//! The control surface for tests and demonstrations: look at what was asked of the provider, move
+//! time, hand out and revoke tokens, make requests fail. Changes to services behind the operator's
+//! back are in the file next to this one. Guarantees that clones act on the
+//! same provider and that nothing here shows up in the request log.
+
+use super::clock::after;
+use super::faults::{Fault, Matcher};
+use super::log::RequestRecord;
+use super::options::{RateLimit, TokenSpec, Unknowns};
+use super::render::{self, Scene, Secrets};
+use super::server::Shared;
+use super::service::Service;
+use super::world::World;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Controls a simulated provider; cheap to clone.
+#[derive(Clone)]
+pub struct ProviderHandle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for ProviderHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ProviderHandle").finish_non_exhaustive()
+    }
+}
+
+/// What is known about requests.
+impl ProviderHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Every request that is still in the log, in order of arrival.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.shared.log().entries()
+    }
+
+    /// Requests that arrived after the one with number `sequence`.
+    pub fn requests_after(&self, sequence: u64) -> Vec<RequestRecord> {
+        self.shared.log().entries_after(sequence)
+    }
+
+    /// Number of requests by method and route template.
+    pub fn counts(&self) -> BTreeMap<(String, &'static str), u64> {
+        self.shared.log().counts()
+    }
+
+    /// Number of requests other than GET, successful or not.
+    pub fn writes(&self) -> u64 {
+        self.shared.log().writes()
+    }
+
+    /// Empties the log and resets the counters.
+    pub fn clear_requests(&self) {
+        self.shared.log().clear();
+    }
+}
+
+/// What is known about services.
+impl ProviderHandle {
+    /// Every service of a project as a token with full access sees it, in order of name.
+    pub fn services(&self, project: &str) -> Vec<Value> {
+        let world = self.shared.world();
+        let services: Vec<_> = world
+            .projects
+            .get(project)
+            .map(|project| project.services.values().cloned().collect())
+            .unwrap_or_default();
+        services.iter().map(|service| self.snapshot(&world, service)).collect()
+    }
+
+    /// One service as a token with full access sees it.
+    pub fn service(&self, project: &str, name: &str) -> Option<Value> {
+        let world = self.shared.world();
+        world.find(project, name).map(|service| self.snapshot(&world, service))
+    }
+
+    /// Number of services over all projects.
+    pub fn service_count(&self) -> usize {
+        self.shared.world().projects.values().map(|project| project.services.len()).sum()
+    }
+
+    fn snapshot(&self, world: &World, service: &Service) -> Value {
+        let scene = Scene {
+            now: self.shared.clock.now(),
+            unknowns: &world.unknowns,
+            redis_end_of_life: world.timing.redis_end_of_life,
+            secrets: Secrets::Shown,
+        };
+        render::value(service, &scene)
+    }
+}
+
+/// Time, access and misbehaviour.
+impl ProviderHandle {
+    /// Moves the provider's time forward.
+    pub fn advance(&self, by: Duration) {
+        self.shared.clock.advance(by);
+        drop(self.shared.world());
+    }
+
+    /// Adds a token, or replaces the one with the same name.
+    pub fn add_token(&self, token: &TokenSpec) {
+        self.shared.world().control.add_token(token);
+    }
+
+    /// Revokes a token by name; whether there was one.
+    pub fn revoke_token(&self, name: &str) -> bool {
+        self.shared.world().control.revoke_token(name)
+    }
+
+    /// Adds an empty project.
+    pub fn add_project(&self, name: &str) {
+        self.shared.world().projects.entry(name.to_owned()).or_default();
+    }
+
+    /// Delay added to every request from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.world().control.latency = latency;
+    }
+
+    /// Requests per token before `429`.
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.shared.world().control.set_rate_limit(limit);
+    }
+
+    /// Build time of everything that starts to build from now on.
+    pub fn set_build_time(&self, build_time: Duration) {
+        self.shared.world().timing.build_time = build_time;
+    }
+
+    /// Whether `redis` services may be created.
+    pub fn allow_redis_creation(&self, allowed: bool) {
+        self.shared.world().redis_creation_allowed = allowed;
+    }
+
+    /// When, counted from now, Redis services become Valkey services.
+    pub fn set_redis_end_of_life(&self, wait: Option<Duration>) {
+        let now = self.shared.clock.now();
+        let mut world = self.shared.world();
+        world.timing.redis_end_of_life = wait.map(|wait| after(now, wait));
+        world.forget_renderings();
+        world.schedule_all();
+    }
+
+    /// Changes how the provider behaves where documentation leaves it open.
+    pub fn set_unknowns(&self, change: impl FnOnce(&mut Unknowns)) {
+        let mut world = self.shared.world();
+        change(&mut world.unknowns);
+        world.forget_renderings();
+    }
+
+    /// Makes the next `times` requests that match fail.
+    pub fn fail_next(&self, matcher: Matcher, times: u32, fault: Fault) {
+        self.shared.script().add(matcher, times, fault);
+    }
+
+    /// Failures that are scripted and have not happened yet.
+    pub fn pending_faults(&self) -> u32 {
+        self.shared.script().remaining()
+    }
+
+    /// Forgets all scripted failures.
+    pub fn clear_faults(&self) {
+        self.shared.script().clear();
+    }
+}

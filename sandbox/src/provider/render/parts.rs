@@ -1,0 +1,43 @@
+//! The parts of the service object that other answers show as well: users, backups, integrations.
+//! Guarantees the same shape wherever a part appears.
+
+use crate::provider::catalogue::ServiceType;
+use crate::provider::clock::{microseconds, seconds};
+use crate::provider::service::{Backup, Integration, User};
+use serde_json::{Map, Value, json};
+
+/// A user object with the password as given.
+pub(in crate::provider) fn user_object(user: &User, service_type: ServiceType, password: &str) -> Value {
+    let kind = service_type.name();
+    let access = user.access.iter().map(|(list, items)| (format!("{kind}_acl_{list}"), items.clone()));
+    json!({
+        "access_control": access.collect::<Map<_, _>>(), "password": password,
+        "password_updated_time": seconds(user.password_time), "type": user.kind, "username": user.name,
+    })
+}
+
+/// A backup as services and the backup list show it.
+pub(in crate::provider) fn backup(backup: &Backup) -> Value {
+    json!({
+        "additional_regions": [], "backup_name": backup.name(), "backup_time": microseconds(backup.time),
+        "data_size": backup.bytes, "storage_location": backup.location,
+    })
+}
+
+/// An integration as services and the integration list show it.
+pub(in crate::provider) fn integration(integration: &Integration) -> Value {
+    let (source, destination) = (&integration.source, &integration.destination);
+    json!({
+        "active": true, "enabled": true, "description": format!("{} integration", integration.kind),
+        "dest_endpoint": null, "dest_endpoint_id": destination.endpoint, "dest_project": destination.project,
+        "dest_service": destination.service, "dest_service_type": destination.kind,
+        "integration_status": {
+            "state": { "errors": [], "nodes": {}, "status": "running" },
+            "status_user_desc": "Integration is active",
+        },
+        "integration_type": integration.kind, "service_integration_id": integration.id,
+        "source_endpoint": null, "source_endpoint_id": source.endpoint, "source_project": source.project,
+        "source_service": source.service, "source_service_type": source.kind,
+        "user_config": integration.user_config,
+    })
+}

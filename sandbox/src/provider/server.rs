@@ -1,0 +1,108 @@
+//! The running provider: a listener on loopback, the shared state, and an orderly end. Guarantees
+//! that dropping [`ProviderServer`] closes the port and every connection, hanging requests included.
+
+use super::clock::{Clock, Moment};
+use super::faults::Script;
+use super::handle::ProviderHandle;
+use super::listener::{self, Cut, CuttableListener};
+use super::log::Log;
+use super::options::ProviderOptions;
+use super::pipeline;
+use super::world::World;
+use axum::Router;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What handlers and the control surface share.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    world: Mutex<World>,
+    log: Mutex<Log>,
+    script: Mutex<Script>,
+}
+
+impl Shared {
+    /// Locks the world as it is now.
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.world_at(self.clock.now())
+    }
+
+    pub(super) fn world_at(&self, now: Moment) -> MutexGuard<'_, World> {
+        let mut world = locked(&self.world);
+        world.settle(now);
+        world
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        locked(&self.log)
+    }
+
+    pub(super) fn script(&self) -> MutexGuard<'_, Script> {
+        locked(&self.script)
+    }
+}
+
+/// Locks; a panic elsewhere while holding the lock fails that test, not every later one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A simulated provider that answers on a loopback port until it is dropped.
+#[derive(Debug)]
+pub struct ProviderServer {
+    address: SocketAddr,
+    handle: ProviderHandle,
+    lifetime: CancellationToken,
+}
+
+impl ProviderServer {
+    /// Starts to listen; the returned server answers already.
+    pub async fn start(options: ProviderOptions) -> anyhow::Result<Self> {
+        let listener = listener::bind(options.port).await?;
+        let address = listener.local_addr()?;
+        let clock = Clock::default();
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::new(&options, clock.now())),
+            clock,
+            log: Mutex::new(Log::new(options.log_capacity)),
+            script: Mutex::default(),
+        });
+        let lifetime = CancellationToken::new();
+        let service = Router::new()
+            .fallback(pipeline::answer)
+            .with_state(Arc::clone(&shared))
+            .into_make_service_with_connect_info::<Cut>();
+        let serve = axum::serve(CuttableListener::new(listener, lifetime.clone()), service)
+            .with_graceful_shutdown(lifetime.clone().cancelled_owned());
+        tokio::spawn(async move { serve.await });
+        Ok(Self { address, handle: ProviderHandle::new(shared), lifetime })
+    }
+
+    /// Address of the API without `/v1`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The control surface.
+    pub fn handle(&self) -> ProviderHandle {
+        self.handle.clone()
+    }
+
+    /// Moves the provider's time forward.
+    pub fn advance(&self, by: Duration) {
+        self.handle.advance(by);
+    }
+}
+
+impl Drop for ProviderServer {
+    fn drop(&mut self) {
+        self.lifetime.cancel();
+    }
+}
