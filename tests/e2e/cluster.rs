@@ -15,13 +15,13 @@ use valkeeper_sandbox::{
 
 /// Which kind of API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     Sandbox,
     Real,
 }
 
 /// A running API server, or the address of one.
-pub enum Cluster {
+pub(crate) enum Cluster {
     Sandbox(KubeServer),
     Started(Box<RealApiServer>),
     Existing,
@@ -29,7 +29,7 @@ pub enum Cluster {
 
 impl Cluster {
     /// Starts one with the resource definitions installed; `None` where there is none to start.
-    pub async fn start(place: Place) -> Option<Self> {
+    pub(crate) async fn start(place: Place) -> Option<Self> {
         let cluster = match place {
             Place::Sandbox => Self::Sandbox(KubeServer::start(KubeOptions::default()).await.unwrap()),
             Place::Real => match (std::env::var("KUBEBUILDER_ASSETS"), std::env::var("KUBECONFIG")) {
@@ -47,7 +47,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    pub async fn config(&self) -> Config {
+    pub(crate) async fn config(&self) -> Config {
         match self {
             Self::Sandbox(server) => server.client_config(),
             Self::Started(server) => server.client_config().await.unwrap(),

@@ -1,12 +1,13 @@
 //! The Secret that applications mount.
 
-use crate::world::{World, until};
+use crate::world::{TOKEN, World, until};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
+use valkeeper_sandbox::provider::TokenSpec;
 
 crate::scenarios![
     it_holds_exactly_the_five_keys_and_belongs_to_the_resource,
@@ -91,7 +92,7 @@ async fn a_new_prefix_replaces_the_old_keys(world: World) -> World {
 async fn a_password_reset_at_the_provider_reaches_it(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let before = world.secret("cache").await;
-    world.provider.reset_password(crate::world::PROJECT, "cache").unwrap();
+    assert!(world.provider.reset_password(crate::world::PROJECT, "cache"));
     let after =
         until(|| world.secret("cache"), |texts| texts["VALKEY_PASSWORD"] != before["VALKEY_PASSWORD"]).await;
     assert_eq!(
@@ -110,10 +111,11 @@ async fn a_disabled_target_has_no_secret(world: World) -> World {
 async fn an_answer_without_credentials_never_empties_it(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let before = world.secrets().get("cache").await.unwrap();
-    world.provider.hide_credentials(true);
+    let permissions = ["project:services:read", "project:services:write"];
+    world.provider.add_token(&TokenSpec::full_access("e2e", TOKEN).with_permissions(permissions));
     world.until_not_ready("cache", "CredentialsUnavailable").await;
     assert_eq!(world.secrets().get("cache").await.unwrap().data, before.data);
-    world.provider.hide_credentials(false);
+    world.provider.add_token(&TokenSpec::full_access("e2e", TOKEN));
     world.until_ready("cache").await;
     world
 }

@@ -53,10 +53,10 @@ async fn the_examples_of_the_documentation_become_ready(world: World) -> World {
 
 async fn a_lost_answer_to_create_leaves_one_service(world: World) -> World {
     let create = Matcher::new(Some("POST"), "/service$").unwrap();
-    world.provider.fail_next(create, 1, Fault::LostResponse);
+    world.provider.fail_next(create, 1, Fault::CloseConnection { executed: true });
     world.ready_valkey("cache", json!({})).await;
     assert_eq!(world.provider.services(PROJECT).len(), 1);
-    let refused = world.provider.requests().iter().filter(|request| request.status == 409).count();
+    let refused = world.provider.requests().iter().filter(|request| request.status == Some(409)).count();
     assert_eq!(refused, 0, "the second attempt looks before it creates");
     world
 }

@@ -90,7 +90,7 @@ async fn a_resource_that_never_had_a_service_is_just_gone(world: World) -> World
 async fn a_lost_answer_to_delete_is_no_obstacle(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let matcher = Matcher::new(Some("DELETE"), "/service/cache$").unwrap();
-    world.provider.fail_next(matcher, 1, Fault::LostResponse);
+    world.provider.fail_next(matcher, 1, Fault::CloseConnection { executed: true });
     delete(&world, "cache").await;
     world.until_gone("cache").await;
     assert!(world.service("cache").is_none());

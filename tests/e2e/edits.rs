@@ -2,6 +2,7 @@
 
 use crate::world::{World, until};
 use serde_json::{Value, json};
+use valkeeper::api::names::OWNER_TAG;
 
 crate::scenarios![
     each_edit_reaches_the_provider_exactly_once,
@@ -47,7 +48,8 @@ async fn a_removed_setting_goes_back_to_its_default(world: World) -> World {
 
 async fn settings_that_others_made_are_left_alone(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
-    world.provider.set_tags(crate::world::PROJECT, "cache", [("team", "blue")]).unwrap();
+    let tags = [("team".to_owned(), "blue".to_owned()), owner_tag(&world)].into();
+    assert!(world.provider.set_tags(crate::world::PROJECT, "cache", tags));
     let writes = world.writes();
     world.edit("cache", json!({"maintenanceWindowDow": "monday", "maintenanceWindowTime": "04:00:00"})).await;
     until(|| async { world.service("cache").unwrap()["maintenance"]["dow"].clone() }, |day| day == "monday")
@@ -56,4 +58,9 @@ async fn settings_that_others_made_are_left_alone(world: World) -> World {
     assert_eq!(world.service("cache").unwrap()["tags"]["team"], "blue");
     assert_eq!(world.writes() - writes, 1);
     world
+}
+
+fn owner_tag(world: &World) -> (String, String) {
+    let tags = world.service("cache").unwrap()["tags"].clone();
+    (OWNER_TAG.to_owned(), tags[OWNER_TAG].as_str().unwrap().to_owned())
 }

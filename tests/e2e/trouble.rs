@@ -59,7 +59,7 @@ async fn a_revoked_token(world: World) -> World {
     assert!(message.contains("401") && message.contains("aiven-token"), "{message}");
     until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "TokenRejected"))
         .await;
-    world.provider.add_token(TokenSpec::full_access("new", "rotated-token"));
+    world.provider.add_token(&TokenSpec::full_access("new", "rotated-token"));
     world.set_token("aiven-token", "token", "rotated-token\n").await;
     world.until_ready("cache").await;
     world

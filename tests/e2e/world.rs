@@ -26,24 +26,24 @@ use valkeeper::{
 use valkeeper_sandbox::provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
 /// The project of all scenarios.
-pub const PROJECT: &str = "my-aiven-project";
+pub(crate) const PROJECT: &str = "my-aiven-project";
 /// The token that the provider accepts.
-pub const TOKEN: &str = "e2e-token-f3a1";
+pub(crate) const TOKEN: &str = "e2e-token-f3a1";
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One scenario's surroundings.
-pub struct World {
-    pub client: Client,
-    pub namespace: String,
-    pub provider: ProviderHandle,
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) provider: ProviderHandle,
     cluster: Cluster,
     server: ProviderServer,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 /// Runs `scenario` in a fresh world with a running operator; does nothing where there is no API server.
-pub async fn run<S, F>(place: Place, scenario: S)
+pub(crate) async fn run<S, F>(place: Place, scenario: S)
 where
     S: FnOnce(World) -> F,
     F: Future<Output = World>,
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// Starts the operator with intervals that suit a test.
-    pub async fn start_operator(&mut self) {
+    pub(crate) async fn start_operator(&mut self) {
         let settings = Settings {
             provider_url: self.server.url(),
             watched_namespaces: vec![self.namespace.clone()],
@@ -96,7 +96,7 @@ impl World {
     }
 
     /// Ends the operator the hard way: in the middle of whatever it does.
-    pub async fn kill_operator(&mut self) {
+    pub(crate) async fn kill_operator(&mut self) {
         if let Some((_, task)) = self.operator.take() {
             task.abort();
             let _ = task.await;
@@ -114,25 +114,25 @@ impl World {
         }
     }
 
-    pub fn valkeys(&self) -> Api<Valkey> {
+    pub(crate) fn valkeys(&self) -> Api<Valkey> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub fn redis(&self) -> Api<Redis> {
+    pub(crate) fn redis(&self) -> Api<Redis> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub fn secrets(&self) -> Api<Secret> {
+    pub(crate) fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub async fn set_token(&self, secret: &str, key: &str, value: &str) {
+    pub(crate) async fn set_token(&self, secret: &str, key: &str, value: &str) {
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": {key: value}});
         self.secrets().patch(secret, &PatchParams::apply("e2e").force(), &Patch::Apply(body)).await.unwrap();
     }
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
-    pub async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
+    pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
         let mut all = json!({
             "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
             "authSecretRef": {"name": "aiven-token", "key": "token"},
@@ -144,22 +144,22 @@ impl World {
     }
 
     /// Creates one and waits until it is ready.
-    pub async fn ready_valkey(&self, name: &str, spec: Value) -> Valkey {
+    pub(crate) async fn ready_valkey(&self, name: &str, spec: Value) -> Valkey {
         self.create_valkey(name, spec).await;
         self.until_ready(name).await
     }
 
-    pub async fn edit(&self, name: &str, spec: Value) -> Valkey {
+    pub(crate) async fn edit(&self, name: &str, spec: Value) -> Valkey {
         let patch = Patch::Merge(json!({"spec": spec}));
         self.valkeys().patch(name, &PatchParams::default(), &patch).await.unwrap()
     }
 
     /// Waits for `Ready=True` of the present generation.
-    pub async fn until_ready(&self, name: &str) -> Valkey {
+    pub(crate) async fn until_ready(&self, name: &str) -> Valkey {
         self.until_ready_for(name, "Running").await
     }
 
-    pub async fn until_ready_for(&self, name: &str, reason: &str) -> Valkey {
+    pub(crate) async fn until_ready_for(&self, name: &str, reason: &str) -> Valkey {
         self.until_valkey(name, |valkey| {
             let ready = ready(valkey);
             ready.is_some_and(|ready| {
@@ -172,7 +172,7 @@ impl World {
     }
 
     /// Waits until the resource is not ready for `reason`, and returns the message.
-    pub async fn until_not_ready(&self, name: &str, reason: &str) -> String {
+    pub(crate) async fn until_not_ready(&self, name: &str, reason: &str) -> String {
         let valkey = self
             .until_valkey(name, |valkey| {
                 ready(valkey).is_some_and(|ready| ready.status == "False" && ready.reason == reason)
@@ -181,23 +181,23 @@ impl World {
         ready(&valkey).unwrap().message.clone()
     }
 
-    pub async fn until_valkey(&self, name: &str, wanted: impl Fn(&Valkey) -> bool) -> Valkey {
+    pub(crate) async fn until_valkey(&self, name: &str, wanted: impl Fn(&Valkey) -> bool) -> Valkey {
         let api = self.valkeys();
         until(|| async { api.get(name).await.unwrap() }, wanted).await
     }
 
-    pub async fn until_gone(&self, name: &str) {
+    pub(crate) async fn until_gone(&self, name: &str) {
         let api = self.valkeys();
         until(|| async { api.get_opt(name).await.unwrap() }, Option::is_none).await;
     }
 
     /// The texts in a Secret, decoded.
-    pub async fn secret(&self, name: &str) -> BTreeMap<String, String> {
+    pub(crate) async fn secret(&self, name: &str) -> BTreeMap<String, String> {
         texts(&self.secrets().get(name).await.unwrap())
     }
 
     /// Reasons and notes of the events about `name`, oldest first.
-    pub async fn events(&self, name: &str) -> Vec<(String, String)> {
+    pub(crate) async fn events(&self, name: &str) -> Vec<(String, String)> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
         events.sort_by_key(|event| event.event_time.clone());
@@ -208,11 +208,11 @@ impl World {
     }
 
     /// Provider requests so far that change something.
-    pub fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.provider.requests().iter().filter(|request| request.method != "GET").count()
     }
 
-    pub fn count(&self, method: &str, ending: &str) -> usize {
+    pub(crate) fn count(&self, method: &str, ending: &str) -> usize {
         let matching = |request: &&_| {
             let request: &valkeeper_sandbox::provider::RequestRecord = request;
             request.method == method && request.path.ends_with(ending)
@@ -221,13 +221,13 @@ impl World {
     }
 
     /// The provider's own view of a service.
-    pub fn service(&self, name: &str) -> Option<Value> {
+    pub(crate) fn service(&self, name: &str) -> Option<Value> {
         self.provider.service(PROJECT, name)
     }
 }
 
 /// Polls until `wanted`; panics with the last value when it takes too long.
-pub async fn until<T: Debug, F: Future<Output = T>>(
+pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
     mut look: impl FnMut() -> F,
     wanted: impl Fn(&T) -> bool,
 ) -> T {
@@ -242,11 +242,11 @@ pub async fn until<T: Debug, F: Future<Output = T>>(
     }
 }
 
-pub fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
+pub(crate) fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
     object.status()?.conditions.iter().find(|condition| condition.type_ == "Ready")
 }
 
-pub fn texts(secret: &Secret) -> BTreeMap<String, String> {
+pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.clone().unwrap_or_default();
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
 }
