@@ -56,6 +56,8 @@ pub mod reason {
     pub const POWERED_OFF: &str = "PoweredOff";
     /// The service is being powered on.
     pub const POWERING_ON: &str = "PoweringOn";
+    /// The provider accepted a change that does not show.
+    pub const NOT_APPLIED: &str = "NotApplied";
     /// The service is being deleted.
     pub const DELETING: &str = "Deleting";
     /// Powering off waits for the first backup.

@@ -1,7 +1,10 @@
 //! What this process remembers of each resource between passes. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
-use crate::api::{ManagedService, names};
+use crate::{
+    api::{ManagedService, names},
+    engine::ServicePatch,
+};
 use kube::ResourceExt;
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
@@ -32,6 +35,8 @@ pub(super) struct Memory {
     pub(super) building_since: Option<Instant>,
     /// Until when a reported `RUNNING` may be from before the last change.
     pub(super) settles_at: Option<Instant>,
+    /// The update that was sent last, and for which generation, until a look shows its effect.
+    pub(super) sent: Option<(i64, ServicePatch)>,
     /// When the deletion was last requested.
     pub(super) deletion_requested: Option<Instant>,
     /// The passing failure that was last told in an event.

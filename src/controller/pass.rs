@@ -144,6 +144,9 @@ impl<K: ManagedService> Pass<K> {
     fn recall(&mut self) {
         let now = Instant::now();
         self.observed.unsettled = self.memory.settles_at.is_some_and(|until| now < until);
+        let generation = self.desired.generation;
+        let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
+        self.observed.sent = sent.map(|(_, patch)| patch.clone());
         self.observed.deletion_requested =
             self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
     }

@@ -54,6 +54,7 @@ impl<K: ManagedService> Pass<K> {
         let token = self.token().await?;
         let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
         self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
             self.settle();
         }

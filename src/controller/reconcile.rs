@@ -93,6 +93,9 @@ async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassErro
     let all_sent = !matches!(decision.step, Step::Refuse(_));
     pass.publish(&decision.report, all_sent).await?;
     pass.memory.failures = 0;
+    if matches!(decision.step, Step::Done) {
+        pass.memory.sent = None;
+    }
     tracing::debug!(reason = decision.report.reason, message = decision.report.message, "rest");
     Ok(rest(pass, &decision.step))
 }

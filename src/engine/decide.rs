@@ -98,8 +98,7 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService) ->
     }
     if !patch.is_empty() {
         let reason = if patch.powered.is_some() { reason::POWERING_ON } else { reason::UPDATING };
-        let message = format!("Changing {}", patch.changed_fields().join(", "));
-        return Decision { step: Step::Update(Box::new(patch)), report: progress(reason, message) };
+        return send(desired, observed, service, patch, reason);
     }
     if let Some(tags) = diff::tags(desired, service) {
         return Decision {
@@ -109,11 +108,35 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService) ->
     }
     match (desired.powered, service.state.power()) {
         (_, Power::Changing) => wait(building(desired, service), Pace::Building),
-        (false, Power::Serving) => power_off(desired, service),
+        (false, Power::Serving) => power_off(desired, observed, service),
         (false, Power::Off) => powered_off(desired, service),
         (true, Power::Serving) if observed.unsettled => wait(building(desired, service), Pace::Building),
         (true, _) => serving(desired, observed, service),
     }
+}
+
+/// Sends an update, once: an answer that still shows the old values is waited for, and one that shows
+/// them for good is told instead of being sent over and over.
+fn send(
+    desired: &Desired,
+    observed: &Observed,
+    service: &ObservedService,
+    patch: ServicePatch,
+    reason: &'static str,
+) -> Decision {
+    let fields = patch.changed_fields().join(", ");
+    if observed.sent.as_ref() != Some(&patch) {
+        let report = Report::about(service, Ready::Progressing, reason, format!("Changing {fields}"));
+        return Decision { step: Step::Update(Box::new(patch)), report };
+    }
+    if observed.unsettled || service.state.power() == Power::Changing {
+        return wait(building(desired, service), Pace::Building);
+    }
+    let message = format!(
+        "The provider accepted a change of {fields} for service {}, but still shows other values; edit the spec to try again",
+        desired.name
+    );
+    stuck(Report::about(service, Ready::Stuck, reason::NOT_APPLIED, message), Pace::Attentive)
 }
 
 fn refuse_foreign(desired: &Desired, service: &ObservedService) -> Option<Decision> {
@@ -150,7 +173,7 @@ fn building(desired: &Desired, service: &ObservedService) -> Report {
     Report::about(service, Ready::Progressing, reason, message)
 }
 
-fn power_off(desired: &Desired, service: &ObservedService) -> Decision {
+fn power_off(desired: &Desired, observed: &Observed, service: &ObservedService) -> Decision {
     if service.termination_protection {
         let message = format!(
             "Service {} stays on: termination protection also protects it from power-off. Set spec.terminationProtection to false to let it go off",
@@ -172,13 +195,7 @@ fn power_off(desired: &Desired, service: &ObservedService) -> Decision {
         );
     }
     let patch = ServicePatch { powered: Some(false), ..ServicePatch::default() };
-    let report = Report::about(
-        service,
-        Ready::Progressing,
-        reason::POWERING_OFF,
-        format!("Powering off service {}", desired.name),
-    );
-    Decision { step: Step::Update(Box::new(patch)), report }
+    send(desired, observed, service, patch, reason::POWERING_OFF)
 }
 
 fn powered_off(desired: &Desired, service: &ObservedService) -> Decision {

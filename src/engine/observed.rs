@@ -1,6 +1,7 @@
 //! What was seen of the world: the provider's service and the connection Secret, reduced to the parts
 //! that decisions depend on. Credentials are invisible in `Debug`.
 
+use super::step::ServicePatch;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -17,6 +18,8 @@ pub struct Observed {
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
     /// still be the state from before (provider behaviour: readiness race).
     pub unsettled: bool,
+    /// The update that was sent last for this generation, unless a later look showed that it took effect.
+    pub sent: Option<ServicePatch>,
     /// The deletion was requested recently; repeating it at every look would be noise.
     pub deletion_requested: bool,
 }

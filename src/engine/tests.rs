@@ -279,6 +279,18 @@ fn power_follows_the_spec_when_that_is_safe() {
 }
 
 #[test]
+fn an_update_is_sent_once_and_one_without_effect_is_told() {
+    let desired = resource(json!({"spec": {"plan": "business-4"}}));
+    let sent = Some(ServicePatch { plan: Some("business-4".to_owned()), ..ServicePatch::default() });
+    let later = Observed { sent, ..seen(service()) };
+    assert_eq!(outcome(&desired, &seen(service())).0, "update");
+    assert_eq!(outcome(&desired, &Observed { unsettled: true, ..later.clone() }).0, "wait");
+    assert_eq!(outcome(&desired, &later), ("refuse", reason::NOT_APPLIED, Ready::Stuck));
+    let other = resource(json!({"spec": {"plan": "business-8"}}));
+    assert_eq!(outcome(&other, &later).0, "update", "another wish is another update");
+}
+
+#[test]
 fn running_right_after_a_change_is_not_believed() {
     let early = Observed { unsettled: true, ..seen(service()) };
     assert_eq!(outcome(&resource(json!({})), &early), ("wait", reason::UPDATING, Ready::Progressing));

@@ -4,7 +4,11 @@ use crate::world::World;
 use kube::ResourceExt;
 use serde_json::json;
 
-crate::scenarios![off_and_on_again_leaves_the_secret_untouched, off_waits_for_a_backup,];
+crate::scenarios![
+    off_and_on_again_leaves_the_secret_untouched,
+    off_waits_for_a_backup,
+    power_is_switched_by_one_request,
+];
 
 async fn off_and_on_again_leaves_the_secret_untouched(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
@@ -33,5 +37,18 @@ async fn off_waits_for_a_backup(world: World) -> World {
     assert!(message.contains("backup"), "{message}");
     world.provider.advance(std::time::Duration::from_secs(3600));
     world.until_ready_for("cache", "PoweredOff").await;
+    world
+}
+
+async fn power_is_switched_by_one_request(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    // The provider goes on reporting RUNNING for a while after it accepted.
+    world.provider.set_unknowns(|unknowns| unknowns.running_reads_after_rebuild = 2);
+    for (powered, reason) in [(false, "PoweredOff"), (true, "Running")] {
+        let writes = world.writes();
+        world.edit("cache", json!({"powered": powered})).await;
+        world.until_ready_for("cache", reason).await;
+        assert_eq!(world.writes() - writes, 1, "powered: {powered}");
+    }
     world
 }

@@ -22,6 +22,7 @@ use valkeeper::{
     api::{ManagedService, Redis, Valkey},
     operator,
     settings::Settings,
+    telemetry::logs,
 };
 use valkeeper_sandbox::provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
@@ -50,6 +51,9 @@ where
 {
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Ok(level) = std::env::var("E2E_LOG") {
+        logs::start(&level, logs::Format::Text);
+    }
     let Some(cluster) = Cluster::start(place).await else { return };
     let mut world = World::new(cluster).await;
     world.start_operator().await;
