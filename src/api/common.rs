@@ -18,7 +18,7 @@ pub struct ServiceSpec {
     /// Project at the provider that this service belongs to.
     #[validate(length(max = 63), regex(path = *pattern::PROJECT))]
     pub project: String,
-    /// Subscription plan, for example `startup-4`. Changing it moves the service to nodes of the new plan.
+    /// Subscription plan, for example `startup-4`. Changing it rebuilds the nodes on the new plan.
     #[validate(length(max = 128))]
     pub plan: String,
     /// Cloud and region the service runs in, for example `google-europe-west1`. Changing it migrates the service.
@@ -29,14 +29,14 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub auth_secret_ref: Option<SecretKeyReference>,
-    /// The Secret that connection details are written to.
+    /// The Secret that connection details are written to. Changing it does not touch the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conn_info_secret_target: Option<ConnectionSecretTarget>,
     /// When true, no connection Secret is written. Can only be set when the resource is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conn_info_secret_target_disabled: Option<bool>,
     /// Disk space of the service, for example `90GiB`; a bare number means GiB. Which sizes are possible depends
-    /// on plan, cloud and project. Removing the field leaves the size as it is.
+    /// on plan, cloud and project. A smaller size rebalances the nodes. Removing the field leaves the size as it is.
     #[serde(default, rename = "disk_space", skip_serializing_if = "Option::is_none")]
     #[validate(regex(path = *pattern::DISK_SPACE))]
     pub disk_space: Option<String>,
@@ -48,11 +48,12 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 8))]
     pub maintenance_window_time: Option<String>,
-    /// Whether the service runs. False powers it off once it has a backup to come back from; its data is kept,
+    /// Whether the service runs, which is the default. False powers it off once it has a backup to come back from; its data is kept,
     /// its connection Secret stays as it is. A service is always created running.
     #[serde(default = "powered_by_default", skip_serializing_if = "Option::is_none")]
     pub powered: Option<bool>,
-    /// Identifier of the project VPC to place the service in. Excludes `projectVPCRef`.
+    /// Identifier of the project VPC to place the service in. Changing it rebuilds the nodes in the other network.
+    /// Excludes `projectVPCRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 36))]
     pub project_vpc_id: Option<String>,

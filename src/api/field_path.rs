@@ -40,6 +40,12 @@ impl FieldPath {
         self.then(Segment::Index(index))
     }
 
+    /// This path and then the other.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        Self(self.0.iter().chain(&below.0).cloned().collect())
+    }
+
     fn then(&self, segment: Segment) -> Self {
         Self(self.0.iter().cloned().chain([segment]).collect())
     }

@@ -1,6 +1,8 @@
 //! The command line: one module per command.
 
+mod crds;
 mod run;
+pub mod validate;
 
 use crate::telemetry::logs::{self, Format};
 use clap::{Parser, Subcommand};
@@ -26,6 +28,10 @@ pub struct Arguments {
 enum Command {
     /// Run the operator in this cluster, or in the one of the current kubeconfig
     Run(Box<run::Run>),
+    /// Print the custom resource definitions
+    Crds(crds::Crds),
+    /// Check manifests without a cluster
+    Validate(validate::Validate),
 }
 
 impl Arguments {
@@ -34,6 +40,8 @@ impl Arguments {
         logs::start(&self.log_level, self.log_format);
         let outcome = match self.command {
             Command::Run(run) => run.run().await,
+            Command::Crds(crds) => crds.run(),
+            Command::Validate(validate) => validate.run(),
         };
         match outcome {
             Ok(code) => code,

@@ -138,7 +138,8 @@ pub struct RedisUserConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 0, max = 2_073_600))]
     pub redis_timeout: Option<i64>,
-    /// Major version of Redis. A service can be upgraded but not downgraded. Quote the number in YAML.
+    /// Major version of Redis. Changing it rebuilds the nodes; a service can be upgraded but not downgraded.
+    /// Quote the number in YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["7.0"]))]
     pub redis_version: Option<String>,

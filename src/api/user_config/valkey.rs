@@ -167,7 +167,8 @@ pub struct ValkeyUserConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 0, max = 2_073_600))]
     pub valkey_timeout: Option<i64>,
-    /// Major version of Valkey. A service can be upgraded but not downgraded. Quote the number in YAML.
+    /// Major version of Valkey. Changing it rebuilds the nodes; a service can be upgraded but not downgraded.
+    /// Quote the number in YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["8.1", "9.0", "9.1"]))]
     pub valkey_version: Option<String>,

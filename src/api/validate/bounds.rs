@@ -91,6 +91,9 @@ impl Bounds {
             (Some("string"), Value::String(text)) => self.text(found, path, value, text),
             (Some("boolean"), Value::Bool(_)) | (None, _) => {}
             (Some("integer"), Value::Number(number)) if is_whole(number) => self.integer(found, path, value),
+            (Some("string"), Value::Bool(_) | Value::Number(_)) => {
+                self.report(found, path, value, "must be a string: write it in quotes");
+            }
             (Some(expected), _) => self.report(found, path, value, &format!("must be {}", article(expected))),
         }
     }

@@ -8,7 +8,7 @@ use super::bounds::shown;
 use super::{Violation, syntax};
 use crate::api::common::disk_space_mib;
 use crate::api::field_path::FieldPath;
-use crate::api::rules;
+use crate::api::{names, rules};
 
 /// Suffix of the longest key in a connection Secret; a key has at most 253 characters.
 const LONGEST_KEY: &str = "PASSWORD";
@@ -154,7 +154,9 @@ impl<'s> Spec<'s> {
     fn tags(&mut self) {
         for (key, value) in self.map(&["tags"]) {
             let field = spec_path(&["tags"]).key(key);
-            if !syntax::is_tag_key(key) {
+            if key.starts_with(names::OWNERSHIP_TAG_PREFIX) {
+                self.report_at(field, String::new(), "tags of this prefix mark who owns a service");
+            } else if !syntax::is_tag_key(key) {
                 let rule = "tag keys have 1 to 64 letters, digits, - and _, starting with a letter";
                 self.report_at(field, String::new(), rule);
             } else if value.chars().count() > 64 {

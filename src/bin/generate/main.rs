@@ -5,6 +5,7 @@
 //! definitions, the chart and the reference are derived from the compiled types.
 
 mod definitions;
+mod reference;
 mod rust_source;
 mod schema;
 
@@ -48,6 +49,7 @@ fn main() -> Result<ExitCode> {
     let mut derived = Vec::new();
     for kind in Kind::ALL {
         derived.extend(definitions::files(kind)?);
+        derived.push(reference::file(kind, root)?);
     }
     if arguments.check {
         return Ok(report(&stale(root, &sources), &stale(root, &derived)));
