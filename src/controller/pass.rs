@@ -29,6 +29,7 @@ pub(super) struct Pass<K> {
     pub(super) memory: Memory,
     pub(super) secret_seen: secrets::Look,
     pub(super) released: bool,
+    pub(super) told: Vec<&'static str>,
     token: Option<Token>,
 }
 
@@ -45,6 +46,7 @@ impl<K: ManagedService> Pass<K> {
             memory,
             secret_seen: secrets::Look::default(),
             released: false,
+            told: Vec::new(),
             token: None,
         }
     }
@@ -101,7 +103,9 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// The object is now `object`, as the API server answered.
-    pub(super) fn adopt(&mut self, object: K) {
+    pub(super) fn adopt(&mut self, mut object: K) {
+        // The same form as in the cache, or a comparison with it would see an edit.
+        super::stream::prune(&mut object);
         let previously = self.desired.previously_declared.take();
         self.desired = desired(&object);
         self.desired.previously_declared = previously;

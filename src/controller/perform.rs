@@ -120,7 +120,9 @@ impl<K: ManagedService> Pass<K> {
         self.memory.settles_at = Some(Instant::now() + self.context.settings.settle_time);
     }
 
-    pub(super) fn tell(&self, severity: Severity, reason: &str, action: &str, note: &str) {
+    pub(super) fn tell(&mut self, severity: Severity, reason: &'static str, action: &str, note: &str) {
+        tracing::info!(reason, note, "{action}");
+        self.told.push(reason);
         self.context.recorder.tell(&self.object, severity, reason, action, note);
     }
 }

@@ -52,7 +52,7 @@ impl<K: ManagedService> Pass<K> {
             .iter()
             .find(|entry| entry.type_ == condition::READY)
             .map(|entry| entry.reason.as_str());
-        if before != Some(report.reason) {
+        if before != Some(report.reason) && !self.told.contains(&report.reason) {
             let severity = if report.ready == Ready::Stuck { Severity::Warning } else { Severity::Normal };
             self.tell(severity, report.reason, "Reconcile", &report.message);
         }

@@ -63,7 +63,7 @@ fn too_early<K: ManagedService>(object: &K, memory: &Memory) -> Option<Action> {
     (!left.is_zero()).then(|| Action::requeue(left))
 }
 
-#[tracing::instrument(level = "info", skip_all, fields(kind = K::KIND.name(), namespace = object.namespace(), name = object.name_any()))]
+#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = object.namespace(), name = object.name_any()))]
 async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memory) -> Action {
     let uid = object.uid().unwrap_or_default();
     let mut pass = Pass::new(context.clone(), object, memory);

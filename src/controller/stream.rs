@@ -120,7 +120,7 @@ fn decode<K: ManagedService>(
 }
 
 /// Bookkeeping of the API server and of kubectl makes up most of an object's size.
-fn prune<K: ManagedService>(object: &mut K) {
+pub(super) fn prune<K: ManagedService>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {

@@ -107,10 +107,12 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService) ->
         };
     }
     match (desired.powered, service.state.power()) {
-        (_, Power::Changing) => wait(building(desired, service), Pace::Building),
+        (_, Power::Changing) => wait(building(desired, observed, service), Pace::Building),
         (false, Power::Serving) => power_off(desired, observed, service),
         (false, Power::Off) => powered_off(desired, service),
-        (true, Power::Serving) if observed.unsettled => wait(building(desired, service), Pace::Building),
+        (true, Power::Serving) if observed.unsettled => {
+            wait(building(desired, observed, service), Pace::Building)
+        }
         (true, _) => serving(desired, observed, service),
     }
 }
@@ -126,11 +128,16 @@ fn send(
 ) -> Decision {
     let fields = patch.changed_fields().join(", ");
     if observed.sent.as_ref() != Some(&patch) {
-        let report = Report::about(service, Ready::Progressing, reason, format!("Changing {fields}"));
+        let message = match patch.powered {
+            Some(false) => format!("Powering off service {}", desired.name),
+            Some(true) => format!("Powering on service {}", desired.name),
+            None => format!("Changing {fields} of service {}", desired.name),
+        };
+        let report = Report::about(service, Ready::Progressing, reason, message);
         return Decision { step: Step::Update(Box::new(patch)), report };
     }
     if observed.unsettled || service.state.power() == Power::Changing {
-        return wait(building(desired, service), Pace::Building);
+        return wait(building(desired, observed, service), Pace::Building);
     }
     let message = format!(
         "The provider accepted a change of {fields} for service {}, but still shows other values; edit the spec to try again",
@@ -162,12 +169,15 @@ fn refuse_foreign(desired: &Desired, service: &ObservedService) -> Option<Decisi
     Some(stuck(Report::new(Ready::Stuck, reason::NOT_OWNED, message), Pace::Attentive))
 }
 
-fn building(desired: &Desired, service: &ObservedService) -> Report {
+fn building(desired: &Desired, observed: &Observed, service: &ObservedService) -> Report {
     let known = desired.annotations.contains_key(names::INSTANCE_RUNNING);
-    let (reason, doing) = match (desired.powered, known) {
-        (false, _) => (reason::POWERING_OFF, "is not ready to be powered off yet"),
-        (true, true) => (reason::UPDATING, "is applying changes"),
-        (true, false) => (reason::BUILDING, "is being built"),
+    let power = observed.sent.as_ref().and_then(|patch| patch.powered);
+    let (reason, doing) = match (desired.powered, power, known) {
+        (false, Some(false), _) => (reason::POWERING_OFF, "is being powered off"),
+        (false, _, _) => (reason::BUILDING, "is not ready to be powered off yet"),
+        (true, Some(true), _) => (reason::POWERING_ON, "is being powered on"),
+        (true, _, true) => (reason::UPDATING, "is applying changes"),
+        (true, _, false) => (reason::BUILDING, "is being built"),
     };
     let message = format!("Service {} {doing}; the provider says {}", desired.name, service.state.as_str());
     Report::about(service, Ready::Progressing, reason, message)

@@ -142,7 +142,11 @@ impl World {
             "authSecretRef": {"name": "aiven-token", "key": "token"},
         });
         json_patch_merge(&mut all, spec);
-        let body = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": name}, "spec": all});
+        // As `kubectl apply` does it.
+        let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
+        let metadata = json!({"name": name, "annotations": annotations});
+        let body =
+            json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": metadata, "spec": all});
         let valkey: Valkey = serde_json::from_value(body).unwrap();
         self.valkeys().create(&PostParams::default(), &valkey).await.unwrap()
     }
