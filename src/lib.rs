@@ -1,3 +1,12 @@
 //! Valkeeper keeps `Valkey` and `Redis` custom resources true on a managed-service provider.
 
 pub mod api;
+pub mod cli;
+pub mod cluster;
+pub mod controller;
+pub mod engine;
+pub mod failure;
+pub mod operator;
+pub mod provider;
+pub mod settings;
+pub mod telemetry;

@@ -1,3 +1,15 @@
 //! The `valkeeper` command.
 
-fn main() {}
+use clap::Parser as _;
+use std::process::ExitCode;
+use valkeeper::cli::Arguments;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("valkeeper: another TLS provider is installed in this process");
+        return ExitCode::FAILURE;
+    }
+    arguments.run().await
+}

@@ -134,6 +134,11 @@ impl ProviderHandle {
         self.shared.world().timing.build_time = build_time;
     }
 
+    /// Wait for the first backup of everything that is built from now on.
+    pub fn set_backup_after(&self, wait: Duration) {
+        self.shared.world().timing.backup_after = wait;
+    }
+
     /// Whether `redis` services may be created.
     pub fn allow_redis_creation(&self, allowed: bool) {
         self.shared.world().redis_creation_allowed = allowed;

@@ -1,0 +1,114 @@
+//! The custom resource definitions: what the derives produce, brought into the form users are served.
+//!
+//! The derives give types, bounds and descriptions. Here nullability and number formats are taken out (the API
+//! server drops such nulls anyway) and the rules and printer columns are put in.
+
+use std::sync::LazyLock;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool,
+};
+use kube::CustomResourceExt as _;
+
+use super::{Kind, Redis, Valkey, rules};
+
+/// The definition of a kind, as installed in a cluster.
+pub fn definition(kind: Kind) -> CustomResourceDefinition {
+    let mut definition = match kind {
+        Kind::Valkey => Valkey::crd(),
+        Kind::Redis => Redis::crd(),
+    };
+    for version in &mut definition.spec.versions {
+        version.additional_printer_columns = Some(printer_columns());
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            normalise(schema);
+            schema.title = None;
+            for placed in rules::rules(kind) {
+                place(schema, placed);
+            }
+        }
+    }
+    definition
+}
+
+/// The schema that resources of a kind are checked against.
+pub fn schema(kind: Kind) -> &'static JSONSchemaProps {
+    static SCHEMAS: LazyLock<[JSONSchemaProps; 2]> = LazyLock::new(|| Kind::ALL.map(served_schema));
+    match kind {
+        Kind::Valkey => &SCHEMAS[0],
+        Kind::Redis => &SCHEMAS[1],
+    }
+}
+
+fn served_schema(kind: Kind) -> JSONSchemaProps {
+    let version = definition(kind).spec.versions.into_iter().next();
+    version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
+}
+
+/// What `kubectl get` shows.
+fn printer_columns() -> Vec<CustomResourceColumnDefinition> {
+    let column = |name: &str, kind: &str, path: &str| CustomResourceColumnDefinition {
+        name: name.into(),
+        type_: kind.into(),
+        json_path: path.into(),
+        ..CustomResourceColumnDefinition::default()
+    };
+    vec![
+        column("Project", "string", ".spec.project"),
+        column("Region", "string", ".spec.cloudName"),
+        column("Plan", "string", ".spec.plan"),
+        column("State", "string", ".status.state"),
+        column("Age", "date", ".metadata.creationTimestamp"),
+    ]
+}
+
+/// Makes a schema plain, here and below.
+fn normalise(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    if schema.type_.as_deref() == Some("integer") {
+        schema.format = None;
+    }
+    // Lines are those of the source; a reader's terminal has its own.
+    schema.description =
+        schema.description.take().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| normalise(property));
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        normalise(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        normalise(values);
+    }
+}
+
+/// Adds a rule to the field it belongs to.
+fn place(schema: &mut JSONSchemaProps, placed: rules::PlacedRule) {
+    let mut fields = placed.path.iter();
+    let field = fields.try_fold(schema, |schema, name| schema.properties.as_mut()?.get_mut(*name));
+    if let Some(field) = field {
+        field.x_kubernetes_validations.get_or_insert_default().push(placed.rule);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_finds_its_field() {
+        for kind in Kind::ALL {
+            let text = serde_json::to_string(schema(kind)).unwrap();
+            for placed in rules::rules(kind) {
+                let rule = serde_json::to_string(&placed.rule).unwrap();
+                assert!(text.contains(&rule), "{kind:?}: {rule}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_nullable() {
+        for kind in Kind::ALL {
+            assert!(!serde_json::to_string(&definition(kind)).unwrap().contains("nullable"));
+        }
+    }
+}

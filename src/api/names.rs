@@ -1,0 +1,105 @@
+//! Every name that other programs and people match on: finalizers, annotations, condition types, reasons.
+//!
+//! The `aiven.io` names are those of the operator this one replaces, so that objects written by either are
+//! understood by both. Names of our own live under `valkeeper.io`.
+
+/// Keeps a resource until its remote service is gone (or deliberately left).
+pub const FINALIZER: &str = "finalizers.aiven.io/delete-remote-resource";
+
+/// Annotation: the last `metadata.generation` the provider accepted.
+pub const GENERATION_PROCESSED: &str = "controllers.aiven.io/generation-was-processed";
+/// Annotation: `true` when running as desired, `false` when powered off as desired, absent otherwise.
+pub const INSTANCE_RUNNING: &str = "controllers.aiven.io/instance-is-running";
+/// Annotation set by users: what happens to the service when the resource is deleted.
+pub const DELETION_POLICY: &str = "controllers.aiven.io/deletion-policy";
+/// The value of [`DELETION_POLICY`] that leaves the service at the provider.
+pub const DELETION_POLICY_ORPHAN: &str = "Orphan";
+/// Annotation set by users: the resource is left alone until it is removed.
+pub const PAUSED: &str = "valkeeper.io/paused";
+/// Annotation set by users: any new value asks for a reconcile now.
+pub const RECONCILE_AT: &str = "valkeeper.io/reconcile-at";
+
+/// Tag on a service: the `metadata.uid` of the resource it belongs to.
+pub const OWNER_TAG: &str = "valkeeper-owner";
+/// What all tags that mark ownership start with; they are never counted as tags of the user.
+pub const OWNERSHIP_TAG_PREFIX: &str = "valkeeper-";
+
+/// The `type` of each condition.
+pub mod condition {
+    /// The service is as declared and its connection Secret is in place.
+    pub const READY: &str = "Ready";
+    /// The service was created or updated at the provider.
+    pub const INITIALIZED: &str = "Initialized";
+    /// The service runs, or is powered off as declared.
+    pub const RUNNING: &str = "Running";
+    /// Work is in progress (kstatus).
+    pub const RECONCILING: &str = "Reconciling";
+    /// Nothing moves until somebody changes something (kstatus).
+    pub const STALLED: &str = "Stalled";
+}
+
+/// The `reason` of conditions and events.
+pub mod reason {
+    /// The provider accepted the declared state.
+    pub const CREATED_OR_UPDATED: &str = "CreatedOrUpdated";
+    /// The state of the service was looked up.
+    pub const CHECK_RUNNING: &str = "CheckRunning";
+    /// The service is being created.
+    pub const CREATING: &str = "Creating";
+    /// The provider is building or moving nodes.
+    pub const BUILDING: &str = "Building";
+    /// A change is being sent.
+    pub const UPDATING: &str = "Updating";
+    /// The service is being powered off.
+    pub const POWERING_OFF: &str = "PoweringOff";
+    /// The service is powered off as declared.
+    pub const POWERED_OFF: &str = "PoweredOff";
+    /// The service is being powered on.
+    pub const POWERING_ON: &str = "PoweringOn";
+    /// The provider accepted a change that does not show.
+    pub const NOT_APPLIED: &str = "NotApplied";
+    /// The service is being deleted.
+    pub const DELETING: &str = "Deleting";
+    /// Powering off waits for the first backup.
+    pub const WAITING_FOR_BACKUP: &str = "WaitingForBackup";
+    /// The spec breaks a rule; nothing is sent.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The service belongs to another resource.
+    pub const NOT_OWNED: &str = "NotOwned";
+    /// A service of this name exists but is of another type.
+    pub const WRONG_SERVICE_TYPE: &str = "WrongServiceType";
+    /// No token was found.
+    pub const TOKEN_MISSING: &str = "TokenMissing";
+    /// The provider does not accept the token.
+    pub const TOKEN_REJECTED: &str = "TokenRejected";
+    /// The provider refused the declared state.
+    pub const PROVIDER_REJECTED: &str = "ProviderRejected";
+    /// The provider cannot be reached or fails.
+    pub const PROVIDER_UNAVAILABLE: &str = "ProviderUnavailable";
+    /// The provider asked for fewer requests.
+    pub const THROTTLED: &str = "Throttled";
+    /// The service runs, but the provider does not say how to connect.
+    pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
+    /// The connection Secret's name is taken by somebody else.
+    pub const SECRET_CONFLICT: &str = "SecretConflict";
+    /// The connection Secret is immutable and out of date.
+    pub const SECRET_IMMUTABLE: &str = "SecretImmutable";
+    /// The service was deleted at the provider.
+    pub const EXTERNAL_MISSING: &str = "ExternalMissing";
+    /// Termination protection forbids the deletion.
+    pub const TERMINATION_PROTECTED: &str = "TerminationProtected";
+    /// The deletion-policy annotation has an unknown value.
+    pub const UNKNOWN_DELETION_POLICY: &str = "UnknownDeletionPolicy";
+    /// The stored object cannot be decoded.
+    pub const MALFORMED: &str = "Malformed";
+    /// Kubernetes refused something that the resource needs.
+    pub const CLUSTER_REJECTED: &str = "ClusterRejected";
+    /// Kubernetes does not answer.
+    pub const CLUSTER_UNAVAILABLE: &str = "ClusterUnavailable";
+    /// A defect of the operator; the resource is tried again later.
+    pub const INTERNAL_ERROR: &str = "InternalError";
+    /// The connection Secret was written.
+    pub const SECRET_WRITTEN: &str = "SecretWritten";
+    /// The service runs.
+    pub const RUNNING: &str = "Running";
+}

@@ -1,0 +1,26 @@
+//! The definitions as files: for `kubectl apply`, and as templates of the chart that installs them.
+
+use anyhow::{Result, ensure};
+use valkeeper::api::{Kind, crd, yaml};
+
+use crate::File;
+
+/// Where they come from, for whoever opens one.
+const HEADER: &str =
+    "# Written by the generator: change src/api or schemas and run `cargo run --bin generate`.\n";
+
+/// The definition of a kind, plain and as a chart template.
+pub(crate) fn files(kind: Kind) -> Result<[File; 2]> {
+    let mut definition = crd::definition(kind);
+    let plain = format!("{HEADER}{}", yaml::document(&definition)?);
+    // Uninstalling the chart must not delete every service.
+    let keep = ("helm.sh/resource-policy".to_owned(), "keep".to_owned());
+    definition.metadata.annotations.get_or_insert_default().extend([keep]);
+    let template = format!("{HEADER}{}", yaml::document(&definition)?);
+    ensure!(!template.contains("{{"), "Helm would take a description for a template");
+    let name = format!("{}.yaml", kind.plural());
+    Ok([
+        File::new(format!("crds/{name}"), plain),
+        File::new(format!("charts/valkeeper-crds/templates/{name}"), template),
+    ])
+}

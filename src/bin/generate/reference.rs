@@ -1,0 +1,183 @@
+//! The reference page of a kind, written from its definition.
+//!
+//! Every field has an entry whose anchor is its path, so that errors and other pages can link to it. Bounds
+//! are named as in OpenAPI, because that is what the API server's messages use.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use valkeeper::api::{GROUP, Kind, VERSION, crd};
+
+use crate::File;
+
+/// What each connection Secret holds, after the prefix.
+const SECRET_KEYS: [(&str, &str); 5] = [
+    ("HOST", "host name to connect to"),
+    ("PORT", "port to connect to"),
+    ("USER", "user name"),
+    ("PASSWORD", "password of the user"),
+    ("SSL", "whether TLS is needed, in the provider's words: `required`"),
+];
+
+/// The page of a kind.
+pub(crate) fn file(kind: Kind, root: &Path) -> Result<File> {
+    let example = Path::new("examples").join(kind.service_type()).with_extension("yaml");
+    let manifest =
+        std::fs::read_to_string(root.join(&example)).with_context(|| example.display().to_string())?;
+    let mut page = introduction(kind, &manifest)?;
+    let spec = crd::schema(kind).properties.as_ref().and_then(|fields| fields.get("spec"));
+    section(&mut page, kind, "spec", spec.context("a resource has a spec")?);
+    Ok(File::new(Path::new("docs/reference").join(kind.service_type()).with_extension("md"), page))
+}
+
+fn introduction(kind: Kind, manifest: &str) -> Result<String> {
+    let name = kind.name();
+    let prefix = kind.secret_prefix();
+    let definition = crd::definition(kind);
+    let warning = definition.spec.versions.iter().find_map(|version| version.deprecation_warning.as_deref());
+    let warning = warning.map(|text| format!("> **Deprecated.** {text}\n\n")).unwrap_or_default();
+    let description = crd::schema(kind).description.clone().unwrap_or_default();
+    let example: serde_yaml::Value = serde_yaml::from_str(manifest)?;
+    let object = example["metadata"]["name"].as_str().context("the example has a name")?;
+    let secret = example["spec"]["connInfoSecretTarget"]["name"].as_str().unwrap_or(object);
+    let mut keys = String::new();
+    for (key, meaning) in SECRET_KEYS {
+        let _ = writeln!(keys, "| `{prefix}{key}` | {meaning} |");
+    }
+    let plural = kind.plural();
+    let file = kind.service_type();
+    Ok(format!(
+        "<!-- Written by the generator: change src/api or schemas and run `cargo run --bin generate`. -->\n\n\
+         # {name}\n\n{warning}{description}\n\n\
+         | | |\n|---|---|\n| `apiVersion` | `{GROUP}/{VERSION}` |\n| `kind` | `{name}` |\n\
+         | `metadata.name` | also the name of the service: 1 to 63 lower-case letters, digits and hyphens, \
+         starting with a letter |\n\
+         | `spec` | [what the service should be](#spec) |\n\n\
+         ## Usage example\n\nThe token is in a Secret, see `examples/token.yaml`.\n\n\
+         ```yaml\n{manifest}```\n\n\
+         ```shell\nvalkeeper validate examples/{file}.yaml\nkubectl apply -f examples/{file}.yaml\n\
+         kubectl wait --for=condition=Ready {plural}/{object} --timeout=20m\nkubectl get {plural} {object}\n```\n\n\
+         ## Connection Secret\n\n\
+         The Secret is called `{secret}` here; by default it has the name of the resource. Another prefix than \
+         `{prefix}` can be chosen with [`prefix`](#spec.connInfoSecretTarget.prefix).\n\n\
+         | Key | Value |\n|---|---|\n{keys}\n\
+         ```shell\nkubectl get secret {secret} -o json | jq '.data | map_values(@base64d)'\n```\n\n\
+         ## Reading this page\n\n\
+         Bounds carry the names they have in error messages. *Immutable* fields stay as they are once set. \
+         *Create-only* fields count when the service is created: later they can be removed, but neither changed \
+         nor added. Removing any other field of `userConfig` resets it to the provider's default.\n\n",
+    ))
+}
+
+/// An object and, after it, the objects inside it.
+fn section(page: &mut String, kind: Kind, path: &str, schema: &JSONSchemaProps) {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let level = "#".repeat((path.matches('.').count() + 2).min(4));
+    let description = schema.description.as_deref().unwrap_or_default();
+    let _ = writeln!(page, "<a id=\"{path}\"></a>\n\n{level} {name}\n");
+    if let Some((parent, _)) = path.rsplit_once('.') {
+        let _ = writeln!(page, "In [`{parent}`](#{parent}). {description}\n");
+    } else {
+        let _ = writeln!(page, "{description}\n");
+    }
+    let fields = || schema.properties.iter().flatten();
+    let required = |name: &String| schema.required.iter().flatten().any(|required| required == name);
+    for (title, wanted) in [("Required", true), ("Optional", false)] {
+        let group: Vec<_> = fields().filter(|(name, _)| required(name) == wanted).collect();
+        if !group.is_empty() {
+            let _ = writeln!(page, "**{title}**\n");
+            for (name, field) in group {
+                entry(page, kind, &format!("{path}.{name}"), name, field);
+            }
+            page.push('\n');
+        }
+    }
+    for (name, field) in fields() {
+        if let Some(object) = object_in(field) {
+            section(page, kind, &format!("{path}.{name}"), object);
+        }
+    }
+}
+
+/// One field: name, type, bounds and meaning, which includes what a change does.
+fn entry(page: &mut String, kind: Kind, path: &str, name: &str, schema: &JSONSchemaProps) {
+    let mut traits = vec![type_name(schema)];
+    traits.extend(bounds(schema));
+    let create_only = path.strip_prefix("spec.userConfig.").is_some_and(|property| {
+        kind.user_config_facts().iter().any(|facts| facts.name == property && facts.create_only)
+    });
+    if create_only || path == "spec.serviceIntegrations" {
+        traits.push("Create-only".to_owned());
+    }
+    let description = schema.description.as_deref().unwrap_or_default();
+    // An object has its own anchor, at the section that describes it.
+    let (anchor, more) = if object_in(schema).is_some() {
+        (String::new(), format!(" See [{name}](#{path})."))
+    } else {
+        (format!("<a id=\"{path}\"></a>"), String::new())
+    };
+    let _ = writeln!(page, "- {anchor}`{name}` ({}). {description}{more}", traits.join(", "));
+    let items = schema.items.as_ref().and_then(|items| match items {
+        JSONSchemaPropsOrArray::Schema(items) if items.properties.is_none() => Some(bounds(items)),
+        _ => None,
+    });
+    if let Some(items) = items.filter(|items| !items.is_empty()) {
+        let _ = writeln!(page, "  - Each item: {}.", items.join(", "));
+    }
+}
+
+/// The object a field is, or is a list of.
+fn object_in(schema: &JSONSchemaProps) -> Option<&JSONSchemaProps> {
+    let object = match &schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => items,
+        _ => schema,
+    };
+    object.properties.as_ref().map(|_| object)
+}
+
+fn type_name(schema: &JSONSchemaProps) -> String {
+    let name = |schema: &JSONSchemaProps| schema.type_.clone().unwrap_or_default();
+    match (&schema.items, &schema.additional_properties) {
+        (Some(JSONSchemaPropsOrArray::Schema(items)), _) => format!("array of {}s", name(items)),
+        (_, Some(JSONSchemaPropsOrBool::Schema(values))) => {
+            format!("object, AdditionalProperties: {}", name(values))
+        }
+        _ => name(schema),
+    }
+}
+
+/// The bounds of a value, as in `MaxLength: 63`.
+fn bounds(schema: &JSONSchemaProps) -> Vec<String> {
+    let immutable = schema
+        .x_kubernetes_validations
+        .iter()
+        .flatten()
+        .any(|rule| rule.field_path.is_none() && rule.rule.starts_with("self == oldSelf"));
+    let choices: Vec<_> = schema
+        .enum_
+        .iter()
+        .flatten()
+        .filter_map(|choice| Some(format!("`{}`", choice.0.as_str()?)))
+        .collect();
+    let named = |name: &str, bound: Option<String>| bound.map(|bound| format!("{name}: {bound}"));
+    let length = |bound: Option<i64>| bound.map(|bound| bound.to_string());
+    let number = |bound: Option<f64>| bound.map(|bound| bound.to_string());
+    [
+        immutable.then(|| "Immutable".to_owned()),
+        named("Enum", (!choices.is_empty()).then(|| choices.join(", "))),
+        named("Pattern", schema.pattern.as_ref().map(|pattern| format!("`{pattern}`"))),
+        named("MinLength", length(schema.min_length)),
+        named("MaxLength", length(schema.max_length)),
+        named("Minimum", number(schema.minimum)),
+        named("Maximum", number(schema.maximum)),
+        named("MaxItems", length(schema.max_items)),
+        named("Default value", schema.default.as_ref().map(|default| format!("`{}`", default.0))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,54 @@
+//! The command line: one module per command.
+
+mod crds;
+mod run;
+pub mod validate;
+
+use crate::telemetry::logs::{self, Format};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Kubernetes operator for managed Valkey and Redis services
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to log: error, warn, info, debug, trace, or a filter such as info,valkeeper=debug
+    #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+
+    /// How to write log lines
+    #[arg(long, global = true, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: Format,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator in this cluster, or in the one of the current kubeconfig
+    Run(Box<run::Run>),
+    /// Print the custom resource definitions
+    Crds(crds::Crds),
+    /// Check manifests without a cluster
+    Validate(validate::Validate),
+}
+
+impl Arguments {
+    /// Runs the chosen command.
+    pub async fn run(self) -> ExitCode {
+        logs::start(&self.log_level, self.log_format);
+        let outcome = match self.command {
+            Command::Run(run) => run.run().await,
+            Command::Crds(crds) => crds.run(),
+            Command::Validate(validate) => validate.run(),
+        };
+        match outcome {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("valkeeper: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

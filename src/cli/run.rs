@@ -1,0 +1,48 @@
+//! `valkeeper run`: the operator, until it is told to stop.
+
+use crate::{operator, settings::Settings};
+use anyhow::Context as _;
+use clap::Args;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::{path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The flags of `valkeeper run`.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Kubeconfig of the cluster; without it, the usual places and the pod's own account
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Run {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let cluster = match &self.kubeconfig {
+            Some(path) => {
+                let file =
+                    Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?;
+                kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?
+            }
+            None => kube::Config::infer().await.context(
+                "found no Kubernetes cluster: run this in a pod, set KUBECONFIG, or pass --kubeconfig",
+            )?,
+        };
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        });
+        operator::run(self.settings, cluster, shutdown).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,97 @@
+//! What can go wrong between this process and the API server, each with its [`Class`].
+
+use crate::failure::Class;
+use std::time::Duration;
+
+/// Longest wait for the API server's answer. Unlike the other limits of about ten seconds that exist
+/// in a cluster, so that a log tells them apart.
+const RESPONSE: Duration = Duration::from_secs(9);
+
+/// A Kubernetes call that did not succeed. Messages say what was being done, to which object, and what
+/// the API server answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The API server answered, and not with success.
+    #[error("{doing}: the Kubernetes API answered {code} {reason}: {message}")]
+    Rejected {
+        /// What was being done, to which object.
+        doing: String,
+        /// HTTP status.
+        code: u16,
+        /// Machine-readable reason, such as `Conflict`.
+        reason: String,
+        /// The API server's words.
+        message: String,
+    },
+    /// No answer, or none that can be read.
+    #[error("{doing}: no answer from the Kubernetes API: {cause}")]
+    Unreachable {
+        /// What was being done, to which object.
+        doing: String,
+        /// What the client said.
+        cause: String,
+    },
+}
+
+impl ClusterError {
+    /// How this failure is treated.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Rejected { code, reason, .. } => match code {
+                401 | 403 => Class::Denied,
+                404 => Class::NotFound,
+                409 => Class::Conflict,
+                // A JSON patch whose test failed is answered with 422 as well.
+                422 if reason == "Invalid" => Class::Invalid,
+                429 => Class::Throttled { after: None },
+                500..=599 => Class::Transient,
+                _ => Class::Invalid,
+            },
+            Self::Unreachable { .. } => Class::Transient,
+        }
+    }
+
+    /// The object of this name is not the one that was worked on.
+    pub(crate) fn replaced(kind: &str, name: &str) -> Self {
+        Self::Rejected {
+            doing: format!("reading {kind} {name}"),
+            code: 409,
+            reason: "Conflict".to_owned(),
+            message: "another object has taken its name".to_owned(),
+        }
+    }
+
+    /// The object of the call does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Rejected { code: 404, .. })
+    }
+
+    fn from_kube(doing: String, error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Rejected {
+                doing,
+                code: status.code,
+                reason: status.reason.clone(),
+                message: status.message.clone(),
+            },
+            // A body that cannot be decoded may be a Secret: its error text is not for logs.
+            kube::Error::SerdeError(_) => Self::Unreachable { doing, cause: "unreadable answer".to_owned() },
+            other => Self::Unreachable { doing, cause: other.to_string() },
+        }
+    }
+}
+
+/// Runs one call within the time limit; `doing` names the action and the object for the error message.
+pub(crate) async fn bounded<T>(
+    doing: impl FnOnce() -> String,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(RESPONSE, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(ClusterError::from_kube(doing(), error)),
+        Err(_) => Err(ClusterError::Unreachable {
+            doing: doing(),
+            cause: format!("nothing within {} s", RESPONSE.as_secs()),
+        }),
+    }
+}

@@ -1,0 +1,60 @@
+//! What all passes share.
+
+use super::memory::Memories;
+use crate::{
+    cluster::events::Recorder,
+    provider::{Address, AddressError, Client as Provider},
+    settings::Settings,
+};
+use kube::Client;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Shared handles and limits; one per process.
+pub struct Context {
+    pub(super) client: Client,
+    pub(super) provider: Provider,
+    pub(super) recorder: Recorder,
+    pub(super) settings: Settings,
+    /// First come, first served; the bound on concurrent work. The runtime's own bound starves objects
+    /// under overload, because it picks waiting keys from a hash set.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) memories: Memories,
+}
+
+/// Why the operator cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The provider's address is not acceptable.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The TLS stack did not start.
+    #[error("cannot set up the provider client: {0}")]
+    Provider(#[from] reqwest::Error),
+    /// The Kubernetes client did not start.
+    #[error("cannot set up the Kubernetes client: {0}")]
+    Cluster(#[from] kube::Error),
+}
+
+impl Context {
+    /// Builds the handles; makes no calls.
+    pub fn new(settings: Settings, client: Client, recorder: Recorder) -> Result<Self, StartError> {
+        let address = Address::parse(&settings.provider_url, settings.allow_plain_http)?;
+        let provider = Provider::new(address, settings.provider_limits())?;
+        let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        Ok(Self { client, provider, recorder, settings, permits, memories: Memories::default() })
+    }
+
+    /// Where the provider is, for the log.
+    pub fn provider_url(&self) -> &str {
+        &self.settings.provider_url
+    }
+
+    /// The namespaces to watch; `None` stands for all of them.
+    pub(super) fn namespaces(&self) -> Vec<Option<String>> {
+        let names =
+            self.settings.watched_namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let names: Vec<_> = names.map(|name| Some(name.to_owned())).collect();
+        if names.is_empty() { vec![None] } else { names }
+    }
+}

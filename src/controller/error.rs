@@ -1,0 +1,57 @@
+//! Why a pass over a resource did not reach its end, and how that is told to the user.
+
+use crate::{
+    api::names::reason, cluster::ClusterError, engine::Failure, failure::Class, provider::ProviderError,
+};
+
+/// A pass that stopped early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PassError {
+    /// The provider did not do what was asked.
+    #[error("{0}")]
+    Provider(#[from] ProviderError),
+    /// Kubernetes did not do what was asked.
+    #[error("{0}")]
+    Cluster(#[from] ClusterError),
+    /// There is no usable token.
+    #[error("{0}")]
+    Token(String),
+    /// A defect of this program.
+    #[error("{0}")]
+    Defect(String),
+}
+
+impl PassError {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Provider(error) => error.class(),
+            Self::Cluster(error) => error.class(),
+            Self::Token(_) => Class::Denied,
+            Self::Defect(_) => Class::Bug,
+        }
+    }
+
+    /// What the user reads. `credentials` says where the token came from.
+    pub(super) fn failure(&self, credentials: &str) -> Failure {
+        let class = self.class();
+        let passing = matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict);
+        let (reason, advice) = match (self, class) {
+            (Self::Token(_), _) => (reason::TOKEN_MISSING, String::new()),
+            (Self::Defect(_), _) => (reason::INTERNAL_ERROR, String::new()),
+            (Self::Cluster(_), Class::Transient | Class::Throttled { .. } | Class::Conflict) => {
+                (reason::CLUSTER_UNAVAILABLE, String::new())
+            }
+            (Self::Cluster(_), _) => (reason::CLUSTER_REJECTED, String::new()),
+            (Self::Provider(error), _) if error.status() == Some(401) => {
+                (reason::TOKEN_REJECTED, format!(". Put a valid token into {credentials}"))
+            }
+            (Self::Provider(_), Class::Throttled { .. }) => (reason::THROTTLED, String::new()),
+            (Self::Provider(_), Class::Transient) => (reason::PROVIDER_UNAVAILABLE, String::new()),
+            (Self::Provider(_), Class::Denied) => {
+                (reason::PROVIDER_REJECTED, format!(". Check the permissions of the token in {credentials}"))
+            }
+            (Self::Provider(_), _) => (reason::PROVIDER_REJECTED, String::new()),
+        };
+        Failure { reason, message: format!("{self}{advice}"), passing }
+    }
+}

@@ -1,0 +1,97 @@
+//! What this process remembers of each resource between passes. Nothing here is needed for
+//! correctness: after a restart it is empty, and the only cost is a look too many.
+
+use crate::{
+    api::{ManagedService, names},
+    engine::ServicePatch,
+};
+use kube::ResourceExt;
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Mutex, PoisonError},
+};
+use tokio::time::{Duration, Instant};
+
+/// The longest time that a watch is expected to be behind.
+const WATCH_LAG: Duration = Duration::from_secs(30);
+
+/// Memories by the identity of the resource.
+#[derive(Default)]
+pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
+
+/// What is remembered of one resource.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// No pass before this time, unless somebody edits the resource.
+    pub(super) not_before: Option<Instant>,
+    /// The edit that the last pass saw.
+    pub(super) edit: Option<u64>,
+    /// The version that the last write of this process led to, and when that was.
+    pub(super) written: Option<(u64, Instant)>,
+    /// Since when the provider has been building.
+    pub(super) building_since: Option<Instant>,
+    /// Until when a reported `RUNNING` may be from before the last change.
+    pub(super) settles_at: Option<Instant>,
+    /// The update that was sent last, and for which generation, until a look shows its effect.
+    pub(super) sent: Option<(i64, ServicePatch)>,
+    /// When the deletion was last requested.
+    pub(super) deletion_requested: Option<Instant>,
+    /// The passing failure that was last told in an event.
+    pub(super) told: Option<&'static str>,
+}
+
+impl Memory {
+    /// Notes that a write led to `object`.
+    pub(super) fn wrote<K: ManagedService>(&mut self, object: &K) {
+        self.written = Some((version(object), Instant::now()));
+    }
+
+    /// Whether `object` is older than what this process wrote. The watch shows a write within moments; a
+    /// cluster restored from a backup never will, so the question is asked for a while only.
+    pub(super) fn is_ahead_of<K: ManagedService>(&self, object: &K) -> bool {
+        self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
+    }
+}
+
+impl Memories {
+    pub(super) fn recall(&self, uid: &str) -> Memory {
+        self.lock().get(uid).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn keep(&self, uid: &str, memory: Memory) {
+        self.lock().insert(uid.to_owned(), memory);
+    }
+
+    pub(super) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Memory>> {
+        // A panic while the lock was held leaves a map that is still a map.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A number that changes when somebody edits the resource, but not when this program writes its status
+/// or its bookkeeping annotations.
+pub(super) fn edit<K: ManagedService>(object: &K) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let meta = object.meta();
+    meta.generation.hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    meta.finalizers.hash(&mut hasher);
+    for annotation in object.annotations() {
+        if ![names::GENERATION_PROCESSED, names::INSTANCE_RUNNING].contains(&annotation.0.as_str()) {
+            annotation.hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// The version of an object as a number; they can be compared since Kubernetes 1.35.
+fn version<K: ManagedService>(object: &K) -> u64 {
+    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,157 @@
+//! One pass over one resource: observe, decide, perform one step, again, until there is nothing to do
+//! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
+
+use super::{context::Context, credentials, error::PassError, memory::Memory, observe};
+use crate::{
+    api::{ManagedService, validate::validate},
+    cluster::secrets,
+    engine::{self, Decision, Desired, Observed, Remote, Report, connection},
+    provider::{Reference, Service, Token},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Api, ResourceExt};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::time::{Duration, Instant};
+
+/// More steps than any pass needs; a decision that repeats itself ends here instead of looping.
+const MOST_STEPS: usize = 16;
+/// How long a requested deletion is waited for before it is requested again.
+const DELETION_PATIENCE: Duration = Duration::from_mins(1);
+
+/// A pass under way.
+pub(super) struct Pass<K> {
+    pub(super) context: Arc<Context>,
+    pub(super) api: Api<K>,
+    pub(super) namespace: String,
+    pub(super) object: K,
+    pub(super) desired: Desired,
+    pub(super) observed: Observed,
+    pub(super) memory: Memory,
+    pub(super) secret_seen: secrets::Look,
+    pub(super) released: bool,
+    token: Option<Token>,
+}
+
+impl<K: ManagedService> Pass<K> {
+    pub(super) fn new(context: Arc<Context>, object: K, memory: Memory) -> Self {
+        let namespace = object.namespace().unwrap_or_default();
+        Self {
+            api: Api::namespaced(context.client.clone(), &namespace),
+            desired: desired(&object),
+            namespace,
+            object,
+            context,
+            observed: Observed::default(),
+            memory,
+            secret_seen: secrets::Look::default(),
+            released: false,
+            token: None,
+        }
+    }
+
+    /// Goes on until the engine wants to rest; the last decision says why.
+    pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
+        for _ in 0..MOST_STEPS {
+            self.recall();
+            let decision = engine::decide(&self.desired, &self.observed);
+            if decision.step.ends_the_pass() || self.released {
+                return Ok(decision);
+            }
+            tracing::debug!(step = decision.step.name(), reason = decision.report.reason, "step");
+            self.perform(&decision).await?;
+        }
+        Err(PassError::Defect(format!("no rest after {MOST_STEPS} steps")))
+    }
+
+    /// Reads what the engine asked for: the object if it came from a cache, then the service, then the
+    /// Secret when the service is up.
+    pub(super) async fn look(&mut self) -> Result<(), PassError> {
+        if matches!(self.observed.remote, Remote::Unknown) {
+            let token = self.token().await?;
+            let found = self.context.provider.service(&token, &self.reference()).await?;
+            return self.saw(found).await;
+        }
+        let name = self.object.name_any();
+        let doing = || format!("reading {} {name}", K::KIND.name());
+        let object = crate::cluster::bounded(doing, self.api.get(&name)).await?;
+        if object.meta().uid != self.object.meta().uid {
+            return Err(PassError::Cluster(crate::cluster::ClusterError::replaced(K::KIND.name(), &name)));
+        }
+        self.adopt(object);
+        self.observed.object_is_live = true;
+        Ok(())
+    }
+
+    /// Takes in an answer of the provider, and looks at the Secret if the service is up.
+    pub(super) async fn saw(&mut self, found: Option<Service>) -> Result<(), PassError> {
+        let Some(service) = found.map(observe::service) else {
+            self.observed.remote = Remote::Absent;
+            return Ok(());
+        };
+        if let (Some(target), Some(connection), false) =
+            (&self.desired.secret, &service.connection, self.desired.deleting)
+        {
+            let content = connection::content(target, connection);
+            let owner = self.owner();
+            self.secret_seen = secrets::look(&self.context.client, &self.namespace, &content, &owner).await?;
+            self.observed.secret = self.secret_seen.finding.clone();
+        }
+        self.observed.remote = Remote::Present(Box::new(service));
+        Ok(())
+    }
+
+    /// The object is now `object`, as the API server answered.
+    pub(super) fn adopt(&mut self, object: K) {
+        let previously = self.desired.previously_declared.take();
+        self.desired = desired(&object);
+        self.desired.previously_declared = previously;
+        self.memory.wrote(&object);
+        self.object = object;
+    }
+
+    pub(super) async fn token(&mut self) -> Result<Token, PassError> {
+        if self.token.is_none() {
+            self.token = Some(credentials::token(&self.context, &self.namespace, &self.object).await?);
+        }
+        self.token.clone().ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
+    }
+
+    pub(super) fn reference(&self) -> Reference {
+        Reference { project: self.desired.project.clone(), service: self.desired.name.clone() }
+    }
+
+    pub(super) fn owner(&self) -> OwnerReference {
+        OwnerReference {
+            block_owner_deletion: Some(true),
+            ..self.object.controller_owner_ref(&()).unwrap_or_default()
+        }
+    }
+
+    /// What the status should list as declared: what is declared now, and what was and is not reset yet.
+    pub(super) fn declared_fields(&self, all_sent: bool) -> Vec<String> {
+        let mut fields: BTreeSet<_> = self.desired.declared.clone();
+        if !all_sent {
+            fields.extend(self.desired.previously_declared.iter().flatten().cloned());
+        }
+        fields.into_iter().collect()
+    }
+
+    /// The report of a failed pass.
+    pub(super) fn failure(&self, error: &PassError) -> Report {
+        Report::failed(&error.failure(&credentials::source(&self.namespace, self.object.service())))
+    }
+
+    fn recall(&mut self) {
+        let now = Instant::now();
+        self.observed.unsettled = self.memory.settles_at.is_some_and(|until| now < until);
+        let generation = self.desired.generation;
+        let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
+        self.observed.sent = sent.map(|(_, patch)| patch.clone());
+        self.observed.deletion_requested =
+            self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
+    }
+}
+
+fn desired<K: ManagedService>(object: &K) -> Desired {
+    Desired { violations: validate(object).iter().map(ToString::to_string).collect(), ..Desired::of(object) }
+}

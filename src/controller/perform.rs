@@ -1,0 +1,130 @@
+//! Performs one step. Each step is at most one external change; its answer becomes the next
+//! observation, so that no second look is needed to see what was done.
+
+use super::{error::PassError, pass::Pass};
+use crate::{
+    api::{ManagedService, names::reason},
+    cluster::{events::Severity, metadata, secrets, status},
+    engine::{
+        ConnectionSecret, CreateRequest, Decision, Remote, Report, ServicePatch, Step,
+        connection::SecretContent,
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+impl<K: ManagedService> Pass<K> {
+    pub(super) async fn perform(&mut self, decision: &Decision) -> Result<(), PassError> {
+        let report = &decision.report;
+        match &decision.step {
+            Step::Look => self.look().await,
+            Step::AddFinalizer => {
+                let object = metadata::add_finalizer(&self.api, &self.object).await?;
+                self.adopt(object);
+                self.observed.object_is_live = true;
+                Ok(())
+            }
+            Step::Create(request) => self.create(request, report).await,
+            Step::Update(patch) => self.update(patch, report).await,
+            Step::ReplaceTags(tags) => self.replace_tags(tags, report).await,
+            Step::WriteSecret(content) => self.write_secret(content).await,
+            Step::Annotate(annotations) => {
+                let object = metadata::annotate(&self.api, &self.object, annotations).await?;
+                self.adopt(object);
+                Ok(())
+            }
+            Step::Delete => self.delete(report).await,
+            Step::ReleaseFinalizer => self.release().await,
+            Step::Wait(_) | Step::Refuse(_) | Step::Done => Ok(()),
+        }
+    }
+
+    async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {
+        let token = self.token().await?;
+        let service = self.context.provider.create(&token, &self.reference(), body(request)?).await?;
+        self.tell(Severity::Normal, report.reason, "Create", &report.message);
+        self.settle();
+        self.saw(Some(service)).await
+    }
+
+    async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
+        self.record_declarations(report).await?;
+        let token = self.token().await?;
+        let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
+        self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        self.memory.sent = Some((self.desired.generation, patch.clone()));
+        if patch.rebuilds() {
+            self.settle();
+        }
+        self.desired.resets_were_sent();
+        self.saw(Some(service)).await
+    }
+
+    async fn replace_tags(
+        &mut self,
+        tags: &BTreeMap<String, String>,
+        report: &Report,
+    ) -> Result<(), PassError> {
+        self.record_declarations(report).await?;
+        let token = self.token().await?;
+        self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
+        self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        if let Remote::Present(service) = &mut self.observed.remote {
+            service.tags.clone_from(tags);
+        }
+        Ok(())
+    }
+
+    async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
+        let owner = self.owner();
+        secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await?;
+        let note = format!("Secret {} holds the connection", content.name);
+        self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
+        self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };
+        Ok(())
+    }
+
+    async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
+        let token = self.token().await?;
+        self.context.provider.delete(&token, &self.reference()).await?;
+        self.tell(Severity::Normal, report.reason, "Delete", &report.message);
+        self.memory.deletion_requested = Some(Instant::now());
+        // Accepted is not done: only a look that finds nothing releases the finalizer.
+        self.observed.remote = Remote::Unknown;
+        Ok(())
+    }
+
+    async fn release(&mut self) -> Result<(), PassError> {
+        metadata::release_finalizer(&self.api, &self.object).await?;
+        self.released = true;
+        Ok(())
+    }
+
+    /// What the spec newly declares is written down before it is sent: should this process end in
+    /// between, a field that the user then removes is still known as one to reset.
+    async fn record_declarations(&mut self, report: &Report) -> Result<(), PassError> {
+        let known = self.desired.previously_declared.as_ref();
+        if known.is_some_and(|known| self.desired.declared.is_subset(known)) {
+            return Ok(());
+        }
+        let next = self.next_status(report, false);
+        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+            self.adopt(object);
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        self.memory.settles_at = Some(Instant::now() + self.context.settings.settle_time);
+    }
+
+    pub(super) fn tell(&self, severity: Severity, reason: &str, action: &str, note: &str) {
+        self.context.recorder.tell(&self.object, severity, reason, action, note);
+    }
+}
+
+fn body(request: &impl Serialize) -> Result<Value, PassError> {
+    serde_json::to_value(request).map_err(|error| PassError::Defect(format!("forming a request: {error}")))
+}

@@ -1,0 +1,68 @@
+//! How long until the next attempt: by the class of the last failure and the number of failures in a
+//! row, with jitter from the caller, so that a thousand resources do not come back in one wave.
+
+use crate::failure::Class;
+use std::time::Duration;
+
+/// The delay before attempt `attempt + 1`, where `attempt` counts failures in a row from 1.
+/// `jitter` is a number in `[0, 1)`; the result varies by a fifth in both directions.
+pub fn delay(class: Class, attempt: u32, jitter: f64) -> Duration {
+    let (first, last) = match class {
+        Class::Transient => (Duration::from_secs(1), Duration::from_mins(1)),
+        Class::Throttled { after: Some(after) } => {
+            // Never before the time that was asked for.
+            let after = after.clamp(Duration::from_secs(1), Duration::from_mins(10));
+            return after + after.mul_f64(0.2 * jitter);
+        }
+        Class::Throttled { after: None } => (Duration::from_secs(5), Duration::from_mins(2)),
+        Class::Conflict => (Duration::from_millis(200), Duration::from_secs(30)),
+        // A token or a permission that somebody mends must be noticed within a minute.
+        Class::Denied | Class::NotFound => (Duration::from_secs(2), Duration::from_secs(45)),
+        Class::Invalid => (Duration::from_secs(30), Duration::from_mins(30)),
+        Class::Bug => (Duration::from_secs(10), Duration::from_mins(10)),
+    };
+    let doubled = first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+    spread(doubled.min(last), jitter)
+}
+
+/// `base`, varied by a fifth in both directions.
+pub fn spread(base: Duration, jitter: f64) -> Duration {
+    base.mul_f64(0.8 + 0.4 * jitter)
+}
+
+/// The pause between looks at a service that has been building for `elapsed`: a tenth of that, within
+/// the bounds. A service that takes long is looked at rarely, one that is quick is noticed quickly.
+pub fn building(elapsed: Duration, shortest: Duration, longest: Duration) -> Duration {
+    (elapsed / 10).clamp(shortest, longest.max(shortest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_and_stay_within_bounds() {
+        let mut previous = Duration::ZERO;
+        for attempt in 1..100 {
+            let delay = delay(Class::Transient, attempt, 0.5);
+            assert!(delay >= previous && delay <= Duration::from_secs(72), "{attempt}: {delay:?}");
+            previous = delay;
+        }
+        assert!(previous >= Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_mended_token_is_noticed_within_a_minute() {
+        assert!(delay(Class::Denied, 50, 0.999) < Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_throttled_caller_never_comes_back_early() {
+        for jitter in [0.0, 0.5, 0.99] {
+            let after = Duration::from_mins(2);
+            assert!(delay(Class::Throttled { after: Some(after) }, 1, jitter) >= after);
+        }
+        let absurd = Class::Throttled { after: Some(Duration::from_secs(u64::MAX)) };
+        assert!(delay(absurd, 1, 0.9) <= Duration::from_mins(12));
+    }
+}

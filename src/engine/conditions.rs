@@ -1,0 +1,69 @@
+//! From a [`Report`] to the conditions of the status. A condition's `lastTransitionTime` moves only when
+//! its status does, and conditions that say the same as before come out equal, so that nothing is
+//! written.
+
+use super::report::{Ready, Report};
+use crate::api::names::{condition, reason};
+use chrono::{DateTime, Utc};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+/// The conditions after `report`, given those before it.
+pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
+    let find = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
+    let mut conditions = Vec::new();
+    if let Some(ready) = ready(find(condition::READY), report) {
+        conditions.push((condition::READY, ready, report.reason, report.message.clone()));
+    }
+    if report.initialized {
+        let message = "The service exists and has this object's settings".to_owned();
+        conditions.push((condition::INITIALIZED, "True", reason::CREATED_OR_UPDATED, message));
+    }
+    if let Some(running) = report.running {
+        let (status, reason) = match (running, report.reason) {
+            (true, _) => ("True", reason::CHECK_RUNNING),
+            (false, reason) => ("False", reason),
+        };
+        let message = match &report.state {
+            Some(state) => format!("The provider says {state}"),
+            None => report.message.clone(),
+        };
+        conditions.push((condition::RUNNING, status, reason, message));
+    }
+    let mut next: Vec<Condition> = conditions
+        .into_iter()
+        .map(|(type_, status, reason, message)| Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: Some(generation),
+            last_transition_time: find(type_)
+                .filter(|old| old.status == status)
+                .map_or_else(|| time(now), |old| old.last_transition_time.clone()),
+        })
+        .collect();
+    for type_ in [condition::READY, condition::INITIALIZED, condition::RUNNING] {
+        if let Some(old) = find(type_).filter(|_| next.iter().all(|condition| condition.type_ != type_)) {
+            next.push(old.clone());
+        }
+    }
+    next.sort_by(|a, b| a.type_.cmp(&b.type_));
+    next
+}
+
+/// A look that failed for a passing reason does not take back what was true before.
+fn ready(before: Option<&Condition>, report: &Report) -> Option<&'static str> {
+    match report.ready {
+        Ready::Yes => Some("True"),
+        Ready::Unchanged if before.is_some_and(|condition| condition.status == "True") => None,
+        Ready::Progressing | Ready::Stuck | Ready::Unchanged => Some("False"),
+    }
+}
+
+/// Kubernetes keeps whole seconds; so does this, or every comparison would see a difference.
+fn time(now: DateTime<Utc>) -> Time {
+    Time(Timestamp::from_second(now.timestamp()).unwrap_or(Timestamp::UNIX_EPOCH))
+}

@@ -1,0 +1,258 @@
+//! What a custom resource asks for, in normal form: defaults applied, names resolved, and the list of
+//! what it declares, so that a field somebody removes later can be told from one nobody ever set.
+
+use super::observed::Maintenance;
+use crate::api::{
+    Kind, ManagedService,
+    names::{self, condition},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+/// The wish, in normal form.
+#[derive(Clone)]
+pub struct Desired {
+    /// Valkey or Redis.
+    pub kind: Kind,
+    /// Name of the custom resource and of the service.
+    pub name: String,
+    /// Identity of the custom resource; marks the service as its own.
+    pub uid: String,
+    /// `metadata.generation` of the spec this was read from.
+    pub generation: i64,
+    /// Somebody asked Kubernetes to delete the custom resource.
+    pub deleting: bool,
+    /// Our finalizer is on the custom resource.
+    pub has_finalizer: bool,
+    /// What deleting the custom resource means for the service.
+    pub deletion_policy: DeletionPolicy,
+    /// The service was created or taken over by this object before.
+    pub initialized: bool,
+    /// Provider project.
+    pub project: String,
+    /// Subscription plan.
+    pub plan: String,
+    /// Cloud and region.
+    pub cloud: Option<String>,
+    /// Network.
+    pub vpc: Vpc,
+    /// Disk space in MiB.
+    pub disk_space_mb: Option<u64>,
+    /// Maintenance window.
+    pub maintenance: Maintenance,
+    /// Notification addresses.
+    pub technical_emails: Option<Vec<String>>,
+    /// Protection against deletion and power-off.
+    pub termination_protection: Option<bool>,
+    /// Tags.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Source services of read replicas, by integration type.
+    pub integrations: Vec<(String, String)>,
+    /// Whether the service should run.
+    pub powered: bool,
+    /// Settings.
+    pub user_config: Map<String, Value>,
+    /// Where the connection goes, unless it is switched off.
+    pub secret: Option<SecretTarget>,
+    /// Paths of everything declared now.
+    pub declared: BTreeSet<String>,
+    /// Paths that were declared when the status was last written; none before the first time.
+    pub previously_declared: Option<BTreeSet<String>>,
+    /// Rules that the spec breaks, in words.
+    pub violations: Vec<String>,
+    /// The annotations of the custom resource.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Desired {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Settings may hold a migration password.
+        formatter
+            .debug_struct("Desired")
+            .field("kind", &self.kind)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The network a service should be in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vpc {
+    /// Not declared.
+    Undeclared,
+    /// This one.
+    Id(String),
+    /// The one that this object describes.
+    Reference(String),
+}
+
+/// What deleting the custom resource means for the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// The service goes too.
+    Delete,
+    /// The service stays.
+    Orphan,
+    /// The annotation holds something else, which must never be read as permission to delete.
+    Unknown(String),
+}
+
+/// The Secret that receives the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretTarget {
+    /// Name, in the namespace of the custom resource.
+    pub name: String,
+    /// What each key starts with.
+    pub prefix: String,
+    /// Labels that the Secret must have.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that the Secret must have.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Desired {
+    /// Reads a custom resource. It must have been validated: values out of bounds are not noticed here.
+    pub fn of<K: ManagedService>(object: &K) -> Self {
+        let (metadata, spec, status) = (object.meta(), object.service(), object.status());
+        let name = metadata.name.clone().unwrap_or_default();
+        let annotations = metadata.annotations.clone().unwrap_or_default();
+        let user_config = object.user_config();
+        let vpc = match (&spec.project_vpc_id, &spec.project_vpc_ref) {
+            (Some(id), _) if !id.is_empty() => Vpc::Id(id.clone()),
+            (_, Some(reference)) => Vpc::Reference(reference.name.clone()),
+            _ => Vpc::Undeclared,
+        };
+        let mut desired = Self {
+            kind: K::KIND,
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            has_finalizer: has_finalizer(metadata),
+            deletion_policy: deletion_policy(&annotations),
+            initialized: status.is_some_and(|status| {
+                status.conditions.iter().any(|c| c.type_ == condition::INITIALIZED && c.status == "True")
+            }),
+            project: spec.project.clone(),
+            plan: spec.plan.clone(),
+            cloud: non_empty(spec.cloud_name.as_ref()),
+            vpc,
+            disk_space_mb: spec.disk_space.as_deref().and_then(disk_space_mb),
+            maintenance: Maintenance {
+                day: non_empty(spec.maintenance_window_dow.as_ref()),
+                time: non_empty(spec.maintenance_window_time.as_ref()),
+            },
+            technical_emails: spec
+                .technical_emails
+                .as_ref()
+                .map(|emails| emails.iter().map(|entry| entry.email.clone()).collect()),
+            termination_protection: spec.termination_protection,
+            tags: spec.tags.clone(),
+            integrations: spec
+                .service_integrations
+                .iter()
+                .flatten()
+                .map(|entry| (entry.integration_type.clone(), entry.source_service_name.clone()))
+                .collect(),
+            powered: spec.powered.unwrap_or(true),
+            secret: secret_target(object, &name),
+            declared: BTreeSet::new(),
+            previously_declared: status
+                .map(|status| &status.declared_fields)
+                .filter(|fields| !fields.is_empty())
+                .map(|fields| fields.iter().cloned().collect()),
+            annotations,
+            user_config,
+            violations: Vec::new(),
+            name,
+        };
+        desired.declared = desired.declared_paths();
+        desired
+    }
+
+    /// Whether `path` was declared before and is not any more.
+    pub(super) fn was_removed(&self, path: &str) -> bool {
+        !self.declared.contains(path)
+            && self.previously_declared.as_ref().is_some_and(|previous| previous.contains(path))
+    }
+
+    /// An update went out, and with it every reset; tags travel on their own.
+    pub fn resets_were_sent(&mut self) {
+        if let Some(previous) = &mut self.previously_declared {
+            previous.retain(|path| path == "tags" || self.declared.contains(path));
+        }
+    }
+
+    fn declared_paths(&self) -> BTreeSet<String> {
+        let fields = [
+            // The plan is always declared, so that the list is never empty once it was written.
+            ("plan", true),
+            ("tags", self.tags.is_some()),
+            ("technicalEmails", self.technical_emails.is_some()),
+            ("terminationProtection", self.termination_protection.is_some()),
+            ("projectVpcId", self.vpc != Vpc::Undeclared),
+        ];
+        let mut paths: BTreeSet<String> =
+            fields.iter().filter(|(_, declared)| *declared).map(|(path, _)| (*path).to_owned()).collect();
+        for (key, value) in &self.user_config {
+            paths.insert(format!("userConfig.{key}"));
+            if let Value::Object(members) = value {
+                paths.extend(members.keys().map(|member| format!("userConfig.{key}.{member}")));
+            }
+        }
+        paths
+    }
+}
+
+fn secret_target<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
+    let spec = object.service();
+    if spec.conn_info_secret_target_disabled == Some(true) {
+        return None;
+    }
+    let target = spec.conn_info_secret_target.clone().unwrap_or_default();
+    Some(SecretTarget {
+        // The replaced operator wrote `name: ""` into objects that had no target.
+        name: if target.name.is_empty() { name.to_owned() } else { target.name },
+        prefix: target.prefix.unwrap_or_else(|| K::KIND.secret_prefix().to_owned()),
+        labels: target.labels.unwrap_or_default(),
+        annotations: target.annotations.unwrap_or_default(),
+    })
+}
+
+fn has_finalizer(metadata: &ObjectMeta) -> bool {
+    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
+}
+
+fn deletion_policy(annotations: &BTreeMap<String, String>) -> DeletionPolicy {
+    match annotations.get(names::DELETION_POLICY).map(String::as_str) {
+        None | Some("Delete") => DeletionPolicy::Delete,
+        Some(names::DELETION_POLICY_ORPHAN) => DeletionPolicy::Orphan,
+        Some(other) => DeletionPolicy::Unknown(other.to_owned()),
+    }
+}
+
+fn non_empty(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}
+
+/// `80`, `80G` and `80GiB` all mean 80 GiB (contract: `disk_space`).
+fn disk_space_mb(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    digits.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::disk_space_mb;
+
+    #[test]
+    fn a_bare_disk_size_means_gibibytes() {
+        for text in ["80", "80G", "80GiB", "80g", "80gib"] {
+            assert_eq!(disk_space_mb(text), Some(81920), "{text}");
+        }
+        assert_eq!(disk_space_mb("99999999999999999999GiB"), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! What was seen of the world: the provider's service and the connection Secret, reduced to the parts
+//! that decisions depend on. Credentials are invisible in `Debug`.
+
+use super::step::ServicePatch;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, fmt};
+
+/// One look at everything that belongs to a custom resource.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The service at the provider.
+    pub remote: Remote,
+    /// The connection Secret; unknown until it matters.
+    pub secret: ConnectionSecret,
+    /// The custom resource itself was read from the API server, not from a cache, in this pass.
+    pub object_is_live: bool,
+    /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
+    /// still be the state from before (provider behaviour: readiness race).
+    pub unsettled: bool,
+    /// The update that was sent last for this generation, unless a later look showed that it took effect.
+    pub sent: Option<ServicePatch>,
+    /// The deletion was requested recently; repeating it at every look would be noise.
+    pub deletion_requested: bool,
+}
+
+/// What is known of the service.
+#[derive(Clone, Debug, Default)]
+pub enum Remote {
+    /// Nobody looked yet.
+    #[default]
+    Unknown,
+    /// A live look found no such service.
+    Absent,
+    /// A live look found it.
+    Present(Box<ObservedService>),
+}
+
+/// A service at the provider.
+#[derive(Clone)]
+pub struct ObservedService {
+    /// `valkey`, `redis` or a foreign type.
+    pub service_type: String,
+    /// Where it is in its life.
+    pub state: ServiceState,
+    /// The subscription plan.
+    pub plan: String,
+    /// Cloud and region.
+    pub cloud: Option<String>,
+    /// The VPC; none is the public network.
+    pub project_vpc_id: Option<String>,
+    /// Total disk space in MiB.
+    pub disk_space_mb: Option<u64>,
+    /// The maintenance window.
+    pub maintenance: Maintenance,
+    /// Addresses that receive notifications.
+    pub technical_emails: Vec<String>,
+    /// Whether the provider refuses deletion and power-off.
+    pub termination_protection: bool,
+    /// All tags, ours and those of others.
+    pub tags: BTreeMap<String, String>,
+    /// Settings with the provider's defaults filled in.
+    pub user_config: Map<String, Value>,
+    /// How to connect; none until the provider says all of it.
+    pub connection: Option<Connection>,
+    /// Number of backups that can be restored.
+    pub backups: usize,
+}
+
+impl fmt::Debug for ObservedService {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ObservedService")
+            .field("service_type", &self.service_type)
+            .field("state", &self.state)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A maintenance window; parts that are not set are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Day of the week, lower case.
+    pub day: Option<String>,
+    /// Time of day in UTC, `HH:MM:SS`.
+    pub time: Option<String>,
+}
+
+/// The life of a service as the provider reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Built and serving.
+    Running,
+    /// Being created, changed or powered on.
+    Rebuilding,
+    /// Moving nodes; serving all the while.
+    Rebalancing,
+    /// Powered off.
+    PoweredOff,
+    /// Anything this program does not know, treated as not ready.
+    Other(String),
+}
+
+/// Whether a service takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It does.
+    Serving,
+    /// It will, or may.
+    Changing,
+    /// It does not.
+    Off,
+}
+
+impl ServiceState {
+    /// Reads the provider's word.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "RUNNING" => Self::Running,
+            "REBUILDING" => Self::Rebuilding,
+            "REBALANCING" => Self::Rebalancing,
+            "POWEROFF" => Self::PoweredOff,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The provider's word, which is also what `status.state` shows.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Rebuilding => "REBUILDING",
+            Self::Rebalancing => "REBALANCING",
+            Self::PoweredOff => "POWEROFF",
+            Self::Other(text) => text,
+        }
+    }
+
+    /// Whether the service takes connections in this state.
+    pub fn power(&self) -> Power {
+        match self {
+            Self::Running | Self::Rebalancing => Power::Serving,
+            Self::PoweredOff => Power::Off,
+            Self::Rebuilding | Self::Other(_) => Power::Changing,
+        }
+    }
+}
+
+/// The five facts that a client needs, all present and none of them a placeholder.
+#[derive(Clone)]
+pub struct Connection {
+    /// Host name.
+    pub host: String,
+    /// Port, as text.
+    pub port: String,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// The provider's word for whether TLS is needed, such as `required`.
+    pub ssl: String,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Connection({}:{})", self.host, self.port)
+    }
+}
+
+/// The Kubernetes Secret that the connection belongs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionSecret {
+    /// Nobody looked, because nothing depends on it now.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// One exists that another object controls, or that nobody declared to be ours.
+    Foreign {
+        /// Who it belongs to, for the message.
+        owner: String,
+    },
+    /// Ours.
+    Ours {
+        /// It holds exactly what it should.
+        current: bool,
+        /// Kubernetes refuses to change its data.
+        immutable: bool,
+    },
+}

@@ -1,0 +1,79 @@
+//! What may be said about a resource at some moment: the material of its conditions and events.
+
+use super::observed::ObservedService;
+use crate::api::names::reason;
+
+/// A statement about the resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether the resource is as its spec says and its Secret is in place.
+    pub ready: Ready,
+    /// One of the reasons in [`names`].
+    pub reason: &'static str,
+    /// For people: the object, the cause, and what to do if something is to be done.
+    pub message: String,
+    /// The provider's word for the state; none leaves what the status says.
+    pub state: Option<String>,
+    /// The service exists and is ours.
+    pub initialized: bool,
+    /// Whether the service takes connections; none when this look did not tell.
+    pub running: Option<bool>,
+}
+
+/// The value of the `Ready` condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// True.
+    Yes,
+    /// False, in the normal course of things.
+    Progressing,
+    /// False, and somebody has to do something.
+    Stuck,
+    /// The look failed; what was true before may well still be.
+    Unchanged,
+}
+
+/// Why a pass could not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// One of the reasons in [`names`].
+    pub reason: &'static str,
+    /// What was being done, what went wrong, what to do.
+    pub message: String,
+    /// It will pass by itself.
+    pub passing: bool,
+}
+
+impl Report {
+    /// About a resource whose service does not exist, or of which nothing is known.
+    pub fn new(ready: Ready, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { ready, reason, message: message.into(), state: None, initialized: false, running: None }
+    }
+
+    /// About a resource whose service was seen.
+    pub fn about(
+        service: &ObservedService,
+        ready: Ready,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        use super::observed::Power;
+        Self {
+            state: Some(service.state.as_str().to_owned()),
+            initialized: true,
+            running: Some(service.state.power() == Power::Serving),
+            ..Self::new(ready, reason, message)
+        }
+    }
+
+    /// About a resource whose spec breaks rules.
+    pub fn invalid_spec(violations: &[String]) -> Self {
+        Self::new(Ready::Stuck, reason::INVALID_SPEC, violations.join("; "))
+    }
+
+    /// About a pass that failed.
+    pub fn failed(failure: &Failure) -> Self {
+        let ready = if failure.passing { Ready::Unchanged } else { Ready::Stuck };
+        Self::new(ready, failure.reason, failure.message.clone())
+    }
+}

@@ -1,0 +1,42 @@
+//! How a failed call is classified. Every error enum at a boundary (provider, Kubernetes) maps its
+//! variants to a [`Class`], and the class alone decides the retry pace, the condition reason and the
+//! metric label: nothing in this crate looks at the text of an error to decide what to do.
+
+use std::time::Duration;
+
+/// What kind of failure a call met, from the caller's point of view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing is wrong with the request; trying again later may work (outage, timeout, 5xx).
+    Transient,
+    /// The other side asked for a pause, for this long if it said so.
+    Throttled {
+        /// The pause the other side asked for.
+        after: Option<Duration>,
+    },
+    /// The world changed under the request; observe again and decide anew.
+    Conflict,
+    /// The credentials are missing, unusable or not sufficient.
+    Denied,
+    /// The request is wrong and stays wrong until somebody changes it.
+    Invalid,
+    /// The object does not exist.
+    NotFound,
+    /// A defect of this program, or an answer outside of the protocol.
+    Bug,
+}
+
+impl Class {
+    /// A short, stable name for metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled { .. } => "throttled",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::NotFound => "not_found",
+            Self::Bug => "bug",
+        }
+    }
+}

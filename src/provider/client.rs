@@ -1,0 +1,250 @@
+//! The calls, one function each. A client is cheap to clone, shares its connections between all
+//! tokens, and follows no redirects: a token only ever goes to the configured address.
+
+use super::{address::Address, error::ProviderError, redaction::Redaction, service::Service, token::Token};
+use reqwest::{Method, Response, header};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// Bounds on every call.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for the whole answer.
+    pub request_timeout: Duration,
+    /// Largest answer that is read, in bytes after decoding.
+    pub response_bytes: usize,
+}
+
+/// Which service a call is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    /// The project.
+    pub project: String,
+    /// The service's name in it.
+    pub service: String,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "service {} in project {}", self.service, self.project)
+    }
+}
+
+/// A client of the provider's API.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    address: Address,
+    response_bytes: usize,
+}
+
+/// One call, before it is sent.
+struct Call<'a> {
+    doing: String,
+    method: Method,
+    segments: Vec<&'a str>,
+    query: &'static [(&'static str, &'static str)],
+    body: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Enveloped {
+    service: Service,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    errors: Value,
+}
+
+/// Below the provider's own cut-off of idle connections, which is about a minute.
+const IDLE_CONNECTION: Duration = Duration::from_secs(45);
+
+impl Client {
+    /// A client for one provider address. Fails only when the TLS stack cannot start.
+    pub fn new(address: Address, limits: Limits) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("valkeeper/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(limits.connect_timeout)
+            .timeout(limits.request_timeout)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { http, address, response_bytes: limits.response_bytes })
+    }
+
+    /// Reads a service with its credentials; `None` when it does not exist.
+    pub async fn service(
+        &self,
+        token: &Token,
+        reference: &Reference,
+    ) -> Result<Option<Service>, ProviderError> {
+        let call = Call::about(reference, "reading", Method::GET, &[], None)
+            .with_query(&[("include_secrets", "true")]);
+        match self.send::<Enveloped>(token, call).await {
+            Ok(answer) => Ok(Some(answer.service)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates a service from a complete request body; 409 when the name is taken.
+    pub async fn create(
+        &self,
+        token: &Token,
+        reference: &Reference,
+        body: Value,
+    ) -> Result<Service, ProviderError> {
+        let call = Call {
+            doing: format!("creating {reference}"),
+            method: Method::POST,
+            segments: vec!["v1", "project", &reference.project, "service"],
+            query: &[],
+            body: Some(body),
+        };
+        Ok(self.send::<Enveloped>(token, call).await?.service)
+    }
+
+    /// Changes the fields in `body` and leaves the others alone.
+    pub async fn update(
+        &self,
+        token: &Token,
+        reference: &Reference,
+        body: Value,
+    ) -> Result<Service, ProviderError> {
+        let call = Call::about(reference, "updating", Method::PUT, &[], Some(body));
+        Ok(self.send::<Enveloped>(token, call).await?.service)
+    }
+
+    /// Replaces all tags of a service.
+    pub async fn replace_tags(
+        &self,
+        token: &Token,
+        reference: &Reference,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), ProviderError> {
+        let body = Some(json!({ "tags": tags }));
+        let call = Call::about(reference, "replacing the tags of", Method::PUT, &["tags"], body);
+        self.send::<Value>(token, call).await.map(drop)
+    }
+
+    /// Asks for the deletion of a service; one that does not exist counts as deleted.
+    pub async fn delete(&self, token: &Token, reference: &Reference) -> Result<(), ProviderError> {
+        let call = Call::about(reference, "deleting", Method::DELETE, &[], None);
+        match self.send::<Value>(token, call).await {
+            Err(error) if error.status() != Some(404) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, token: &Token, call: Call<'_>) -> Result<T, ProviderError> {
+        let redaction = Redaction::of(token.expose(), call.body.as_ref());
+        let doing = call.doing;
+        let unsendable = |cause: String| ProviderError::Unsendable { doing: doing.clone(), cause };
+        let url = self
+            .address
+            .join(&call.segments)
+            .ok_or_else(|| unsendable("the project or service name cannot be part of a URL".to_owned()))?;
+        let authorization = token.header().map_err(|error| unsendable(error.to_string()))?;
+        let mut request = self.http.request(call.method, url).header(header::AUTHORIZATION, authorization);
+        if !call.query.is_empty() {
+            request = request.query(call.query);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let unreachable = |error: reqwest::Error| ProviderError::Unreachable {
+            doing: doing.clone(),
+            cause: redaction.clean(&chain(&error.without_url())),
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, retry_after) = (response.status(), retry_after(&response));
+        let text = read_limited(response, self.response_bytes).await.map_err(|cause| match cause {
+            ReadError::Transport(error) => unreachable(error),
+            ReadError::TooLarge => ProviderError::Unreadable {
+                doing: doing.clone(),
+                cause: format!("it is larger than {} bytes", self.response_bytes),
+            },
+        })?;
+        if !status.is_success() {
+            let message = redaction.clean(&error_message(&text, status));
+            return Err(ProviderError::Rejected { doing, status: status.as_u16(), message, retry_after });
+        }
+        // The position is enough: serde's own message may quote a value from the answer.
+        serde_json::from_slice(if text.is_empty() { b"null" } else { &text }).map_err(|error| {
+            let cause =
+                format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
+            ProviderError::Unreadable { doing, cause }
+        })
+    }
+}
+
+impl<'a> Call<'a> {
+    fn about(
+        reference: &'a Reference,
+        verb: &str,
+        method: Method,
+        below: &[&'a str],
+        body: Option<Value>,
+    ) -> Self {
+        let mut segments = vec!["v1", "project", &reference.project, "service", &reference.service];
+        segments.extend(below);
+        Self { doing: format!("{verb} {reference}"), method, segments, query: &[], body }
+    }
+
+    fn with_query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+}
+
+enum ReadError {
+    Transport(reqwest::Error),
+    TooLarge,
+}
+
+async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(ReadError::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Seconds only: a date would need this machine's clock to be right.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn error_message(body: &[u8], status: reqwest::StatusCode) -> String {
+    let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
+    let from_body = parsed.and_then(|body| {
+        let first = body.errors.get(0).and_then(|error| error.get("message")).and_then(Value::as_str);
+        first.map(str::to_owned).or(body.message)
+    });
+    let text = from_body.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    if text.trim().is_empty() {
+        return status.canonical_reason().unwrap_or("no explanation").to_owned();
+    }
+    text
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,74 @@
+//! What can go wrong between this process and the provider, each with its [`Class`].
+
+use crate::failure::Class;
+use std::time::Duration;
+
+/// A call that did not succeed. Messages say what was being done, to which object, and what came back;
+/// they hold no secrets.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProviderError {
+    /// The provider answered, and not with success.
+    #[error("{doing}: the provider answered {status}: {message}")]
+    Rejected {
+        /// What was being done, to which object.
+        doing: String,
+        /// The HTTP status.
+        status: u16,
+        /// The provider's own words, cleaned.
+        message: String,
+        /// How long the provider asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// No complete answer arrived in time.
+    #[error("{doing}: no answer from the provider: {cause}")]
+    Unreachable {
+        /// What was being done, to which object.
+        doing: String,
+        /// What the transport said.
+        cause: String,
+    },
+    /// An answer arrived that is not what the protocol says.
+    #[error("{doing}: the provider's answer is not understood: {cause}")]
+    Unreadable {
+        /// What was being done, to which object.
+        doing: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The request could not be formed, so nothing was sent.
+    #[error("{doing}: {cause}")]
+    Unsendable {
+        /// What was being done, to which object.
+        doing: String,
+        /// Why there is no request.
+        cause: String,
+    },
+}
+
+impl ProviderError {
+    /// The HTTP status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Rejected { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// How this failure is treated.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Rejected { status, retry_after, .. } => match status {
+                401 | 403 => Class::Denied,
+                404 => Class::NotFound,
+                409 => Class::Conflict,
+                429 => Class::Throttled { after: *retry_after },
+                503 if retry_after.is_some() => Class::Throttled { after: *retry_after },
+                // 417 means that a dependent service is still deploying.
+                408 | 417 | 500..=599 => Class::Transient,
+                _ => Class::Invalid,
+            },
+            Self::Unreachable { .. } | Self::Unreadable { .. } => Class::Transient,
+            Self::Unsendable { .. } => Class::Invalid,
+        }
+    }
+}

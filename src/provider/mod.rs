@@ -1,0 +1,17 @@
+//! The provider's HTTP API: a typed client for the calls an operator of Valkey and Redis services
+//! makes. It guarantees that every call ends within its time limit, that an answer never grows beyond
+//! its size limit, that tokens and passwords reach no message, and that every failure has a
+//! [`Class`](crate::failure::Class). It never retries: when to try again is the caller's decision.
+
+mod address;
+mod client;
+mod error;
+mod redaction;
+mod service;
+mod token;
+
+pub use address::{Address, AddressError};
+pub use client::{Client, Limits, Reference};
+pub use error::ProviderError;
+pub use service::{Backup, Integration, MaintenanceWindow, Service, TechnicalEmail};
+pub use token::{Token, TokenError};

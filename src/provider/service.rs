@@ -1,0 +1,105 @@
+//! The provider's service object as it is on the wire, read leniently: unknown fields and states are
+//! kept out of the way, missing ones are absent. Its `Debug` shows no credentials.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, fmt};
+
+/// A service, as create, update, get and list answer it.
+#[derive(Clone, Deserialize)]
+pub struct Service {
+    /// Unique in its project.
+    pub service_name: String,
+    /// `valkey`, `redis`, or any other type that the provider offers.
+    pub service_type: String,
+    /// `RUNNING`, `REBUILDING`, `REBALANCING`, `POWEROFF`; others may appear.
+    pub state: String,
+    /// The subscription plan.
+    pub plan: String,
+    /// The cloud and region; requests call it `cloud`.
+    #[serde(default)]
+    pub cloud_name: Option<String>,
+    /// The VPC of the service; none means the public network.
+    #[serde(default)]
+    pub project_vpc_id: Option<String>,
+    /// Total disk space in MiB.
+    #[serde(default)]
+    pub disk_space_mb: Option<u64>,
+    /// Number of nodes.
+    #[serde(default)]
+    pub node_count: Option<u64>,
+    /// The maintenance window.
+    #[serde(default)]
+    pub maintenance: Option<MaintenanceWindow>,
+    /// Who is told about maintenance and trouble.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub tech_emails: Vec<TechnicalEmail>,
+    /// Refuses deletion and power-off while true.
+    #[serde(default)]
+    pub termination_protection: bool,
+    /// Free-form labels.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub tags: BTreeMap<String, String>,
+    /// Settings with the provider's defaults filled in.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub user_config: Map<String, Value>,
+    /// Integrations in which the service takes part, on either side.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub service_integrations: Vec<Integration>,
+    /// Host, port, user, password and TLS mode; empty until the service is built.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub service_uri_params: BTreeMap<String, Value>,
+    /// Backups that can be restored.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub backups: Vec<Backup>,
+}
+
+/// When the provider may maintain a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MaintenanceWindow {
+    /// Day of the week, lower case, or `never`.
+    #[serde(default)]
+    pub dow: Option<String>,
+    /// Time of day in UTC, `HH:MM:SS`.
+    #[serde(default)]
+    pub time: Option<String>,
+}
+
+/// An address that receives notifications.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TechnicalEmail {
+    /// The address.
+    pub email: String,
+}
+
+/// A connection between two services or to an endpoint.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Integration {
+    /// `read_replica`, `autoscaler`, `metrics`, …
+    pub integration_type: String,
+}
+
+/// A backup that can be restored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Backup {
+    /// The provider's name of the backup.
+    pub backup_name: String,
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Service")
+            .field("service_name", &self.service_name)
+            .field("service_type", &self.service_type)
+            .field("state", &self.state)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! What the operator tells about itself: logs.
+
+pub mod logs;

@@ -1,0 +1,66 @@
+//! Edits of the spec, and what they cost at the provider.
+
+use crate::world::{World, until};
+use serde_json::{Value, json};
+use valkeeper::api::names::OWNER_TAG;
+
+crate::scenarios![
+    each_edit_reaches_the_provider_exactly_once,
+    a_removed_setting_goes_back_to_its_default,
+    settings_that_others_made_are_left_alone,
+];
+
+async fn each_edit_reaches_the_provider_exactly_once(world: World) -> World {
+    world.ready_valkey("cache", json!({"tags": {"env": "test"}})).await;
+    let edits = [
+        (json!({"plan": "business-4"}), "/service/cache", "/plan", json!("business-4")),
+        (json!({"tags": {"env": "production"}}), "/tags", "/tags/env", json!("production")),
+        (
+            json!({"userConfig": {"valkey_timeout": 60}}),
+            "/service/cache",
+            "/user_config/valkey_timeout",
+            json!(60),
+        ),
+    ];
+    for (spec, path, pointer, wanted) in edits {
+        let (writes, puts) = (world.writes(), world.count("PUT", path));
+        world.edit("cache", spec).await;
+        world.until_ready("cache").await;
+        assert_eq!(world.service("cache").unwrap().pointer(pointer), Some(&wanted));
+        assert_eq!((world.writes() - writes, world.count("PUT", path) - puts), (1, 1), "{pointer}");
+    }
+    world
+}
+
+async fn a_removed_setting_goes_back_to_its_default(world: World) -> World {
+    world.ready_valkey("cache", json!({"userConfig": {"valkey_timeout": 60, "backup_hour": 3}})).await;
+    world.edit("cache", json!({"userConfig": {"valkey_timeout": null, "backup_hour": null}})).await;
+    world.until_ready("cache").await;
+    let config = world.service("cache").unwrap()["user_config"].clone();
+    assert_eq!(config["valkey_timeout"], 300);
+    assert_eq!(config.get("backup_hour").unwrap_or(&Value::Null), &Value::Null);
+    let writes = world.writes();
+    world.edit("cache", json!({"userConfig": {"valkey_ssl": true}})).await;
+    world.until_ready("cache").await;
+    assert_eq!(world.writes(), writes, "a value that is the default already is not sent");
+    world
+}
+
+async fn settings_that_others_made_are_left_alone(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let tags = [("team".to_owned(), "blue".to_owned()), owner_tag(&world)].into();
+    assert!(world.provider.set_tags(crate::world::PROJECT, "cache", tags));
+    let writes = world.writes();
+    world.edit("cache", json!({"maintenanceWindowDow": "monday", "maintenanceWindowTime": "04:00:00"})).await;
+    until(|| async { world.service("cache").unwrap()["maintenance"]["dow"].clone() }, |day| day == "monday")
+        .await;
+    world.until_ready("cache").await;
+    assert_eq!(world.service("cache").unwrap()["tags"]["team"], "blue");
+    assert_eq!(world.writes() - writes, 1);
+    world
+}
+
+fn owner_tag(world: &World) -> (String, String) {
+    let tags = world.service("cache").unwrap()["tags"].clone();
+    (OWNER_TAG.to_owned(), tags[OWNER_TAG].as_str().unwrap().to_owned())
+}

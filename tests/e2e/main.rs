@@ -1,0 +1,32 @@
+//! The operator end to end: real HTTP to a simulated provider, and Kubernetes either in memory or as a
+//! real API server. Every scenario runs on both; the real one needs `KUBEBUILDER_ASSETS` (a folder with
+//! `etcd` and `kube-apiserver`) or `KUBECONFIG` (a cluster to test in), and says so when it is skipped.
+
+mod cluster;
+mod world;
+
+mod connection_secret;
+mod creation;
+mod deletion;
+mod edits;
+mod power;
+mod trouble;
+
+/// Makes two tests of each scenario, one per kind of API server.
+macro_rules! scenarios {
+    ($($scenario:ident),* $(,)?) => {
+        mod on_the_sandbox {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                crate::world::run(crate::cluster::Place::Sandbox, super::$scenario).await;
+            })*
+        }
+        mod on_a_real_api_server {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                crate::world::run(crate::cluster::Place::Real, super::$scenario).await;
+            })*
+        }
+    };
+}
+use scenarios;

@@ -1,0 +1,133 @@
+//! What goes wrong on the user's side and at the provider: the resource says what and what to do, nothing
+//! runs hot, and it recovers by itself once the cause is gone.
+
+use crate::world::{TOKEN, World, ready, until};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use std::time::Duration;
+use valkeeper_sandbox::provider::{Fault, Matcher, TokenSpec};
+
+crate::scenarios![
+    a_plan_that_does_not_exist,
+    a_token_secret_that_is_missing,
+    a_token_secret_without_the_key,
+    a_revoked_token,
+    an_outage_of_the_provider,
+    a_spec_that_breaks_a_rule_makes_no_call,
+    one_malformed_object_does_not_stop_the_others,
+];
+
+async fn a_plan_that_does_not_exist(world: World) -> World {
+    world.create_valkey("cache", json!({"plan": "startup-999"})).await;
+    let message = world.until_not_ready("cache", "ProviderRejected").await;
+    assert!(message.contains("startup-999"), "{message}");
+    until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "ProviderRejected"))
+        .await;
+    // The next attempt is half a minute away: whatever is sent in this second would be a hot loop.
+    let requests = world.provider.requests().len();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.provider.requests().len(), requests);
+    world.edit("cache", json!({"plan": "startup-4"})).await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn a_token_secret_that_is_missing(world: World) -> World {
+    world.secrets().delete("aiven-token", &DeleteParams::default()).await.unwrap();
+    world.create_valkey("cache", json!({})).await;
+    let message = world.until_not_ready("cache", "TokenMissing").await;
+    assert!(message.contains(&format!("Secret {}/aiven-token", world.namespace)), "{message}");
+    assert!(world.provider.requests().is_empty(), "no call without a token");
+    world.set_token("aiven-token", "token", TOKEN).await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn a_token_secret_without_the_key(world: World) -> World {
+    world.create_valkey("cache", json!({"authSecretRef": {"key": "tokn"}})).await;
+    let message = world.until_not_ready("cache", "TokenMissing").await;
+    assert!(message.contains("has no key tokn"), "{message}");
+    world.edit("cache", json!({"authSecretRef": {"key": "token"}})).await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn a_revoked_token(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    world.provider.revoke_token("e2e");
+    let message = world.until_not_ready("cache", "TokenRejected").await;
+    assert!(message.contains("401") && message.contains("aiven-token"), "{message}");
+    until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "TokenRejected"))
+        .await;
+    world.provider.add_token(&TokenSpec::full_access("new", "rotated-token"));
+    world.set_token("aiven-token", "token", "rotated-token\n").await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn an_outage_of_the_provider(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let everything = Matcher::new(None, ".*").unwrap();
+    world.provider.fail_next(everything, 3, Fault::status(503, "maintenance"));
+    let requests = world.provider.requests().len();
+    until(|| async { world.provider.requests().len() }, |now| *now >= requests + 3).await;
+    let valkey = world.valkeys().get("cache").await.unwrap();
+    assert_eq!(ready(&valkey).unwrap().status, "True", "an outage of the API is not one of the database");
+    let told = |events: &Vec<(String, String)>| {
+        events.iter().filter(|(reason, _)| reason == "ProviderUnavailable").count()
+    };
+    until(|| world.events("cache"), |events| told(events) == 1).await;
+    world
+}
+
+async fn a_spec_that_breaks_a_rule_makes_no_call(world: World) -> World {
+    // A rule that a schema cannot say, so that the object gets past the API server.
+    world.create_valkey("cache", json!({"userConfig": {"ip_filter": [{"network": "10.0.0.0/99"}]}})).await;
+    let message = world.until_not_ready("cache", "InvalidSpec").await;
+    assert!(message.contains("spec.userConfig.ip_filter"), "{message}");
+    assert!(world.provider.requests().is_empty());
+    world.edit("cache", json!({"userConfig": {"ip_filter": [{"network": "10.0.0.0/8"}]}})).await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> World {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    // A definition laxer than ours, as an older installation may have it.
+    let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.client.clone());
+    let lax = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {
+        "type": "object", "properties": {
+            "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}]);
+    let patch = Patch::<()>::Json(serde_json::from_value(lax).unwrap());
+    definitions.patch("valkeys.aiven.io", &PatchParams::default(), &patch).await.unwrap();
+    let objects: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
+        world.client.clone(),
+        &world.namespace,
+        &kube::api::ApiResource::erase::<valkeeper::api::Valkey>(&()),
+    );
+    let bad = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": "bad"}, "spec": {"plan": 7}});
+    let create = || async {
+        objects
+            .create(&kube::api::PostParams::default(), &serde_json::from_value(bad.clone()).unwrap())
+            .await
+            .is_ok()
+    };
+    until(create, |created| *created).await;
+    // Also when the very first list contains it.
+    world.kill_operator().await;
+    world.start_operator().await;
+    world.ready_valkey("good", json!({})).await;
+    let reason = || async {
+        objects
+            .get("bad")
+            .await
+            .unwrap()
+            .data
+            .pointer("/status/conditions/0/reason")
+            .cloned()
+            .unwrap_or_default()
+    };
+    until(reason, |reason| reason == "Malformed").await;
+    world
+}

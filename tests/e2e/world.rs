@@ -1,0 +1,271 @@
+//! Everything one scenario needs: a namespace of its own, a provider of its own, and an operator that
+//! can be stopped and started again. Waiting is always for a condition, with a generous limit.
+
+use crate::cluster::{Cluster, Place};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::{Namespace, Secret},
+        events::v1::Event,
+    },
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use valkeeper::{
+    api::{ManagedService, Redis, Valkey},
+    operator,
+    settings::Settings,
+    telemetry::logs,
+};
+use valkeeper_sandbox::provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
+
+/// The project of all scenarios.
+pub(crate) const PROJECT: &str = "my-aiven-project";
+/// The token that the provider accepts.
+pub(crate) const TOKEN: &str = "e2e-token-f3a1";
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One scenario's surroundings.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) provider: ProviderHandle,
+    cluster: Cluster,
+    server: ProviderServer,
+    operator: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+/// Runs `scenario` in a fresh world with a running operator; does nothing where there is no API server.
+pub(crate) async fn run<S, F>(place: Place, scenario: S)
+where
+    S: FnOnce(World) -> F,
+    F: Future<Output = World>,
+{
+    // Fails when another test of this process was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Ok(level) = std::env::var("E2E_LOG") {
+        logs::start(&level, logs::Format::Text);
+    }
+    let Some(cluster) = Cluster::start(place).await else { return };
+    let mut world = World::new(cluster).await;
+    world.start_operator().await;
+    scenario(world).await.end().await;
+}
+
+impl World {
+    async fn new(cluster: Cluster) -> Self {
+        let client = Client::try_from(cluster.config().await).unwrap();
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let namespace: Namespace =
+            serde_json::from_value(json!({"metadata": {"generateName": "valkeeper-e2e-"}})).unwrap();
+        let namespace = namespaces.create(&PostParams::default(), &namespace).await.unwrap().name_any();
+        let server = ProviderServer::start(ProviderOptions {
+            tokens: vec![TokenSpec::full_access("e2e", TOKEN)],
+            build_time: Duration::from_millis(300),
+            power_off_time: Duration::from_millis(100),
+            backup_after: Duration::from_millis(100),
+            ..ProviderOptions::default()
+        })
+        .await
+        .unwrap();
+        let world = Self { client, namespace, provider: server.handle(), cluster, server, operator: None };
+        world.set_token("aiven-token", "token", TOKEN).await;
+        world
+    }
+
+    /// Starts the operator with intervals that suit a test.
+    pub(crate) async fn start_operator(&mut self) {
+        let settings = Settings {
+            provider_url: self.server.url(),
+            watched_namespaces: vec![self.namespace.clone()],
+            building_interval_min: Duration::from_millis(50),
+            building_interval_max: Duration::from_millis(200),
+            attentive_interval: Duration::from_millis(500),
+            resync_interval: Duration::from_secs(1),
+            settle_time: Duration::from_millis(100),
+            ..Settings::default()
+        };
+        let stop = CancellationToken::new();
+        let (config, shutdown) = (self.cluster.config().await, stop.clone());
+        let task = tokio::spawn(async move { operator::run(settings, config, shutdown).await.unwrap() });
+        self.operator = Some((stop, task));
+    }
+
+    /// Ends the operator the hard way: in the middle of whatever it does.
+    pub(crate) async fn kill_operator(&mut self) {
+        if let Some((_, task)) = self.operator.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    async fn end(mut self) {
+        if let Some((stop, task)) = self.operator.take() {
+            stop.cancel();
+            tokio::time::timeout(PATIENCE, task).await.expect("the operator stops").unwrap();
+        }
+        if matches!(self.cluster, Cluster::Existing) {
+            let namespaces: Api<Namespace> = Api::all(self.client.clone());
+            namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
+        }
+    }
+
+    pub(crate) fn valkeys(&self) -> Api<Valkey> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn redis(&self) -> Api<Redis> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) async fn set_token(&self, secret: &str, key: &str, value: &str) {
+        let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": {key: value}});
+        self.secrets().patch(secret, &PatchParams::apply("e2e").force(), &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
+    pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
+        let mut all = json!({
+            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+            "authSecretRef": {"name": "aiven-token", "key": "token"},
+        });
+        json_patch_merge(&mut all, spec);
+        let body = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": name}, "spec": all});
+        let valkey: Valkey = serde_json::from_value(body).unwrap();
+        self.valkeys().create(&PostParams::default(), &valkey).await.unwrap()
+    }
+
+    /// Creates one and waits until it is ready.
+    pub(crate) async fn ready_valkey(&self, name: &str, spec: Value) -> Valkey {
+        self.create_valkey(name, spec).await;
+        self.until_ready(name).await
+    }
+
+    pub(crate) async fn edit(&self, name: &str, spec: Value) -> Valkey {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.valkeys().patch(name, &PatchParams::default(), &patch).await.unwrap()
+    }
+
+    /// Waits for `Ready=True` of the present generation.
+    pub(crate) async fn until_ready(&self, name: &str) -> Valkey {
+        self.until_ready_for(name, "Running").await
+    }
+
+    pub(crate) async fn until_ready_for(&self, name: &str, reason: &str) -> Valkey {
+        self.until_valkey(name, |valkey| {
+            let ready = ready(valkey);
+            ready.is_some_and(|ready| {
+                ready.status == "True"
+                    && ready.reason == reason
+                    && ready.observed_generation == valkey.metadata.generation
+            })
+        })
+        .await
+    }
+
+    /// Waits until the resource is not ready for `reason`, and returns the message.
+    pub(crate) async fn until_not_ready(&self, name: &str, reason: &str) -> String {
+        let valkey = self
+            .until_valkey(name, |valkey| {
+                ready(valkey).is_some_and(|ready| ready.status == "False" && ready.reason == reason)
+            })
+            .await;
+        ready(&valkey).unwrap().message.clone()
+    }
+
+    pub(crate) async fn until_valkey(&self, name: &str, wanted: impl Fn(&Valkey) -> bool) -> Valkey {
+        let api = self.valkeys();
+        until(|| async { api.get(name).await.unwrap() }, wanted).await
+    }
+
+    pub(crate) async fn until_gone(&self, name: &str) {
+        let api = self.valkeys();
+        until(|| async { api.get_opt(name).await.unwrap() }, Option::is_none).await;
+    }
+
+    /// The texts in a Secret, decoded.
+    pub(crate) async fn secret(&self, name: &str) -> BTreeMap<String, String> {
+        texts(&self.secrets().get(name).await.unwrap())
+    }
+
+    /// Reasons and notes of the events about `name`, oldest first.
+    pub(crate) async fn events(&self, name: &str) -> Vec<(String, String)> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
+        events.sort_by_key(|event| event.event_time.clone());
+        let about = events.into_iter().filter(|event| {
+            event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(name)
+        });
+        about.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    /// Provider requests so far that change something.
+    pub(crate) fn writes(&self) -> usize {
+        self.provider.requests().iter().filter(|request| request.method != "GET").count()
+    }
+
+    pub(crate) fn count(&self, method: &str, ending: &str) -> usize {
+        let matching = |request: &&_| {
+            let request: &valkeeper_sandbox::provider::RequestRecord = request;
+            request.method == method && request.path.ends_with(ending)
+        };
+        self.provider.requests().iter().filter(matching).count()
+    }
+
+    /// The provider's own view of a service.
+    pub(crate) fn service(&self, name: &str) -> Option<Value> {
+        self.provider.service(PROJECT, name)
+    }
+}
+
+/// Polls until `wanted`; panics with the last value when it takes too long.
+pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
+    mut look: impl FnMut() -> F,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let value = look().await;
+        if wanted(&value) {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "waited too long; the last look: {value:#?}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+pub(crate) fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
+    object.status()?.conditions.iter().find(|condition| condition.type_ == "Ready")
+}
+
+pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
+    let data = secret.data.clone().unwrap_or_default();
+    data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
+}
+
+fn json_patch_merge(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() {
+                    target.remove(&key);
+                } else {
+                    json_patch_merge(target.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
