@@ -14,6 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use axum::response::Response;
+use futures::StreamExt as _;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -158,7 +159,11 @@ fn truncated(body: Vec<u8>) -> Response {
     let length = HeaderValue::from(body.len().max(2));
     let half = Bytes::from(body);
     let half = half.slice(..half.len() / 2);
-    let broken = futures::stream::iter([Ok(half), Err(io::Error::from(io::ErrorKind::BrokenPipe))]);
+    // The server writes out what it has whenever the body makes it wait, so the half is sent before the end.
+    let broken = futures::stream::iter([half]).map(Ok).chain(futures::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Err(io::Error::from(io::ErrorKind::BrokenPipe))
+    }));
     let mut response = json(StatusCode::OK, Body::from_stream(broken));
     response.headers_mut().insert(header::CONTENT_LENGTH, length);
     response
