@@ -1,6 +1,6 @@
 //! `valkeeper run`: the operator, until it is told to stop.
 
-use crate::{operator, settings::Settings};
+use crate::{cluster, operator, settings::Settings};
 use anyhow::Context as _;
 use clap::Args;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -42,7 +42,7 @@ impl Run {
             tracing::info!("stopping");
             stop.cancel();
         });
-        operator::run(self.settings, cluster, shutdown).await?;
+        operator::run(self.settings, cluster::connect(cluster)?, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -31,9 +31,6 @@ pub enum StartError {
     /// The TLS stack did not start.
     #[error("cannot set up the provider client: {0}")]
     Provider(#[from] reqwest::Error),
-    /// The Kubernetes client did not start.
-    #[error("cannot set up the Kubernetes client: {0}")]
-    Cluster(#[from] kube::Error),
 }
 
 impl Context {

@@ -45,7 +45,6 @@ impl<K: ManagedService> Pass<K> {
         let token = self.token().await?;
         let service = self.context.provider.create(&token, &self.reference(), body(request)?).await?;
         self.tell(Severity::Normal, report.reason, "Create", &report.message);
-        self.settle();
         self.saw(Some(service)).await
     }
 

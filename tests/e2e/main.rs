@@ -2,10 +2,19 @@
 //! real API server. Every scenario runs on both; the real one needs `KUBEBUILDER_ASSETS` (a folder with
 //! `etcd` and `kube-apiserver`) or `KUBECONFIG` (a cluster to test in), and says so when it is skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+mod calls;
 mod cluster;
 mod world;
 
 mod connection_secret;
+mod cost;
 mod creation;
 mod deletion;
 mod edits;

@@ -1,7 +1,10 @@
 //! Everything one scenario needs: a namespace of its own, a provider of its own, and an operator that
 //! can be stopped and started again. Waiting is always for a condition, with a generous limit.
 
-use crate::cluster::{Cluster, Place};
+use crate::{
+    calls::Calls,
+    cluster::{Cluster, Place},
+};
 use k8s_openapi::{
     ByteString,
     api::{
@@ -38,6 +41,8 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
     pub(crate) provider: ProviderHandle,
+    /// The operator's calls to Kubernetes.
+    pub(crate) calls: Calls,
     cluster: Cluster,
     server: ProviderServer,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
@@ -76,7 +81,15 @@ impl World {
         })
         .await
         .unwrap();
-        let world = Self { client, namespace, provider: server.handle(), cluster, server, operator: None };
+        let world = Self {
+            client,
+            namespace,
+            provider: server.handle(),
+            cluster,
+            server,
+            operator: None,
+            calls: Calls::default(),
+        };
         world.set_token("aiven-token", "token", TOKEN).await;
         world
     }
@@ -94,8 +107,9 @@ impl World {
             ..Settings::default()
         };
         let stop = CancellationToken::new();
-        let (config, shutdown) = (self.cluster.config().await, stop.clone());
-        let task = tokio::spawn(async move { operator::run(settings, config, shutdown).await.unwrap() });
+        let client = self.calls.watched_client(self.cluster.config().await);
+        let shutdown = stop.clone();
+        let task = tokio::spawn(async move { operator::run(settings, client, shutdown).await.unwrap() });
         self.operator = Some((stop, task));
     }
 

@@ -7,11 +7,11 @@ use super::clock::{Moment, after};
 use super::service::{Backup, Service, stable_hash};
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 /// A service that was off this long is removed.
-const REMOVAL: Duration = Duration::from_secs(180 * 24 * 3600);
+const REMOVAL: Duration = Duration::from_hours(180 * 24);
 /// The removal is announced when this much time has passed.
-const REMOVAL_NOTICE: Duration = Duration::from_secs(150 * 24 * 3600);
+const REMOVAL_NOTICE: Duration = Duration::from_hours(150 * 24);
 
 /// Where a service is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -267,7 +267,7 @@ impl Rendering<'_> {
         if let (true, Lifecycle::PoweredOff { since }) =
             (self.service.removal_announced, self.service.lifecycle)
         {
-            let end = after(since, Duration::from_secs(180 * 24 * 3600));
+            let end = after(since, Duration::from_hours(180 * 24));
             notifications.push(json!({
                 "level": "warning", "type": "service_powered_off_removal",
                 "message": "Powered-off services are removed after a long idle period",
