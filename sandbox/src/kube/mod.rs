@@ -1,1 +1,8 @@
 //! A Kubernetes API server, small and in memory, for development and tests.
+
+pub mod builtin;
+pub mod field_error;
+pub mod jsonpath;
+pub mod openapi;
+pub mod schema;
+pub mod table;

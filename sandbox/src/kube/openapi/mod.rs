@@ -1,0 +1,9 @@
+//! OpenAPI documents for `kubectl` and for the server itself: the schemas of the built-in kinds and of the
+//! kinds that `CustomResourceDefinition`s define. Enough for `kubectl explain`, `apply` and server-side
+//! field validation; query parameters that no client reads from here are left out.
+
+mod definitions;
+mod document;
+
+pub use definitions::builtin_schema;
+pub use document::{v2, v3, v3_index};
