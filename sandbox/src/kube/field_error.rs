@@ -46,6 +46,11 @@ impl FieldError {
         )
     }
 
+    /// The value, shown in a way of its own, breaks a rule.
+    pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
+        Self::new(field, "FieldValueInvalid", with_detail(&format!("Invalid value: {shown}"), detail))
+    }
+
     /// The value, which is too large to be shown, breaks a rule.
     pub fn invalid_unnamed(field: impl Into<String>, detail: &str) -> Self {
         Self::new(field, "FieldValueInvalid", with_detail("Invalid value", detail))

@@ -48,6 +48,15 @@ impl JsonPath {
         Some(Self { steps })
     }
 
+    /// The names on the way, if the path consists of nothing else.
+    pub fn field_names(&self) -> Option<Vec<String>> {
+        let name = |step: &Step| match step {
+            Step::Field(name) => Some(name.clone()),
+            _ => None,
+        };
+        self.steps.iter().map(name).collect()
+    }
+
     /// Everything the path leads to.
     pub fn find<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
         self.steps

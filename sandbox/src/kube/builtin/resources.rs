@@ -27,6 +27,10 @@ pub struct BuiltinResource {
     pub subresources: &'static [&'static str],
     /// Whether `metadata.generation` counts the changes of `spec`.
     pub has_generation: bool,
+    /// Whether an update without a `resourceVersion` replaces whatever there is.
+    pub unconditional_update: bool,
+    /// Whether an update creates an object that does not exist.
+    pub create_on_update: bool,
 }
 
 impl BuiltinResource {
@@ -60,6 +64,8 @@ const PLAIN: BuiltinResource = BuiltinResource {
     verbs: VERBS,
     subresources: &[],
     has_generation: false,
+    unconditional_update: true,
+    create_on_update: false,
 };
 
 /// The built-in resources, in the order of their groups.
@@ -81,6 +87,7 @@ const RESOURCES: &[BuiltinResource] = &[
         singular: "event",
         kind: "Event",
         list_kind: "EventList",
+        create_on_update: true,
         short_names: &["ev"],
         ..PLAIN
     },
@@ -117,6 +124,7 @@ const RESOURCES: &[BuiltinResource] = &[
         list_kind: "ServiceList",
         short_names: &["svc"],
         categories: &["all"],
+        create_on_update: true,
         subresources: &["status"],
         ..PLAIN
     },
@@ -129,6 +137,7 @@ const RESOURCES: &[BuiltinResource] = &[
         namespaced: false,
         short_names: &["crd", "crds"],
         categories: &["api-extensions"],
+        unconditional_update: false,
         subresources: &["status"],
         has_generation: true,
         ..PLAIN
@@ -139,6 +148,8 @@ const RESOURCES: &[BuiltinResource] = &[
         singular: "lease",
         kind: "Lease",
         list_kind: "LeaseList",
+        unconditional_update: false,
+        create_on_update: true,
         ..PLAIN
     },
     BuiltinResource {
@@ -147,6 +158,7 @@ const RESOURCES: &[BuiltinResource] = &[
         singular: "event",
         kind: "Event",
         list_kind: "EventList",
+        create_on_update: true,
         short_names: &["ev"],
         ..PLAIN
     },

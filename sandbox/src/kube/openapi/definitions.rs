@@ -113,7 +113,7 @@ fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
     }
     let short = name.rsplit('.').next().unwrap_or(name);
     match short {
-        "FieldsV1" => {
+        "FieldsV1" | "RawExtension" => {
             fields.insert("x-kubernetes-preserve-unknown-fields".to_owned(), Value::Bool(true));
         }
         "JSON" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrStringArray" => {

@@ -7,6 +7,8 @@ mod definition;
 mod formats;
 mod list_types;
 mod numbers;
+mod rules;
+mod structural;
 mod structure;
 mod validate;
 

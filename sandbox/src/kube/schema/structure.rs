@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use crate::kube::builtin::metadata;
 use crate::kube::openapi;
 
 /// What every object may have besides the fields of its schema.
@@ -25,9 +26,15 @@ pub fn unknown_fields(schema: &Value, object: &Value) -> Vec<String> {
     found
 }
 
-/// Drops the fields that `schema` does not know.
+/// Drops the fields that `schema` does not know, and from the metadata what is empty.
 pub fn prune(schema: &Value, object: &mut Value) {
     walk(Some(schema), object, &mut Visit { path: String::new(), root: true, found: &mut Vec::new() });
+    metadata::normalize(object);
+}
+
+/// Drops unknown fields from a value inside of an object.
+pub(super) fn prune_value(schema: &Value, value: &mut Value) {
+    walk(Some(schema), value, &mut Visit { path: String::new(), root: false, found: &mut Vec::new() });
 }
 
 struct Visit<'a> {
