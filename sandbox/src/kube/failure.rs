@@ -210,6 +210,10 @@ impl Failure {
         code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    pub(crate) fn is_already_exists(&self) -> bool {
+        self.0["reason"] == "AlreadyExists"
+    }
+
     /// The `Status` object, as an `ERROR` event of a watch carries it.
     pub(crate) fn status(&self) -> &Value {
         &self.0

@@ -54,7 +54,8 @@ impl Object {
     fn encoded(&self) -> &Encoded {
         self.encoded.get_or_init(|| {
             let part = |name: &str| self.value.get(name).map_or_else(|| "\"\"".to_owned(), Value::to_string);
-            let mut out = format!("{{\"kind\":{},\"apiVersion\":{}", part("kind"), part("apiVersion")).into_bytes();
+            let mut out =
+                format!("{{\"kind\":{},\"apiVersion\":{}", part("kind"), part("apiVersion")).into_bytes();
             let mut rest = out.len();
             for (key, value) in self.value.as_object().into_iter().flatten() {
                 if key == "kind" || key == "apiVersion" {

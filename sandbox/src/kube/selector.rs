@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use super::failure::{Answer, Failure, GroupResource};
-use super::object::Metadata;
 
 /// What a list or watch is limited to.
 #[derive(Clone, Debug, Default)]
@@ -66,11 +65,6 @@ impl Selector {
                 };
                 (text == field.value) == field.equal
             })
-    }
-
-    /// The name that all selected objects have, if the selector names one.
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.fields.iter().find(|field| field.equal && field.pointer == "/metadata/name").map(|field| &*field.value)
     }
 }
 
@@ -170,7 +164,9 @@ fn parse_fields(
                 .into_iter()
                 .find_map(|(token, equal)| Some((part.split_once(token)?, equal)));
             let Some(((key, value), equal)) = found else {
-                return Err(Failure::bad_request(format!("invalid selector: '{part}'; can't understand '{part}'")));
+                return Err(Failure::bad_request(format!(
+                    "invalid selector: '{part}'; can't understand '{part}'"
+                )));
             };
             let pointer = field_pointer(key, resource, selectable)?;
             Ok(FieldRequirement { pointer, value: value.to_owned(), equal })
@@ -242,11 +238,6 @@ pub(crate) fn transition(
         (false, true) => Some("ADDED"),
         (false, false) => None,
     }
-}
-
-/// `namespace/name`, or the name alone.
-pub(crate) fn position(object: &Value) -> (String, String) {
-    (object.meta("namespace").to_owned(), object.meta("name").to_owned())
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
+
+    /// The place an object says it has.
+    pub(crate) fn of(object: &Value) -> Self {
+        Self::new(object.meta("namespace"), object.meta("name"))
+    }
 }
 
 /// One write.
@@ -109,7 +114,8 @@ impl Store {
     /// The objects of one or all namespaces in order, and the revision of this state.
     pub(crate) fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> (Vec<Arc<Object>>, u64) {
         let state = self.lock();
-        let objects = state.collections.get(resource).map(|found| select(&found.objects, namespace));
+        let objects =
+            state.collections.get(resource).map(|found| select(&found.objects, namespace).cloned().collect());
         (objects.unwrap_or_default(), state.revision)
     }
 
@@ -127,7 +133,7 @@ impl Store {
         }
         let since = collection.history.partition_point(|change| change.object.revision <= revision);
         if since == collection.history.len() {
-            return Ok(select(&collection.objects, namespace));
+            return Ok(select(&collection.objects, namespace).cloned().collect());
         }
         let mut objects = collection.objects.clone();
         for change in collection.history.range(since..).rev() {
@@ -136,7 +142,7 @@ impl Store {
                 None => objects.remove(&change.key),
             };
         }
-        Ok(select(&objects, namespace))
+        Ok(select(&objects, namespace).cloned().collect())
     }
 
     /// The changes after `revision`, oldest first, and the revision up to which they are complete.
@@ -237,12 +243,19 @@ impl Store {
         let _ = self.changes.send(change);
     }
 
-    /// Forgets the objects of a resource that is no longer served; its watches end.
-    pub(crate) fn remove_resource(&self, resource: &GroupResource) {
+    /// Whether no object of any resource is in the namespace.
+    pub(crate) fn is_namespace_empty(&self, namespace: &str) -> bool {
+        let state = self.lock();
+        let mut collections = state.collections.values();
+        collections.all(|found| select(&found.objects, Some(namespace)).next().is_none())
+    }
+
+    /// Ends the watches of a resource that is no longer served, once they have reported what is known.
+    pub(crate) fn end_watches(&self, resource: &GroupResource) {
         let mut state = self.lock();
-        let floor = state.revision;
+        let revision = state.revision;
         if let Some(collection) = state.collections.get_mut(resource) {
-            *collection = Collection::new(floor);
+            collection.latest = watch::Sender::new(revision);
         }
     }
 
@@ -295,13 +308,15 @@ impl State {
     }
 }
 
-fn select(objects: &BTreeMap<Key, Arc<Object>>, namespace: Option<&str>) -> Vec<Arc<Object>> {
-    match namespace {
-        None => objects.values().cloned().collect(),
-        Some(namespace) => objects
-            .range((Bound::Included(Key::new(namespace, "")), Bound::Unbounded))
-            .take_while(|(key, _)| key.namespace == namespace)
-            .map(|(_, object)| Arc::clone(object))
-            .collect(),
-    }
+/// The objects of one or all namespaces.
+fn select<'o>(
+    objects: &'o BTreeMap<Key, Arc<Object>>,
+    namespace: Option<&str>,
+) -> impl Iterator<Item = &'o Arc<Object>> {
+    let start = Key::new(namespace.unwrap_or_default(), "");
+    let namespace = namespace.map(str::to_owned);
+    objects
+        .range((Bound::Included(start), Bound::Unbounded))
+        .take_while(move |(key, _)| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace))
+        .map(|(_, object)| object)
 }
