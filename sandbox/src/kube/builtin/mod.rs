@@ -1,0 +1,20 @@
+//! The kinds that are served without a `CustomResourceDefinition`: their names, defaults and validation.
+//! Everything here is a function of the objects at hand; what needs other objects (a namespace that must
+//! exist, a cluster address that must be free) is left to the server.
+
+mod configuration;
+mod custom_resource;
+pub mod events;
+mod leases;
+pub mod metadata;
+pub(crate) mod names;
+mod namespaces;
+mod network_policies;
+mod prepare;
+mod resources;
+mod services;
+
+pub use custom_resource::establish;
+pub use prepare::{prepare_create, prepare_update};
+pub use resources::{BuiltinResource, resources};
+pub use services::{needs_cluster_ip, set_cluster_ip};

@@ -1,0 +1,12 @@
+//! OpenAPI documents for `kubectl` and for the server itself: the schemas of the built-in kinds and of the
+//! kinds that `CustomResourceDefinition`s define. Enough for `kubectl explain`, `apply` and server-side
+//! field validation; query parameters that no client reads from here are left out.
+
+mod decode;
+mod definitions;
+mod document;
+mod operations;
+
+pub use decode::{decode_error, metadata_decode_error};
+pub use definitions::builtin_schema;
+pub use document::{v2, v3, v3_index};
