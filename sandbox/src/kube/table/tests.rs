@@ -32,7 +32,12 @@ fn tables_show_what_the_api_server_shows() {
 fn a_row_has_as_much_of_its_object_as_asked_for() {
     let object = serde_json::json!({"metadata": {"name": "a"}, "data": {"b": "c"}});
     let row = |include| {
-        let table = Columns::builtin("ConfigMap").table(&[object.clone()], &Value::Null, include, Utc::now());
+        let table = Columns::builtin("ConfigMap").table(
+            std::slice::from_ref(&object),
+            &Value::Null,
+            include,
+            Utc::now(),
+        );
         table["rows"][0].clone()
     };
     assert_eq!(row(IncludeObject::Object)["object"], object);
