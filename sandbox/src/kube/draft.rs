@@ -1,0 +1,407 @@
+//! The steps from what a client sends to an object that can be stored. Guarantees that a request changes
+//! only what its part of the API may change; storing the result is left to the caller.
+
+use serde_json::{Value, json};
+
+use super::api::reshape;
+use super::builtin::{self, metadata::NameRule};
+use super::failure::{Answer, Failure};
+use super::field_error::FieldError;
+use super::fields::{FieldSet, Managers, Writer};
+use super::object::{Metadata, Object, now, object_mut};
+use super::openapi;
+use super::registry::{Resource, group_version};
+use super::request::{FieldValidation, Target, WriteOptions};
+use super::schema;
+use super::write::Edit;
+
+/// An object on its way to being stored.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) new: Value,
+    /// The managers before the write, or after it if it is an apply.
+    managers: Managers,
+    applied: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Draft {
+    /// What the edit makes of `live`.
+    pub(crate) fn edit(target: &Target, live: &Value, edit: &Edit, options: &WriteOptions) -> Answer<Self> {
+        let is_part = target.subresource.is_some();
+        let (mut new, is_patch) = match edit {
+            Edit::Replace(body) => (body.clone(), false),
+            Edit::Patch(patch) => (patch.apply(live, merge_schema(target))?, true),
+            Edit::Apply { .. } => {
+                let mut managers = Managers::of(live);
+                if managers.is_empty() {
+                    managers.adopt(Some(merge_schema(target)), live, &writer(target, &options.manager));
+                }
+                let new = apply(target, &mut managers, live, edit, options)?;
+                return Ok(Self { new, managers, applied: true, warnings: Vec::new() });
+            }
+        };
+        check_kind(target, &mut new)?;
+        check_name(target, &mut new)?;
+        check_namespace(target, &mut new)?;
+        let warnings = decode(target, &mut new, options.validation, is_patch)?;
+        let managers = Managers::of_update(live, &new, is_part);
+        Ok(Self { new, managers, applied: false, warnings })
+    }
+
+    /// Refuses what is based on another version or another object than `live`.
+    pub(crate) fn check_version(&mut self, target: &Target, live: &Object, edit: &Edit) -> Answer<()> {
+        let (id, name) = (&target.resource.id, target.name());
+        let replaces = matches!(edit, Edit::Replace(_));
+        let (uid, stored) = (self.new.meta("uid"), live.value.meta("uid"));
+        if replaces && !uid.is_empty() && uid != stored {
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}",
+                id.plural,
+                live.value.meta("namespace").to_owned() + "/" + name
+            );
+            return Err(Failure::conflict(id, name, &why));
+        }
+        if !uid.is_empty() && uid != stored {
+            let error = FieldError::invalid("metadata.uid", &json!(uid), "field is immutable");
+            return Err(Failure::invalid(&id.group, &target.resource.kind, name, &[error]));
+        }
+        match self.new.meta("resourceVersion") {
+            "" | "0" if replaces && !unconditional(&target.resource) && target.subresource.is_none() => {
+                let error = FieldError::invalid(
+                    "metadata.resourceVersion",
+                    &json!(0),
+                    "must be specified for an update",
+                );
+                Err(Failure::invalid(&id.group, &target.resource.kind, name, &[error]))
+            }
+            "" | "0" => Ok(()),
+            given if given == live.revision.to_string() => Ok(()),
+            given if given.parse::<u64>().is_err() => {
+                Err(Failure::unclassified(format!("strconv.ParseUint: parsing \"{given}\": invalid syntax")))
+            }
+            _ => Err(Failure::modified(id, name)),
+        }
+    }
+
+    /// Takes over from `live` everything the request's part of the API does not change.
+    pub(crate) fn confine(&mut self, target: &Target, live: &Value) {
+        let mut kept = live.clone();
+        match target.subresource.as_deref() {
+            Some("status") => {
+                kept.copy_field(&self.new, "status");
+                self.new = kept;
+            }
+            Some("finalize") => {
+                kept["spec"]["finalizers"] = self.new["spec"]["finalizers"].take();
+                self.new = kept;
+            }
+            _ if target.resource.has(target.version, "status") => self.new.copy_field(live, "status"),
+            _ => {}
+        }
+        let metadata = self.new.meta_mut();
+        for field in SERVER_FIELDS {
+            match live["metadata"].get(field) {
+                Some(found) => metadata.insert(field.to_owned(), found.clone()),
+                None => metadata.remove(field),
+            };
+        }
+    }
+
+    /// Notes who wrote what and counts the generation.
+    pub(crate) fn finish(mut self, target: &Target, live: &Value, manager: &str) -> Self {
+        if !self.applied && !self.managers.is_empty() {
+            let writer = writer(target, manager);
+            self.managers.update(Some(merge_schema(target)), live, &self.new, &writer);
+        }
+        self.managers.write_to(&mut self.new);
+        if target.resource.builtin.is_none()
+            && !target.is_status()
+            && counts(&target.resource, target.version, live, &self.new)
+        {
+            let generation = live["metadata"]["generation"].as_u64().unwrap_or_default() + 1;
+            self.new.meta_mut().insert("generation".to_owned(), generation.into());
+        }
+        self
+    }
+}
+
+/// Metadata that only the server writes.
+const SERVER_FIELDS: [&str; 7] = [
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+];
+
+/// Whether an update may leave the version open.
+fn unconditional(resource: &Resource) -> bool {
+    resource.builtin.is_some()
+        && !["leases", "customresourcedefinitions"].contains(&resource.id.plural.as_str())
+}
+
+/// Whether the change of a custom resource is one that `metadata.generation` counts.
+fn counts(resource: &Resource, version: usize, live: &Value, new: &Value) -> bool {
+    let has_status = resource.has(version, "status");
+    let counted = |value: &Value| {
+        let mut value = value.clone();
+        object_mut(&mut value).retain(|key, _| key != "metadata" && !(has_status && key == "status"));
+        value
+    };
+    counted(live) != counted(new)
+}
+
+/// Fills in or checks `apiVersion` and `kind`.
+pub(crate) fn check_kind(target: &Target, new: &mut Value) -> Answer<()> {
+    let expected = (target.api_version(), &target.resource.kind);
+    let fields = object_mut(new);
+    let api_version = fields.entry("apiVersion").or_insert_with(|| expected.0.clone().into()).clone();
+    let kind = fields.entry("kind").or_insert_with(|| expected.1.clone().into()).clone();
+    let (api_version, kind) = (api_version.as_str().unwrap_or_default(), kind.as_str().unwrap_or_default());
+    if (api_version, kind) == (expected.0.as_str(), expected.1.as_str()) {
+        return Ok(());
+    }
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    Err(Failure::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {}: {api_version}, Kind={kind} is not {}, Kind={}",
+        expected.1, expected.0, expected.1
+    )))
+}
+
+fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
+    match new.meta("name") {
+        "" => {
+            new.meta_mut().insert("name".to_owned(), target.name().into());
+            Ok(())
+        }
+        given if given == target.name() => Ok(()),
+        given => Err(Failure::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({})",
+            target.name()
+        ))),
+    }
+}
+
+pub(crate) fn check_namespace(target: &Target, new: &mut Value) -> Answer<()> {
+    let Some(namespace) = &target.namespace else {
+        if target.resource.namespaced {
+            return Ok(());
+        }
+        new.meta_mut().remove("namespace");
+        return Ok(());
+    };
+    if !["", namespace.as_str()].contains(&new.meta("namespace")) {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Failure::bad_request(why));
+    }
+    new.meta_mut().insert("namespace".to_owned(), namespace.as_str().into());
+    Ok(())
+}
+
+/// Drops what the schema does not know, fills in its defaults, and tells about the former as asked.
+pub(crate) fn decode(
+    target: &Target,
+    new: &mut Value,
+    validation: FieldValidation,
+    is_patch: bool,
+) -> Answer<Vec<String>> {
+    let version = &target.resource.versions[target.version];
+    let (group, kind) = (&target.resource.id.group, &target.resource.kind);
+    let malformed = match version.schema {
+        None => openapi::decode_error(group, &version.name, kind, new),
+        Some(_) => openapi::metadata_decode_error(new),
+    };
+    if let Some(why) = malformed {
+        return Err(undecodable(target, new, &why, is_patch));
+    }
+    let schema = version.schema.as_ref().map_or(&version.merge_schema, |compiled| compiled.schema());
+    let unknown = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        _ => schema::unknown_fields(schema, new),
+    };
+    let texts: Vec<String> = unknown.iter().map(|field| format!("unknown field \"{field}\"")).collect();
+    if validation == FieldValidation::Strict && !texts.is_empty() {
+        return Err(undecodable(
+            target,
+            new,
+            &format!("strict decoding error: {}", texts.join(", ")),
+            is_patch,
+        ));
+    }
+    new.meta_mut().retain(|_, value| !value.is_null());
+    if version.schema.is_some() {
+        reshape(&target.resource, target.version, new);
+    } else {
+        schema::prune(schema, new);
+        schema::default(schema, new);
+    }
+    Ok(texts)
+}
+
+fn undecodable(target: &Target, new: &Value, why: &str, is_patch: bool) -> Failure {
+    if is_patch {
+        let error = FieldError::invalid("patch", &Value::String(new.to_string()), why);
+        return Failure::invalid("", "", "", &[error]);
+    }
+    let kind = &target.resource.kind;
+    let version = &target.resource.versions[target.version].name;
+    Failure::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
+}
+
+/// Gives a new object its identity.
+pub(crate) fn initialise(target: &Target, new: &mut Value) {
+    let metadata = new.meta_mut();
+    for field in SERVER_FIELDS {
+        metadata.remove(field);
+    }
+    metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("creationTimestamp".to_owned(), now().into());
+    if target.resource.builtin.is_none() {
+        metadata.insert("generation".to_owned(), 1.into());
+    }
+    if target.resource.has(target.version, "status") {
+        object_mut(new).remove("status");
+    }
+}
+
+/// Completes a new object and tells what is wrong with it.
+pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError> {
+    if target.resource.builtin.is_some() {
+        return builtin::prepare_create(new);
+    }
+    let mut errors = builtin::metadata::validate_create(new, NameRule::Subdomain, target.resource.namespaced);
+    errors.extend(schema_errors(target, new, None));
+    errors
+}
+
+/// Completes a changed object and tells what is wrong with it.
+pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> Vec<FieldError> {
+    let is_part = matches!(target.subresource.as_deref(), Some("status" | "finalize"));
+    match target.resource.builtin {
+        Some(_) if is_part => Vec::new(),
+        Some(_) => builtin::prepare_update(new, live),
+        None => {
+            let mut errors = builtin::metadata::validate_update(new, live);
+            errors.extend(schema_errors(target, new, Some(live)));
+            errors
+        }
+    }
+}
+
+fn schema_errors(target: &Target, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let compiled = target.resource.versions[target.version].schema.as_ref();
+    compiled.map(|schema| schema.validate(new, old)).unwrap_or_default()
+}
+
+/// What the applied configuration makes of `live`.
+pub(crate) fn apply(
+    target: &Target,
+    managers: &mut Managers,
+    live: &Value,
+    edit: &Edit,
+    options: &WriteOptions,
+) -> Answer<Value> {
+    let Edit::Apply { config, force } = edit else { return Ok(live.clone()) };
+    let mut config = config.clone();
+    if !config["metadata"]["managedFields"].is_null() {
+        return Err(Failure::bad_request("metadata.managedFields must be nil"));
+    }
+    check_kind(target, &mut config)?;
+    check_name(target, &mut config)?;
+    let (schema, writer) = (merge_schema(target), writer(target, &options.manager));
+    let unknown = schema::unknown_fields(schema, &config);
+    if !unknown.is_empty() {
+        return Err(undeclared(target, &config, &unknown));
+    }
+    let applied = managers.apply(Some(schema), live, &config, &writer, *force);
+    let mut new = applied.map_err(|error| Failure::apply_conflict(error.message, error.causes))?;
+    if target.resource.builtin.is_none() {
+        reshape(&target.resource, target.version, &mut new);
+    } else {
+        schema::default(schema, &mut new);
+    }
+    check_namespace(target, &mut new)?;
+    Ok(new)
+}
+
+fn undeclared(target: &Target, config: &Value, unknown: &[String]) -> Failure {
+    let fields: Vec<String> =
+        unknown.iter().map(|field| format!(".{field}: field not declared in schema")).collect();
+    let fields =
+        if fields.len() == 1 { fields.concat() } else { format!("errors:\n  {}", fields.join("\n  ")) };
+    let (namespace, name) = (config.meta("namespace"), config.meta("name"));
+    let group = &target.resource.id.group;
+    let version = &target.resource.versions[target.version].name;
+    Failure::unclassified(format!(
+        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={}): {fields}",
+        target.resource.kind
+    ))
+}
+
+/// How objects of the target merge.
+pub(crate) fn merge_schema(target: &Target) -> &Value {
+    &target.resource.versions[target.version].merge_schema
+}
+
+/// The field manager of a request.
+pub(crate) fn writer(target: &Target, manager: &str) -> Writer {
+    let ignored: &[&str] = match target.subresource.as_deref() {
+        Some("status") => &["spec", "metadata"],
+        _ if target.resource.id.plural == "namespaces" && target.resource.builtin.is_some() => {
+            &["status", "spec"]
+        }
+        _ if target.resource.has(target.version, "status") => &["status"],
+        _ => &[],
+    };
+    Writer {
+        manager: manager.to_owned(),
+        api_version: group_version(&target.resource.id.group, &target.resource.versions[target.version].name),
+        subresource: target.subresource.clone().unwrap_or_default(),
+        ignored: FieldSet::of(ignored),
+    }
+}
+
+/// The managers of an object that is created by other means than an apply.
+pub(crate) fn first_manager(target: &Target, new: &Value, manager: &str) -> Managers {
+    let mut managers = Managers::default();
+    managers.update(Some(merge_schema(target)), &blank(target, new), new, &writer(target, manager));
+    managers
+}
+
+/// An object as it is before anything is set: the structures of built-in kinds are there from the start.
+fn blank(target: &Target, new: &Value) -> Value {
+    let mut blank = json!({"apiVersion": new["apiVersion"], "kind": new["kind"]});
+    if target.resource.builtin.is_none() {
+        return blank;
+    }
+    match target.resource.kind.as_str() {
+        "Event" => {
+            for field in ["involvedObject", "regarding", "source", "deprecatedSource"] {
+                blank[field] = json!({});
+            }
+            for (key, value) in new.as_object().into_iter().flatten() {
+                if value.is_null() || value == "" {
+                    blank[key] = value.clone();
+                }
+            }
+        }
+        "CustomResourceDefinition" => blank["spec"] = json!({"names": {}}),
+        _ => {
+            for field in ["spec", "status"] {
+                if new[field].is_object() {
+                    blank[field] = json!({});
+                }
+            }
+        }
+    }
+    blank
+}
+
+/// The stored form of an object.
+pub(crate) fn to_storage(resource: &Resource, value: Value) -> Value {
+    if resource.storage == resource.id { value } else { builtin::events::to_core(&value) }
+}

@@ -1,0 +1,12 @@
+//! Who owns which field: server-side apply and the tracking of every other write. Guarantees the results
+//! of the API server's own merge for objects of one schema; storing `metadata.managedFields` is left to the
+//! callers. Objects whose fields change between atomic and granular are not reconciled.
+
+mod compare;
+mod managers;
+mod merge;
+mod set;
+mod shape;
+
+pub(crate) use managers::{Managers, Writer};
+pub(crate) use set::FieldSet;

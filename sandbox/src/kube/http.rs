@@ -1,0 +1,185 @@
+//! HTTP: finds out what a request asks for, has it done and writes the answer. Everybody may do everything.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
+use serde_json::Value;
+
+use super::api::Api;
+use super::delete::{DeleteOptions, Deleted};
+use super::discovery;
+use super::failure::{Answer, Failure, deleted};
+use super::field_error::FieldError;
+use super::patch::{APPLY, Patch};
+use super::render;
+use super::request::{Accept, Query, Target, WriteOptions, content_type, parse_body, parse_yaml};
+use super::watch::watch;
+use super::write::{Edit, Written};
+
+/// How large a body may be, as upstream.
+const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// Answers one request.
+pub(crate) async fn serve(State(api): State<Arc<Api>>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    match answer(&api, &parts, body).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn answer(api: &Arc<Api>, parts: &Parts, body: Body) -> Answer<Response> {
+    let accept = Accept::parse(&parts.headers)?;
+    let catalog = api.registry.catalog();
+    if let Some(response) = discovery::answer(&catalog, parts.uri.path(), accept) {
+        return Ok(response);
+    }
+    let target = Target::resolve(parts.uri.path(), &catalog)?;
+    let query = Query::parse(&parts.uri)?;
+    let call = Call { api, parts, target, query, accept };
+    let verb = call.verb()?;
+    if verb == "watch" {
+        let deprecation = call.deprecation();
+        let mut response = Response::new(watch(api, call.target, call.query, accept)?);
+        let format = http::HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, format);
+        render::warn(&mut response, &deprecation);
+        return Ok(response);
+    }
+    let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| Failure::too_large(BODY_LIMIT))?;
+    let mut response = call.perform(verb, &body)?;
+    render::warn(&mut response, &call.deprecation());
+    Ok(response)
+}
+
+struct Call<'r> {
+    api: &'r Arc<Api>,
+    parts: &'r Parts,
+    target: Target,
+    query: Query,
+    accept: Accept,
+}
+
+impl Call<'_> {
+    /// The verb of the request, if the resource has it.
+    fn verb(&self) -> Answer<&'static str> {
+        let target = &self.target;
+        let verb = match (&self.parts.method, target.name.is_some()) {
+            (&Method::GET, true) => "get",
+            (&Method::GET, false) if self.query.is_true("watch") => "watch",
+            (&Method::GET, false) => "list",
+            (&Method::POST, false) => "create",
+            (&Method::PUT, true) => "update",
+            (&Method::PATCH, true) => "patch",
+            (&Method::DELETE, true) => "delete",
+            (&Method::DELETE, false) => "deletecollection",
+            _ => return Err(Failure::method_not_allowed()),
+        };
+        let everywhere = ["get", "list", "watch"].contains(&verb) || target.name.is_some();
+        let placed = everywhere || target.namespace.is_some() == target.resource.namespaced;
+        let served = match target.subresource.as_deref() {
+            None => target.resource.verbs.iter().any(|found| found == verb),
+            Some("finalize") => verb == "update",
+            Some(_) => ["get", "patch", "update"].contains(&verb),
+        };
+        if placed && served { Ok(verb) } else { Err(Failure::method_not_allowed()) }
+    }
+
+    fn deprecation(&self) -> Vec<String> {
+        self.target.resource.versions[self.target.version].deprecation.iter().cloned().collect()
+    }
+
+    fn perform(&self, verb: &str, body: &Bytes) -> Answer<Response> {
+        let (api, target, query) = (self.api, &self.target, &self.query);
+        match verb {
+            "get" if self.is_scale() => {
+                Ok(render::document(StatusCode::OK, self.accept.yaml, &api.get_scale(target)?))
+            }
+            "get" => Ok(render::object(StatusCode::OK, target, query, self.accept, &api.get(target, query)?)),
+            "list" => Ok(render::list(target, query, self.accept, &api.list(target, query)?)),
+            "create" => {
+                let options = self.write_options("CreateOptions")?;
+                let body = self.parse(body)?;
+                Ok(self.written(&api.create(target, body, &options)?))
+            }
+            "update" => {
+                let options = self.write_options("UpdateOptions")?;
+                let edit = Edit::Replace(self.parse(body)?);
+                self.update(&edit, &options)
+            }
+            "patch" => {
+                let options = self.write_options("PatchOptions")?;
+                let edit = self.patch(body)?;
+                self.update(&edit, &options)
+            }
+            "delete" => self.delete(body),
+            _ => {
+                let options = DeleteOptions::parse(query, &self.parts.headers, body)?;
+                let items = api.delete_collection(target, query, &options)?;
+                Ok(render::list(target, query, self.accept, &items))
+            }
+        }
+    }
+
+    fn is_scale(&self) -> bool {
+        self.target.subresource.as_deref() == Some("scale")
+    }
+
+    fn parse(&self, body: &[u8]) -> Answer<Value> {
+        let kind = if self.is_scale() { "Scale" } else { &self.target.resource.kind };
+        parse_body(&self.parts.headers, body, kind)
+    }
+
+    fn write_options(&self, kind: &str) -> Answer<WriteOptions> {
+        WriteOptions::parse(&self.query, &self.parts.headers, kind)
+    }
+
+    fn patch(&self, body: &[u8]) -> Answer<Edit> {
+        let refused = |error| Err(Failure::invalid_options("PatchOptions", error));
+        if content_type(&self.parts.headers) != APPLY {
+            if self.query.is_true("force") {
+                return refused(FieldError::forbidden("force", "may not be specified for non-apply patch"));
+            }
+            return Patch::parse(content_type(&self.parts.headers), body, &self.target).map(Edit::Patch);
+        }
+        if self.query.get("fieldManager").is_empty() {
+            return refused(FieldError::required("fieldManager", "is required for apply patch"));
+        }
+        let config = parse_yaml(body);
+        let config = config.map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?;
+        Ok(Edit::Apply { config, force: self.query.is_true("force") })
+    }
+
+    fn update(&self, edit: &Edit, options: &WriteOptions) -> Answer<Response> {
+        if self.is_scale() {
+            let scale = self.api.update_scale(&self.target, edit, options)?;
+            return Ok(render::document(StatusCode::OK, self.accept.yaml, &scale));
+        }
+        Ok(self.written(&self.api.update(&self.target, edit, options)?))
+    }
+
+    fn written(&self, written: &Written) -> Response {
+        let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = render::object(code, &self.target, &self.query, self.accept, &written.object);
+        render::warn(&mut response, &written.warnings);
+        response
+    }
+
+    fn delete(&self, body: &[u8]) -> Answer<Response> {
+        let options = DeleteOptions::parse(&self.query, &self.parts.headers, body)?;
+        Ok(match self.api.delete(&self.target, &options)? {
+            Deleted::Pending(object) => {
+                render::object(StatusCode::OK, &self.target, &self.query, self.accept, &object)
+            }
+            Deleted::Gone(object) => {
+                let uid = super::object::Metadata::meta(&object.value, "uid");
+                let status = deleted(&self.target.resource.id, self.target.name(), uid);
+                render::document(StatusCode::OK, self.accept.yaml, &status)
+            }
+        })
+    }
+}
