@@ -6,6 +6,8 @@ mod decode;
 mod definitions;
 mod document;
 mod operations;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{decode_error, metadata_decode_error};
 pub use definitions::builtin_schema;

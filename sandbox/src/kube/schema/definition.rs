@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::structural;
 use crate::kube::builtin::names;
 use crate::kube::field_error::{FieldError, quoted};
-use crate::kube::jsonpath::JsonPath;
 
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] =
@@ -173,7 +172,7 @@ fn check_scale(scale: &Value, prefix: &str, errors: &mut Vec<FieldError>) {
             if key != "labelSelectorPath" {
                 errors.push(FieldError::required(field, ""));
             }
-        } else if !is_simple(path) {
+        } else if !path.starts_with('.') {
             errors.push(FieldError::invalid(
                 field,
                 &scale[key],
@@ -204,13 +203,9 @@ fn check_columns(columns: &Value, prefix: &str, errors: &mut Vec<FieldError>) {
         let path = text(column, "jsonPath");
         if path.is_empty() {
             errors.push(FieldError::required(field("JSONPath"), ""));
-        } else if !is_simple(path) {
+        } else if !path.starts_with('.') {
             let detail = "must be a simple json path starting with .";
             errors.push(FieldError::invalid(field("JSONPath"), &column["jsonPath"], detail));
         }
     }
-}
-
-fn is_simple(path: &str) -> bool {
-    path.starts_with('.') && JsonPath::parse(path).is_some()
 }

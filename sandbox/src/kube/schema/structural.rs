@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::structure::{default, prune_value};
+use super::structure::prune_value;
 use super::validate::additional_schema;
 use super::{CompiledSchema, rules};
 use crate::kube::field_error::FieldError;
@@ -231,7 +231,6 @@ fn check_default(schema: &Value, path: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::invalid(path, value, "must not have unknown fields"));
         return;
     }
-    default(schema, &mut known);
     for mut error in CompiledSchema::new(schema).validate(&known, None) {
         let unchecked = error.field == "<nil>" && error.message.starts_with("Invalid value: null");
         if unchecked {
