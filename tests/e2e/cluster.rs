@@ -47,6 +47,15 @@ impl Cluster {
         Some(cluster)
     }
 
+    /// For `kubectl`; `None` stands for what `KUBECONFIG` says.
+    pub(crate) fn kubeconfig(&self) -> Option<String> {
+        match self {
+            Self::Sandbox(server) => Some(server.kubeconfig()),
+            Self::Started(server) => Some(server.kubeconfig().to_owned()),
+            Self::Existing => None,
+        }
+    }
+
     pub(crate) async fn config(&self) -> Config {
         match self {
             Self::Sandbox(server) => server.client_config().unwrap(),
