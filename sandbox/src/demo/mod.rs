@@ -194,9 +194,16 @@ impl Operator {
         }
     }
 
-    async fn stop(self) -> anyhow::Result<()> {
+    async fn stop(mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
-        self.task.await?.context("the operator cannot start")
+        (&mut self.task).await?.context("the operator cannot start")
+    }
+}
+
+impl Drop for Operator {
+    /// Without its servers the operator would only fill the log.
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
