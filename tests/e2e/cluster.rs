@@ -49,7 +49,7 @@ impl Cluster {
 
     pub(crate) async fn config(&self) -> Config {
         match self {
-            Self::Sandbox(server) => server.client_config(),
+            Self::Sandbox(server) => server.client_config().unwrap(),
             Self::Started(server) => server.client_config().await.unwrap(),
             Self::Existing => Config::infer().await.unwrap(),
         }
