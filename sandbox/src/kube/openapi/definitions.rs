@@ -16,6 +16,21 @@ use serde_json::{Map, Value, json};
 /// Where the references between definitions point.
 pub(super) const REFERENCE: &str = "#/definitions/";
 
+/// The definition that contains itself.
+const SCHEMA: &str = "JSONSchemaProps";
+
+/// Where the schema of a built-in kind ends, the definition that would go on.
+const CONTAINS: &str = "x-contains";
+
+/// What a place in a built-in schema contains that ends there because it contains itself.
+pub(crate) fn contained(schema: &Value) -> Option<&'static Value> {
+    static CONTAINED: LazyLock<Value> = LazyLock::new(|| {
+        let found = DEFINITIONS.iter().find(|(name, _)| name.ends_with(SCHEMA));
+        found.map_or(Value::Null, |(name, definition)| resolve(definition, &mut vec![name.clone()]))
+    });
+    schema.get(CONTAINS).map(|_| &*CONTAINED)
+}
+
 /// All definitions by name, such as `io.k8s.api.core.v1.Secret`; they refer to each other.
 pub(super) static DEFINITIONS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(definitions);
 
@@ -34,8 +49,8 @@ static RESOLVED: LazyLock<HashMap<(String, String, String), Value>> = LazyLock::
 
 /// The schema of a built-in kind with every reference replaced by what it refers to.
 ///
-/// Where a definition contains itself (the schemas inside of a `CustomResourceDefinition`), unknown fields
-/// are to be kept.
+/// Where a definition contains itself (the schemas inside of a `CustomResourceDefinition`), the schema ends
+/// and says that unknown fields are to be kept.
 pub fn builtin_schema(group: &str, version: &str, kind: &str) -> Option<&'static Value> {
     RESOLVED.get(&(group.to_owned(), version.to_owned(), kind.to_owned()))
 }
@@ -48,8 +63,8 @@ fn resolve(schema: &Value, parents: &mut Vec<String>) -> Value {
             else {
                 return fields.iter().map(|(key, value)| (key.clone(), resolve(value, parents))).collect();
             };
-            if parents.iter().any(|parent| parent == name) {
-                return json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+            if parents.iter().any(|parent| parent == name) || name.contains(&format!("{SCHEMA}Or")) {
+                return json!({"x-kubernetes-preserve-unknown-fields": true, CONTAINS: SCHEMA});
             }
             parents.push(name.to_owned());
             let mut found =
