@@ -123,8 +123,10 @@ fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
     let Some(fields) = definition.as_object_mut() else { return };
     if let Some(kind) = kind {
         fields.insert("x-kubernetes-group-version-kind".to_owned(), kind.clone());
-        // Types in Rust always have metadata; on the wire it may be left out.
-        remove_required(fields, "metadata");
+        // Types in Rust always have metadata; on the wire only this one demands it.
+        if name != "io.k8s.api.core.v1.Event" {
+            remove_required(fields, "metadata");
+        }
     }
     let short = name.rsplit('.').next().unwrap_or(name);
     match short {
@@ -139,6 +141,13 @@ fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
             fields.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
         }
         _ => {}
+    }
+    for (_, property, values) in ENUMS.iter().filter(|(kind, ..)| *kind == short) {
+        if let Some(Value::Object(property)) =
+            fields.get_mut("properties").and_then(|found| found.get_mut(*property))
+        {
+            property.insert("enum".to_owned(), json!(values));
+        }
     }
     for (_, property, merge) in MERGES.iter().filter(|(kind, ..)| *kind == short) {
         if let Some(Value::Object(property)) =
@@ -242,4 +251,19 @@ const MERGES: &[(&str, &str, Merge)] = &[
     ("JSONSchemaProps", "x-kubernetes-list-map-keys", Merge::AtomicList),
     ("JSONSchemaProps", "x-kubernetes-validations", Merge::Keys(&["rule"])),
     ("WebhookConversion", "conversionReviewVersions", Merge::AtomicList),
+];
+
+const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
+
+/// Definition, property and the values it may have.
+const ENUMS: &[(&str, &str, &[&str])] = &[
+    ("NamespaceStatus", "phase", &["Active", "Terminating"]),
+    ("NetworkPolicyPort", "protocol", PROTOCOLS),
+    ("PortStatus", "protocol", PROTOCOLS),
+    ("ServicePort", "protocol", PROTOCOLS),
+    ("ServiceSpec", "externalTrafficPolicy", &["Cluster", "Local"]),
+    ("ServiceSpec", "internalTrafficPolicy", &["Cluster", "Local"]),
+    ("ServiceSpec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]),
+    ("ServiceSpec", "sessionAffinity", &["ClientIP", "None"]),
+    ("ServiceSpec", "type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
 ];
