@@ -1,7 +1,10 @@
 //! What users type, and what they read. Runs the real `kubectl`; where there is none of at least 1.27,
 //! the scenarios say that they were skipped.
 
-use crate::world::{World, until};
+use crate::{
+    cluster::skip,
+    world::{World, until},
+};
 use serde_json::Value;
 use std::{
     io::Write as _,
@@ -28,11 +31,11 @@ impl Kubectl {
     fn new(world: &World) -> Option<Self> {
         let version = Command::new("kubectl").args(["version", "--client", "-o", "json"]).output().ok();
         let version: Option<Value> = version.and_then(|output| serde_json::from_slice(&output.stdout).ok());
-        let minor = version
-            .as_ref()
-            .and_then(|version| version.pointer("/clientVersion/minor")?.as_str()?.parse().ok());
+        let minor = version.as_ref().and_then(|version| version.pointer("/clientVersion/minor")?.as_str());
+        // Vendors write it as "32+".
+        let minor: Option<u32> = minor.and_then(|minor| minor.trim_end_matches('+').parse().ok());
         if minor.unwrap_or(0) < 27 {
-            eprintln!("skipped: install kubectl 1.27 or newer");
+            skip("install kubectl 1.27 or newer");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -216,7 +219,7 @@ async fn the_everyday_verbs(world: World) -> World {
     assert!(kubectl.until("events --for valkey/my-valkey", "SecretWritten").await.contains("Running"));
     assert!(kubectl.run("api-resources --api-group=aiven.io").await.contains("valkeys"));
     kubectl.until("explain valkey.spec.userConfig.valkey_timeout", "<integer>").await;
-    let (differs, diff) = kubectl.try_run("diff --server-side --force-conflicts -f -", CHANGED).await;
+    let (differs, diff) = kubectl.try_run("diff --server-side --field-manager=other --force-conflicts -f -", CHANGED).await;
     assert!(!differs && diff.contains("+  plan: business-4"), "{diff}");
     let patch = "patch valkey my-valkey --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/plan\",\"value\":\"startup-8\"}]'";
     assert!(kubectl.run(patch).await.contains("patched"));
