@@ -5,7 +5,13 @@ use valkeeper::api::Kind;
 
 use crate::definitions::definition;
 use crate::manifests::{minimal, with};
-use crate::server::Server;
+use crate::server::{Place, Server};
+
+on_both_servers!(
+    immutable_fields_stay_and_nothing_gets_around_them,
+    removing_a_create_only_field_does_not_open_it_again,
+    stored_resources_survive_the_stricter_definition
+);
 
 const IMMUTABLE: &str = "Value is immutable";
 const CREATION: &str = "can only be set during resource creation.";
@@ -65,9 +71,8 @@ fn edits() -> Vec<Edit> {
     ]
 }
 
-#[tokio::test]
-async fn immutable_fields_stay_and_nothing_gets_around_them() {
-    let Some(server) = Server::start().await else { return };
+async fn immutable_fields_stay_and_nothing_gets_around_them(place: Place) {
+    let Some(server) = Server::start(place).await else { return };
     let mut failures = Vec::new();
     for kind in Kind::ALL {
         for (index, (title, stored, edit, refusal)) in edits().into_iter().enumerate() {
@@ -91,9 +96,8 @@ async fn immutable_fields_stay_and_nothing_gets_around_them() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-#[tokio::test]
-async fn removing_a_create_only_field_does_not_open_it_again() {
-    let Some(server) = Server::start().await else { return };
+async fn removing_a_create_only_field_does_not_open_it_again(place: Place) {
+    let Some(server) = Server::start(place).await else { return };
     for kind in Kind::ALL {
         let spec = json!({"userConfig": {"service_to_fork_from": "a"},
             "serviceIntegrations": [{"integrationType": "read_replica", "sourceServiceName": "a"}]});
@@ -115,9 +119,8 @@ fn lax(kind: Kind) -> Value {
     definition
 }
 
-#[tokio::test]
-async fn stored_resources_survive_the_stricter_definition() {
-    let Some(server) = Server::bare().await else { return };
+async fn stored_resources_survive_the_stricter_definition(place: Place) {
+    let Some(server) = Server::bare(place).await else { return };
     for kind in Kind::ALL {
         server.install(serde_json::from_value(lax(kind)).unwrap()).await;
         let mut manifest = with(

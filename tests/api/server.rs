@@ -1,5 +1,6 @@
-//! The first judge: a real API server with our definitions installed.
+//! The first judge: an API server with our definitions installed, the sandbox's or a real one.
 
+use std::any::Any;
 use std::path::Path;
 
 use http::{Method, Request};
@@ -10,17 +11,26 @@ use kube::{Api, Client};
 use serde_json::Value;
 use valkeeper::api::Kind;
 use valkeeper_sandbox::envtest::RealApiServer;
+use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
+
+/// Which kind of API server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Sandbox,
+    Real,
+}
 
 /// A running API server.
 pub(crate) struct Server {
     client: Client,
-    _programs: RealApiServer,
+    // It ends when this is dropped.
+    _running: Box<dyn Any + Send>,
 }
 
 impl Server {
     /// Starts one and installs the definitions; says so and gives none when there is nothing to start.
-    pub(crate) async fn start() -> Option<Self> {
-        let server = Self::bare().await?;
+    pub(crate) async fn start(place: Place) -> Option<Self> {
+        let server = Self::bare(place).await?;
         for kind in Kind::ALL {
             server.install(serde_json::from_value(crate::definitions::definition(kind)).unwrap()).await;
         }
@@ -28,16 +38,24 @@ impl Server {
     }
 
     /// Starts one without any definitions.
-    pub(crate) async fn bare() -> Option<Self> {
-        let Ok(assets) = std::env::var("KUBEBUILDER_ASSETS") else {
-            eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
-            return None;
+    pub(crate) async fn bare(place: Place) -> Option<Self> {
+        let (config, running): (_, Box<dyn Any + Send>) = match (place, std::env::var("KUBEBUILDER_ASSETS")) {
+            (Place::Sandbox, _) => {
+                let server = KubeServer::start(KubeOptions::default()).await.unwrap();
+                (server.client_config().unwrap(), Box::new(server))
+            }
+            (Place::Real, Ok(assets)) => {
+                // Another test may have installed it already.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let server = RealApiServer::start(Path::new(&assets)).await.unwrap();
+                (server.client_config().await.unwrap(), Box::new(server))
+            }
+            (Place::Real, Err(_)) => {
+                eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
+                return None;
+            }
         };
-        // Another test may have installed it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let programs = RealApiServer::start(Path::new(&assets)).await.unwrap();
-        let client = Client::try_from(programs.client_config().await.unwrap()).unwrap();
-        Some(Self { client, _programs: programs })
+        Some(Self { client: Client::try_from(config).unwrap(), _running: running })
     }
 
     /// Installs a definition, or replaces the installed one, and waits until it is served.

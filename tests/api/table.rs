@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use serde::Deserialize as _;
 use serde_json::Value;
+use validator::Validate as _;
 use valkeeper::api::{Kind, ManagedService, Redis, Valkey, Violation, yaml};
 
 use crate::cases::{self, Case, Operator, Server};
 use crate::manifests::{full, minimal};
-use crate::server;
+use crate::server::{self, Place};
+
+on_both_servers!(every_example_applies, the_api_server_refuses_the_same, everybody_accepts_what_is_valid);
 
 /// What the operator finds in a stored object; nothing when it cannot decode it.
 fn operator(kind: Kind, manifest: &Value) -> Option<Vec<Violation>> {
@@ -88,9 +92,8 @@ fn the_command_and_the_operator_find_what_is_wrong() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-#[tokio::test]
-async fn the_api_server_refuses_the_same() {
-    let Some(server) = server::Server::start().await else { return };
+async fn the_api_server_refuses_the_same(place: Place) {
+    let Some(server) = server::Server::start(place).await else { return };
     let mut failures = Vec::new();
     for case in cases::all() {
         let answer = server.judge(case.kind, &case.manifest).await;
@@ -108,9 +111,8 @@ async fn the_api_server_refuses_the_same() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-#[tokio::test]
-async fn everybody_accepts_what_is_valid() {
-    let server = server::Server::start().await;
+async fn everybody_accepts_what_is_valid(place: Place) {
+    let server = server::Server::start(place).await;
     let mut manifests = Vec::new();
     for kind in Kind::ALL {
         manifests.extend([(kind, full(kind)), (kind, minimal(kind))]);
@@ -122,6 +124,68 @@ async fn everybody_accepts_what_is_valid() {
             let stored = server.judge(*kind, manifest).await.unwrap();
             assert_eq!(stored["spec"]["powered"], true, "the default");
         }
+    }
+}
+
+/// Every document of every example.
+fn examples() -> Vec<Value> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files =
+        folder.read_dir().unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let documents = |text: String| -> Vec<Value> {
+        serde_yaml::Deserializer::from_str(&text)
+            .map(|document| Value::deserialize(document).unwrap())
+            .collect()
+    };
+    files.flat_map(documents).collect()
+}
+
+async fn every_example_applies(place: Place) {
+    let Some(server) = server::Server::start(place).await else { return };
+    for example in examples() {
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| example["kind"] == kind.name()) {
+            server.judge(kind, &example).await.unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_examples_find_their_token() {
+    let token = examples().into_iter().find(|example| example["kind"] == "Secret").unwrap();
+    let resources: Vec<_> = examples().into_iter().filter(|example| example["kind"] != "Secret").collect();
+    assert!(resources.len() >= 2);
+    for resource in resources {
+        let reference = &resource["spec"]["authSecretRef"];
+        assert_eq!(reference["name"], token["metadata"]["name"]);
+        assert!(token["stringData"][reference["key"].as_str().unwrap()].is_string());
+    }
+}
+
+/// The derived validators say less: they do not know enumerations, the bounds of plain items, or names.
+#[test]
+fn the_derived_validators_agree_about_bounds() {
+    fn accepts<T: ManagedService>(manifest: &Value, validate: impl Fn(&T) -> bool) -> bool {
+        validate(&serde_json::from_value::<T>(manifest.clone()).unwrap())
+    }
+    let bounds =
+        ["must be at most", "must be at least", "must have at most", "must match", "must not be empty"];
+    let judged = cases::all().into_iter().filter(|case| {
+        bounds.iter().any(|bound| case.rule.starts_with(bound))
+            && matches!((&case.server, case.operator), (Server::Refuses(_), Operator::Agrees))
+            && !case.field.ends_with("additional_backup_regions[0]")
+    });
+    for case in judged {
+        let accepted = match case.kind {
+            Kind::Valkey => accepts::<Valkey>(&case.manifest, |valkey| valkey.spec.validate().is_ok()),
+            Kind::Redis => accepts::<Redis>(&case.manifest, |redis| redis.spec.validate().is_ok()),
+        };
+        assert!(!accepted, "{:?} {}", case.kind, case.title);
+    }
+    for kind in Kind::ALL {
+        assert!(match kind {
+            Kind::Valkey => accepts::<Valkey>(&full(kind), |valkey| valkey.spec.validate().is_ok()),
+            Kind::Redis => accepts::<Redis>(&full(kind), |redis| redis.spec.validate().is_ok()),
+        });
     }
 }
 
