@@ -13,37 +13,51 @@ use kube::CustomResourceExt as _;
 
 use super::{Kind, Redis, Valkey, rules};
 
+/// The format of fields whose values are never shown.
+pub const SECRET_FORMAT: &str = "password";
+
 /// The definition of a kind, as installed in a cluster.
 pub fn definition(kind: Kind) -> CustomResourceDefinition {
-    let mut definition = match kind {
-        Kind::Valkey => Valkey::crd(),
-        Kind::Redis => Redis::crd(),
-    };
+    let mut definition = derived(kind);
     for version in &mut definition.spec.versions {
         version.additional_printer_columns = Some(printer_columns());
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
-            normalise(schema);
-            schema.title = None;
-            for placed in rules::rules(kind) {
-                place(schema, placed);
-            }
+            *schema = self::schema(kind).clone();
+            for_each(schema, &mut |schema| {
+                // The API server would demand "type password" where it means a string.
+                schema.format.take_if(|format| format == SECRET_FORMAT);
+            });
         }
     }
     definition
 }
 
-/// The schema that resources of a kind are checked against.
+/// The schema that resources of a kind are checked against; secrets have the format [`SECRET_FORMAT`] in it.
 pub fn schema(kind: Kind) -> &'static JSONSchemaProps {
-    static SCHEMAS: LazyLock<[JSONSchemaProps; 2]> = LazyLock::new(|| Kind::ALL.map(served_schema));
+    static SCHEMAS: LazyLock<[JSONSchemaProps; 2]> = LazyLock::new(|| Kind::ALL.map(plain_schema));
     match kind {
         Kind::Valkey => &SCHEMAS[0],
         Kind::Redis => &SCHEMAS[1],
     }
 }
 
-fn served_schema(kind: Kind) -> JSONSchemaProps {
-    let version = definition(kind).spec.versions.into_iter().next();
-    version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
+/// What the derives produce.
+fn derived(kind: Kind) -> CustomResourceDefinition {
+    match kind {
+        Kind::Valkey => Valkey::crd(),
+        Kind::Redis => Redis::crd(),
+    }
+}
+
+fn plain_schema(kind: Kind) -> JSONSchemaProps {
+    let version = derived(kind).spec.versions.into_iter().next();
+    let mut schema = version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default();
+    schema.title = None;
+    for_each(&mut schema, &mut normalise);
+    for placed in rules::rules(kind) {
+        place(&mut schema, placed);
+    }
+    schema
 }
 
 /// What `kubectl get` shows.
@@ -59,11 +73,29 @@ fn printer_columns() -> Vec<CustomResourceColumnDefinition> {
         column("Region", "string", ".spec.cloudName"),
         column("Plan", "string", ".spec.plan"),
         column("State", "string", ".status.state"),
-        column("Age", "date", ".metadata.creationTimestamp"),
+        // Users' scripts know the columns before it, so it is only shown when asked for (`-o wide`).
+        CustomResourceColumnDefinition {
+            priority: Some(1),
+            ..column("Age", "date", ".metadata.creationTimestamp")
+        },
     ]
 }
 
-/// Makes a schema plain, here and below.
+/// Visits a schema and every schema inside it.
+fn for_each(schema: &mut JSONSchemaProps, visit: &mut impl FnMut(&mut JSONSchemaProps)) {
+    visit(schema);
+    for property in schema.properties.iter_mut().flatten().map(|(_, property)| property) {
+        for_each(property, visit);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        for_each(items, visit);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        for_each(values, visit);
+    }
+}
+
+/// Makes one schema plain.
 fn normalise(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if schema.type_.as_deref() == Some("integer") {
@@ -72,13 +104,6 @@ fn normalise(schema: &mut JSONSchemaProps) {
     // Lines are those of the source; a reader's terminal has its own.
     schema.description =
         schema.description.take().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    schema.properties.iter_mut().flatten().for_each(|(_, property)| normalise(property));
-    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        normalise(items);
-    }
-    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        normalise(values);
-    }
 }
 
 /// Adds a rule to the field it belongs to.

@@ -29,7 +29,7 @@ pub struct RedisSpec {
     #[validate(nested)]
     pub service: ServiceSpec,
     /// Configuration of the service itself. Only keys that are given are ever compared or sent; removing a key
-    /// resets it to the provider's default.
+    /// resets it to the provider's default, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub user_config: Option<RedisUserConfig>,

@@ -41,7 +41,7 @@ pub const FACTS: &[PropertyFacts] = &[
 ];
 
 /// Configuration of the Redis service itself. Only keys that are given are ever compared or sent; removing a
-/// key resets it to the provider's default.
+/// key resets it to the provider's default, where it has one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 pub struct RedisUserConfig {
     /// Cloud region that every backup is also copied to, besides the region of the service.

@@ -45,7 +45,7 @@ pub const FACTS: &[PropertyFacts] = &[
 ];
 
 /// Configuration of the Valkey service itself. Only keys that are given are ever compared or sent; removing a
-/// key resets it to the provider's default.
+/// key resets it to the provider's default, where it has one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 pub struct ValkeyUserConfig {
     /// Cloud region that every backup is also copied to, besides the region of the service.

@@ -1,7 +1,7 @@
 //! Checks a value against an OpenAPI schema the way the API server does.
 //!
 //! Covers the keywords our definitions use. `null` counts as absent, because the API server drops it. Values
-//! under a field of format `password`, and values nobody declared, are never repeated in a violation.
+//! under a field of format [`crd::SECRET_FORMAT`], and values nobody declared, are never repeated in a violation.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::Violation;
+use crate::api::crd;
 use crate::api::field_path::FieldPath;
 
 /// How much of a value a violation repeats.
@@ -44,7 +45,7 @@ impl Bounds {
             Some(JSONSchemaPropsOrBool::Schema(values)) => Some(Box::new(Self::of(values))),
             _ => None,
         };
-        let secret = schema.format.as_deref() == Some("password")
+        let secret = schema.format.as_deref() == Some(crd::SECRET_FORMAT)
             || properties.values().chain(items.as_deref()).any(|inner| inner.secret);
         let pattern = schema.pattern.as_deref().and_then(|pattern| Regex::new(pattern).ok());
         Self { schema: schema.clone(), pattern, properties, items, values, secret }
@@ -208,7 +209,7 @@ pub(super) fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Kind, crd};
+    use crate::api::Kind;
 
     fn patterns(bounds: &Bounds) -> usize {
         let here = usize::from(bounds.pattern.is_some());

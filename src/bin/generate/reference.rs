@@ -69,7 +69,7 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
          ## Reading this page\n\n\
          Bounds carry the names they have in error messages. *Immutable* fields stay as they are once set. \
          *Create-only* fields count when the service is created: later they can be removed, but neither changed \
-         nor added. Removing any other field of `userConfig` resets it to the provider's default.\n\n",
+         nor added. Removing any other field of `userConfig` resets it to the provider's default, where it has one.\n\n",
     ))
 }
 

@@ -1,0 +1,201 @@
+//! The definitions as they are installed, against the contract.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+use valkeeper::api::Kind;
+
+use crate::contract::{self, Facts};
+
+/// `kubectl apply` keeps the whole object in an annotation, and annotations have this limit.
+const ANNOTATION_LIMIT: usize = 262_144;
+
+fn text(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The definition file of a kind.
+pub(crate) fn definition(kind: Kind) -> Value {
+    serde_yaml::from_str(&text(&format!("crds/{}.yaml", kind.plural()))).unwrap()
+}
+
+fn schema(kind: Kind) -> Value {
+    definition(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+/// Every field below a schema, with its facts in the words of the contract.
+fn fields(schema: &Value, path: &str, found: &mut BTreeMap<String, Facts>) {
+    let object = if schema["type"] == "array" { &schema["items"] } else { schema };
+    for (name, field) in object["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let mut facts = facts(field);
+        if object["required"].as_array().is_some_and(|required| required.contains(&name.as_str().into())) {
+            facts.insert("Required".into(), String::new());
+        }
+        fields(field, &path, found);
+        found.insert(path, facts);
+    }
+}
+
+fn facts(field: &Value) -> Facts {
+    let mut facts = Facts::new();
+    let kind = field["type"].as_str().unwrap();
+    let kind = match field["items"]["type"].as_str() {
+        Some(item) => format!("array of {item}s"),
+        None => kind.to_owned(),
+    };
+    facts.insert("Type".into(), kind);
+    if field["additionalProperties"]["type"] == "string" {
+        facts.insert("AdditionalProperties: string".into(), String::new());
+    }
+    if let Some(choices) = field["enum"].as_array() {
+        let choices: Vec<_> =
+            choices.iter().map(|choice| format!("`{}`", choice.as_str().unwrap())).collect();
+        facts.insert("Enum".into(), choices.join(", "));
+    }
+    if let Some(pattern) = field["pattern"].as_str() {
+        facts.insert("Pattern".into(), format!("`{pattern}`"));
+    }
+    if let Some(default) = field.get("default") {
+        facts.insert("Default value".into(), format!("`{default}`"));
+    }
+    for bound in ["Minimum", "Maximum", "MinLength", "MaxLength", "MaxItems"] {
+        let keyword = bound[..1].to_lowercase() + &bound[1..];
+        if let Some(limit) = field.get(keyword) {
+            facts.insert(bound.into(), limit.to_string());
+        }
+    }
+    let mut rules = field["x-kubernetes-validations"].as_array().into_iter().flatten();
+    if rules.any(is_immutability) {
+        facts.insert("Immutable".into(), String::new());
+    }
+    facts
+}
+
+/// Whether a rule forbids changes of its field, in the words users know.
+fn is_immutability(rule: &Value) -> bool {
+    let messages = ["Value is immutable", "connInfoSecretTargetDisabled is immutable."];
+    rule.get("fieldPath").is_none()
+        && rule["rule"].as_str().unwrap().starts_with("self == oldSelf")
+        && messages.contains(&rule["message"].as_str().unwrap())
+}
+
+#[test]
+fn every_field_and_bound_of_the_contract_is_in_the_definition_and_no_other() {
+    for kind in Kind::ALL {
+        let mut defined = BTreeMap::new();
+        fields(&schema(kind)["properties"]["spec"], "spec", &mut defined);
+        for (path, facts) in contract::fields(kind) {
+            let defined = defined.remove(&path).unwrap_or_else(|| panic!("{kind:?} has no {path}"));
+            assert_eq!(contract::without_added(&path, defined), facts, "{kind:?} {path}");
+        }
+        let beyond: Vec<_> = defined.keys().filter(|path| !contract::is_added(path)).collect();
+        assert!(beyond.is_empty(), "{kind:?}: {beyond:?}");
+    }
+}
+
+#[test]
+fn both_kinds_are_powered_unless_told_otherwise() {
+    for kind in Kind::ALL {
+        assert_eq!(schema(kind)["properties"]["spec"]["properties"]["powered"]["default"], true);
+    }
+}
+
+#[test]
+fn a_resource_needs_a_spec() {
+    for kind in Kind::ALL {
+        assert_eq!(schema(kind)["required"], serde_json::json!(["spec"]));
+    }
+}
+
+#[test]
+fn every_field_explains_itself() {
+    fn check(schema: &Value, path: &str) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            assert!(
+                field["description"].as_str().is_some_and(|text| text.len() > 8),
+                "{path} is not described"
+            );
+            check(if field["type"] == "array" { &field["items"] } else { field }, &path);
+        }
+    }
+    for kind in Kind::ALL {
+        assert!(schema(kind)["description"].as_str().is_some_and(|text| text.contains("service")));
+        check(&schema(kind), kind.name());
+    }
+}
+
+#[test]
+fn only_redis_is_deprecated_and_its_warning_says_what_to_do() {
+    let version = |kind| definition(kind)["spec"]["versions"][0].clone();
+    assert!(version(Kind::Valkey).get("deprecated").is_none());
+    assert_eq!(version(Kind::Redis)["deprecated"], true);
+    let warning = version(Kind::Redis)["deprecationWarning"].as_str().unwrap().to_owned();
+    assert!(warning.len() <= 256, "the API server allows 256 characters");
+    for needed in ["March 31, 2025", "Valkey", "controllers.aiven.io/deletion-policy=Orphan"] {
+        assert!(warning.contains(needed), "{needed}");
+    }
+}
+
+#[test]
+fn definitions_fit_into_the_annotation_of_kubectl_apply() {
+    for kind in Kind::ALL {
+        let size = serde_json::to_string(&definition(kind)).unwrap().len();
+        println!("{}: {size} bytes of {ANNOTATION_LIMIT}", kind.plural());
+        assert!(size < ANNOTATION_LIMIT / 4);
+    }
+}
+
+#[test]
+fn the_chart_holds_the_same_definitions_and_keeps_them() {
+    for kind in Kind::ALL {
+        let template = text(&format!("charts/valkeeper-crds/templates/{}.yaml", kind.plural()));
+        let mut template: Value = serde_yaml::from_str(&template).unwrap();
+        let metadata = template["metadata"].as_object_mut().unwrap();
+        assert_eq!(metadata.remove("annotations").unwrap()["helm.sh/resource-policy"], "keep");
+        assert_eq!(template, definition(kind));
+    }
+}
+
+#[test]
+fn generated_files_are_current() {
+    let check = Command::new(env!("CARGO_BIN_EXE_generate")).arg("--check").output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn columns_are_those_users_know_and_on_demand_the_age() {
+    for kind in Kind::ALL {
+        let columns = definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"].clone();
+        let names = |wide: bool| -> Vec<String> {
+            let shown = |column: &&Value| wide || column.get("priority").is_none();
+            let columns = columns.as_array().unwrap().iter().filter(shown);
+            columns.map(|column| column["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(false), ["Project", "Region", "Plan", "State"]);
+        assert_eq!(names(true), ["Project", "Region", "Plan", "State", "Age"]);
+    }
+}
+
+#[test]
+fn list_types_of_the_status_let_several_writers_share_it() {
+    for kind in Kind::ALL {
+        let status = schema(kind)["properties"]["status"]["properties"].clone();
+        assert_eq!(status["conditions"]["x-kubernetes-list-map-keys"], serde_json::json!(["type"]));
+        assert_eq!(status["declaredFields"]["x-kubernetes-list-type"], "set");
+    }
+}
+
+#[test]
+fn no_text_reads_as_something_else_in_yaml_1_1() {
+    let ambiguous: BTreeSet<_> = ["off", "on", "yes", "no", "y", "n"].into();
+    for kind in Kind::ALL {
+        for line in text(&format!("crds/{}.yaml", kind.plural())).lines() {
+            let last = line.rsplit([' ', ':']).next().unwrap_or_default();
+            assert!(line.contains("description:") || !ambiguous.contains(last), "{line}");
+        }
+    }
+}

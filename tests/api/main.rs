@@ -1,0 +1,44 @@
+//! The definitions, the checks and the reference against the contract and against API servers.
+//!
+//! The contract is data (`contract/*.txt`), the manifests that must be refused are one table with three
+//! judges: the API server, `valkeeper validate` and the operator's own check. The API server
+//! is the sandbox's and, when `KUBEBUILDER_ASSETS` is set, a real one; without it those tests say that they
+//! were skipped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken expectation is a failed test"
+)]
+
+/// Makes two tests of each function, one per kind of API server.
+macro_rules! on_both_servers {
+    ($($test:ident),* $(,)?) => {
+        mod on_the_sandbox {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::server::Place::Sandbox).await;
+            })*
+        }
+        mod on_a_real_api_server {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::server::Place::Real).await;
+            })*
+        }
+    };
+}
+
+mod cases;
+mod command;
+mod contract;
+mod definitions;
+mod edits;
+mod generator;
+mod manifests;
+mod reference;
+mod requests;
+mod server;
+mod table;
+mod written;

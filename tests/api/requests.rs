@@ -1,0 +1,105 @@
+//! From a spec to requests: what passes validation is sent in full at creation, and what only counts at
+//! creation is never sent again.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use valkeeper::api::{Kind, ManagedService, Redis, Valkey, names, validate};
+use valkeeper::engine::{Desired, Observed, ObservedService, Remote, ServiceState, Step, decide};
+
+use crate::contract;
+use crate::manifests::full;
+
+/// Any number of settings of a kind, most of them within bounds.
+fn user_configs(kind: Kind) -> impl Strategy<Value = Value> {
+    let everything = full(kind)["spec"]["userConfig"].as_object().unwrap().clone();
+    let setting = move |(name, value): (String, Value)| {
+        let facts = contract::fields(kind).remove(&format!("spec.userConfig.{name}")).unwrap_or_default();
+        let limit = |bound: &str| facts.get(bound).and_then(|limit| limit.parse::<i64>().ok());
+        let values = match (limit("Minimum"), limit("Maximum")) {
+            (Some(least), Some(most)) => prop_oneof![
+                20 => (least..=most).prop_map(Value::from),
+                1 => Just(json!(most + 1)),
+            ]
+            .boxed(),
+            _ => Just(value).boxed(),
+        };
+        prop::option::of(values).prop_map(move |value| value.map(|value| (name.clone(), value)))
+    };
+    let settings: Vec<_> = everything.into_iter().map(setting).collect();
+    settings.prop_map(|settings| settings.into_iter().flatten().collect::<Map<_, _>>().into())
+}
+
+fn resource<T: ManagedService>(config: &Value) -> T {
+    let mut manifest = full(T::KIND);
+    manifest["metadata"]["uid"] = json!("uid-1");
+    manifest["metadata"]["finalizers"] = json!([names::FINALIZER]);
+    manifest["spec"]["userConfig"] = config.clone();
+    // References to a VPC are followed elsewhere.
+    manifest["spec"].as_object_mut().unwrap().remove("projectVPCRef");
+    serde_json::from_value(manifest).unwrap()
+}
+
+/// What the operator wants, as it sees the resource.
+fn desired<T: ManagedService>(object: &T) -> Desired {
+    let violations = validate(object).iter().map(ToString::to_string).collect();
+    Desired { violations, ..Desired::of(object) }
+}
+
+/// A running service that has nothing the spec asks for.
+fn other_service(kind: Kind) -> ObservedService {
+    ObservedService {
+        service_type: kind.service_type().to_owned(),
+        state: ServiceState::Running,
+        plan: "business-8".to_owned(),
+        cloud: None,
+        project_vpc_id: None,
+        disk_space_mb: None,
+        maintenance: valkeeper::engine::Maintenance::default(),
+        technical_emails: Vec::new(),
+        termination_protection: false,
+        tags: [(names::OWNER_TAG.to_owned(), "uid-1".to_owned())].into(),
+        user_config: Map::new(),
+        connection: None,
+        backups: 0,
+    }
+}
+
+fn next(desired: &Desired, remote: Remote) -> Step {
+    decide(desired, &Observed { remote, object_is_live: true, ..Observed::default() }).step
+}
+
+fn check<T: ManagedService>(config: &Value) -> Result<(), TestCaseError> {
+    let object: T = resource(config);
+    let desired = desired(&object);
+    let created = next(&desired, Remote::Absent);
+    let updated = next(&desired, Remote::Present(Box::new(other_service(T::KIND))));
+    if !desired.violations.is_empty() {
+        prop_assert!(matches!((created, updated), (Step::Refuse(_), Step::Refuse(_))));
+        return Ok(());
+    }
+    let Step::Create(request) = created else { panic!("{created:?}") };
+    let body = serde_json::to_value(&request).unwrap();
+    prop_assert_eq!(&body["user_config"], config);
+    let Step::Update(patch) = updated else { panic!("{updated:?}") };
+    let body = serde_json::to_value(&patch).unwrap();
+    let create_only =
+        |key: &str| T::KIND.user_config_facts().iter().any(|facts| facts.name == key && facts.create_only);
+    let mut expected = config.as_object().unwrap().clone();
+    expected.retain(|key, _| !create_only(key));
+    let sent = body.get("user_config").cloned().unwrap_or_else(|| json!({}));
+    prop_assert_eq!(sent, Value::Object(expected));
+    prop_assert!(body.get("service_integrations").is_none());
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn create_only_settings_are_sent_when_a_valkey_is_created_and_never_again(config in user_configs(Kind::Valkey)) {
+        check::<Valkey>(&config)?;
+    }
+
+    #[test]
+    fn create_only_settings_are_sent_when_a_redis_is_created_and_never_again(config in user_configs(Kind::Redis)) {
+        check::<Redis>(&config)?;
+    }
+}

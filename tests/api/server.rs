@@ -1,0 +1,105 @@
+//! The first judge: an API server with our definitions installed, the sandbox's or a real one.
+
+use std::any::Any;
+use std::path::Path;
+
+use http::{Method, Request};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PostParams;
+use kube::runtime::{conditions, wait::await_condition};
+use kube::{Api, Client};
+use serde_json::Value;
+use valkeeper::api::Kind;
+use valkeeper_sandbox::envtest::RealApiServer;
+use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
+
+/// Which kind of API server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Sandbox,
+    Real,
+}
+
+/// A running API server.
+pub(crate) struct Server {
+    client: Client,
+    // It ends when this is dropped.
+    _running: Box<dyn Any + Send>,
+}
+
+impl Server {
+    /// Starts one and installs the definitions; says so and gives none when there is nothing to start.
+    pub(crate) async fn start(place: Place) -> Option<Self> {
+        let server = Self::bare(place).await?;
+        for kind in Kind::ALL {
+            server.install(serde_json::from_value(crate::definitions::definition(kind)).unwrap()).await;
+        }
+        Some(server)
+    }
+
+    /// Starts one without any definitions.
+    pub(crate) async fn bare(place: Place) -> Option<Self> {
+        let (config, running): (_, Box<dyn Any + Send>) = match (place, std::env::var("KUBEBUILDER_ASSETS")) {
+            (Place::Sandbox, _) => {
+                let server = KubeServer::start(KubeOptions::default()).await.unwrap();
+                (server.client_config().unwrap(), Box::new(server))
+            }
+            (Place::Real, Ok(assets)) => {
+                // Another test may have installed it already.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let server = RealApiServer::start(Path::new(&assets)).await.unwrap();
+                (server.client_config().await.unwrap(), Box::new(server))
+            }
+            (Place::Real, Err(_)) => {
+                eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
+                return None;
+            }
+        };
+        Some(Self { client: Client::try_from(config).unwrap(), _running: running })
+    }
+
+    /// Installs a definition, or replaces the installed one, and waits until it is served.
+    pub(crate) async fn install(&self, definition: CustomResourceDefinition) {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let name = definition.metadata.name.clone().unwrap();
+        if let Some(installed) = api.get_opt(&name).await.unwrap() {
+            let mut definition = definition;
+            definition.metadata.resource_version = installed.metadata.resource_version;
+            api.replace(&name, &PostParams::default(), &definition).await.unwrap();
+            return;
+        }
+        api.create(&PostParams::default(), &definition).await.unwrap();
+        await_condition(api, &name, conditions::is_crd_established()).await.unwrap();
+    }
+
+    /// What the server would answer to a new resource, without storing it.
+    pub(crate) async fn judge(&self, kind: Kind, manifest: &Value) -> Result<Value, String> {
+        self.send(Method::POST, kind, "?dryRun=All&", manifest).await
+    }
+
+    /// Stores a new resource.
+    pub(crate) async fn create(&self, kind: Kind, manifest: &Value) -> Result<Value, String> {
+        self.send(Method::POST, kind, "?", manifest).await
+    }
+
+    /// Changes a stored resource, or a part of it such as `/status`, by a JSON merge patch.
+    pub(crate) async fn patch(&self, kind: Kind, object: &str, change: &Value) -> Result<Value, String> {
+        self.send(Method::PATCH, kind, &format!("/{object}?"), change).await
+    }
+
+    async fn send(&self, method: Method, kind: Kind, rest: &str, body: &Value) -> Result<Value, String> {
+        let url = format!(
+            "/apis/aiven.io/v1alpha1/namespaces/default/{}{rest}fieldValidation=Strict",
+            kind.plural()
+        );
+        let content =
+            if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        let request = Request::builder().method(method).uri(url).header("Content-Type", content);
+        let request = request.body(serde_json::to_vec(body).unwrap()).unwrap();
+        match self.client.request::<Value>(request).await {
+            Ok(object) => Ok(object),
+            Err(kube::Error::Api(status)) => Err(status.message.clone()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
