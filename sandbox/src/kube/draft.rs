@@ -41,7 +41,7 @@ impl Draft {
                 return Ok(Self { new, managers, applied: true, warnings: Vec::new() });
             }
         };
-        check_kind(target, &mut new)?;
+        check_kind(target, &mut new, is_patch)?;
         check_name(target, &mut new)?;
         check_namespace(target, &mut new)?;
         let warnings = decode(target, &mut new, options.validation, is_patch)?;
@@ -74,7 +74,8 @@ impl Draft {
                     &json!(0),
                     "must be specified for an update",
                 );
-                Err(Failure::invalid(&id.group, &target.resource.kind, name, &[error]))
+                // Upstream names the resource here, not the kind.
+                Err(Failure::invalid(&id.group, &id.plural, name, &[error]))
             }
             "" | "0" => Ok(()),
             given if given == live.revision.to_string() => Ok(()),
@@ -100,8 +101,9 @@ impl Draft {
             _ if target.resource.has(target.version, "status") => self.new.copy_field(live, "status"),
             _ => {}
         }
+        builtin::metadata::carry_over(&mut self.new, live);
         let metadata = self.new.meta_mut();
-        for field in SERVER_FIELDS {
+        for field in ["resourceVersion", "generation", "selfLink"] {
             match live["metadata"].get(field) {
                 Some(found) => metadata.insert(field.to_owned(), found.clone()),
                 None => metadata.remove(field),
@@ -156,23 +158,28 @@ fn counts(resource: &Resource, version: usize, live: &Value, new: &Value) -> boo
 }
 
 /// Fills in or checks `apiVersion` and `kind`.
-pub(crate) fn check_kind(target: &Target, new: &mut Value) -> Answer<()> {
-    let expected = (target.api_version(), &target.resource.kind);
+pub(crate) fn check_kind(target: &Target, new: &mut Value, is_patch: bool) -> Answer<()> {
+    let (api_version, kind) = (target.api_version(), target.resource.kind.as_str());
     let fields = object_mut(new);
-    let api_version = fields.entry("apiVersion").or_insert_with(|| expected.0.clone().into()).clone();
-    let kind = fields.entry("kind").or_insert_with(|| expected.1.clone().into()).clone();
-    let (api_version, kind) = (api_version.as_str().unwrap_or_default(), kind.as_str().unwrap_or_default());
-    if (api_version, kind) == (expected.0.as_str(), expected.1.as_str()) {
+    let given_version = fields.entry("apiVersion").or_insert_with(|| api_version.clone().into()).clone();
+    let given_kind = fields.entry("kind").or_insert_with(|| kind.into()).clone();
+    if given_version == api_version && given_kind == kind {
         return Ok(());
     }
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    Err(Failure::bad_request(format!(
-        "{kind} in version \"{version}\" cannot be handled as a {}: {api_version}, Kind={kind} is not {}, Kind={}",
-        expected.1, expected.0, expected.1
-    )))
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (given_version, given_kind) = (text(&given_version), text(&given_kind));
+    let why = format!("{given_version}, Kind={given_kind} is not {api_version}, Kind={kind}");
+    Err(if is_patch {
+        undecodable(target, new, &why, true)
+    } else {
+        let version = given_version.rsplit('/').next().unwrap_or_default();
+        Failure::bad_request(format!(
+            "{given_kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+        ))
+    })
 }
 
-fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
+pub(crate) fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
     match new.meta("name") {
         "" => {
             new.meta_mut().insert("name".to_owned(), target.name().into());
@@ -310,12 +317,20 @@ pub(crate) fn apply(
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
-    check_kind(target, &mut config)?;
+    if config["apiVersion"] != target.api_version() || config["kind"] != target.resource.kind {
+        let text = |field: &str| config[field].as_str().unwrap_or_default();
+        let slash = if text("apiVersion").contains('/') { "" } else { "/" };
+        let given = format!("{slash}{}, Kind={}", text("apiVersion"), text("kind"));
+        return Err(Failure::bad_request(format!("invalid object type: {given}")));
+    }
     check_name(target, &mut config)?;
     let (schema, writer) = (merge_schema(target), writer(target, &options.manager));
-    let unknown = schema::unknown_fields(schema, &config);
-    if !unknown.is_empty() {
-        return Err(undeclared(target, &config, &unknown));
+    if let Some(field) = schema::unknown_fields(schema, &config).first() {
+        return Err(untyped(target, &config, &format!(".{field}: field not declared in schema")));
+    }
+    let (group, version) = (&target.resource.id.group, &target.resource.versions[target.version].name);
+    if let Some(why) = openapi::decode_error(group, version, &target.resource.kind, &config) {
+        return Err(untyped(target, &config, &why));
     }
     let applied = managers.apply(Some(schema), live, &config, &writer, *force);
     let mut new = applied.map_err(|error| Failure::apply_conflict(error.message, error.causes))?;
@@ -328,16 +343,13 @@ pub(crate) fn apply(
     Ok(new)
 }
 
-fn undeclared(target: &Target, config: &Value, unknown: &[String]) -> Failure {
-    let fields: Vec<String> =
-        unknown.iter().map(|field| format!(".{field}: field not declared in schema")).collect();
-    let fields =
-        if fields.len() == 1 { fields.concat() } else { format!("errors:\n  {}", fields.join("\n  ")) };
+/// What is applied does not fit the schema.
+fn untyped(target: &Target, config: &Value, why: &str) -> Failure {
     let (namespace, name) = (config.meta("namespace"), config.meta("name"));
     let group = &target.resource.id.group;
     let version = &target.resource.versions[target.version].name;
     Failure::unclassified(format!(
-        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={}): {fields}",
+        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={}): {why}",
         target.resource.kind
     ))
 }

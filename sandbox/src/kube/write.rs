@@ -41,7 +41,7 @@ pub(crate) struct Written {
 impl Api {
     pub(crate) fn create(&self, target: &Target, body: Value, options: &WriteOptions) -> Answer<Written> {
         let mut new = body;
-        draft::check_kind(target, &mut new)?;
+        draft::check_kind(target, &mut new, false)?;
         self.check_creatable(target, new.meta("name"))?;
         draft::check_namespace(target, &mut new)?;
         let warnings = draft::decode(target, &mut new, options.validation, false)?;
