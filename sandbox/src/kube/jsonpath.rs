@@ -161,3 +161,44 @@ fn literal(text: &str) -> Option<Value> {
         None => serde_json::from_str(text).ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_kubectl_says() {
+        let object = json!({
+            "metadata": {"labels": {"a.b/c": "dotted"}},
+            "items": [{"type": "Ready", "status": "True", "n": 1}, {"type": "Synced", "status": "False", "n": 2}],
+            "map": {"x": 1, "y": 2},
+        });
+        let table = [
+            (".items[0].type", json!(["Ready"])),
+            ("{.items[-1].type}", json!(["Synced"])),
+            ("$.items[*].type", json!(["Ready", "Synced"])),
+            (".items[?(@.type==\"Ready\")].status", json!(["True"])),
+            (".items[?(@.type=='Synced')].status", json!(["False"])),
+            (".items[?(@.n != 1)].type", json!(["Synced"])),
+            (".items[?(@.missing)].type", json!([])),
+            (".items[7].type", json!([])),
+            (".metadata.labels.a\\.b/c", json!(["dotted"])),
+            (".metadata.labels['a.b/c']", json!(["dotted"])),
+            (".map.*", json!([1, 2])),
+            (".missing.field", json!([])),
+        ];
+        for (path, expected) in table {
+            let found = JsonPath::parse(path).expect(path);
+            assert_eq!(json!(found.find(&object)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for path in [".a[", ".a[?(b==1)]", ".a[x]", ".a..b"] {
+            assert_eq!(JsonPath::parse(path), None, "{path}");
+        }
+    }
+}

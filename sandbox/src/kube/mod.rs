@@ -6,6 +6,8 @@
 pub mod builtin;
 pub mod field_error;
 pub mod jsonpath;
+#[cfg(test)]
+mod observed;
 pub mod openapi;
 pub mod schema;
 pub mod table;

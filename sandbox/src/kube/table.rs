@@ -3,6 +3,8 @@
 
 mod age;
 mod builtin;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

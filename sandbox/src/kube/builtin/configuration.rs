@@ -21,13 +21,17 @@ pub(super) fn default_secret(secret: &mut Value) {
         let encoded = |text: &Value| Value::from(BASE64_STANDARD.encode(text.as_str().unwrap_or_default()));
         data.extend(texts.iter().map(|(key, text)| (key.clone(), encoded(text))));
     }
-    if secret["data"].as_object().is_some_and(Map::is_empty)
-        && let Some(secret) = secret.as_object_mut()
-    {
-        secret.remove("data");
-    }
+    drop_empty(secret);
     if secret["type"].as_str().is_none_or(str::is_empty) {
         secret["type"] = Value::from("Opaque");
+    }
+}
+
+/// Drops data that contains nothing.
+pub(super) fn drop_empty(object: &mut Value) {
+    if let Some(fields) = object.as_object_mut() {
+        let data = |key: &str| key == "data" || key == "binaryData";
+        fields.retain(|key, value| !(data(key) && value.as_object().is_some_and(Map::is_empty)));
     }
 }
 

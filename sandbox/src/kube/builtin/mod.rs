@@ -13,6 +13,8 @@ mod network_policies;
 mod prepare;
 mod resources;
 mod services;
+#[cfg(test)]
+mod tests;
 
 pub use custom_resource::establish;
 pub use prepare::{prepare_create, prepare_update};

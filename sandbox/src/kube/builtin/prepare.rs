@@ -11,12 +11,14 @@ use crate::kube::{openapi, schema};
 
 /// Fills in the defaults of a new object and tells what is wrong with it, its metadata included.
 ///
-/// The object carries its `apiVersion` and `kind`, and a namespaced object its namespace. Unknown fields
+/// The object is one that [`decode_error`](crate::kube::openapi::decode_error) finds nothing wrong with. It
+/// carries its `apiVersion` and `kind`, and a namespaced object its namespace. Unknown fields
 /// and nulls are dropped, and so is what clients do not decide, such as most of a status.
 pub fn prepare_create(object: &mut Value) -> Vec<FieldError> {
     let kind = Kind::of(object);
     kind.clean(object);
     match kind.name.as_str() {
+        "ConfigMap" => configuration::drop_empty(object),
         "CustomResourceDefinition" => custom_resource::default_create(object),
         "Lease" => leases::default(object),
         "Namespace" => namespaces::default_create(object),
@@ -40,6 +42,7 @@ pub fn prepare_update(new: &mut Value, old: &Value) -> Vec<FieldError> {
     kind.clean(new);
     metadata::carry_over(new, old);
     match kind.name.as_str() {
+        "ConfigMap" => configuration::drop_empty(new),
         "CustomResourceDefinition" => custom_resource::default_update(new, old),
         "Lease" => leases::default(new),
         "Namespace" => namespaces::default_update(new, old),

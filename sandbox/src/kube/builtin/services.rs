@@ -80,8 +80,11 @@ fn default(service: &mut Value) {
 
 fn default_port(port: &mut Map<String, Value>) {
     port.entry("protocol").or_insert_with(|| json!("TCP"));
-    if let Some(number) = port.get("port").cloned() {
-        port.entry("targetPort").or_insert(number);
+    let target = port.get("targetPort");
+    if target.is_none_or(|target| *target == 0 || *target == "")
+        && let Some(number) = port.get("port").cloned()
+    {
+        port.insert("targetPort".to_owned(), number);
     }
 }
 

@@ -5,6 +5,14 @@ use serde_json::Value;
 
 use super::definitions::{DEFINITIONS, REFERENCE};
 
+/// Texts that have a type of their own: in which type, which field, of what type.
+const NAMED_TEXTS: [(&str, &str, &str); 4] = [
+    ("Secret", "type", "v1.SecretType"),
+    ("ServicePort", "protocol", "v1.Protocol"),
+    ("ServiceSpec", "sessionAffinity", "v1.ServiceAffinity"),
+    ("ServiceSpec", "type", "v1.ServiceType"),
+];
+
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Why the object cannot be decoded as the built-in kind, as said after `cannot be handled as a Secret: `.
@@ -88,6 +96,9 @@ fn mismatch(value: &Value, position: &Position<'_>, wanted: &str) -> String {
         _ => "object".to_owned(),
     };
     let Position { container, path } = position;
+    let named =
+        |entry: &&(&str, &str, &str)| entry.0 == *container && path.rsplit('.').next() == Some(entry.1);
+    let wanted = NAMED_TEXTS.iter().find(named).map_or(wanted, |entry| entry.2);
     format!("json: cannot unmarshal {found} into Go struct field {container}.{path} of type {wanted}")
 }
 

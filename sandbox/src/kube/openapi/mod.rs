@@ -6,7 +6,10 @@ mod decode;
 mod definitions;
 mod document;
 mod operations;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{decode_error, metadata_decode_error};
 pub use definitions::builtin_schema;
+pub(crate) use definitions::contained;
 pub use document::{v2, v3, v3_index};

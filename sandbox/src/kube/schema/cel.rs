@@ -235,7 +235,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 /// The name of a field as an expression writes it.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     if RESERVED.contains(&name) {
         return format!("__{name}__");
     }

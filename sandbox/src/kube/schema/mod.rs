@@ -7,9 +7,12 @@ mod definition;
 mod formats;
 mod list_types;
 mod numbers;
+mod references;
 mod rules;
 mod structural;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use definition::check_crd;

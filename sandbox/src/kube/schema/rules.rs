@@ -1,9 +1,9 @@
 //! The rules of a schema before they are ever evaluated: they must compile and use only what is bound.
 
 use kube_cel::cel::Program;
-use kube_cel::{ScopeContext, check_rule_scope};
 use serde_json::Value;
 
+use super::references::{Dangling, dangling};
 use crate::kube::field_error::{FieldError, quoted};
 use crate::kube::jsonpath::JsonPath;
 
@@ -20,12 +20,13 @@ pub(super) fn check(schema: &Value, path: &str, uncorrelated: Option<&str>, erro
             continue;
         }
         check_texts(schema, rule, &path, errors);
-        if let Some(problem) = compile_error(expression) {
+        if let Some(problem) = compile_error(expression, schema) {
             let detail = format!("compilation failed: {problem}");
             errors.push(FieldError::invalid_shown(format!("{path}.rule"), &shown(rule), &detail));
             continue;
         }
-        if let Some(problem) = rule["messageExpression"].as_str().and_then(compile_error) {
+        if let Some(problem) = rule["messageExpression"].as_str().and_then(|text| compile_error(text, schema))
+        {
             let detail = format!("messageExpression compilation failed: {problem}");
             errors.push(FieldError::invalid_shown(
                 format!("{path}.messageExpression"),
@@ -89,17 +90,15 @@ fn leads_to_a_field(schema: &Value, path: &str) -> bool {
     names.iter().try_fold(schema.clone(), |schema, name| step(Some(&schema), name)).is_some()
 }
 
-fn compile_error(expression: &str) -> Option<String> {
-    if let Err(problem) = Program::compile(expression) {
-        return Some(problem.to_string());
-    }
-    let warning = check_rule_scope(expression, ScopeContext::CrdValidation).into_iter().next()?;
-    let name = warning.message.split('\'').nth(1)?.to_owned();
-    let column = expression.find(&name)? + 1;
+fn compile_error(expression: &str, schema: &Value) -> Option<String> {
+    let program = match Program::compile(expression) {
+        Ok(program) => program,
+        Err(problem) => return Some(problem.to_string().replace("\n|", "\n |")),
+    };
+    let Dangling { problem, text } = dangling(&program, schema)?;
+    let column = expression.find(&text)? + 1;
     let marker = ".".repeat(column - 1);
-    Some(format!(
-        "ERROR: <input>:1:{column}: undeclared reference to '{name}' (in container '')\n | {expression}\n | {marker}^"
-    ))
+    Some(format!("ERROR: <input>:1:{column}: {problem}\n | {expression}\n | {marker}^"))
 }
 
 /// A rule as the API server prints it.

@@ -11,6 +11,9 @@ use crate::kube::openapi;
 /// What every object may have besides the fields of its schema.
 const ROOT_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// Where numbers with a fraction stop telling one whole number from the next.
+const MAXIMUM_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// The paths of the fields that `schema` does not know, such as `spec.ports[0].nope`.
 pub fn unknown_fields(schema: &Value, object: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -54,16 +57,25 @@ impl Visit<'_> {
 }
 
 fn walk(schema: Option<&Value>, value: &mut Value, visit: &mut Visit<'_>) {
+    let inner = schema.and_then(openapi::contained);
     match value {
-        Value::Object(fields) => walk_object(schema, fields, visit),
+        Value::Object(fields) => walk_object(inner.or(schema), fields, visit),
         Value::Array(items) => {
-            let item_schema = schema.and_then(|schema| schema.get("items"));
+            let item_schema = inner.or_else(|| schema.and_then(|schema| schema.get("items")));
             if item_schema.is_none() && schema.is_some_and(preserves) {
                 return;
             }
             for (index, item) in items.iter_mut().enumerate() {
                 let path = format!("{}[{index}]", visit.path);
                 walk(item_schema, item, &mut visit.child(path));
+            }
+        }
+        Value::Number(number) if number.is_f64() => {
+            // A whole number is stored without a fraction.
+            if let Some(whole) =
+                number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < MAXIMUM_WHOLE)
+            {
+                *value = serde_json::from_str(&format!("{whole:.0}")).unwrap_or_default();
             }
         }
         _ => {}

@@ -138,29 +138,29 @@ impl CompiledSchema {
 
     fn check_string(&self, schema: &Value, text: &str, path: &str, errors: &mut Vec<FieldError>) {
         let value = Value::from(text);
-        let length = text.chars().count() as u64;
-        if let Some(maximum) = schema["maxLength"].as_u64().filter(|maximum| length > *maximum) {
-            errors.push(FieldError::too_long(path, maximum));
-        }
-        if let Some(minimum) = schema["minLength"].as_u64().filter(|minimum| length < *minimum) {
-            let detail = format!("{path} in body should be at least {minimum} chars long");
-            errors.push(FieldError::invalid(path, &value, &detail));
-        }
-        if let Some(pattern) = schema["pattern"].as_str()
-            && self.patterns.get(pattern).is_some_and(|compiled| !compiled.is_match(text))
-        {
-            errors.push(FieldError::invalid(
-                path,
-                &value,
-                &format!("{path} in body should match '{pattern}'"),
-            ));
-        }
+        errors.extend(self.string_error(schema, text, path));
         if let Some(format) = schema["format"].as_str()
             && !formats::matches(format, text)
         {
             let detail = format!("{path} in body must be of type {format}: \"{text}\"");
             errors.push(FieldError::type_invalid(path, &value, &detail));
         }
+    }
+
+    /// The first bound of a string that does not hold.
+    fn string_error(&self, schema: &Value, text: &str, path: &str) -> Option<FieldError> {
+        let value = Value::from(text);
+        let length = text.chars().count() as u64;
+        if let Some(maximum) = schema["maxLength"].as_u64().filter(|maximum| length > *maximum) {
+            return Some(FieldError::too_long(path, maximum));
+        }
+        if let Some(minimum) = schema["minLength"].as_u64().filter(|minimum| length < *minimum) {
+            let detail = format!("{path} in body should be at least {minimum} chars long");
+            return Some(FieldError::invalid(path, &value, &detail));
+        }
+        let pattern = schema["pattern"].as_str()?;
+        let broken = self.patterns.get(pattern).is_some_and(|compiled| !compiled.is_match(text));
+        broken.then(|| FieldError::invalid(path, &value, &format!("{path} in body should match '{pattern}'")))
     }
 
     fn check_items(
@@ -244,6 +244,9 @@ fn check_type(schema: &Value, new: &Value, path: &str, errors: &mut Vec<FieldErr
         if wanted == "integer" && actual == "number" {
             let detail = format!("Checked value must be of type integer (default format) in {path}");
             errors.push(FieldError::invalid("<nil>", &Value::from(""), &detail));
+        }
+        if let Value::Number(number) = new {
+            numbers::check(schema, number, path, errors);
         }
         check_enum(schema, new, path, errors);
     }
