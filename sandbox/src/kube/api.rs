@@ -150,7 +150,8 @@ impl Api {
 }
 
 pub(crate) fn selector(target: &Target, query: &Query) -> Answer<Selector> {
-    let selectable = &target.resource.versions[target.version].selectable;
+    let custom = target.resource.builtin.is_none();
+    let selectable = custom.then_some(&*target.resource.versions[target.version].selectable);
     Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), &target.resource.id, selectable)
 }
 

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::api::reshape;
 use super::builtin::{self, metadata::NameRule};
+use super::delete::{FOREGROUND, ORPHAN};
 use super::failure::{Answer, Failure};
 use super::field_error::FieldError;
-use super::fields::{FieldSet, Managers, Writer};
+use super::fields::{FieldSet, Managers, Writer, typecheck};
 use super::object::{Metadata, Object, now, object_mut};
 use super::openapi;
 use super::registry::{Resource, group_version};
@@ -118,6 +119,7 @@ impl Draft {
             self.managers.update(Some(merge_schema(target)), live, &self.new, &writer);
         }
         self.managers.write_to(&mut self.new);
+        self.warnings.extend(finalizer_warnings(target, live, &self.new));
         if target.resource.builtin.is_none()
             && !target.is_status()
             && counts(&target.resource, target.version, live, &self.new)
@@ -160,6 +162,9 @@ fn counts(resource: &Resource, version: usize, live: &Value, new: &Value) -> boo
 /// Fills in or checks `apiVersion` and `kind`.
 pub(crate) fn check_kind(target: &Target, new: &mut Value, is_patch: bool) -> Answer<()> {
     let (api_version, kind) = (target.api_version(), target.resource.kind.as_str());
+    if target.resource.builtin.is_none() && !is_patch {
+        check_typed(new, &api_version, kind)?;
+    }
     let fields = object_mut(new);
     let given_version = fields.entry("apiVersion").or_insert_with(|| api_version.clone().into()).clone();
     let given_kind = fields.entry("kind").or_insert_with(|| kind.into()).clone();
@@ -177,6 +182,22 @@ pub(crate) fn check_kind(target: &Target, new: &mut Value, is_patch: bool) -> An
             "{given_kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
         ))
     })
+}
+
+/// Custom resources have to say what they are.
+fn check_typed(new: &Value, api_version: &str, kind: &str) -> Answer<()> {
+    if new["kind"].as_str().is_none_or(str::is_empty) {
+        return Err(Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): Object 'Kind' is missing in '{new}'"
+        )));
+    }
+    let given = new["apiVersion"].as_str().unwrap_or_default();
+    if given != api_version {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({given}) does not match the expected API version ({api_version})"
+        )));
+    }
+    Ok(())
 }
 
 pub(crate) fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
@@ -281,6 +302,7 @@ pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError>
         return builtin::prepare_create(new);
     }
     let mut errors = builtin::metadata::validate_create(new, NameRule::Subdomain, target.resource.namespaced);
+    errors.retain(|error| !is_finalizer_name(error));
     errors.extend(schema_errors(target, new, None));
     errors
 }
@@ -293,10 +315,31 @@ pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> V
         Some(_) => builtin::prepare_update(new, live),
         None => {
             let mut errors = builtin::metadata::validate_update(new, live);
+            errors.retain(|error| !is_finalizer_name(error));
             errors.extend(schema_errors(target, new, Some(live)));
             errors
         }
     }
+}
+
+/// Custom resources may have finalizers without a domain; clients are warned.
+fn is_finalizer_name(error: &FieldError) -> bool {
+    error.field.starts_with("metadata.finalizers[")
+}
+
+pub(crate) fn finalizer_warnings(target: &Target, live: &Value, new: &Value) -> Vec<String> {
+    let known = live.finalizers();
+    let odd =
+        |name: &&str| !name.contains('/') && ![FOREGROUND, ORPHAN].contains(name) && !known.contains(name);
+    let names = new.finalizers().into_iter().filter(|_| target.resource.builtin.is_none()).filter(odd);
+    names
+        .map(|name| {
+            format!(
+                "metadata.finalizers: \"{name}\": prefer a domain-qualified finalizer name to avoid accidental \
+                 conflicts with other finalizer writers"
+            )
+        })
+        .collect()
 }
 
 fn schema_errors(target: &Target, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
@@ -325,22 +368,42 @@ pub(crate) fn apply(
     }
     check_name(target, &mut config)?;
     let (schema, writer) = (merge_schema(target), writer(target, &options.manager));
-    if let Some(field) = schema::unknown_fields(schema, &config).first() {
-        return Err(untyped(target, &config, &format!(".{field}: field not declared in schema")));
-    }
-    let (group, version) = (&target.resource.id.group, &target.resource.versions[target.version].name);
-    if let Some(why) = openapi::decode_error(group, version, &target.resource.kind, &config) {
+    if let Some(why) = typecheck(schema, &config) {
         return Err(untyped(target, &config, &why));
     }
     let applied = managers.apply(Some(schema), live, &config, &writer, *force);
     let mut new = applied.map_err(|error| Failure::apply_conflict(error.message, error.causes))?;
-    if target.resource.builtin.is_none() {
-        reshape(&target.resource, target.version, &mut new);
-    } else {
+    if target.resource.builtin.is_some() {
         schema::default(schema, &mut new);
+    } else {
+        // Where all entries of a list or map were removed is a null now, and upstream does not drop it.
+        let errors = if has_null(&new) { schema_errors(target, &new, Some(live)) } else { Vec::new() };
+        let nulls = |error: &FieldError| {
+            error.reason == "FieldValueTypeInvalid" && error.message.ends_with(": \"null\"")
+        };
+        refuse_invalid(target, &new, &errors.into_iter().filter(nulls).collect::<Vec<_>>())?;
+        reshape(&target.resource, target.version, &mut new);
     }
     check_namespace(target, &mut new)?;
     Ok(new)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().any(has_null),
+        Value::Array(items) => items.iter().any(has_null),
+        _ => false,
+    }
+}
+
+/// Fails with what is wrong with an object, if anything is.
+pub(crate) fn refuse_invalid(target: &Target, object: &Value, errors: &[FieldError]) -> Answer<()> {
+    let resource = &target.resource;
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(&resource.id.group, &resource.kind, object.meta("name"), errors))
 }
 
 /// What is applied does not fit the schema.
