@@ -1,3 +1,22 @@
-//! The `valkeeper-sandbox` command.
+//! The `valkeeper-sandbox` command: a cluster, a provider and the operator in one process, with two
+//! services to look at. Ends with status 0 when everything worked, else with the reason.
 
-fn main() {}
+mod demo;
+
+use clap::Parser as _;
+use demo::options::Options;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    // Nobody else in this process installs one, so there is nothing to do when it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match demo::run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("\nvalkeeper-sandbox: {reason:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     },
     cluster::{bounded, managers},
 };
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client,
@@ -45,6 +45,7 @@ pub(super) async fn keep<K: ManagedService>(
         None => Api::all(context.client.clone()),
     };
     let (store, writer) = reflector::store::<K>();
+    let (filled, ended) = (store.clone(), shutdown.clone());
     let (malformed, mut to_mark) = mpsc::channel::<InvalidObject>(WAITING);
     let client = context.client.clone();
     let marking = async move {
@@ -76,6 +77,19 @@ pub(super) async fn keep<K: ManagedService>(
         Config::default(),
     )
     .for_each(|_| async {});
+    // An applier whose store never filled waits for it even after its queue has ended.
+    let never_started = async {
+        ended.cancelled().await;
+        if filled.wait_until_ready().now_or_never().is_some() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let turns = async {
+        tokio::select! {
+            () = turns => {}
+            () = never_started => {}
+        }
+    };
     futures::future::join(turns, marking).await;
 }
 

@@ -38,13 +38,22 @@ impl Cluster {
                 }
                 (_, Ok(_)) => Self::Existing,
                 _ => {
-                    eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
+                    skip("set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
                     return None;
                 }
             },
         };
         install_definitions(&Client::try_from(cluster.config().await).unwrap()).await;
         Some(cluster)
+    }
+
+    /// For `kubectl`; `None` stands for what `KUBECONFIG` says.
+    pub(crate) fn kubeconfig(&self) -> Option<String> {
+        match self {
+            Self::Sandbox(server) => Some(server.kubeconfig()),
+            Self::Started(server) => Some(server.kubeconfig().to_owned()),
+            Self::Existing => None,
+        }
     }
 
     pub(crate) async fn config(&self) -> Config {
@@ -54,6 +63,13 @@ impl Cluster {
             Self::Existing => Config::infer().await.unwrap(),
         }
     }
+}
+
+/// Says that something was not tested, and what is missing; fails where `E2E_NO_SKIP` promises that
+/// nothing is.
+pub(crate) fn skip(missing: &str) {
+    assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "cannot be tested: {missing}");
+    eprintln!("skipped: {missing}");
 }
 
 async fn install_definitions(client: &Client) {

@@ -18,6 +18,7 @@ mod cost;
 mod creation;
 mod deletion;
 mod edits;
+mod kubectl;
 mod power;
 mod trouble;
 

@@ -5,6 +5,8 @@ use crate::world::{TOKEN, World, ready, until};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use valkeeper::settings::Settings;
 use valkeeper_sandbox::provider::{Fault, Matcher, TokenSpec};
 
 crate::scenarios![
@@ -130,4 +132,18 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
     };
     until(reason, |reason| reason == "Malformed").await;
     world
+}
+
+#[tokio::test]
+async fn an_operator_that_never_reached_kubernetes_stops_when_told() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Nobody listens on the port of a socket that was closed.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = kube::Config::new(format!("http://127.0.0.1:{port}").parse().unwrap());
+    let client = valkeeper::cluster::connect(config).unwrap();
+    let settings = Settings { provider_url: "http://127.0.0.1:1".to_owned(), ..Settings::default() };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(valkeeper::operator::run(settings, client, stop.clone()));
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(30), running).await.expect("it stops").unwrap().unwrap();
 }

@@ -121,6 +121,10 @@ impl World {
         }
     }
 
+    pub(crate) fn kubeconfig(&self) -> Option<String> {
+        self.cluster.kubeconfig()
+    }
+
     async fn end(mut self) {
         if let Some((stop, task)) = self.operator.take() {
             stop.cancel();

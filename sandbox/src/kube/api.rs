@@ -150,7 +150,8 @@ impl Api {
 }
 
 pub(crate) fn selector(target: &Target, query: &Query) -> Answer<Selector> {
-    let selectable = &target.resource.versions[target.version].selectable;
+    let custom = target.resource.builtin.is_none();
+    let selectable = custom.then_some(&*target.resource.versions[target.version].selectable);
     Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), &target.resource.id, selectable)
 }
 
@@ -168,22 +169,18 @@ pub(crate) fn read_revision(query: &Query) -> Answer<Option<u64>> {
 }
 
 fn check_match(query: &Query) -> Answer<()> {
-    let given = query.get("resourceVersionMatch");
-    let error = match given {
-        "" => return Ok(()),
-        "Exact" | "NotOlderThan" if query.get("resourceVersion").is_empty() => FieldError::forbidden(
-            "resourceVersionMatch",
+    let field = "resourceVersionMatch";
+    let error = match (query.get(field), query.get("resourceVersion")) {
+        ("Exact" | "NotOlderThan", "") => FieldError::forbidden(
+            field,
             "resourceVersionMatch is forbidden unless resourceVersion is provided",
         ),
-        "Exact" if query.get("resourceVersion") == "0" => FieldError::forbidden(
-            "resourceVersionMatch",
-            "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-        ),
-        "Exact" | "NotOlderThan" => return Ok(()),
-        other => {
-            let supported = ["Exact", "NotOlderThan", ""];
-            FieldError::not_supported("resourceVersionMatch", &json!(other), &supported)
+        ("Exact", "0") => {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            FieldError::forbidden(field, why)
         }
+        ("" | "Exact" | "NotOlderThan", _) => return Ok(()),
+        (other, _) => FieldError::not_supported(field, &json!(other), &["Exact", "NotOlderThan", ""]),
     };
     Err(Failure::invalid_options("ListOptions", error))
 }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::api::{Api, Listing, view};
-use super::failure::{Answer, Failure};
+use super::failure::{Answer, Failure, GroupResource};
 use super::field_error::FieldError;
 use super::object::{Metadata, Object, now};
 use super::request::{Query, Target, parse_body};
@@ -88,7 +88,9 @@ impl DeleteOptions {
             let why = format!(
                 "the {what} in the precondition ({given}) does not match the {what} in record ({found}). {hint}"
             );
-            Err(Failure::conflict(&target.resource.id, target.name(), &why))
+            // Upstream names the kind here, not the resource.
+            let kind = GroupResource::new(&target.resource.id.group, &target.resource.kind);
+            Err(Failure::conflict(&kind, target.name(), &why))
         };
         let (uid, version) = (object.value.meta("uid"), object.revision.to_string());
         match (&self.uid, &self.resource_version) {

@@ -68,7 +68,9 @@ fn version() -> Response {
 /// OpenAPI 3 documents do not have a kind, and with this it says that the kind is not known.
 fn blank_openapi() -> Response {
     const SWAGGER_2_0: &[u8] = b"\x0a\x032.0";
-    ([(header::CONTENT_TYPE, OPENAPI_PROTOBUF)], SWAGGER_2_0).into_response()
+    // What is asked for is no valid media type and would not be understood.
+    let format = OPENAPI_PROTOBUF.replace('@', ".");
+    ([(header::CONTENT_TYPE, format)], SWAGGER_2_0).into_response()
 }
 
 fn group_entry(group: &str, versions: &[&str]) -> Value {

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::api::reshape;
 use super::builtin::{self, metadata::NameRule};
+use super::delete::{FOREGROUND, ORPHAN};
 use super::failure::{Answer, Failure};
 use super::field_error::FieldError;
-use super::fields::{FieldSet, Managers, Writer};
+use super::fields::{FieldSet, Managers, Writer, typecheck};
 use super::object::{Metadata, Object, now, object_mut};
 use super::openapi;
 use super::registry::{Resource, group_version};
@@ -41,7 +42,7 @@ impl Draft {
                 return Ok(Self { new, managers, applied: true, warnings: Vec::new() });
             }
         };
-        check_kind(target, &mut new)?;
+        check_kind(target, &mut new, is_patch)?;
         check_name(target, &mut new)?;
         check_namespace(target, &mut new)?;
         let warnings = decode(target, &mut new, options.validation, is_patch)?;
@@ -74,7 +75,8 @@ impl Draft {
                     &json!(0),
                     "must be specified for an update",
                 );
-                Err(Failure::invalid(&id.group, &target.resource.kind, name, &[error]))
+                // Upstream names the resource here, not the kind.
+                Err(Failure::invalid(&id.group, &id.plural, name, &[error]))
             }
             "" | "0" => Ok(()),
             given if given == live.revision.to_string() => Ok(()),
@@ -100,8 +102,9 @@ impl Draft {
             _ if target.resource.has(target.version, "status") => self.new.copy_field(live, "status"),
             _ => {}
         }
+        builtin::metadata::carry_over(&mut self.new, live);
         let metadata = self.new.meta_mut();
-        for field in SERVER_FIELDS {
+        for field in ["resourceVersion", "generation", "selfLink"] {
             match live["metadata"].get(field) {
                 Some(found) => metadata.insert(field.to_owned(), found.clone()),
                 None => metadata.remove(field),
@@ -116,6 +119,7 @@ impl Draft {
             self.managers.update(Some(merge_schema(target)), live, &self.new, &writer);
         }
         self.managers.write_to(&mut self.new);
+        self.warnings.extend(finalizer_warnings(target, live, &self.new));
         if target.resource.builtin.is_none()
             && !target.is_status()
             && counts(&target.resource, target.version, live, &self.new)
@@ -156,23 +160,47 @@ fn counts(resource: &Resource, version: usize, live: &Value, new: &Value) -> boo
 }
 
 /// Fills in or checks `apiVersion` and `kind`.
-pub(crate) fn check_kind(target: &Target, new: &mut Value) -> Answer<()> {
-    let expected = (target.api_version(), &target.resource.kind);
+pub(crate) fn check_kind(target: &Target, new: &mut Value, is_patch: bool) -> Answer<()> {
+    let (api_version, kind) = (target.api_version(), target.resource.kind.as_str());
+    if target.resource.builtin.is_none() && !is_patch {
+        check_typed(new, &api_version, kind)?;
+    }
     let fields = object_mut(new);
-    let api_version = fields.entry("apiVersion").or_insert_with(|| expected.0.clone().into()).clone();
-    let kind = fields.entry("kind").or_insert_with(|| expected.1.clone().into()).clone();
-    let (api_version, kind) = (api_version.as_str().unwrap_or_default(), kind.as_str().unwrap_or_default());
-    if (api_version, kind) == (expected.0.as_str(), expected.1.as_str()) {
+    let given_version = fields.entry("apiVersion").or_insert_with(|| api_version.clone().into()).clone();
+    let given_kind = fields.entry("kind").or_insert_with(|| kind.into()).clone();
+    if given_version == api_version && given_kind == kind {
         return Ok(());
     }
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    Err(Failure::bad_request(format!(
-        "{kind} in version \"{version}\" cannot be handled as a {}: {api_version}, Kind={kind} is not {}, Kind={}",
-        expected.1, expected.0, expected.1
-    )))
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (given_version, given_kind) = (text(&given_version), text(&given_kind));
+    let why = format!("{given_version}, Kind={given_kind} is not {api_version}, Kind={kind}");
+    Err(if is_patch {
+        undecodable(target, new, &why, true)
+    } else {
+        let version = given_version.rsplit('/').next().unwrap_or_default();
+        Failure::bad_request(format!(
+            "{given_kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+        ))
+    })
 }
 
-fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
+/// Custom resources have to say what they are.
+fn check_typed(new: &Value, api_version: &str, kind: &str) -> Answer<()> {
+    if new["kind"].as_str().is_none_or(str::is_empty) {
+        return Err(Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): Object 'Kind' is missing in '{new}'"
+        )));
+    }
+    let given = new["apiVersion"].as_str().unwrap_or_default();
+    if given != api_version {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({given}) does not match the expected API version ({api_version})"
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
     match new.meta("name") {
         "" => {
             new.meta_mut().insert("name".to_owned(), target.name().into());
@@ -274,6 +302,7 @@ pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError>
         return builtin::prepare_create(new);
     }
     let mut errors = builtin::metadata::validate_create(new, NameRule::Subdomain, target.resource.namespaced);
+    errors.retain(|error| !is_finalizer_name(error));
     errors.extend(schema_errors(target, new, None));
     errors
 }
@@ -286,10 +315,31 @@ pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> V
         Some(_) => builtin::prepare_update(new, live),
         None => {
             let mut errors = builtin::metadata::validate_update(new, live);
+            errors.retain(|error| !is_finalizer_name(error));
             errors.extend(schema_errors(target, new, Some(live)));
             errors
         }
     }
+}
+
+/// Custom resources may have finalizers without a domain; clients are warned.
+fn is_finalizer_name(error: &FieldError) -> bool {
+    error.field.starts_with("metadata.finalizers[")
+}
+
+pub(crate) fn finalizer_warnings(target: &Target, live: &Value, new: &Value) -> Vec<String> {
+    let known = live.finalizers();
+    let odd =
+        |name: &&str| !name.contains('/') && ![FOREGROUND, ORPHAN].contains(name) && !known.contains(name);
+    let names = new.finalizers().into_iter().filter(|_| target.resource.builtin.is_none()).filter(odd);
+    names
+        .map(|name| {
+            format!(
+                "metadata.finalizers: \"{name}\": prefer a domain-qualified finalizer name to avoid accidental \
+                 conflicts with other finalizer writers"
+            )
+        })
+        .collect()
 }
 
 fn schema_errors(target: &Target, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
@@ -310,34 +360,59 @@ pub(crate) fn apply(
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
-    check_kind(target, &mut config)?;
+    if config["apiVersion"] != target.api_version() || config["kind"] != target.resource.kind {
+        let text = |field: &str| config[field].as_str().unwrap_or_default();
+        let slash = if text("apiVersion").contains('/') { "" } else { "/" };
+        let given = format!("{slash}{}, Kind={}", text("apiVersion"), text("kind"));
+        return Err(Failure::bad_request(format!("invalid object type: {given}")));
+    }
     check_name(target, &mut config)?;
     let (schema, writer) = (merge_schema(target), writer(target, &options.manager));
-    let unknown = schema::unknown_fields(schema, &config);
-    if !unknown.is_empty() {
-        return Err(undeclared(target, &config, &unknown));
+    if let Some(why) = typecheck(schema, &config) {
+        return Err(untyped(target, &config, &why));
     }
     let applied = managers.apply(Some(schema), live, &config, &writer, *force);
     let mut new = applied.map_err(|error| Failure::apply_conflict(error.message, error.causes))?;
-    if target.resource.builtin.is_none() {
-        reshape(&target.resource, target.version, &mut new);
-    } else {
+    if target.resource.builtin.is_some() {
         schema::default(schema, &mut new);
+    } else {
+        // Where all entries of a list or map were removed is a null now, and upstream does not drop it.
+        let errors = if has_null(&new) { schema_errors(target, &new, Some(live)) } else { Vec::new() };
+        let nulls = |error: &FieldError| {
+            error.reason == "FieldValueTypeInvalid" && error.message.ends_with(": \"null\"")
+        };
+        refuse_invalid(target, &new, &errors.into_iter().filter(nulls).collect::<Vec<_>>())?;
+        reshape(&target.resource, target.version, &mut new);
     }
     check_namespace(target, &mut new)?;
     Ok(new)
 }
 
-fn undeclared(target: &Target, config: &Value, unknown: &[String]) -> Failure {
-    let fields: Vec<String> =
-        unknown.iter().map(|field| format!(".{field}: field not declared in schema")).collect();
-    let fields =
-        if fields.len() == 1 { fields.concat() } else { format!("errors:\n  {}", fields.join("\n  ")) };
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().any(has_null),
+        Value::Array(items) => items.iter().any(has_null),
+        _ => false,
+    }
+}
+
+/// Fails with what is wrong with an object, if anything is.
+pub(crate) fn refuse_invalid(target: &Target, object: &Value, errors: &[FieldError]) -> Answer<()> {
+    let resource = &target.resource;
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(&resource.id.group, &resource.kind, object.meta("name"), errors))
+}
+
+/// What is applied does not fit the schema.
+fn untyped(target: &Target, config: &Value, why: &str) -> Failure {
     let (namespace, name) = (config.meta("namespace"), config.meta("name"));
     let group = &target.resource.id.group;
     let version = &target.resource.versions[target.version].name;
     Failure::unclassified(format!(
-        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={}): {fields}",
+        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={}): {why}",
         target.resource.kind
     ))
 }

@@ -12,8 +12,10 @@ use serde_json::Value;
 use super::api::Api;
 use super::delete::{DeleteOptions, Deleted};
 use super::discovery;
+use super::draft::check_name;
 use super::failure::{Answer, Failure, deleted};
 use super::field_error::FieldError;
+use super::object::Metadata;
 use super::patch::{APPLY, Patch};
 use super::render;
 use super::request::{Accept, Query, Target, WriteOptions, content_type, parse_body, parse_yaml};
@@ -108,7 +110,16 @@ impl Call<'_> {
             }
             "update" => {
                 let options = self.write_options("UpdateOptions")?;
-                let edit = Edit::Replace(self.parse(body)?);
+                let mut object = self.parse(body)?;
+                if object.meta("name").is_empty() {
+                    let why = "was undeterminable: name must be provided";
+                    let name = target.name();
+                    return Err(Failure::bad_request(format!(
+                        "the name of the object ({name} based on URL) {why}"
+                    )));
+                }
+                check_name(target, &mut object)?;
+                let edit = Edit::Replace(object);
                 self.update(&edit, &options)
             }
             "patch" => {
@@ -176,7 +187,7 @@ impl Call<'_> {
                 render::object(StatusCode::OK, &self.target, &self.query, self.accept, &object)
             }
             Deleted::Gone(object) => {
-                let uid = super::object::Metadata::meta(&object.value, "uid");
+                let uid = object.value.meta("uid");
                 let status = deleted(&self.target.resource.id, self.target.name(), uid);
                 render::document(StatusCode::OK, self.accept.yaml, &status)
             }

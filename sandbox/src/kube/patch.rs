@@ -133,12 +133,8 @@ fn merge_entries(schema: Option<&Value>, entries: &mut Vec<Value>, changes: &[Va
             Some(index) if deletes => drop(entries.remove(index)),
             Some(index) if change.is_object() => merge(item, &mut entries[index], change),
             None if !deletes => {
-                let mut entry = Map::new().into();
-                if change.is_object() {
-                    merge(item, &mut entry, change)
-                } else {
-                    entry = change.clone()
-                }
+                let mut entry = if change.is_object() { Map::new().into() } else { change.clone() };
+                merge(item, &mut entry, change);
                 entries.push(entry);
             }
             _ => {}
@@ -198,12 +194,12 @@ mod tests {
 
     use super::*;
 
-    fn strategic(live: Value, patch: Value) -> Value {
+    fn strategic(live: &Value, patch: &Value) -> Value {
         let schema = json!({"properties": {
             "ports": {"x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "port", "items": {}},
             "finalizers": {"x-kubernetes-patch-strategy": "merge"},
         }});
-        Patch::Strategic(patch).apply(&live, &schema).unwrap()
+        Patch::Strategic(patch.clone()).apply(live, &schema).unwrap()
     }
 
     #[test]
@@ -211,7 +207,7 @@ mod tests {
         let live = json!({"ports": [{"port": 1, "name": "a"}, {"port": 2}]});
         let patch = json!({"ports": [{"port": 1, "name": "b"}, {"port": 3}]});
         assert_eq!(
-            strategic(live, patch),
+            strategic(&live, &patch),
             json!({"ports": [{"port": 1, "name": "b"}, {"port": 2}, {"port": 3}]})
         );
     }
@@ -227,6 +223,6 @@ mod tests {
             "other": [2],
         });
         let expected = json!({"ports": [{"port": 3}, {"port": 1}], "finalizers": ["b"], "labels": {"z": "z"}, "other": [2]});
-        assert_eq!(strategic(live, patch), expected);
+        assert_eq!(strategic(&live, &patch), expected);
     }
 }

@@ -264,7 +264,7 @@ fn decode(kind: Type, wire: &Wire<'_>) -> Option<Value> {
             let (mut key, mut value) = (String::new(), json!(""));
             for (number, wire) in entries(bytes)? {
                 match number {
-                    1 => key = decode(Type::Texts, &wire)?.as_str()?.to_owned(),
+                    1 => decode(Type::Texts, &wire)?.as_str()?.clone_into(&mut key),
                     _ => value = decode(values, &wire)?,
                 }
             }

@@ -110,7 +110,7 @@ impl Resource {
             .filter(|version| version["served"] == true)
             .map(|version| Version::custom(crd, version))
             .collect();
-        versions.sort_by(|a, b| version_order(&b.name).cmp(&version_order(&a.name)));
+        versions.sort_by_key(|version| std::cmp::Reverse(version_order(&version.name)));
         let id = GroupResource { group: text(&spec["group"]), plural: text(&names["plural"]) };
         let verbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
             .map(str::to_owned);

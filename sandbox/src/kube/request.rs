@@ -223,12 +223,17 @@ pub(crate) fn parse_body(headers: &HeaderMap, body: &[u8], kind: &str) -> Answer
         },
         _ => return Err(Failure::unsupported_media_type("application/json, application/yaml")),
     };
-    parsed.map_err(|error| {
+    let unrecognized = |error| {
         Failure::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; \
              json parse error: {error}"
         ))
-    })
+    };
+    match parsed {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err(unrecognized("not an object".to_owned())),
+        Err(error) => Err(unrecognized(error)),
+    }
 }
 
 /// Reads YAML, of which JSON is a part.

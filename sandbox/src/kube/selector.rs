@@ -38,12 +38,12 @@ struct FieldRequirement {
 }
 
 impl Selector {
-    /// Reads the selectors of a request; `selectable` are the JSON paths a custom resource adds.
+    /// Reads the selectors of a request; `selectable` are the JSON paths that a custom resource adds.
     pub(crate) fn parse(
         labels: &str,
         fields: &str,
         resource: &GroupResource,
-        selectable: &[String],
+        selectable: Option<&[String]>,
     ) -> Answer<Self> {
         Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(fields, resource, selectable)? })
     }
@@ -155,7 +155,7 @@ fn unparsable(what: &str) -> Failure {
 fn parse_fields(
     text: &str,
     resource: &GroupResource,
-    selectable: &[String],
+    selectable: Option<&[String]>,
 ) -> Answer<Vec<FieldRequirement>> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     parts
@@ -187,7 +187,7 @@ const EVENT_FIELDS: &[&str] = &[
     "type",
 ];
 
-fn field_pointer(key: &str, resource: &GroupResource, selectable: &[String]) -> Answer<String> {
+fn field_pointer(key: &str, resource: &GroupResource, selectable: Option<&[String]>) -> Answer<String> {
     let pointer = |path: &str| Ok(format!("/{}", path.replace('.', "/")));
     if key == "metadata.name" || key == "metadata.namespace" {
         return pointer(key);
@@ -206,10 +206,13 @@ fn field_pointer(key: &str, resource: &GroupResource, selectable: &[String]) -> 
             "reason" | "type" => pointer(key),
             _ => Err(Failure::bad_request(format!("field label not supported: {key}"))),
         },
-        _ if selectable.iter().any(|path| path.strip_prefix('.') == Some(key)) => pointer(key),
+        _ if selectable.unwrap_or_default().iter().any(|path| path.strip_prefix('.') == Some(key)) => {
+            pointer(key)
+        }
         ("", "secrets" | "namespaces" | "services" | "events") => {
             Err(Failure::bad_request(format!("field label not supported: {key}")))
         }
+        _ if selectable.is_some() => Err(Failure::bad_request(format!("field label not supported: {key}"))),
         _ => Err(Failure::bad_request(format!(
             "\"{key}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         ))),
@@ -248,7 +251,7 @@ mod tests {
 
     fn selects(labels: &str, fields: &str, object: &Value) -> bool {
         let secrets = GroupResource::new("", "secrets");
-        Selector::parse(labels, fields, &secrets, &[]).unwrap().matches(object)
+        Selector::parse(labels, fields, &secrets, None).unwrap().matches(object)
     }
 
     #[test]
@@ -273,7 +276,7 @@ mod tests {
         let object = json!({"metadata": {"name": "s", "namespace": "d"}, "type": "Opaque"});
         assert!(selects("", "type=Opaque,metadata.name!=zz", &object));
         assert!(!selects("", "metadata.namespace=other", &object));
-        let unknown = Selector::parse("", "a=b", &GroupResource::new("", "secrets"), &[]).unwrap_err();
+        let unknown = Selector::parse("", "a=b", &GroupResource::new("", "secrets"), None).unwrap_err();
         assert_eq!(unknown.status()["message"], "field label not supported: a");
     }
 
@@ -281,8 +284,8 @@ mod tests {
     fn malformed_selectors_are_bad_requests() {
         let configmaps = GroupResource::new("", "configmaps");
         for labels in ["a===", "a in (b", "a b c"] {
-            assert!(Selector::parse(labels, "", &configmaps, &[]).is_err(), "{labels}");
+            assert!(Selector::parse(labels, "", &configmaps, None).is_err(), "{labels}");
         }
-        assert!(Selector::parse("", "a", &configmaps, &[]).is_err());
+        assert!(Selector::parse("", "a", &configmaps, None).is_err());
     }
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures::stream::{self, Stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::api::{Api, read_revision, selector, view};
 use super::failure::{Answer, Failure};
 use super::field_error::FieldError;
-use super::object::Object;
+use super::object::{Object, Shape};
 use super::render;
 use super::request::{Accept, Form, Query, Target};
 use super::selector::{Selector, transition};
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(40);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2400);
 
 struct Watch {
     api: Arc<Api>,
@@ -211,18 +211,15 @@ impl Watch {
         let mut object = json!({
             "kind": self.target.resource.kind,
             "apiVersion": self.target.api_version(),
-            "metadata": {"resourceVersion": self.sent.to_string(), "creationTimestamp": null},
+            "metadata": {"resourceVersion": self.sent.to_string()},
         });
         if initial {
             object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object: Value = match self.accept.form {
-            Form::Object => object,
-            _ => {
-                let bookmark = Arc::new(Object::new(object, self.sent, super::object::Shape::default()));
-                render::shown(&self.target, &self.query, self.accept.form, &bookmark)
-            }
-        };
+        if self.accept.form != Form::Object {
+            let bookmark = Arc::new(Object::new(object, self.sent, Shape::default()));
+            object = render::shown(&self.target, &self.query, self.accept.form, &bookmark);
+        }
         self.queue_line("BOOKMARK", object.to_string().as_bytes());
     }
 

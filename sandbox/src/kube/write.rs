@@ -11,7 +11,6 @@ use super::api::{Api, view};
 use super::builtin;
 use super::draft::{self, Draft};
 use super::failure::{Answer, Failure, GroupResource};
-use super::field_error::FieldError;
 use super::fields::Managers;
 use super::object::{Metadata, Object};
 use super::patch::Patch;
@@ -41,10 +40,11 @@ pub(crate) struct Written {
 impl Api {
     pub(crate) fn create(&self, target: &Target, body: Value, options: &WriteOptions) -> Answer<Written> {
         let mut new = body;
-        draft::check_kind(target, &mut new)?;
+        draft::check_kind(target, &mut new, false)?;
         self.check_creatable(target, new.meta("name"))?;
         draft::check_namespace(target, &mut new)?;
-        let warnings = draft::decode(target, &mut new, options.validation, false)?;
+        let mut warnings = draft::decode(target, &mut new, options.validation, false)?;
+        warnings.extend(draft::finalizer_warnings(target, &Value::Null, &new));
         let prefix = new.meta("generateName").to_owned();
         let generated = new.meta("name").is_empty() && !prefix.is_empty();
         let mut attempts = 0;
@@ -85,7 +85,7 @@ impl Api {
         }
         draft::initialise(target, &mut new);
         let errors = draft::create_errors(target, &mut new);
-        refuse_invalid(target, &new, &errors)?;
+        draft::refuse_invalid(target, &new, &errors)?;
         let managers = managers.unwrap_or_else(|| draft::first_manager(target, &new, &options.manager));
         managers.write_to(&mut new);
         self.allocate_address(resource, &mut new);
@@ -175,7 +175,7 @@ impl Api {
         draft.check_version(target, &live, edit)?;
         draft.confine(target, &live.value);
         let errors = draft::update_errors(target, &mut draft.new, &live.value);
-        refuse_invalid(target, &draft.new, &errors)?;
+        draft::refuse_invalid(target, &draft.new, &errors)?;
         self.allocate_address(resource, &mut draft.new);
         let Draft { new, warnings, .. } = draft.finish(target, &live.value, &options.manager);
         let done = |object| Ok(Some(Written { object, created: false, warnings }));
@@ -196,14 +196,6 @@ impl Api {
         self.written(resource);
         done(view(resource, target.version, &stored))
     }
-}
-
-fn refuse_invalid(target: &Target, object: &Value, errors: &[FieldError]) -> Answer<()> {
-    let resource = &target.resource;
-    if errors.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::invalid(&resource.id.group, &resource.kind, object.meta("name"), errors))
 }
 
 /// Whether nothing keeps an object that is being deleted.

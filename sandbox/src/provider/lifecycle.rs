@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
 /// A service that was off this long is removed.
-const REMOVAL: Duration = Duration::from_hours(180 * 24);
+pub(super) const REMOVAL: Duration = Duration::from_hours(180 * 24);
 /// The removal is announced when this much time has passed.
 const REMOVAL_NOTICE: Duration = Duration::from_hours(150 * 24);
 

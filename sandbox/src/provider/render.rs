@@ -7,14 +7,13 @@ mod parts;
 
 use super::catalogue::ServiceType;
 use super::clock::{Moment, after, seconds};
-use super::lifecycle::{Cause, Lifecycle};
+use super::lifecycle::{Cause, Lifecycle, REMOVAL};
 use super::options::{EndpointFormat, PoweredOffConnection, Unknowns};
 use super::schema::{Object, Schema};
 use super::service::{Service, User};
 pub(super) use parts::{backup, integration, user_object};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// What stands in the place of a hidden secret.
 const REDACTED: &str = "<redacted>";
@@ -267,7 +266,7 @@ impl Rendering<'_> {
         if let (true, Lifecycle::PoweredOff { since }) =
             (self.service.removal_announced, self.service.lifecycle)
         {
-            let end = after(since, Duration::from_hours(180 * 24));
+            let end = after(since, REMOVAL);
             notifications.push(json!({
                 "level": "warning", "type": "service_powered_off_removal",
                 "message": "Powered-off services are removed after a long idle period",

@@ -9,6 +9,7 @@ use super::log::Log;
 use super::options::ProviderOptions;
 use super::pipeline;
 use super::world::World;
+use anyhow::Context as _;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,7 +61,8 @@ pub struct ProviderServer {
 impl ProviderServer {
     /// Starts to listen; the returned server answers already.
     pub async fn start(options: ProviderOptions) -> anyhow::Result<Self> {
-        let listener = listener::bind(options.port).await?;
+        let listener =
+            listener::bind(options.port).await.with_context(|| format!("port {}", options.port))?;
         let address = listener.local_addr()?;
         let clock = Clock::default();
         let shared = Arc::new(Shared {

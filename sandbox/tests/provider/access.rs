@@ -112,7 +112,7 @@ async fn a_token_without_the_permission_does_not_get_secrets() {
 #[tokio::test]
 async fn beyond_the_rate_limit_requests_are_throttled_until_the_window_ends() {
     let api = Api::start_with(|options| {
-        options.rate_limit = Some(RateLimit { requests: 2, per: Duration::from_secs(3600) });
+        options.rate_limit = Some(RateLimit { requests: 2, per: Duration::from_hours(1) });
         options.unknowns.retry_after = Some(Duration::from_secs(7));
     })
     .await;
@@ -123,7 +123,7 @@ async fn beyond_the_rate_limit_requests_are_throttled_until_the_window_ends() {
         (throttled.status().as_u16(), throttled.headers()["retry-after"].to_str().unwrap()),
         (429, "7")
     );
-    api.advance(Duration::from_secs(3600));
+    api.advance(Duration::from_hours(1));
     assert_eq!(api.get("service").await.0, 200);
 }
 

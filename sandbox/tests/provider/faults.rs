@@ -118,11 +118,7 @@ async fn bodies_can_be_truncated_malformed_oversized_or_not_json() {
 #[tokio::test]
 async fn a_slow_body_outlasts_a_client_that_does_not_wait() {
     let api = Api::start().await;
-    api.handle().fail_next(
-        Matcher::new(None, "/me$").unwrap(),
-        1,
-        Fault::SlowBody(Duration::from_secs(3600)),
-    );
+    api.handle().fail_next(Matcher::new(None, "/me$").unwrap(), 1, Fault::SlowBody(Duration::from_hours(1)));
     let impatient = Client::builder().timeout(Duration::from_millis(200)).build().unwrap();
     let url = format!("{}/v1/me", api.server.url());
     let body = async { impatient.get(url).bearer_auth(&api.token).send().await?.bytes().await };

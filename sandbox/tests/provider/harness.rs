@@ -9,7 +9,7 @@ pub(crate) const PROJECT: &str = "my-aiven-project";
 pub(crate) const BUILD: Duration = Duration::from_secs(1_000);
 pub(crate) const FIRST_BACKUP: Duration = Duration::from_secs(2_000);
 pub(crate) const POWER_OFF: Duration = Duration::from_secs(500);
-pub(crate) const VPC: Duration = Duration::from_secs(300);
+pub(crate) const VPC: Duration = Duration::from_mins(5);
 
 /// Status and body of an answer.
 pub(crate) type Answer = (u16, Value);

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::time::Duration;
 use valkeeper_sandbox::provider::{PowerOffWithoutBackup, PoweredOffConnection, PoweredOffUpdates};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
 async fn protection_blocks_powering_off() {

@@ -57,9 +57,9 @@ async fn backups_appear_some_time_after_the_build_and_then_twice_a_day() {
     assert_eq!(first["backups"].as_array().unwrap().len(), 1);
     assert!(first["backups"][0]["backup_name"].as_str().unwrap().starts_with("backup-"));
     assert_eq!(first["scheduled_backup_time"]["backup_interval_hours"], 12);
-    api.advance(Duration::from_secs(24 * 3600));
+    api.advance(Duration::from_hours(24));
     assert_eq!(api.service("cache").await["backups"].as_array().unwrap().len(), 3);
-    api.advance(Duration::from_secs(24 * 3600 * 30));
+    api.advance(Duration::from_hours(24 * 30));
     assert_eq!(api.service("cache").await["backups"].as_array().unwrap().len(), 4, "the plan keeps four");
 }
 
@@ -67,7 +67,7 @@ async fn backups_appear_some_time_after_the_build_and_then_twice_a_day() {
 async fn the_schedule_is_daily_once_an_hour_is_set() {
     let api = Api::start().await;
     api.backed_up("cache", json!({ "plan": "business-4", "user_config": { "backup_hour": 3 } })).await;
-    api.advance(Duration::from_secs(24 * 3600));
+    api.advance(Duration::from_hours(24));
     let (_, backups) = api.get("service/cache/backups").await;
     assert_eq!(backups["backups"].as_array().unwrap().len(), 2);
     assert_eq!(backups["scheduled_backup_time"]["backup_interval_hours"], 24);

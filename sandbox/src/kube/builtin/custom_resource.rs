@@ -41,7 +41,15 @@ fn default(crd: &mut Value) {
 
 pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = schema::check_crd(new);
+    let text = |pointer: &str| new.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    if old.is_none()
+        && text("/metadata/name") != format!("{}.{}", text("/spec/names/plural"), text("/spec/group"))
+    {
+        let detail = "must be spec.names.plural+\".\"+spec.group";
+        errors.push(FieldError::invalid("metadata.name", &new["metadata"]["name"], detail));
+    }
     if let Some(old) = old {
+        check_stored(new, &mut errors);
         for path in ["group", "scope", "names/kind", "names/plural"] {
             let pointer = format!("/spec/{path}");
             let (new, old) = (new.pointer(&pointer), old.pointer(&pointer));
@@ -53,6 +61,24 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// A version that objects may be stored in must stay.
+fn check_stored(crd: &Value, errors: &mut Vec<FieldError>) {
+    let served = |name: &Value| {
+        crd["spec"]["versions"]
+            .as_array()
+            .is_some_and(|list| list.iter().any(|version| version["name"] == *name))
+    };
+    for (index, name) in crd["status"]["storedVersions"].as_array().into_iter().flatten().enumerate() {
+        if !served(name) {
+            let shown = name.as_str().unwrap_or_default();
+            let detail = format!(
+                "missing from spec.versions; {shown} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {shown} and removes {shown} from status.storedVersions"
+            );
+            errors.push(FieldError::invalid(format!("status.storedVersions[{index}]"), name, &detail));
+        }
+    }
 }
 
 /// Writes the status of a definition whose names are free, as of `now` (RFC 3339).

@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    fn config(data: Value) -> Value {
+    fn config(data: &Value) -> Value {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data})
     }
 
@@ -310,10 +310,10 @@ mod tests {
     fn an_applier_removes_what_it_alone_owned() {
         let mut managers = Managers::default();
         let live =
-            managers.apply(None, &json!({}), &config(json!({"a": "1", "b": "2"})), &writer("one"), false);
+            managers.apply(None, &json!({}), &config(&json!({"a": "1", "b": "2"})), &writer("one"), false);
         let live = live.unwrap();
-        managers.apply(None, &live, &config(json!({"b": "2"})), &writer("two"), false).unwrap();
-        let left = managers.apply(None, &live, &config(json!({})), &writer("one"), false).unwrap();
+        managers.apply(None, &live, &config(&json!({"b": "2"})), &writer("two"), false).unwrap();
+        let left = managers.apply(None, &live, &config(&json!({})), &writer("one"), false).unwrap();
         assert_eq!(left["data"], json!({"b": "2"}));
     }
 
@@ -321,8 +321,8 @@ mod tests {
     fn a_field_of_another_manager_is_a_conflict_unless_forced() {
         let mut managers = Managers::default();
         let live =
-            managers.apply(None, &json!({}), &config(json!({"a": "1"})), &writer("one"), false).unwrap();
-        let other = config(json!({"a": "2"}));
+            managers.apply(None, &json!({}), &config(&json!({"a": "1"})), &writer("one"), false).unwrap();
+        let other = config(&json!({"a": "2"}));
         let error = managers.clone().apply(None, &live, &other, &writer("two"), false).unwrap_err();
         assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\": .data.a");
         let forced = managers.apply(None, &live, &other, &writer("two"), true).unwrap();
@@ -336,9 +336,9 @@ mod tests {
     fn an_update_takes_over_what_it_changes() {
         let mut managers = Managers::default();
         let live =
-            managers.apply(None, &json!({}), &config(json!({"a": "1", "b": "1"})), &writer("one"), false);
+            managers.apply(None, &json!({}), &config(&json!({"a": "1", "b": "1"})), &writer("one"), false);
         let live = live.unwrap();
-        managers.update(None, &live, &config(json!({"a": "2", "b": "1"})), &writer("two"));
+        managers.update(None, &live, &config(&json!({"a": "2", "b": "1"})), &writer("two"));
         let mut object = json!({});
         managers.write_to(&mut object);
         let fields: Vec<_> = object["metadata"]["managedFields"].as_array().unwrap().iter().collect();

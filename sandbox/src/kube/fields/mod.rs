@@ -7,6 +7,8 @@ mod managers;
 mod merge;
 mod set;
 mod shape;
+mod typecheck;
 
 pub(crate) use managers::{Managers, Writer};
 pub(crate) use set::FieldSet;
+pub(crate) use typecheck::typecheck;

@@ -120,7 +120,7 @@ impl FieldSet {
 
     fn collect_paths(&self, prefix: &str, paths: &mut Vec<String>) {
         for (step, node) in &self.0 {
-            let path = format!("{prefix}{}", shown(step));
+            let path = format!("{prefix}{}", shown_step(step));
             if node.member {
                 paths.push(path.clone());
             }
@@ -152,7 +152,8 @@ impl FieldSet {
     }
 }
 
-fn shown(step: &str) -> String {
+/// One step as conflicts show it.
+pub(super) fn shown_step(step: &str) -> String {
     match step.split_once(':') {
         Some(("f", name)) => format!(".{name}"),
         Some(("k", keys)) => {

@@ -16,6 +16,21 @@ use serde_json::{Map, Value, json};
 /// Where the references between definitions point.
 pub(super) const REFERENCE: &str = "#/definitions/";
 
+/// The definition that contains itself.
+const SCHEMA: &str = "JSONSchemaProps";
+
+/// Where the schema of a built-in kind ends, the definition that would go on.
+const CONTAINS: &str = "x-contains";
+
+/// What a place in a built-in schema contains that ends there because it contains itself.
+pub(crate) fn contained(schema: &Value) -> Option<&'static Value> {
+    static CONTAINED: LazyLock<Value> = LazyLock::new(|| {
+        let found = DEFINITIONS.iter().find(|(name, _)| name.ends_with(SCHEMA));
+        found.map_or(Value::Null, |(name, definition)| resolve(definition, &mut vec![name.clone()]))
+    });
+    schema.get(CONTAINS).map(|_| &*CONTAINED)
+}
+
 /// All definitions by name, such as `io.k8s.api.core.v1.Secret`; they refer to each other.
 pub(super) static DEFINITIONS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(definitions);
 
@@ -34,8 +49,8 @@ static RESOLVED: LazyLock<HashMap<(String, String, String), Value>> = LazyLock::
 
 /// The schema of a built-in kind with every reference replaced by what it refers to.
 ///
-/// Where a definition contains itself (the schemas inside of a `CustomResourceDefinition`), unknown fields
-/// are to be kept.
+/// Where a definition contains itself (the schemas inside of a `CustomResourceDefinition`), the schema ends
+/// and says that unknown fields are to be kept.
 pub fn builtin_schema(group: &str, version: &str, kind: &str) -> Option<&'static Value> {
     RESOLVED.get(&(group.to_owned(), version.to_owned(), kind.to_owned()))
 }
@@ -48,8 +63,8 @@ fn resolve(schema: &Value, parents: &mut Vec<String>) -> Value {
             else {
                 return fields.iter().map(|(key, value)| (key.clone(), resolve(value, parents))).collect();
             };
-            if parents.iter().any(|parent| parent == name) {
-                return json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+            if parents.iter().any(|parent| parent == name) || name.contains(&format!("{SCHEMA}Or")) {
+                return json!({"x-kubernetes-preserve-unknown-fields": true, CONTAINS: SCHEMA});
             }
             parents.push(name.to_owned());
             let mut found =
@@ -108,8 +123,10 @@ fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
     let Some(fields) = definition.as_object_mut() else { return };
     if let Some(kind) = kind {
         fields.insert("x-kubernetes-group-version-kind".to_owned(), kind.clone());
-        // Types in Rust always have metadata; on the wire it may be left out.
-        remove_required(fields, "metadata");
+        // Types in Rust always have metadata; on the wire only this one demands it.
+        if name != "io.k8s.api.core.v1.Event" {
+            remove_required(fields, "metadata");
+        }
     }
     let short = name.rsplit('.').next().unwrap_or(name);
     match short {
@@ -124,6 +141,13 @@ fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
             fields.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
         }
         _ => {}
+    }
+    for (_, property, values) in ENUMS.iter().filter(|(kind, ..)| *kind == short) {
+        if let Some(Value::Object(property)) =
+            fields.get_mut("properties").and_then(|found| found.get_mut(*property))
+        {
+            property.insert("enum".to_owned(), json!(values));
+        }
     }
     for (_, property, merge) in MERGES.iter().filter(|(kind, ..)| *kind == short) {
         if let Some(Value::Object(property)) =
@@ -227,4 +251,19 @@ const MERGES: &[(&str, &str, Merge)] = &[
     ("JSONSchemaProps", "x-kubernetes-list-map-keys", Merge::AtomicList),
     ("JSONSchemaProps", "x-kubernetes-validations", Merge::Keys(&["rule"])),
     ("WebhookConversion", "conversionReviewVersions", Merge::AtomicList),
+];
+
+const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
+
+/// Definition, property and the values it may have.
+const ENUMS: &[(&str, &str, &[&str])] = &[
+    ("NamespaceStatus", "phase", &["Active", "Terminating"]),
+    ("NetworkPolicyPort", "protocol", PROTOCOLS),
+    ("PortStatus", "protocol", PROTOCOLS),
+    ("ServicePort", "protocol", PROTOCOLS),
+    ("ServiceSpec", "externalTrafficPolicy", &["Cluster", "Local"]),
+    ("ServiceSpec", "internalTrafficPolicy", &["Cluster", "Local"]),
+    ("ServiceSpec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]),
+    ("ServiceSpec", "sessionAffinity", &["ClientIP", "None"]),
+    ("ServiceSpec", "type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
 ];

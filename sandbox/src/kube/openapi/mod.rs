@@ -11,4 +11,5 @@ mod tests;
 
 pub use decode::{decode_error, metadata_decode_error};
 pub use definitions::builtin_schema;
+pub(crate) use definitions::contained;
 pub use document::{v2, v3, v3_index};

@@ -1,4 +1,4 @@
-//! Checks a `CustomResourceDefinition` as a whole: its name, its group, its versions, what it is called and
+//! Checks a `CustomResourceDefinition` as a whole: its group, its versions, what it is called and
 //! what it shows. The schemas of its versions are checked by their own module.
 
 use serde_json::Value;
@@ -11,17 +11,12 @@ const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string
 const COLUMN_FORMATS: [&str; 8] =
     ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 
-/// What is wrong with a `CustomResourceDefinition` that has its defaults: names, versions, schemas (which
-/// must be structural), defaults in schemas, and rules, which must compile.
+/// What is wrong with the spec of a `CustomResourceDefinition` that has its defaults: names, versions,
+/// schemas (which must be structural), defaults in schemas, and rules, which must compile.
 pub fn check_crd(crd: &Value) -> Vec<FieldError> {
     let spec = &crd["spec"];
     let mut errors = Vec::new();
-    let (group, plural) = (text(spec, "group"), text(&spec["names"], "plural"));
-    if text(&crd["metadata"], "name") != format!("{plural}.{group}") {
-        let detail = "must be spec.names.plural+\".\"+spec.group";
-        errors.push(FieldError::invalid("metadata.name", &crd["metadata"]["name"], detail));
-    }
-    check_group(group, &mut errors);
+    check_group(text(spec, "group"), &mut errors);
     let scopes = ["Cluster", "Namespaced"];
     match text(spec, "scope") {
         "" => errors.push(FieldError::required("spec.scope", "")),

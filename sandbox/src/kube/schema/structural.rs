@@ -133,7 +133,13 @@ fn check_keywords(schema: &Map<String, Value>, path: &str, errors: &mut Vec<Fiel
 fn check_pattern(pattern: &Value, path: &str, errors: &mut Vec<FieldError>) {
     if let Some(problem) = pattern.as_str().and_then(|pattern| regex::Regex::new(pattern).err()) {
         let problem = problem.to_string();
-        let reason = problem.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let reason = match problem.lines().last().unwrap_or_default().trim_start_matches("error: ") {
+            "unclosed group" => "missing closing )",
+            "unopened group" => "unexpected )",
+            "unclosed character class" => "missing closing ]",
+            "repetition operator missing expression" => "missing argument to repetition operator",
+            other => other,
+        };
         let shown = pattern.as_str().unwrap_or_default();
         let detail = format!(
             "must be a valid regular expression, but isn't: error parsing regexp: {reason}: `{shown}`"

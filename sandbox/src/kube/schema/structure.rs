@@ -57,10 +57,11 @@ impl Visit<'_> {
 }
 
 fn walk(schema: Option<&Value>, value: &mut Value, visit: &mut Visit<'_>) {
+    let inner = schema.and_then(openapi::contained);
     match value {
-        Value::Object(fields) => walk_object(schema, fields, visit),
+        Value::Object(fields) => walk_object(inner.or(schema), fields, visit),
         Value::Array(items) => {
-            let item_schema = schema.and_then(|schema| schema.get("items"));
+            let item_schema = inner.or_else(|| schema.and_then(|schema| schema.get("items")));
             if item_schema.is_none() && schema.is_some_and(preserves) {
                 return;
             }

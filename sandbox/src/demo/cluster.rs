@@ -1,0 +1,43 @@
+//! The Kubernetes API server of a run: the embedded one, or a real one on request. Guarantees that
+//! it knows the resources of the operator before it is handed out.
+
+use super::options::Options;
+use kube::Client;
+use valkeeper_sandbox::envtest::RealApiServer;
+use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
+
+/// A running API server.
+pub(crate) enum Cluster {
+    Embedded(KubeServer),
+    Real(Box<RealApiServer>),
+}
+
+impl Cluster {
+    pub(crate) async fn start(options: &Options) -> anyhow::Result<Self> {
+        Ok(match &options.kube_assets {
+            Some(folder) => Self::Real(Box::new(RealApiServer::start(folder).await?)),
+            None => {
+                let settings = KubeOptions { port: options.kube_port, ..KubeOptions::default() };
+                Self::Embedded(KubeServer::start(settings).await?)
+            }
+        })
+    }
+
+    pub(crate) fn kubeconfig(&self) -> String {
+        match self {
+            Self::Embedded(server) => server.kubeconfig(),
+            Self::Real(server) => server.kubeconfig().to_owned(),
+        }
+    }
+
+    pub(crate) async fn config(&self) -> anyhow::Result<kube::Config> {
+        match self {
+            Self::Embedded(server) => server.client_config(),
+            Self::Real(server) => server.client_config().await,
+        }
+    }
+
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+}

@@ -1,0 +1,221 @@
+//! The course of a run: start everything, apply the examples, show progress, check the Secrets, say
+//! what to try, and stay up. Guarantees that everything ends with the command, whichever way it ends.
+
+mod cluster;
+mod files;
+mod manifests;
+pub(crate) mod options;
+mod progress;
+mod screen;
+mod secrets;
+mod summary;
+mod table;
+
+use anyhow::{Context as _, bail};
+use cluster::Cluster;
+use files::Files;
+use kube::Client;
+use manifests::Example;
+use options::Options;
+use progress::Progress;
+use screen::Screen;
+use secrets::Checked;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use valkeeper::{controller::StartError, operator, settings::Settings};
+use valkeeper_sandbox::provider::{ProviderOptions, ProviderServer, TokenSpec};
+
+/// How often the resources are looked at.
+const PACE: Duration = Duration::from_millis(200);
+/// Longest wait for the Secrets, in addition to the time the provider builds.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The token that the provider accepts.
+const TOKEN: &str = "sandbox-token";
+
+/// Runs the command.
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let files = Files::prepare(&options)?;
+    start_logging(&options, &files)?;
+    let screen = Screen::new();
+    let outcome = tokio::select! {
+        outcome = present(&options, &files, &screen) => outcome,
+        stopped = stopped() => {
+            stopped.context("cannot listen for signals")?;
+            screen.line("");
+            screen.line("Stopped.");
+            Ok(())
+        }
+    };
+    if outcome.is_err() && options.verbose == 0 {
+        show_end_of_log(&files, &screen);
+    }
+    outcome
+}
+
+/// Waits for Ctrl-C, or for the request to terminate.
+async fn stopped() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+fn start_logging(options: &Options, files: &Files) -> anyhow::Result<()> {
+    let filter = EnvFilter::new(if options.verbose > 1 { "info,valkeeper=debug" } else { "info" });
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    if options.verbose > 0 {
+        subscriber.with_writer(std::io::stderr).init();
+    } else {
+        subscriber.with_ansi(false).with_writer(Mutex::new(files.create_log()?)).init();
+    }
+    Ok(())
+}
+
+/// Everything from the start to the end of the run.
+async fn present(options: &Options, files: &Files, screen: &Screen) -> anyhow::Result<()> {
+    let provider = start_provider(options).await.context("cannot start the provider's API")?;
+    let cluster = Cluster::start(options).await.context("cannot start the Kubernetes API")?;
+    files.write_kubeconfig(&cluster.kubeconfig())?;
+    let client = cluster.client().await?;
+    manifests::install_definitions(&client).await.context("cannot install the resource definitions")?;
+    let config = cluster.config().await?;
+    summary::opening(screen, &address(&config), &provider, files, options);
+    let mut operator = Operator::start(&provider, valkeeper::cluster::connect(config)?);
+
+    let examples = manifests::apply(&client, TOKEN).await?;
+    summary::applied(screen, &examples);
+    let mut progress = Progress::new(client.clone());
+    let patience = options.build_time + PATIENCE;
+    let checked = tokio::select! {
+        checked = until_checked(&client, &provider, &examples, &mut progress, screen, patience) => checked?,
+        ended = operator.ended() => return Err(ended),
+    };
+    summary::result(screen, &client, &checked).await?;
+    if options.once {
+        return operator.stop().await;
+    }
+    summary::suggestions(screen, files, &provider, TOKEN);
+    tokio::select! {
+        error = watch(&mut progress, screen) => Err(error),
+        ended = operator.ended() => Err(ended),
+    }
+}
+
+/// Address of the API server as people write it.
+fn address(config: &kube::Config) -> String {
+    config.cluster_url.to_string().trim_end_matches('/').to_owned()
+}
+
+async fn start_provider(options: &Options) -> anyhow::Result<ProviderServer> {
+    ProviderServer::start(ProviderOptions {
+        port: options.provider_port,
+        tokens: vec![TokenSpec::full_access("sandbox", TOKEN)],
+        build_time: options.build_time,
+        latency: options.latency,
+        ..ProviderOptions::default()
+    })
+    .await
+}
+
+/// Looks at the resources until all are ready and their Secrets say what the provider says.
+async fn until_checked(
+    client: &Client,
+    provider: &ProviderServer,
+    examples: &[Example],
+    progress: &mut Progress,
+    screen: &Screen,
+    patience: Duration,
+) -> anyhow::Result<Vec<Checked>> {
+    let deadline = Instant::now() + patience;
+    loop {
+        progress.look(screen).await?;
+        let waiting = examples
+            .iter()
+            .find(|example| !progress.report(example.kind, &example.name).is_some_and(|report| report.ready));
+        let Some(example) = waiting else { break };
+        if Instant::now() > deadline {
+            let last =
+                progress.report(example.kind, &example.name).map_or("nothing", |report| &report.message);
+            bail!("{} is still not ready; the operator says: {last}", example.name);
+        }
+        tokio::time::sleep(PACE).await;
+    }
+    let mut checked = Vec::new();
+    for example in examples {
+        checked.push(secrets::check(client, &provider.handle(), example).await?);
+    }
+    Ok(checked)
+}
+
+/// Keeps telling what changes; ends only when the API server does not answer any more.
+async fn watch(progress: &mut Progress, screen: &Screen) -> anyhow::Error {
+    loop {
+        if let Err(error) = progress.look(screen).await {
+            return error.context("the Kubernetes API does not answer");
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// The operator in this process.
+struct Operator {
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), StartError>>,
+}
+
+impl Operator {
+    fn start(provider: &ProviderServer, client: Client) -> Self {
+        let settings = Settings {
+            provider_url: provider.url(),
+            building_interval_min: Duration::from_millis(250),
+            building_interval_max: Duration::from_secs(1),
+            attentive_interval: Duration::from_secs(2),
+            resync_interval: Duration::from_secs(5),
+            settle_time: Duration::from_millis(500),
+            ..Settings::default()
+        };
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(operator::run(settings, client, shutdown.clone()));
+        Self { shutdown, task }
+    }
+
+    /// Waits until it ends by itself, which it should not, and says why.
+    async fn ended(&mut self) -> anyhow::Error {
+        match (&mut self.task).await {
+            Ok(Ok(())) => anyhow::anyhow!("the operator ended"),
+            Ok(Err(error)) => anyhow::Error::new(error).context("the operator cannot start"),
+            Err(error) => anyhow::Error::new(error).context("the operator failed"),
+        }
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        (&mut self.task).await?.context("the operator cannot start")
+    }
+}
+
+impl Drop for Operator {
+    /// Without its servers the operator would only fill the log.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The last lines of the operator's log, where the reason of a failure is.
+fn show_end_of_log(files: &Files, screen: &Screen) {
+    let log = std::fs::read_to_string(&files.log).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    if lines.is_empty() {
+        return;
+    }
+    screen.heading("End of the operator's log");
+    for line in &lines[lines.len().saturating_sub(10)..] {
+        screen.line(&format!("  {line}"));
+    }
+}

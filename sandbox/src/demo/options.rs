@@ -1,0 +1,50 @@
+//! The flags of the command. Guarantees a default for each: without flags the sandbox takes free
+//! ports and leaves no files behind.
+
+use clap::Parser;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Try valkeeper without a cluster and without an account
+///
+/// Starts a Kubernetes API server, a simulated provider and the operator on loopback, applies the
+/// example resources, and shows how their services are built and their Secrets are written.
+#[derive(Debug, Parser)]
+#[command(name = "valkeeper-sandbox", version, max_term_width = 100)]
+pub(crate) struct Options {
+    /// End when both Secrets are there and hold what the provider says; status 0 if they do
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Port of the Kubernetes API; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) kube_port: u16,
+
+    /// Port of the provider's API; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) provider_port: u16,
+
+    /// How long the provider builds a service
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
+    pub(crate) build_time: Duration,
+
+    /// How long the provider takes for each answer
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub(crate) latency: Duration,
+
+    /// Where to write the kubeconfig; by default into a temporary folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Run the `etcd` and `kube-apiserver` of this folder instead of the embedded API server
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kube_port")]
+    pub(crate) kube_assets: Option<PathBuf>,
+
+    /// Leave the kubeconfig and the operator's log behind
+    #[arg(long)]
+    pub(crate) keep_files: bool,
+
+    /// Show the operator's log instead of writing it to a file; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}

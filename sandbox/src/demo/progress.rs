@@ -1,0 +1,83 @@
+//! Tells what becomes of the resources: one line whenever the operator says something new. Guarantees
+//! that only the operator's own report is shown, the same that `kubectl` shows.
+
+use super::manifests::{NAMESPACE, resource};
+use super::screen::Screen;
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use valkeeper::api::Kind;
+
+/// What was last seen of each resource.
+pub(crate) struct Progress {
+    client: Client,
+    seen: BTreeMap<String, Report>,
+}
+
+/// The part of a resource's status that is worth a line.
+pub(crate) struct Report {
+    state: String,
+    pub(crate) ready: bool,
+    pub(crate) message: String,
+}
+
+impl Progress {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, seen: BTreeMap::new() }
+    }
+
+    /// Looks at all resources and prints what changed.
+    pub(crate) async fn look(&mut self, screen: &Screen) -> anyhow::Result<()> {
+        let mut now = BTreeMap::new();
+        for kind in Kind::ALL {
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(self.client.clone(), NAMESPACE, &resource(kind));
+            for object in api.list(&ListParams::default()).await?.items {
+                now.insert(
+                    format!("{}/{}", kind.name().to_lowercase(), object.name_any()),
+                    Report::of(&object),
+                );
+            }
+        }
+        for (name, report) in &now {
+            let known = self.seen.get(name).map(Report::text);
+            if known != Some(report.text()) && !report.text().is_empty() {
+                screen.progress(name, report.text());
+            }
+        }
+        for name in self.seen.keys().filter(|name| !now.contains_key(*name)) {
+            screen.progress(name, "Deleted");
+        }
+        self.seen = now;
+        Ok(())
+    }
+
+    /// What the operator last said about a resource.
+    pub(crate) fn report(&self, kind: Kind, name: &str) -> Option<&Report> {
+        self.seen.get(&format!("{}/{name}", kind.name().to_lowercase()))
+    }
+}
+
+impl Report {
+    fn of(object: &DynamicObject) -> Self {
+        let status = &object.data["status"];
+        let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+        let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
+        let field = |name: &str| ready.and_then(|ready| ready[name].as_str()).unwrap_or_default();
+        Self {
+            state: status["state"].as_str().unwrap_or_default().to_owned(),
+            ready: field("status") == "True" && up_to_date(object, ready),
+            message: field("message").to_owned(),
+        }
+    }
+
+    /// What the operator says, or the state as long as it says nothing.
+    fn text(&self) -> &str {
+        if self.message.is_empty() { &self.state } else { &self.message }
+    }
+}
+
+fn up_to_date(object: &DynamicObject, ready: Option<&Value>) -> bool {
+    ready.and_then(|ready| ready["observedGeneration"].as_i64()) == object.metadata.generation
+}
