@@ -385,7 +385,24 @@ pub(crate) fn apply(
         reshape(&target.resource, target.version, &mut new);
     }
     check_namespace(target, &mut new)?;
+    if options.manager == "kubectl" {
+        update_last_applied(&config, &mut new);
+    }
     Ok(new)
+}
+
+/// Keeps what client-side `kubectl apply` compares with up to date, where it has been used before.
+fn update_last_applied(config: &Value, new: &mut Value) {
+    const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let mut config = config.clone();
+    if let Some(annotations) = config.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove(ANNOTATION);
+    }
+    if let Some(applied) =
+        new.pointer_mut("/metadata/annotations").and_then(|found| found.get_mut(ANNOTATION))
+    {
+        *applied = format!("{config}\n").into();
+    }
 }
 
 fn has_null(value: &Value) -> bool {
