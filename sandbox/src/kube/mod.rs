@@ -13,7 +13,9 @@ pub mod schema;
 pub mod table;
 
 mod api;
+mod apply;
 mod controllers;
+mod decode;
 mod delete;
 mod discovery;
 mod draft;
