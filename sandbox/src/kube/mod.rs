@@ -64,7 +64,7 @@ pub struct KubeOptions {
 
 impl Default for KubeOptions {
     fn default() -> Self {
-        Self { port: 0, history: 10_000, bookmark_interval: Duration::from_secs(60) }
+        Self { port: 0, history: 10_000, bookmark_interval: Duration::from_mins(1) }
     }
 }
 
