@@ -17,8 +17,10 @@ mod connection_secret;
 mod cost;
 mod creation;
 mod deletion;
+mod drift;
 mod edits;
 mod kubectl;
+mod ownership;
 mod power;
 mod trouble;
 

@@ -246,6 +246,14 @@ impl World {
         self.provider.requests().iter().filter(matching).count()
     }
 
+    /// A request to the provider that is not the operator's.
+    pub(crate) async fn ask_provider(&self, method: &str, path: &str, body: Value) {
+        let url = format!("{}{path}", self.server.url());
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(TOKEN).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
     /// The provider's own view of a service.
     pub(crate) fn service(&self, name: &str) -> Option<Value> {
         self.provider.service(PROJECT, name)
