@@ -137,6 +137,12 @@ impl<K: ManagedService> Pass<K> {
         self.token.clone().ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
     }
 
+    /// Namespace and name of the Secret with the resource's own token.
+    pub(super) fn token_secret(&self) -> Option<(String, String)> {
+        let reference = self.object.service().auth_secret_ref.as_ref()?;
+        Some((self.namespace.clone(), reference.name.clone()))
+    }
+
     pub(super) fn reference(&self) -> Reference {
         Reference { project: self.desired.project.clone(), service: self.desired.name.clone() }
     }
@@ -174,6 +180,8 @@ impl<K: ManagedService> Pass<K> {
     fn recall(&mut self) {
         let now = Instant::now();
         self.observed.unsettled = self.memory.settles_at.is_some_and(|until| now < until);
+        self.observed.token_is_held =
+            self.token_secret().is_none_or(|key| self.context.held_tokens().contains(&key));
         let generation = self.desired.generation;
         let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
         self.observed.sent = sent.map(|(_, patch)| patch.clone());

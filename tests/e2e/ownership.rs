@@ -118,6 +118,7 @@ async fn a_resource_of_the_replaced_operator_continues_without_a_write(mut world
     let parameters = PostParams { field_manager: Some("manager".to_owned()), ..PostParams::default() };
     let secret = world.secrets().create(&parameters, &serde_json::from_value(secret).unwrap()).await.unwrap();
 
+    world.protect_token().await;
     let writes = world.writes();
     world.calls.clear();
     world.start_operator().await;
