@@ -14,6 +14,7 @@ mod cluster;
 mod world;
 
 mod connection_secret;
+mod copies;
 mod cost;
 mod creation;
 mod deletion;

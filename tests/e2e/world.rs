@@ -266,6 +266,11 @@ impl World {
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
+    pub(crate) async fn read_provider(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.server.url());
+        reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
+    }
+
     /// The provider's own view of a service.
     pub(crate) fn service(&self, name: &str) -> Option<Value> {
         self.provider.service(PROJECT, name)
