@@ -20,6 +20,7 @@ mod creation;
 mod deletion;
 mod drift;
 mod edits;
+mod fields;
 mod kubectl;
 mod ownership;
 mod power;

@@ -171,7 +171,7 @@ impl World {
             "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
             "authSecretRef": {"name": "aiven-token", "key": "token"},
         });
-        json_patch_merge(&mut all, spec);
+        merge(&mut all, spec);
         // As `kubectl apply` does it.
         let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
         let metadata = json!({"name": name, "annotations": annotations});
@@ -302,15 +302,28 @@ pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
 }
 
-fn json_patch_merge(target: &mut Value, patch: Value) {
+/// Merges `patch` over `target`; a null removes.
+pub(crate) fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
             for (key, value) in patch {
                 if value.is_null() {
                     target.remove(&key);
                 } else {
-                    json_patch_merge(target.entry(key).or_insert(Value::Null), value);
+                    merge(target.entry(key).or_insert(Value::Null), value);
                 }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+/// The same, but a null stays, as it must in a patch that is sent on.
+pub(crate) fn patch(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(members)) => {
+            for (key, value) in members {
+                self::patch(target.entry(key).or_insert(Value::Null), value);
             }
         }
         (target, patch) => *target = patch,
