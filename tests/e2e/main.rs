@@ -22,6 +22,7 @@ mod edits;
 mod kubectl;
 mod ownership;
 mod power;
+mod servers;
 mod trouble;
 
 /// Makes two tests of each scenario, one per kind of API server.
