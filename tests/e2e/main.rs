@@ -24,6 +24,7 @@ mod fields;
 mod kubectl;
 mod ownership;
 mod power;
+mod servers;
 mod trouble;
 
 /// Makes two tests of each scenario, one per kind of API server.

@@ -27,7 +27,7 @@ use valkeeper::{
     settings::Settings,
     telemetry::logs,
 };
-use valkeeper_sandbox::provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
+use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
 /// The project of all scenarios.
 pub(crate) const PROJECT: &str = "my-aiven-project";
@@ -54,19 +54,28 @@ where
     S: FnOnce(World) -> F,
     F: Future<Output = World>,
 {
+    run_with(place, Engine::Simulated, scenario).await;
+}
+
+/// The same with something behind the provider's services.
+pub(crate) async fn run_with<S, F>(place: Place, engine: Engine, scenario: S)
+where
+    S: FnOnce(World) -> F,
+    F: Future<Output = World>,
+{
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Ok(level) = std::env::var("E2E_LOG") {
         logs::start(&level, logs::Format::Text);
     }
     let Some(cluster) = Cluster::start(place).await else { return };
-    let mut world = World::new(cluster).await;
+    let mut world = World::new(cluster, engine).await;
     world.start_operator().await;
     scenario(world).await.end().await;
 }
 
 impl World {
-    async fn new(cluster: Cluster) -> Self {
+    async fn new(cluster: Cluster, engine: Engine) -> Self {
         let client = Client::try_from(cluster.config().await).unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace: Namespace =
@@ -77,6 +86,7 @@ impl World {
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
             backup_after: Duration::from_millis(100),
+            engine,
             ..ProviderOptions::default()
         })
         .await
@@ -125,6 +135,11 @@ impl World {
             task.abort();
             let _ = task.await;
         }
+    }
+
+    /// Address of the provider's API.
+    pub(crate) fn provider_url(&self) -> String {
+        self.server.url()
     }
 
     pub(crate) fn kubeconfig(&self) -> Option<String> {
