@@ -1,7 +1,7 @@
 //! The custom resources as users write them: kinds, spec, status, names and rules.
 //!
 //! Everything here is data and pure functions. Stored objects decode leniently (unknown fields are ignored,
-//! enumerations stay text), so one odd object can never hide the others; [`validate`] is what judges a spec.
+//! enumerations stay text), so one odd object can never hide the others; [`mod@validate`] is what judges a spec.
 //! How a spec becomes a provider request is left to the engine.
 
 pub mod common;

@@ -1,7 +1,7 @@
 //! Judges a resource before anything is sent to the provider.
 //!
 //! The bounds are those of the definition this program was built with, so they also hold where the installed
-//! definition is older or laxer; [`relations`] adds what a schema cannot say. Rules about how a resource may
+//! definition is older or laxer; `relations` adds what a schema cannot say. Rules about how a resource may
 //! change need the old one and are the API server's alone. The same judgement serves the operator, which sees
 //! decoded resources, and `valkeeper validate`, which sees manifests.
 

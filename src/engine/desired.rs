@@ -4,6 +4,7 @@
 use super::observed::Maintenance;
 use crate::api::{
     Kind, ManagedService,
+    common::disk_space_mib,
     names::{self, condition},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -140,7 +141,7 @@ impl Desired {
             plan: spec.plan.clone(),
             cloud: non_empty(spec.cloud_name.as_ref()),
             vpc,
-            disk_space_mb: spec.disk_space.as_deref().and_then(disk_space_mb),
+            disk_space_mb: spec.disk_space.as_deref().and_then(disk_space_mib),
             maintenance: Maintenance {
                 day: non_empty(spec.maintenance_window_dow.as_ref()),
                 time: non_empty(spec.maintenance_window_time.as_ref()),
@@ -236,23 +237,4 @@ fn deletion_policy(annotations: &BTreeMap<String, String>) -> DeletionPolicy {
 
 fn non_empty(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
-}
-
-/// `80`, `80G` and `80GiB` all mean 80 GiB (contract: `disk_space`).
-fn disk_space_mb(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    digits.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::disk_space_mb;
-
-    #[test]
-    fn a_bare_disk_size_means_gibibytes() {
-        for text in ["80", "80G", "80GiB", "80g", "80gib"] {
-            assert_eq!(disk_space_mb(text), Some(81920), "{text}");
-        }
-        assert_eq!(disk_space_mb("99999999999999999999GiB"), None);
-    }
 }

@@ -105,14 +105,10 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The columns of a table, with the spaces that align them folded, and without the age.
+/// The rows of a table, with the spaces that align them folded.
 fn rows(table: &str) -> Vec<String> {
-    let row = |line: &str| {
-        let mut cells: Vec<_> = line.split_whitespace().collect();
-        cells.pop();
-        cells.join(" ")
-    };
-    table.lines().filter(|line| !line.starts_with("Warning")).map(row).collect()
+    let rows = table.lines().filter(|line| !line.starts_with("Warning"));
+    rows.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 async fn the_usage_section_of_the_valkey_reference(world: World) -> World {
@@ -219,7 +215,8 @@ async fn the_everyday_verbs(world: World) -> World {
     assert!(kubectl.until("events --for valkey/my-valkey", "SecretWritten").await.contains("Running"));
     assert!(kubectl.run("api-resources --api-group=aiven.io").await.contains("valkeys"));
     kubectl.until("explain valkey.spec.userConfig.valkey_timeout", "<integer>").await;
-    let (differs, diff) = kubectl.try_run("diff --server-side --field-manager=other --force-conflicts -f -", CHANGED).await;
+    let (differs, diff) =
+        kubectl.try_run("diff --server-side --field-manager=other --force-conflicts -f -", CHANGED).await;
     assert!(!differs && diff.contains("+  plan: business-4"), "{diff}");
     let patch = "patch valkey my-valkey --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/plan\",\"value\":\"startup-8\"}]'";
     assert!(kubectl.run(patch).await.contains("patched"));

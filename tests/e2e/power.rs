@@ -31,11 +31,11 @@ async fn off_and_on_again_leaves_the_secret_untouched(world: World) -> World {
 }
 
 async fn off_waits_for_a_backup(world: World) -> World {
-    world.provider.set_backup_after(std::time::Duration::from_secs(3600));
+    world.provider.set_backup_after(std::time::Duration::from_hours(1));
     world.create_valkey("cache", json!({"powered": false})).await;
     let message = world.until_not_ready("cache", "WaitingForBackup").await;
     assert!(message.contains("backup"), "{message}");
-    world.provider.advance(std::time::Duration::from_secs(3600));
+    world.provider.advance(std::time::Duration::from_hours(1));
     world.until_ready_for("cache", "PoweredOff").await;
     world
 }

@@ -34,7 +34,7 @@ pub(crate) const PROJECT: &str = "my-aiven-project";
 /// The token that the provider accepts.
 pub(crate) const TOKEN: &str = "e2e-token-f3a1";
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One scenario's surroundings.
 pub(crate) struct World {

@@ -211,7 +211,7 @@ fn marked(target: &Target, current: &Value, options: &DeleteOptions) -> Value {
     if is_namespace(target) {
         object.section("status").insert("phase".to_owned(), "Terminating".into());
     } else if is_definition {
-        if let Some(conditions) = object["status"]["conditions"].as_array_mut() {
+        if let Some(conditions) = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
             conditions.push(json!({
                 "type": "Terminating", "status": "True", "reason": "InstanceDeletionInProgress",
                 "message": "CustomResource deletion is in progress", "lastTransitionTime": now(),

@@ -34,7 +34,7 @@ pub(crate) fn answer(catalog: &Catalog, path: &str, accept: Accept) -> Option<Re
         ["api", version] => return Some(resources(catalog, "", version, accept)),
         ["apis", group] => {
             let Some(versions) = catalog.groups().remove(group) else {
-                return Some(Failure::no_such_resource().into_response());
+                return Some(Failure::no_such_path().into_response());
             };
             let mut entry = group_entry(group, &versions);
             entry["kind"] = "APIGroup".into();
@@ -46,7 +46,7 @@ pub(crate) fn answer(catalog: &Catalog, path: &str, accept: Accept) -> Option<Re
         ["openapi", "v3"] => openapi::v3_index(&catalog.definitions),
         ["openapi", "v3", rest @ ..] => {
             let Some(document) = openapi::v3(&rest.join("/"), &catalog.definitions) else {
-                return Some(Failure::no_such_resource().into_response());
+                return Some(Failure::no_such_path().into_response());
             };
             document
         }
@@ -88,7 +88,7 @@ fn resources(catalog: &Catalog, group: &str, version: &str, accept: Accept) -> R
     let entries: Vec<Value> =
         found.flat_map(|(resource, version)| resource_entries(resource, version)).collect();
     if entries.is_empty() {
-        return Failure::no_such_resource().into_response();
+        return Failure::no_such_path().into_response();
     }
     let list = json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version),

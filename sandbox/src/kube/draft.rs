@@ -3,17 +3,15 @@
 
 use serde_json::{Value, json};
 
-use super::api::reshape;
+use super::apply::{apply, merge_schema, writer};
 use super::builtin::{self, metadata::NameRule};
-use super::delete::{FOREGROUND, ORPHAN};
+use super::decode::{check_kind, check_name, check_namespace, decode, finalizer_warnings, is_finalizer_name};
 use super::failure::{Answer, Failure};
 use super::field_error::FieldError;
-use super::fields::{FieldSet, Managers, Writer, typecheck};
+use super::fields::Managers;
 use super::object::{Metadata, Object, now, object_mut};
-use super::openapi;
-use super::registry::{Resource, group_version};
-use super::request::{FieldValidation, Target, WriteOptions};
-use super::schema;
+use super::registry::Resource;
+use super::request::{Target, WriteOptions};
 use super::write::Edit;
 
 /// An object on its way to being stored.
@@ -159,127 +157,6 @@ fn counts(resource: &Resource, version: usize, live: &Value, new: &Value) -> boo
     counted(live) != counted(new)
 }
 
-/// Fills in or checks `apiVersion` and `kind`.
-pub(crate) fn check_kind(target: &Target, new: &mut Value, is_patch: bool) -> Answer<()> {
-    let (api_version, kind) = (target.api_version(), target.resource.kind.as_str());
-    if target.resource.builtin.is_none() && !is_patch {
-        check_typed(new, &api_version, kind)?;
-    }
-    let fields = object_mut(new);
-    let given_version = fields.entry("apiVersion").or_insert_with(|| api_version.clone().into()).clone();
-    let given_kind = fields.entry("kind").or_insert_with(|| kind.into()).clone();
-    if given_version == api_version && given_kind == kind {
-        return Ok(());
-    }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (given_version, given_kind) = (text(&given_version), text(&given_kind));
-    let why = format!("{given_version}, Kind={given_kind} is not {api_version}, Kind={kind}");
-    Err(if is_patch {
-        undecodable(target, new, &why, true)
-    } else {
-        let version = given_version.rsplit('/').next().unwrap_or_default();
-        Failure::bad_request(format!(
-            "{given_kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
-        ))
-    })
-}
-
-/// Custom resources have to say what they are.
-fn check_typed(new: &Value, api_version: &str, kind: &str) -> Answer<()> {
-    if new["kind"].as_str().is_none_or(str::is_empty) {
-        return Err(Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): Object 'Kind' is missing in '{new}'"
-        )));
-    }
-    let given = new["apiVersion"].as_str().unwrap_or_default();
-    if given != api_version {
-        return Err(Failure::bad_request(format!(
-            "the API version in the data ({given}) does not match the expected API version ({api_version})"
-        )));
-    }
-    Ok(())
-}
-
-pub(crate) fn check_name(target: &Target, new: &mut Value) -> Answer<()> {
-    match new.meta("name") {
-        "" => {
-            new.meta_mut().insert("name".to_owned(), target.name().into());
-            Ok(())
-        }
-        given if given == target.name() => Ok(()),
-        given => Err(Failure::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({})",
-            target.name()
-        ))),
-    }
-}
-
-pub(crate) fn check_namespace(target: &Target, new: &mut Value) -> Answer<()> {
-    let Some(namespace) = &target.namespace else {
-        if target.resource.namespaced {
-            return Ok(());
-        }
-        new.meta_mut().remove("namespace");
-        return Ok(());
-    };
-    if !["", namespace.as_str()].contains(&new.meta("namespace")) {
-        let why = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Failure::bad_request(why));
-    }
-    new.meta_mut().insert("namespace".to_owned(), namespace.as_str().into());
-    Ok(())
-}
-
-/// Drops what the schema does not know, fills in its defaults, and tells about the former as asked.
-pub(crate) fn decode(
-    target: &Target,
-    new: &mut Value,
-    validation: FieldValidation,
-    is_patch: bool,
-) -> Answer<Vec<String>> {
-    let version = &target.resource.versions[target.version];
-    let (group, kind) = (&target.resource.id.group, &target.resource.kind);
-    let malformed = match version.schema {
-        None => openapi::decode_error(group, &version.name, kind, new),
-        Some(_) => openapi::metadata_decode_error(new),
-    };
-    if let Some(why) = malformed {
-        return Err(undecodable(target, new, &why, is_patch));
-    }
-    let schema = version.schema.as_ref().map_or(&version.merge_schema, |compiled| compiled.schema());
-    let unknown = match validation {
-        FieldValidation::Ignore => Vec::new(),
-        _ => schema::unknown_fields(schema, new),
-    };
-    let texts: Vec<String> = unknown.iter().map(|field| format!("unknown field \"{field}\"")).collect();
-    if validation == FieldValidation::Strict && !texts.is_empty() {
-        return Err(undecodable(
-            target,
-            new,
-            &format!("strict decoding error: {}", texts.join(", ")),
-            is_patch,
-        ));
-    }
-    new.meta_mut().retain(|_, value| !value.is_null());
-    if version.schema.is_some() {
-        reshape(&target.resource, target.version, new);
-    } else {
-        schema::prune(schema, new);
-        schema::default(schema, new);
-    }
-    Ok(texts)
-}
-
-fn undecodable(target: &Target, new: &Value, why: &str, is_patch: bool) -> Failure {
-    if is_patch {
-        let error = FieldError::invalid("patch", &Value::String(new.to_string()), why);
-        return Failure::invalid("", "", "", &[error]);
-    }
-    let kind = &target.resource.kind;
-    let version = &target.resource.versions[target.version].name;
-    Failure::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
-}
-
 /// Gives a new object its identity.
 pub(crate) fn initialise(target: &Target, new: &mut Value) {
     let metadata = new.meta_mut();
@@ -322,79 +199,10 @@ pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> V
     }
 }
 
-/// Custom resources may have finalizers without a domain; clients are warned.
-fn is_finalizer_name(error: &FieldError) -> bool {
-    error.field.starts_with("metadata.finalizers[")
-}
-
-pub(crate) fn finalizer_warnings(target: &Target, live: &Value, new: &Value) -> Vec<String> {
-    let known = live.finalizers();
-    let odd =
-        |name: &&str| !name.contains('/') && ![FOREGROUND, ORPHAN].contains(name) && !known.contains(name);
-    let names = new.finalizers().into_iter().filter(|_| target.resource.builtin.is_none()).filter(odd);
-    names
-        .map(|name| {
-            format!(
-                "metadata.finalizers: \"{name}\": prefer a domain-qualified finalizer name to avoid accidental \
-                 conflicts with other finalizer writers"
-            )
-        })
-        .collect()
-}
-
-fn schema_errors(target: &Target, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+/// What is wrong with a custom resource.
+pub(crate) fn schema_errors(target: &Target, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let compiled = target.resource.versions[target.version].schema.as_ref();
     compiled.map(|schema| schema.validate(new, old)).unwrap_or_default()
-}
-
-/// What the applied configuration makes of `live`.
-pub(crate) fn apply(
-    target: &Target,
-    managers: &mut Managers,
-    live: &Value,
-    edit: &Edit,
-    options: &WriteOptions,
-) -> Answer<Value> {
-    let Edit::Apply { config, force } = edit else { return Ok(live.clone()) };
-    let mut config = config.clone();
-    if !config["metadata"]["managedFields"].is_null() {
-        return Err(Failure::bad_request("metadata.managedFields must be nil"));
-    }
-    if config["apiVersion"] != target.api_version() || config["kind"] != target.resource.kind {
-        let text = |field: &str| config[field].as_str().unwrap_or_default();
-        let slash = if text("apiVersion").contains('/') { "" } else { "/" };
-        let given = format!("{slash}{}, Kind={}", text("apiVersion"), text("kind"));
-        return Err(Failure::bad_request(format!("invalid object type: {given}")));
-    }
-    check_name(target, &mut config)?;
-    let (schema, writer) = (merge_schema(target), writer(target, &options.manager));
-    if let Some(why) = typecheck(schema, &config) {
-        return Err(untyped(target, &config, &why));
-    }
-    let applied = managers.apply(Some(schema), live, &config, &writer, *force);
-    let mut new = applied.map_err(|error| Failure::apply_conflict(error.message, error.causes))?;
-    if target.resource.builtin.is_some() {
-        schema::default(schema, &mut new);
-    } else {
-        // Where all entries of a list or map were removed is a null now, and upstream does not drop it.
-        let errors = if has_null(&new) { schema_errors(target, &new, Some(live)) } else { Vec::new() };
-        let nulls = |error: &FieldError| {
-            error.reason == "FieldValueTypeInvalid" && error.message.ends_with(": \"null\"")
-        };
-        refuse_invalid(target, &new, &errors.into_iter().filter(nulls).collect::<Vec<_>>())?;
-        reshape(&target.resource, target.version, &mut new);
-    }
-    check_namespace(target, &mut new)?;
-    Ok(new)
-}
-
-fn has_null(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(fields) => fields.values().any(has_null),
-        Value::Array(items) => items.iter().any(has_null),
-        _ => false,
-    }
 }
 
 /// Fails with what is wrong with an object, if anything is.
@@ -404,76 +212,6 @@ pub(crate) fn refuse_invalid(target: &Target, object: &Value, errors: &[FieldErr
         return Ok(());
     }
     Err(Failure::invalid(&resource.id.group, &resource.kind, object.meta("name"), errors))
-}
-
-/// What is applied does not fit the schema.
-fn untyped(target: &Target, config: &Value, why: &str) -> Failure {
-    let (namespace, name) = (config.meta("namespace"), config.meta("name"));
-    let group = &target.resource.id.group;
-    let version = &target.resource.versions[target.version].name;
-    Failure::unclassified(format!(
-        "failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={}): {why}",
-        target.resource.kind
-    ))
-}
-
-/// How objects of the target merge.
-pub(crate) fn merge_schema(target: &Target) -> &Value {
-    &target.resource.versions[target.version].merge_schema
-}
-
-/// The field manager of a request.
-pub(crate) fn writer(target: &Target, manager: &str) -> Writer {
-    let ignored: &[&str] = match target.subresource.as_deref() {
-        Some("status") => &["spec", "metadata"],
-        _ if target.resource.id.plural == "namespaces" && target.resource.builtin.is_some() => {
-            &["status", "spec"]
-        }
-        _ if target.resource.has(target.version, "status") => &["status"],
-        _ => &[],
-    };
-    Writer {
-        manager: manager.to_owned(),
-        api_version: group_version(&target.resource.id.group, &target.resource.versions[target.version].name),
-        subresource: target.subresource.clone().unwrap_or_default(),
-        ignored: FieldSet::of(ignored),
-    }
-}
-
-/// The managers of an object that is created by other means than an apply.
-pub(crate) fn first_manager(target: &Target, new: &Value, manager: &str) -> Managers {
-    let mut managers = Managers::default();
-    managers.update(Some(merge_schema(target)), &blank(target, new), new, &writer(target, manager));
-    managers
-}
-
-/// An object as it is before anything is set: the structures of built-in kinds are there from the start.
-fn blank(target: &Target, new: &Value) -> Value {
-    let mut blank = json!({"apiVersion": new["apiVersion"], "kind": new["kind"]});
-    if target.resource.builtin.is_none() {
-        return blank;
-    }
-    match target.resource.kind.as_str() {
-        "Event" => {
-            for field in ["involvedObject", "regarding", "source", "deprecatedSource"] {
-                blank[field] = json!({});
-            }
-            for (key, value) in new.as_object().into_iter().flatten() {
-                if value.is_null() || value == "" {
-                    blank[key] = value.clone();
-                }
-            }
-        }
-        "CustomResourceDefinition" => blank["spec"] = json!({"names": {}}),
-        _ => {
-            for field in ["spec", "status"] {
-                if new[field].is_object() {
-                    blank[field] = json!({});
-                }
-            }
-        }
-    }
-    blank
 }
 
 /// The stored form of an object.

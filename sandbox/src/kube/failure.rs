@@ -66,7 +66,12 @@ impl Failure {
         self
     }
 
-    /// No such path, group or resource.
+    /// No such path, group or version, which is not said in a `Status`.
+    pub(crate) fn no_such_path() -> Self {
+        Self(Box::new(Value::Null))
+    }
+
+    /// No such resource.
     pub(crate) fn no_such_resource() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", NO_MATCH).with_details(json!({}))
     }
@@ -206,6 +211,9 @@ impl Failure {
 
     /// The HTTP status code.
     pub(crate) fn code(&self) -> StatusCode {
+        if self.0.is_null() {
+            return StatusCode::NOT_FOUND;
+        }
         let code = self.0["code"].as_u64().and_then(|code| u16::try_from(code).ok());
         code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -239,6 +247,9 @@ pub(crate) fn deleted(resource: &GroupResource, name: &str, uid: &str) -> Value 
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        if self.0.is_null() {
+            return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+        }
         let mut response = (self.code(), self.0.to_string()).into_response();
         response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.0.pointer("/details/retryAfterSeconds").and_then(Value::as_u64) {

@@ -10,9 +10,9 @@ use http::{Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::api::Api;
+use super::decode::check_name;
 use super::delete::{DeleteOptions, Deleted};
 use super::discovery;
-use super::draft::check_name;
 use super::failure::{Answer, Failure, deleted};
 use super::field_error::FieldError;
 use super::object::Metadata;

@@ -13,7 +13,9 @@ pub mod schema;
 pub mod table;
 
 mod api;
+mod apply;
 mod controllers;
+mod decode;
 mod delete;
 mod discovery;
 mod draft;
@@ -62,7 +64,7 @@ pub struct KubeOptions {
 
 impl Default for KubeOptions {
     fn default() -> Self {
-        Self { port: 0, history: 10_000, bookmark_interval: Duration::from_secs(60) }
+        Self { port: 0, history: 10_000, bookmark_interval: Duration::from_mins(1) }
     }
 }
 

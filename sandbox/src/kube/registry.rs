@@ -180,6 +180,12 @@ impl Catalog {
         Some((Arc::clone(resource), index))
     }
 
+    /// Whether there is anything in a version of a group.
+    pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
+        let mut found = self.iter().filter(|resource| resource.id.group == group);
+        found.any(|resource| resource.versions.iter().any(|found| found.name == version))
+    }
+
     /// The resource of a kind, whatever the version.
     pub(crate) fn of_kind(&self, group: &str, kind: &str) -> Option<&Arc<Resource>> {
         self.iter().find(|resource| resource.id.group == group && resource.kind == kind)

@@ -31,7 +31,7 @@ impl Target {
         let (group, version, rest) = match segments.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
-            _ => return Err(Failure::no_such_resource()),
+            _ => return Err(Failure::no_such_path()),
         };
         let (namespace, rest) = match rest {
             // `namespaces/a/status` is a part of the namespace, not a resource in it.
@@ -41,7 +41,10 @@ impl Target {
         };
         let Some((plural, rest)) = rest.split_first() else { return Err(Failure::no_such_resource()) };
         let found = catalog.find(group, version, plural);
-        let (resource, version) = found.ok_or_else(Failure::no_such_resource)?;
+        let Some((resource, version)) = found else {
+            let known = catalog.serves(group, version);
+            return Err(if known { Failure::no_such_resource() } else { Failure::no_such_path() });
+        };
         let (name, subresource) = match rest {
             [] => (None, None),
             [name] => (Some(*name), None),

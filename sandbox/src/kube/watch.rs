@@ -18,7 +18,7 @@ use super::render;
 use super::request::{Accept, Form, Query, Target};
 use super::selector::{Selector, transition};
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2400);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(40);
 
 struct Watch {
     api: Arc<Api>,

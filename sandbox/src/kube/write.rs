@@ -8,7 +8,9 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 
 use super::api::{Api, view};
+use super::apply;
 use super::builtin;
+use super::decode;
 use super::draft::{self, Draft};
 use super::failure::{Answer, Failure, GroupResource};
 use super::fields::Managers;
@@ -40,11 +42,11 @@ pub(crate) struct Written {
 impl Api {
     pub(crate) fn create(&self, target: &Target, body: Value, options: &WriteOptions) -> Answer<Written> {
         let mut new = body;
-        draft::check_kind(target, &mut new, false)?;
+        decode::check_kind(target, &mut new, false)?;
         self.check_creatable(target, new.meta("name"))?;
-        draft::check_namespace(target, &mut new)?;
-        let mut warnings = draft::decode(target, &mut new, options.validation, false)?;
-        warnings.extend(draft::finalizer_warnings(target, &Value::Null, &new));
+        decode::check_namespace(target, &mut new)?;
+        let mut warnings = decode::decode(target, &mut new, options.validation, false)?;
+        warnings.extend(decode::finalizer_warnings(target, &Value::Null, &new));
         let prefix = new.meta("generateName").to_owned();
         let generated = new.meta("name").is_empty() && !prefix.is_empty();
         let mut attempts = 0;
@@ -86,7 +88,7 @@ impl Api {
         draft::initialise(target, &mut new);
         let errors = draft::create_errors(target, &mut new);
         draft::refuse_invalid(target, &new, &errors)?;
-        let managers = managers.unwrap_or_else(|| draft::first_manager(target, &new, &options.manager));
+        let managers = managers.unwrap_or_else(|| apply::first_manager(target, &new, &options.manager));
         managers.write_to(&mut new);
         self.allocate_address(resource, &mut new);
         let key = Key::of(&new);
@@ -155,7 +157,7 @@ impl Api {
         let live = json!({"apiVersion": target.api_version(), "kind": resource.kind});
         let mut managers = Managers::default();
         let edit = Edit::Apply { config: config.clone(), force: false };
-        let mut new = draft::apply(target, &mut managers, &live, &edit, options)?;
+        let mut new = apply::apply(target, &mut managers, &live, &edit, options)?;
         new.meta_mut().remove("resourceVersion");
         let object = self.insert(target, new, Some(managers), options)?;
         Ok(Written { object, created: true, warnings: Vec::new() })

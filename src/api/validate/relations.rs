@@ -8,6 +8,7 @@ use super::bounds::shown;
 use super::{Violation, syntax};
 use crate::api::common::disk_space_mib;
 use crate::api::field_path::FieldPath;
+use crate::api::user_config::pattern;
 use crate::api::{names, rules};
 
 /// Suffix of the longest key in a connection Secret; a key has at most 253 characters.
@@ -86,9 +87,8 @@ impl<'s> Spec<'s> {
             self.report(&["projectVpcId"], "excludes projectVPCRef: set one of them");
         }
         // A text that is no size at all breaks the pattern of the field.
-        let too_large =
-            |size: &&str| size.starts_with(|first: char| first.is_ascii_digit()) && size.len() > 9;
-        if self.text(&["disk_space"]).filter(too_large).is_some_and(|size| disk_space_mib(size).is_none()) {
+        let too_large = |size: &str| pattern::DISK_SPACE.is_match(size) && disk_space_mib(size).is_none();
+        if self.text(&["disk_space"]).is_some_and(too_large) {
             self.report(&["disk_space"], "is too large");
         }
     }

@@ -8,6 +8,8 @@ mod definitions;
 mod reference;
 mod rust_source;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

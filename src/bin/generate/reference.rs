@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
-use valkeeper::api::{GROUP, Kind, VERSION, crd};
+use valkeeper::api::{GROUP, Kind, VERSION, crd, names};
 
 use crate::File;
 
@@ -23,14 +23,29 @@ const SECRET_KEYS: [(&str, &str); 5] = [
     ("SSL", "whether TLS is needed, in the provider's words: `required`"),
 ];
 
+/// The annotations that people and programs read and write.
+const ANNOTATIONS: [(&str, &str); 3] = [
+    (
+        names::DELETION_POLICY,
+        "set by you: `Orphan` leaves the service at the provider when the resource is deleted",
+    ),
+    (names::GENERATION_PROCESSED, "the last `metadata.generation` that the provider accepted"),
+    (
+        names::INSTANCE_RUNNING,
+        "`true`: runs as declared; `false`: is powered off as declared; absent: neither yet",
+    ),
+];
+
 /// The page of a kind.
 pub(crate) fn file(kind: Kind, root: &Path) -> Result<File> {
     let example = Path::new("examples").join(kind.service_type()).with_extension("yaml");
     let manifest =
         std::fs::read_to_string(root.join(&example)).with_context(|| example.display().to_string())?;
     let mut page = introduction(kind, &manifest)?;
-    let spec = crd::schema(kind).properties.as_ref().and_then(|fields| fields.get("spec"));
-    section(&mut page, kind, "spec", spec.context("a resource has a spec")?);
+    for part in ["spec", "status"] {
+        let schema = crd::schema(kind).properties.as_ref().and_then(|fields| fields.get(part));
+        section(&mut page, kind, part, schema.context("a resource has a spec and a status")?);
+    }
     Ok(File::new(Path::new("docs/reference").join(kind.service_type()).with_extension("md"), page))
 }
 
@@ -48,6 +63,10 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
     for (key, meaning) in SECRET_KEYS {
         let _ = writeln!(keys, "| `{prefix}{key}` | {meaning} |");
     }
+    let mut annotations = String::new();
+    for (name, meaning) in ANNOTATIONS {
+        let _ = writeln!(annotations, "| `{name}` | {meaning} |");
+    }
     let plural = kind.plural();
     let file = kind.service_type();
     Ok(format!(
@@ -56,7 +75,8 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
          | | |\n|---|---|\n| `apiVersion` | `{GROUP}/{VERSION}` |\n| `kind` | `{name}` |\n\
          | `metadata.name` | also the name of the service: 1 to 63 lower-case letters, digits and hyphens, \
          starting with a letter |\n\
-         | `spec` | [what the service should be](#spec) |\n\n\
+         | `spec` | [what the service should be](#spec) |\n\
+         | `status` | [what it is](#status) |\n\n\
          ## Usage example\n\nThe token is in a Secret, see `examples/token.yaml`.\n\n\
          ```yaml\n{manifest}```\n\n\
          ```shell\nvalkeeper validate examples/{file}.yaml\nkubectl apply -f examples/{file}.yaml\n\
@@ -66,6 +86,7 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
          `{prefix}` can be chosen with [`prefix`](#spec.connInfoSecretTarget.prefix).\n\n\
          | Key | Value |\n|---|---|\n{keys}\n\
          ```shell\nkubectl get secret {secret} -o json | jq '.data | map_values(@base64d)'\n```\n\n\
+         ## Annotations\n\n| Annotation | Meaning |\n|---|---|\n{annotations}\n\
          ## Reading this page\n\n\
          Bounds carry the names they have in error messages. *Immutable* fields stay as they are once set. \
          *Create-only* fields count when the service is created: later they can be removed, but neither changed \

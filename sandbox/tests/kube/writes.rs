@@ -1,0 +1,59 @@
+//! Writes: optimistic locking, server-side apply, events.
+
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::events;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use crate::{Cluster, code, config_map};
+
+#[tokio::test]
+async fn a_write_without_effect_changes_nothing() {
+    let cluster = Cluster::start().await;
+    let first = cluster.create("c").await;
+    let patch = Patch::Merge(json!({"data": {"a": "1"}}));
+    let second = cluster.config_maps().patch("c", &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn appliers_own_the_fields_they_apply() {
+    let cluster = Cluster::start().await;
+    let api = cluster.config_maps();
+    let one = PatchParams::apply("one");
+    let two = PatchParams::apply("two");
+    api.patch("c", &one, &Patch::Apply(config_map("c", &[("a", "1"), ("b", "1")]))).await.unwrap();
+    let conflict = api.patch("c", &two, &Patch::Apply(config_map("c", &[("a", "2")]))).await;
+    assert_eq!(
+        code(conflict),
+        (409, "Apply failed with 1 conflict: conflict with \"one\": .data.a".to_owned())
+    );
+    api.patch("c", &two.force(), &Patch::Apply(config_map("c", &[("a", "2")]))).await.unwrap();
+    let left = api.patch("c", &one, &Patch::Apply(config_map("c", &[]))).await.unwrap();
+    assert_eq!(left.data, Some([("a".to_owned(), "2".to_owned())].into()));
+}
+
+#[tokio::test]
+async fn an_apply_with_a_uid_does_not_create() {
+    let cluster = Cluster::start().await;
+    let mut config = config_map("c", &[]);
+    config.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    let result = cluster.config_maps().patch("c", &PatchParams::apply("one"), &Patch::Apply(config)).await;
+    let (code, message) = code(result);
+    assert_eq!(code, 409);
+    assert!(message.contains("uid mismatch"), "{message}");
+}
+
+#[tokio::test]
+async fn both_apis_show_the_same_events() {
+    let cluster = Cluster::start().await;
+    let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
+    let event = json!({
+        "metadata": {"name": "e"}, "reason": "Tested", "message": "hello", "type": "Normal",
+        "involvedObject": {"kind": "ConfigMap", "name": "c", "namespace": "default"},
+    });
+    events.create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await.unwrap();
+    let newer: Api<events::v1::Event> = Api::namespaced(cluster.client.clone(), "default");
+    let found = newer.list(&ListParams::default().fields("regarding.name=c")).await.unwrap();
+    assert_eq!(found.items[0].note.as_deref(), Some("hello"));
+}
