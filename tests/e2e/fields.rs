@@ -127,7 +127,7 @@ fn substance(world: &World, name: &str) -> Value {
     substance.insert("tags".to_owned(), tags);
     // "Not set" has several spellings.
     let config = substance.get_mut("user_config").and_then(Value::as_object_mut).unwrap();
-    config.retain(|key, value| !unset(value) && !(key.ends_with("_number_of_databases") && *value == 16));
+    config.retain(|key, value| !(unset(value) || key.ends_with("_number_of_databases") && *value == 16));
     Value::Object(substance)
 }
 
