@@ -106,9 +106,10 @@ impl Candidate {
         let lease = Lease { spec: Some(spec), ..lease };
         let parameters = PostParams::default();
         let replace = self.api.replace(&self.name, &parameters, &lease);
-        match tokio::time::timeout(self.patience(), replace).await {
-            Ok(Ok(_)) => tracing::info!(lease = self.name, "gave the lease back"),
-            _ => tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself"),
+        if let Ok(Ok(_)) = tokio::time::timeout(self.patience(), replace).await {
+            tracing::info!(lease = self.name, "gave the lease back");
+        } else {
+            tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself");
         }
     }
 
