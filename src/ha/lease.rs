@@ -49,7 +49,12 @@ enum Attempt {
 
 impl Candidate {
     /// A candidate for the lease `name`; `identity` must not be that of any other process.
-    pub fn new(api: Api<Lease>, name: impl Into<String>, identity: impl Into<String>, timing: Timing) -> Self {
+    pub fn new(
+        api: Api<Lease>,
+        name: impl Into<String>,
+        identity: impl Into<String>,
+        timing: Timing,
+    ) -> Self {
         let (name, identity) = (name.into(), identity.into());
         Self { api, name, identity, timing, seen: None, complaint: None }
     }
@@ -101,9 +106,10 @@ impl Candidate {
         let lease = Lease { spec: Some(spec), ..lease };
         let parameters = PostParams::default();
         let replace = self.api.replace(&self.name, &parameters, &lease);
-        match tokio::time::timeout(self.patience(), replace).await {
-            Ok(Ok(_)) => tracing::info!(lease = self.name, "gave the lease back"),
-            _ => tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself"),
+        if let Ok(Ok(_)) = tokio::time::timeout(self.patience(), replace).await {
+            tracing::info!(lease = self.name, "gave the lease back");
+        } else {
+            tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself");
         }
     }
 
@@ -156,7 +162,9 @@ impl Candidate {
     /// The holder's promise, not ours: replicas of different versions may be set differently.
     fn duration_of(&self, lease: &Lease) -> Duration {
         let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
-        seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(self.timing.duration, Duration::from_secs)
+        seconds
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map_or(self.timing.duration, Duration::from_secs)
     }
 
     fn claim(&self, before: Option<&Lease>) -> Lease {

@@ -4,10 +4,7 @@
 use super::{Candidate, Fence, Timing};
 use http::{Method, Request, Response, StatusCode};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{
-    Api, Client,
-    client::Body,
-};
+use kube::{Api, Client, client::Body};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::time::{Duration, Instant, advance, timeout};

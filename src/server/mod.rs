@@ -83,7 +83,11 @@ impl Listeners {
         let probes = async {
             let Some(listener) = self.health else { return };
             let application = probes(served.clone()).into_make_service_with_connect_info::<SocketAddr>();
-            tell(axum::serve(listener, application).with_graceful_shutdown(stop.clone().cancelled_owned()).await);
+            tell(
+                axum::serve(listener, application)
+                    .with_graceful_shutdown(stop.clone().cancelled_owned())
+                    .await,
+            );
         };
         let reading = async {
             let Some(listener) = self.metrics else { return };
@@ -108,7 +112,9 @@ async fn bind(address: Option<String>) -> io::Result<Option<TcpListener>> {
     // As in other programs, ":8080" stands for all addresses of this machine.
     let whole = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address };
     let listener = TcpListener::bind(&whole).await;
-    listener.map(Some).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {whole}: {error}")))
+    listener
+        .map(Some)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {whole}: {error}")))
 }
 
 fn tell(outcome: io::Result<()>) {

@@ -32,6 +32,7 @@ struct Resource {
     kind: &'static str,
     ready: String,
     reason: String,
+    was_ready: bool,
     observed: Option<Instant>,
     dates: Dates,
 }
@@ -66,7 +67,8 @@ impl Fleet {
         registry.register("seconds_since_last_observation", ages, fleet.ages.clone());
         let valid = "Whether the provider accepted a token when it was last used, by a hash of where the token is kept";
         registry.register("token_valid", valid, fleet.valid.clone());
-        let maintenance = "Updates that wait for a maintenance window, by whether they are forced at some date";
+        let maintenance =
+            "Updates that wait for a maintenance window, by whether they are forced at some date";
         registry.register("maintenance_pending", maintenance, fleet.maintenance.clone());
         let deadlines = "The next date, in seconds since 1970, at which the provider forces a change";
         registry.register("next_deadline_timestamp_seconds", deadlines, fleet.deadlines.clone());
@@ -80,8 +82,14 @@ impl Fleet {
         let mut resources = self.resources();
         let resource = resources.entry(uid.to_owned()).or_default();
         resource.kind = kind;
+        resource.was_ready |= ready == "True";
         ready.clone_into(&mut resource.ready);
         reason.clone_into(&mut resource.reason);
+    }
+
+    /// Whether this replica has seen the resource ready.
+    pub fn was_ready(&self, uid: &str) -> bool {
+        self.resources().get(uid).is_some_and(|resource| resource.was_ready)
     }
 
     /// The service of a resource was just looked at, and these dates were found.
@@ -114,7 +122,9 @@ impl Fleet {
 
     /// Brings the gauges up to date.
     pub(super) fn count(&self) {
-        for gauges in [&self.counts, &self.ages, &self.valid, &self.maintenance, &self.deadlines, &self.backups] {
+        for gauges in
+            [&self.counts, &self.ages, &self.valid, &self.maintenance, &self.deadlines, &self.backups]
+        {
             gauges.clear();
         }
         let resources = self.resources();
@@ -223,7 +233,9 @@ mod tests {
     async fn the_verdict_on_a_token_is_forgotten_when_nobody_uses_it() {
         let metrics = Metrics::new();
         let hash = metrics.fleet().token_used("Secret team/aiven-token", false);
-        assert!(metrics.render().unwrap().contains(&format!("valkeeper_token_valid{{secret_hash=\"{hash}\"}} 0")));
+        assert!(
+            metrics.render().unwrap().contains(&format!("valkeeper_token_valid{{secret_hash=\"{hash}\"}} 0"))
+        );
         tokio::time::advance(Duration::from_hours(2)).await;
         assert!(!metrics.render().unwrap().contains(&hash));
     }
