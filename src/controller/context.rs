@@ -9,7 +9,10 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 use kube::Client;
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::Semaphore;
 
 /// Shared handles and limits; one per process.
@@ -24,6 +27,8 @@ pub struct Context {
     pub(super) memories: Memories,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    /// Token Secrets, by namespace and name, that carry our finalizer.
+    pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
 
 /// Why the operator cannot start.
@@ -66,7 +71,21 @@ impl Context {
     ) -> Self {
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
         let Instruments { health, metrics } = instruments;
-        Self { client, provider, recorder, settings, permits, health, metrics, memories: Memories::default() }
+        Self {
+            client,
+            provider,
+            recorder,
+            settings,
+            permits,
+            health,
+            metrics,
+            memories: Memories::default(),
+            held_tokens: Mutex::default(),
+        }
+    }
+
+    pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The namespaces to watch; `None` stands for all of them.

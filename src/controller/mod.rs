@@ -7,6 +7,7 @@ mod credentials;
 mod error;
 mod measure;
 mod memory;
+mod migration;
 mod observe;
 mod pass;
 mod perform;

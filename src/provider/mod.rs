@@ -14,7 +14,7 @@ pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
 pub use service::{
-    Backup, Integration, MaintenanceWindow, Notification, NotificationMetadata, PendingUpdate, Service,
-    TechnicalEmail,
+    Backup, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata, PendingUpdate,
+    Service, TechnicalEmail,
 };
 pub use token::{Token, TokenError};
