@@ -14,11 +14,13 @@ mod cluster;
 mod world;
 
 mod connection_secret;
+mod copies;
 mod cost;
 mod creation;
 mod deletion;
 mod drift;
 mod edits;
+mod fields;
 mod kubectl;
 mod ownership;
 mod power;

@@ -182,11 +182,8 @@ impl World {
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
-        let mut all = json!({
-            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
-            "authSecretRef": {"name": "aiven-token", "key": "token"},
-        });
-        json_patch_merge(&mut all, spec);
+        let mut all = minimal_spec();
+        merge(&mut all, spec);
         // As `kubectl apply` does it.
         let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
         let metadata = json!({"name": name, "annotations": annotations});
@@ -281,6 +278,11 @@ impl World {
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
+    pub(crate) async fn read_provider(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.server.url());
+        reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
+    }
+
     /// The provider's own view of a service.
     pub(crate) fn service(&self, name: &str) -> Option<Value> {
         self.provider.service(PROJECT, name)
@@ -312,15 +314,36 @@ pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
 }
 
-fn json_patch_merge(target: &mut Value, patch: Value) {
+/// The least that a resource of any kind needs here.
+pub(crate) fn minimal_spec() -> Value {
+    json!({
+        "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+        "authSecretRef": {"name": "aiven-token", "key": "token"},
+    })
+}
+
+/// Merges `patch` over `target`; a null removes.
+pub(crate) fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
             for (key, value) in patch {
                 if value.is_null() {
                     target.remove(&key);
                 } else {
-                    json_patch_merge(target.entry(key).or_insert(Value::Null), value);
+                    merge(target.entry(key).or_insert(Value::Null), value);
                 }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+/// The same, but a null stays, as it must in a patch that is sent on.
+pub(crate) fn patch(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(members)) => {
+            for (key, value) in members {
+                self::patch(target.entry(key).or_insert(Value::Null), value);
             }
         }
         (target, patch) => *target = patch,
