@@ -16,7 +16,7 @@ pub enum NameRule {
     Subdomain,
     /// A DNS label, RFC 1123: namespaces and services.
     Label,
-    /// Everything that can be a segment of a path: events.
+    /// Everything that can be a segment of a path: events, roles and their bindings.
     PathSegment,
 }
 

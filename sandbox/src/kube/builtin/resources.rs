@@ -129,6 +129,79 @@ const RESOURCES: &[BuiltinResource] = &[
         ..PLAIN
     },
     BuiltinResource {
+        group: "admissionregistration.k8s.io",
+        plural: "mutatingadmissionpolicies",
+        singular: "mutatingadmissionpolicy",
+        kind: "MutatingAdmissionPolicy",
+        list_kind: "MutatingAdmissionPolicyList",
+        namespaced: false,
+        categories: &["api-extensions"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "admissionregistration.k8s.io",
+        plural: "mutatingadmissionpolicybindings",
+        singular: "mutatingadmissionpolicybinding",
+        kind: "MutatingAdmissionPolicyBinding",
+        list_kind: "MutatingAdmissionPolicyBindingList",
+        namespaced: false,
+        categories: &["api-extensions"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "admissionregistration.k8s.io",
+        plural: "mutatingwebhookconfigurations",
+        singular: "mutatingwebhookconfiguration",
+        kind: "MutatingWebhookConfiguration",
+        list_kind: "MutatingWebhookConfigurationList",
+        namespaced: false,
+        categories: &["api-extensions"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "admissionregistration.k8s.io",
+        plural: "validatingadmissionpolicies",
+        singular: "validatingadmissionpolicy",
+        kind: "ValidatingAdmissionPolicy",
+        list_kind: "ValidatingAdmissionPolicyList",
+        namespaced: false,
+        categories: &["api-extensions"],
+        has_generation: true,
+        subresources: &["status"],
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "admissionregistration.k8s.io",
+        plural: "validatingadmissionpolicybindings",
+        singular: "validatingadmissionpolicybinding",
+        kind: "ValidatingAdmissionPolicyBinding",
+        list_kind: "ValidatingAdmissionPolicyBindingList",
+        namespaced: false,
+        categories: &["api-extensions"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "admissionregistration.k8s.io",
+        plural: "validatingwebhookconfigurations",
+        singular: "validatingwebhookconfiguration",
+        kind: "ValidatingWebhookConfiguration",
+        list_kind: "ValidatingWebhookConfigurationList",
+        namespaced: false,
+        categories: &["api-extensions"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
         group: "apiextensions.k8s.io",
         plural: "customresourcedefinitions",
         singular: "customresourcedefinition",
@@ -138,6 +211,18 @@ const RESOURCES: &[BuiltinResource] = &[
         short_names: &["crd", "crds"],
         categories: &["api-extensions"],
         unconditional_update: false,
+        subresources: &["status"],
+        has_generation: true,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "apps",
+        plural: "deployments",
+        singular: "deployment",
+        kind: "Deployment",
+        list_kind: "DeploymentList",
+        short_names: &["deploy"],
+        categories: &["all"],
         subresources: &["status"],
         has_generation: true,
         ..PLAIN
@@ -170,6 +255,56 @@ const RESOURCES: &[BuiltinResource] = &[
         list_kind: "NetworkPolicyList",
         short_names: &["netpol"],
         has_generation: true,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "policy",
+        plural: "poddisruptionbudgets",
+        singular: "poddisruptionbudget",
+        kind: "PodDisruptionBudget",
+        list_kind: "PodDisruptionBudgetList",
+        short_names: &["pdb"],
+        subresources: &["status"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "rbac.authorization.k8s.io",
+        plural: "clusterroles",
+        singular: "clusterrole",
+        kind: "ClusterRole",
+        list_kind: "ClusterRoleList",
+        namespaced: false,
+        create_on_update: true,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "rbac.authorization.k8s.io",
+        plural: "clusterrolebindings",
+        singular: "clusterrolebinding",
+        kind: "ClusterRoleBinding",
+        list_kind: "ClusterRoleBindingList",
+        namespaced: false,
+        create_on_update: true,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "rbac.authorization.k8s.io",
+        plural: "roles",
+        singular: "role",
+        kind: "Role",
+        list_kind: "RoleList",
+        create_on_update: true,
+        ..PLAIN
+    },
+    BuiltinResource {
+        group: "rbac.authorization.k8s.io",
+        plural: "rolebindings",
+        singular: "rolebinding",
+        kind: "RoleBinding",
+        list_kind: "RoleBindingList",
+        create_on_update: true,
         ..PLAIN
     },
 ];
