@@ -12,9 +12,9 @@ use super::failure::{Answer, Failure};
 use super::field_error::FieldError;
 use super::fields::{FieldSet, Managers, Writer, typecheck};
 use super::object::Metadata;
-use super::registry::group_version;
 use super::request::{Target, WriteOptions};
 use super::schema;
+use super::versions::group_version;
 use super::write::Edit;
 
 /// What the applied configuration makes of `live`.

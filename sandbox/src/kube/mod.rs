@@ -31,6 +31,7 @@ mod request;
 mod scale;
 mod selector;
 mod store;
+mod versions;
 mod watch;
 mod write;
 

@@ -2,6 +2,7 @@
 //! no other way to write one. Guarantees the same object as its JSON, or none if it says something that
 //! `messages` does not name; answers are always JSON, which these clients accept.
 
+mod inert;
 mod messages;
 
 use base64::Engine as _;
