@@ -14,6 +14,7 @@ pub mod table;
 
 mod api;
 mod apply;
+mod body;
 mod controllers;
 mod decode;
 mod delete;
