@@ -101,6 +101,7 @@ impl<K: ManagedService> Pass<K> {
 
     /// Takes in an answer of the provider, and looks at the Secret if the service is up.
     pub(super) async fn saw(&mut self, found: Option<Service>) -> Result<(), PassError> {
+        self.measure_look(found.as_ref());
         let Some(service) = found.map(observe::service) else {
             self.observed.remote = Remote::Absent;
             return Ok(());
@@ -135,6 +136,12 @@ impl<K: ManagedService> Pass<K> {
             self.token = Some(credentials::token(&self.context, &self.namespace, &self.object).await?);
         }
         self.token.clone().ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
+    }
+
+    /// Namespace and name of the Secret with the resource's own token.
+    pub(super) fn token_secret(&self) -> Option<(String, String)> {
+        let reference = self.object.service().auth_secret_ref.as_ref()?;
+        Some((self.namespace.clone(), reference.name.clone()))
     }
 
     pub(super) fn reference(&self) -> Reference {
@@ -174,6 +181,8 @@ impl<K: ManagedService> Pass<K> {
     fn recall(&mut self) {
         let now = Instant::now();
         self.observed.unsettled = self.memory.settles_at.is_some_and(|until| now < until);
+        self.observed.token_is_held =
+            self.token_secret().is_none_or(|key| self.context.held_tokens().contains(&key));
         let generation = self.desired.generation;
         let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
         self.observed.sent = sent.map(|(_, patch)| patch.clone());

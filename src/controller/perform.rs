@@ -4,7 +4,7 @@
 use super::{error::PassError, pass::Pass};
 use crate::{
     api::{ManagedService, names::reason},
-    cluster::{events::Severity, metadata, secrets, status},
+    cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
         ConnectionSecret, CreateRequest, Decision, Remote, Report, ServicePatch, Step,
         connection::SecretContent,
@@ -26,6 +26,7 @@ impl<K: ManagedService> Pass<K> {
                 self.observed.object_is_live = true;
                 Ok(())
             }
+            Step::HoldToken => self.hold_token().await,
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
             Step::ReplaceTags(tags) => self.replace_tags(tags, report).await,
@@ -51,7 +52,9 @@ impl<K: ManagedService> Pass<K> {
     async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
+        let body = body(patch)?;
+        self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
+        let service = self.context.provider.update(&token, &self.reference(), body).await?;
         self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
@@ -68,6 +71,7 @@ impl<K: ManagedService> Pass<K> {
     ) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
+        self.measure_drift(["tags"]);
         self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
         self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
@@ -78,7 +82,10 @@ impl<K: ManagedService> Pass<K> {
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
         let owner = self.owner();
-        secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await?;
+        let written =
+            secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await;
+        self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
+        written?;
         let note = format!("Secret {} holds the connection", content.name);
         self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };
@@ -98,6 +105,18 @@ impl<K: ManagedService> Pass<K> {
     async fn release(&mut self) -> Result<(), PassError> {
         metadata::release_finalizer(&self.api, &self.object).await?;
         self.released = true;
+        if let Some(key) = self.token_secret() {
+            self.context.held_tokens().remove(&key);
+            token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
+        }
+        Ok(())
+    }
+
+    async fn hold_token(&mut self) -> Result<(), PassError> {
+        if let Some(key) = self.token_secret() {
+            token_secret::hold(&self.context.client, &key.0, &key.1).await?;
+            self.context.held_tokens().insert(key);
+        }
         Ok(())
     }
 

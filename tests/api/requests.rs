@@ -76,8 +76,17 @@ fn other_service(kind: Kind) -> ObservedService {
 }
 
 fn next(desired: &Desired, remote: Remote) -> Step {
-    decide(desired, &Observed { remote, object_is_live: true, source: Source::Ready, ..Observed::default() })
-        .step
+    decide(
+        desired,
+        &Observed {
+            remote,
+            object_is_live: true,
+            token_is_held: true,
+            source: Source::Ready,
+            ..Observed::default()
+        },
+    )
+    .step
 }
 
 /// The simulated provider checks settings against the provider's own schema, before anything else about them.
@@ -85,9 +94,9 @@ fn accepted_by_the_provider(mut body: Value) -> Result<(), TestCaseError> {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
     static SERVER: LazyLock<ProviderServer> =
         LazyLock::new(|| RUNTIME.block_on(ProviderServer::start(ProviderOptions::default())).unwrap());
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    static CREATED: AtomicUsize = AtomicUsize::new(0);
     // What the contract says of other services is not true in an empty project.
     for elsewhere in ["service_to_fork_from", "project_to_fork_from", "recovery_basebackup_name"] {
         body["user_config"].as_object_mut().unwrap().remove(elsewhere);
