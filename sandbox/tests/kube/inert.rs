@@ -7,7 +7,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::ResourceExt as _;
+use kube::api::{
+    Api, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -148,4 +152,25 @@ async fn labels_of_built_in_kinds_can_be_written_with_the_status() {
     assert_eq!(found.keys().collect::<Vec<_>>(), ["kubernetes.io/metadata.name", "team"]);
     let refused = api.patch_status("default", &PatchParams::default(), &labels("a b")).await;
     assert_eq!(code(refused).0, 422);
+}
+
+#[tokio::test]
+async fn the_rendered_chart_can_be_applied() {
+    let cluster = Cluster::start().await;
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    let chart = include_str!("../../../tests/chart/rendered/default.yaml");
+    let namespace = read(json!({"metadata": {"name": "valkeeper-system"}}));
+    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    for document in serde_yaml::Deserializer::from_str(chart) {
+        let object = DynamicObject::deserialize(document).unwrap();
+        let kind = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
+        let (resource, _) = kube::discovery::pinned_kind(&cluster.client, &kind).await.unwrap();
+        let api: Api<DynamicObject> = match object.namespace() {
+            Some(namespace) => Api::namespaced_with(cluster.client.clone(), &namespace, &resource),
+            None => Api::all_with(cluster.client.clone(), &resource),
+        };
+        let first = api.patch(&object.name_any(), &PatchParams::apply("chart"), &Patch::Apply(&object)).await;
+        let again = api.patch(&object.name_any(), &PatchParams::apply("chart"), &Patch::Apply(&object)).await;
+        assert_eq!(first.unwrap(), again.unwrap(), "{}", kind.kind);
+    }
 }
