@@ -1,7 +1,6 @@
 //! A Kubernetes API server, small and in memory, for development and tests. Guarantees what clients and
 //! controllers rely on: optimistic locking, gapless watches, server-side apply, finalizers, garbage
-//! collection. Leaves out access control, admission and workloads, and
-//! answers in JSON only.
+//! collection. Access control, admission and workloads are stored, not enforced. Answers in JSON only.
 
 pub mod builtin;
 pub mod field_error;
