@@ -2,7 +2,7 @@
 //! services, and next to it the data of the servers. Guarantees that what is read back was true at one
 //! moment, also after the sandbox was killed: everything is written in transactions, and Kubernetes is
 //! never ahead of the provider. The database is redb: one file, nothing but Rust, no threads of its own,
-//! and exact about crashes; there is nothing to query, which is what SQLite would add.
+//! and exact about crashes; there is nothing to query, which is what `SQLite` would add.
 
 use anyhow::Context as _;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
