@@ -229,10 +229,7 @@ impl World {
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
-        let mut all = json!({
-            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
-            "authSecretRef": {"name": "aiven-token", "key": "token"},
-        });
+        let mut all = minimal_spec();
         merge(&mut all, spec);
         // As `kubectl apply` does it.
         let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
@@ -362,6 +359,14 @@ pub(crate) fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
 pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.clone().unwrap_or_default();
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
+}
+
+/// The least that a resource of any kind needs here.
+pub(crate) fn minimal_spec() -> Value {
+    json!({
+        "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+        "authSecretRef": {"name": "aiven-token", "key": "token"},
+    })
 }
 
 /// Merges `patch` over `target`; a null removes.
