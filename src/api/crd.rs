@@ -6,10 +6,11 @@
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
     JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt as _;
+use serde_json::json;
 
 use super::{Kind, Redis, Valkey, rules};
 
@@ -57,6 +58,10 @@ fn plain_schema(kind: Kind) -> JSONSchemaProps {
     for placed in rules::rules(kind) {
         place(&mut schema, placed);
     }
+    // Tools that compare generations would take a resource that nobody has looked at yet for a settled one.
+    if let Some(status) = schema.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
     schema
 }
 
@@ -68,16 +73,20 @@ fn printer_columns() -> Vec<CustomResourceColumnDefinition> {
         json_path: path.into(),
         ..CustomResourceColumnDefinition::default()
     };
+    let wide = |name: &str, kind: &str, path: &str| CustomResourceColumnDefinition {
+        priority: Some(1),
+        ..column(name, kind, path)
+    };
     vec![
         column("Project", "string", ".spec.project"),
         column("Region", "string", ".spec.cloudName"),
         column("Plan", "string", ".spec.plan"),
         column("State", "string", ".status.state"),
-        // Users' scripts know the columns before it, so it is only shown when asked for (`-o wide`).
-        CustomResourceColumnDefinition {
-            priority: Some(1),
-            ..column("Age", "date", ".metadata.creationTimestamp")
-        },
+        // Users' scripts know the columns before it, so these are only shown when asked for (`-o wide`).
+        wide("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+        wide("Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason"),
+        wide("Secret", "string", ".status.connectionSecret.name"),
+        wide("Age", "date", ".metadata.creationTimestamp"),
     ]
 }
 

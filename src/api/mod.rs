@@ -11,6 +11,7 @@ pub mod names;
 pub mod redis;
 pub mod rules;
 pub mod sensitive;
+pub mod service_facts;
 pub mod status;
 pub mod user_config;
 pub mod validate;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value};
 
 pub use common::ServiceSpec;
 pub use redis::{Redis, RedisSpec};
+pub use service_facts::ServiceFacts;
 pub use status::ServiceStatus;
 pub use user_config::PropertyFacts;
 pub use validate::{Violation, validate};
@@ -78,6 +80,11 @@ impl Kind {
             Self::Valkey => "VALKEY_",
             Self::Redis => "REDIS_",
         }
+    }
+
+    /// Whether the replaced operator wrote the keys of connection Secrets once more without a prefix.
+    pub const fn wrote_bare_keys(self) -> bool {
+        matches!(self, Self::Redis)
     }
 
     /// What the provider's schema says about each `userConfig` property, sorted by name.

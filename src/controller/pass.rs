@@ -3,7 +3,7 @@
 
 use super::{context::Context, credentials, error::PassError, memory::Memory, observe};
 use crate::{
-    api::{ManagedService, validate::validate},
+    api::{ManagedService, service_facts::WrittenSecret, validate::validate},
     cluster::secrets,
     engine::{self, Decision, Desired, Observed, Remote, Report, connection},
     provider::{Reference, Service, Token},
@@ -28,6 +28,7 @@ pub(super) struct Pass<K> {
     pub(super) observed: Observed,
     pub(super) memory: Memory,
     pub(super) secret_seen: secrets::Look,
+    pub(super) secret_written: Option<WrittenSecret>,
     pub(super) released: bool,
     pub(super) told: Vec<&'static str>,
     token: Option<Token>,
@@ -45,6 +46,7 @@ impl<K: ManagedService> Pass<K> {
             observed: Observed::default(),
             memory,
             secret_seen: secrets::Look::default(),
+            secret_written: None,
             released: false,
             told: Vec::new(),
             token: None,
@@ -96,6 +98,7 @@ impl<K: ManagedService> Pass<K> {
             let content = connection::content(target, connection);
             let owner = self.owner();
             self.secret_seen = secrets::look(&self.context.client, &self.namespace, &content, &owner).await?;
+            self.secret_written.clone_from(&self.secret_seen.record);
             self.observed.secret = self.secret_seen.finding.clone();
         }
         self.observed.remote = Remote::Present(Box::new(service));

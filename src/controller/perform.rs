@@ -78,7 +78,9 @@ impl<K: ManagedService> Pass<K> {
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
         let owner = self.owner();
-        secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await?;
+        let seen = &self.secret_seen;
+        let written = secrets::write(&self.context.client, &self.namespace, content, &owner, seen).await?;
+        self.secret_written = Some(written);
         let note = format!("Secret {} holds the connection", content.name);
         self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };

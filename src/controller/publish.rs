@@ -5,7 +5,7 @@ use super::{error::PassError, pass::Pass};
 use crate::{
     api::{ManagedService, ServiceStatus, names::condition},
     cluster::{events::Severity, status},
-    engine::{Ready, Report, conditions},
+    engine::{Ready, Report, conditions, facts},
 };
 use chrono::Utc;
 
@@ -29,6 +29,7 @@ impl<K: ManagedService> Pass<K> {
         ServiceStatus {
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
             state: report.state.clone().or(before.state),
+            facts: facts::next(before.facts, &self.observed, &self.desired, self.secret_written.as_ref()),
             observed_generation: Some(generation),
             // Nothing was sent for an object without a finalizer, so nothing would have to be reset.
             declared_fields: if self.desired.has_finalizer {

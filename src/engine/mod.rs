@@ -10,17 +10,22 @@ mod decide;
 mod deletion;
 mod desired;
 mod diff;
+pub mod facts;
+mod kstatus;
 mod observed;
 mod report;
+mod secret_target;
 mod step;
 mod user_config;
 
 pub use decide::decide;
-pub use desired::{DeletionPolicy, Desired, SecretTarget, Vpc};
+pub use desired::{DeletionPolicy, Desired, Vpc};
 pub use observed::{
-    Connection, ConnectionSecret, Maintenance, Observed, ObservedService, Power, Remote, ServiceState,
+    Connection, ConnectionSecret, Maintenance, Observed, ObservedService, Power, Remote, Replica,
+    ServiceState,
 };
 pub use report::{Failure, Ready, Report};
+pub use secret_target::SecretTarget;
 pub use step::{CreateRequest, Decision, Pace, ServicePatch, Step};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! that decisions depend on. Credentials are invisible in `Debug`.
 
 use super::step::ServicePatch;
+use crate::api::ServiceFacts;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -65,6 +66,8 @@ pub struct ObservedService {
     pub connection: Option<Connection>,
     /// Number of backups that can be restored.
     pub backups: usize,
+    /// What the status tells besides.
+    pub facts: ServiceFacts,
 }
 
 impl fmt::Debug for ObservedService {
@@ -159,6 +162,25 @@ pub struct Connection {
     pub password: SecretString,
     /// The provider's word for whether TLS is needed, such as `required`.
     pub ssl: String,
+    /// Where reads can go as well.
+    pub replica: Replica,
+}
+
+/// The second endpoint of a service whose plan has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replica {
+    /// The provider did not list endpoints this time.
+    #[default]
+    Unlisted,
+    /// There is none.
+    None,
+    /// Here.
+    At {
+        /// Host name.
+        host: String,
+        /// Port, as text.
+        port: String,
+    },
 }
 
 impl fmt::Debug for Connection {

@@ -74,6 +74,7 @@ fn service() -> ObservedService {
         .clone(),
         connection: Connection::from_parameters(|_| Some("x")),
         backups: 1,
+        facts: crate::api::ServiceFacts::default(),
     }
 }
 

@@ -52,6 +52,45 @@ pub struct Service {
     /// Backups that can be restored.
     #[serde(default, deserialize_with = "null_is_default")]
     pub backups: Vec<Backup>,
+    /// Endpoints, one per purpose and route.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub components: Vec<Component>,
+    /// What the provider wants people to know about the service.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub service_notifications: Vec<Notification>,
+}
+
+/// One endpoint of a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Component {
+    /// What listens there, such as `valkey` or `prometheus`.
+    pub component: String,
+    /// Host name.
+    #[serde(default)]
+    pub host: String,
+    /// Port.
+    #[serde(default)]
+    pub port: u16,
+    /// `dynamic`, `public`, `private` or `privatelink`.
+    #[serde(default)]
+    pub route: String,
+    /// `primary` or `replica`.
+    #[serde(default)]
+    pub usage: String,
+    /// Whether it takes TLS connections.
+    #[serde(default)]
+    pub ssl: Option<bool>,
+}
+
+/// Something people should know about a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Notification {
+    /// Such as `service_end_of_life`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Details that depend on the type.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: Map<String, Value>,
 }
 
 /// When the provider may maintain a service.
@@ -63,6 +102,26 @@ pub struct MaintenanceWindow {
     /// Time of day in UTC, `HH:MM:SS`.
     #[serde(default)]
     pub time: Option<String>,
+    /// Updates that are waiting.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub updates: Vec<MaintenanceUpdate>,
+}
+
+/// A maintenance update that is waiting.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MaintenanceUpdate {
+    /// What it does.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// When it is done at the latest.
+    #[serde(default)]
+    pub deadline: Option<String>,
+    /// When it will start.
+    #[serde(default)]
+    pub start_at: Option<String>,
+    /// When it may start.
+    #[serde(default)]
+    pub start_after: Option<String>,
 }
 
 /// An address that receives notifications.
@@ -84,6 +143,9 @@ pub struct Integration {
 pub struct Backup {
     /// The provider's name of the backup.
     pub backup_name: String,
+    /// When it was taken.
+    #[serde(default)]
+    pub backup_time: Option<String>,
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(

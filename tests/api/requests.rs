@@ -61,6 +61,7 @@ fn other_service(kind: Kind) -> ObservedService {
         user_config: Map::new(),
         connection: None,
         backups: 0,
+        facts: valkeeper::api::ServiceFacts::default(),
     }
 }
 

@@ -155,18 +155,16 @@ impl World {
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
-        let mut all = json!({
-            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
-            "authSecretRef": {"name": "aiven-token", "key": "token"},
-        });
-        json_patch_merge(&mut all, spec);
-        // As `kubectl apply` does it.
-        let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
-        let metadata = json!({"name": name, "annotations": annotations});
-        let body =
-            json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": metadata, "spec": all});
-        let valkey: Valkey = serde_json::from_value(body).unwrap();
+        let valkey = manifest("Valkey", name, spec);
         self.valkeys().create(&PostParams::default(), &valkey).await.unwrap()
+    }
+
+    /// Creates a Redis in the same way and waits until it is ready.
+    pub(crate) async fn ready_redis(&self, name: &str, spec: Value) -> Redis {
+        let api = self.redis();
+        api.create(&PostParams::default(), &manifest("Redis", name, spec)).await.unwrap();
+        let look = || async { api.get(name).await.unwrap() };
+        until(look, |redis| ready(redis).is_some_and(|ready| ready.status == "True")).await
     }
 
     /// Creates one and waits until it is ready.
@@ -250,6 +248,20 @@ impl World {
     pub(crate) fn service(&self, name: &str) -> Option<Value> {
         self.provider.service(PROJECT, name)
     }
+}
+
+/// A resource with the token of its world; `spec` is merged over a minimal one.
+fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -> K {
+    let mut all = json!({
+        "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+        "authSecretRef": {"name": "aiven-token", "key": "token"},
+    });
+    json_patch_merge(&mut all, spec);
+    // As `kubectl apply` does it.
+    let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
+    let metadata = json!({"name": name, "annotations": annotations});
+    let body = json!({"apiVersion": "aiven.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": all});
+    serde_json::from_value(body).unwrap()
 }
 
 /// Polls until `wanted`; panics with the last value when it takes too long.
