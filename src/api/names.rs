@@ -32,6 +32,12 @@ pub mod condition {
     pub const INITIALIZED: &str = "Initialized";
     /// The service runs, or is powered off as declared.
     pub const RUNNING: &str = "Running";
+    /// The resource is paused; present only then.
+    pub const PAUSED: &str = "Paused";
+    /// Data from another server has arrived; present only with `userConfig.migration`.
+    pub const MIGRATION_COMPLETE: &str = "MigrationComplete";
+    /// A password stands in the spec, where everybody who may read the resource reads it; present only then.
+    pub const PASSWORD_EXPOSED: &str = "PasswordExposed";
     /// Work is in progress (kstatus).
     pub const RECONCILING: &str = "Reconciling";
     /// Nothing moves until somebody changes something (kstatus).
@@ -62,6 +68,26 @@ pub mod reason {
     pub const DELETING: &str = "Deleting";
     /// Powering off waits for the first backup.
     pub const WAITING_FOR_BACKUP: &str = "WaitingForBackup";
+    /// Somebody changed declared fields at the provider.
+    pub const DRIFT: &str = "Drift";
+    /// The resource is paused; nothing is written.
+    pub const PAUSED: &str = "Paused";
+    /// An existing service is being taken over, as the spec asks.
+    pub const ADOPTING: &str = "Adopting";
+    /// The service that this one is made from does not exist or cannot be used yet.
+    pub const SOURCE_NOT_READY: &str = "SourceNotReady";
+    /// Disk space is managed by an autoscaler integration.
+    pub const DISK_SPACE_MANAGED: &str = "DiskSpaceManaged";
+    /// A migration is under way.
+    pub const MIGRATING: &str = "Migrating";
+    /// A migration came to its end.
+    pub const MIGRATED: &str = "Migrated";
+    /// A migration failed.
+    pub const MIGRATION_FAILED: &str = "MigrationFailed";
+    /// The password of a migration source stands in the spec.
+    pub const PASSWORD_IN_SPEC: &str = "PasswordInSpec";
+    /// The Secret with the password of a migration source cannot be used.
+    pub const MIGRATION_SECRET_MISSING: &str = "MigrationSecretMissing";
     /// The spec breaks a rule; nothing is sent.
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// The service belongs to another resource.

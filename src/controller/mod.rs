@@ -5,7 +5,9 @@
 mod context;
 mod credentials;
 mod error;
+mod facts;
 mod memory;
+mod migration;
 mod observe;
 mod pass;
 mod perform;

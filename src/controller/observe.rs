@@ -1,29 +1,25 @@
-//! From the provider's wire format to what the engine looks at, and to what the status tells.
+//! From the provider's wire format to what the engine looks at.
 
+use super::facts;
 use crate::{
-    api::{
-        ServiceFacts,
-        service_facts::{Endpoint, MaintenanceUpdate},
-    },
-    engine::{Connection, Maintenance, ObservedService, Replica, ServiceState},
-    provider::{self, Service},
+    api::Kind,
+    engine::{Maintenance, MigrationState, ObservedService, Power, ServiceState, Source, SourceReference},
+    provider::{Migration, Service},
 };
-use serde_json::Value;
-
-/// The type of the notification that announces the end of a version's support.
-const END_OF_LIFE: &str = "service_end_of_life";
-/// More waiting updates than this tell nobody anything.
-const MOST_UPDATES: usize = 8;
-/// The longest description of an update, in characters.
-const LONGEST_DESCRIPTION: usize = 256;
-
 /// The engine's view of a service.
 pub(super) fn service(service: Service) -> ObservedService {
-    let connection = connection(&service);
-    let facts = facts(&service, connection.as_ref());
+    let connection = facts::connection(&service);
+    let facts = facts::of(&service, connection.as_ref());
+    let integrations = &service.service_integrations;
+    let me = Some(&service.service_name);
     ObservedService {
         connection,
         facts,
+        disk_is_managed: integrations.iter().any(|entry| entry.integration_type == "autoscaler"),
+        // The same integration is listed on both sides.
+        is_replica: integrations
+            .iter()
+            .any(|entry| entry.integration_type == "read_replica" && entry.dest_service.as_ref() == me),
         state: ServiceState::parse(&service.state),
         service_type: service.service_type,
         plan: service.plan,
@@ -41,55 +37,35 @@ pub(super) fn service(service: Service) -> ObservedService {
     }
 }
 
-fn connection(service: &Service) -> Option<Connection> {
-    let parameters = &service.service_uri_params;
-    let connection = Connection::from_parameters(|name| parameters.get(name).and_then(Value::as_str))?;
-    let replica = replica(service, connection.uses_tls());
-    Some(Connection { replica, ..connection })
-}
-
-fn replica(service: &Service, tls: bool) -> Replica {
-    if service.components.is_empty() {
-        return Replica::Unlisted;
-    }
-    let fits = |component: &&provider::Component| {
-        component.component == service.service_type
-            && component.usage == "replica"
-            && component.route == "dynamic"
-            && !component.host.is_empty()
+/// The engine's view of the service that another one is to be made from.
+pub(super) fn source(kind: Kind, wanted: &SourceReference, found: Option<Service>) -> Source {
+    let Some(found) = found else { return Source::Missing };
+    let has_backup = match &wanted.backup {
+        Some(name) => found.backups.iter().any(|backup| backup.backup_name == *name),
+        None => !found.backups.is_empty(),
     };
-    let mut replicas: Vec<_> = service.components.iter().filter(fits).collect();
-    replicas.sort_by_key(|component| component.ssl != Some(tls));
-    replicas.first().map_or(Replica::None, |component| Replica::At {
-        host: component.host.clone(),
-        port: component.port.to_string(),
-    })
-}
-
-fn facts(service: &Service, connection: Option<&Connection>) -> ServiceFacts {
-    let updates = service.maintenance.iter().flat_map(|window| &window.updates);
-    let notified = service.service_notifications.iter().find(|notification| notification.kind == END_OF_LIFE);
-    let end_of_life = notified.and_then(|notification| notification.metadata.get("service_end_of_life_time"));
-    ServiceFacts {
-        endpoint: connection
-            .map(|connection| Endpoint { host: connection.host.clone(), port: connection.port.clone() }),
-        plan: Some(service.plan.clone()),
-        cloud_name: service.cloud_name.clone(),
-        node_count: service.node_count.and_then(|count| i64::try_from(count).ok()),
-        project_vpc_id: service.project_vpc_id.clone(),
-        maintenance_updates: updates.take(MOST_UPDATES).map(update).collect(),
-        end_of_life_time: end_of_life.and_then(Value::as_str).map(str::to_owned),
-        last_backup_time: service.backups.iter().filter_map(|backup| backup.backup_time.clone()).max(),
-        connection_secret: None,
-        binding: None,
+    let state = ServiceState::parse(&found.state);
+    if found.service_type != kind.service_type() {
+        Source::OtherType(found.service_type)
+    } else if state.power() != Power::Serving {
+        Source::NotServing(found.state)
+    } else if has_backup {
+        Source::Ready
+    } else {
+        Source::WithoutBackup
     }
 }
 
-fn update(update: &provider::MaintenanceUpdate) -> MaintenanceUpdate {
-    let description = update.description.as_deref().unwrap_or_default();
-    MaintenanceUpdate {
-        description: description.chars().take(LONGEST_DESCRIPTION).collect(),
-        start_time: update.start_at.clone().or_else(|| update.start_after.clone()),
-        deadline: update.deadline.clone(),
+/// The engine's view of a migration; the provider forgets one that is done.
+pub(super) fn migration(found: Option<Migration>) -> MigrationState {
+    match found {
+        None => MigrationState::Done,
+        Some(migration) => match migration.status.as_str() {
+            "done" => MigrationState::Done,
+            "failed" => {
+                MigrationState::Failed(migration.error.unwrap_or_else(|| "no reason given".to_owned()))
+            }
+            _ => MigrationState::Running(migration.status),
+        },
     }
 }

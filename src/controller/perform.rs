@@ -52,7 +52,7 @@ impl<K: ManagedService> Pass<K> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
         let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
-        self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
             self.settle();
@@ -69,7 +69,7 @@ impl<K: ManagedService> Pass<K> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
         self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
-        self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
             service.tags.clone_from(tags);
         }
@@ -115,6 +115,12 @@ impl<K: ManagedService> Pass<K> {
             self.adopt(object);
         }
         Ok(())
+    }
+
+    fn tell_update(&mut self, report: &Report) {
+        let severity = if report.drift.is_some() { Severity::Warning } else { Severity::Normal };
+        self.drift_seen = self.drift_seen.take().or_else(|| report.drift.clone());
+        self.tell(severity, report.reason, "Update", &report.message);
     }
 
     fn settle(&mut self) {

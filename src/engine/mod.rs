@@ -10,22 +10,32 @@ mod decide;
 mod deletion;
 mod desired;
 mod diff;
+mod drift;
 pub mod facts;
 mod kstatus;
+mod migration;
 mod observed;
+mod ownership;
+mod policies;
+mod power;
 mod report;
 mod secret_target;
+mod source;
 mod step;
+mod update;
 mod user_config;
 
 pub use decide::decide;
-pub use desired::{DeletionPolicy, Desired, Vpc};
+pub use desired::{Desired, Vpc};
+pub use drift::summary as drift_summary;
 pub use observed::{
-    Connection, ConnectionSecret, Maintenance, Observed, ObservedService, Power, Remote, Replica,
-    ServiceState,
+    Connection, ConnectionSecret, Maintenance, MigrationState, Observed, ObservedService, Power, Remote,
+    Replica, ServiceState, Source,
 };
-pub use report::{Failure, Ready, Report};
+pub use policies::{Defaults, DeletionPolicy, Policies};
+pub use report::{DriftSeen, Failure, MigrationNote, Ready, Report};
 pub use secret_target::SecretTarget;
+pub use source::SourceReference;
 pub use step::{CreateRequest, Decision, Pace, ServicePatch, Step};
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
 pub use service::{
-    Backup, Component, Integration, MaintenanceUpdate, MaintenanceWindow, Notification, Service,
+    Backup, Component, Integration, MaintenanceUpdate, MaintenanceWindow, Migration, Notification, Service,
     TechnicalEmail,
 };
 pub use token::{Token, TokenError};
