@@ -1,6 +1,6 @@
 //! What all passes share.
 
-use super::memory::Memories;
+use super::{memory::Memories, token_pauses::TokenPauses};
 use crate::{
     cluster::events::Recorder,
     provider::{Address, AddressError, Client as Provider},
@@ -20,6 +20,7 @@ pub struct Context {
     /// under overload, because it picks waiting keys from a hash set.
     pub(super) permits: Arc<Semaphore>,
     pub(super) memories: Memories,
+    pub(super) token_pauses: TokenPauses,
 }
 
 /// Why the operator cannot start.
@@ -39,7 +40,9 @@ impl Context {
         let address = Address::parse(&settings.provider_url, settings.allow_plain_http)?;
         let provider = Provider::new(address, settings.provider_limits())?;
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { client, provider, recorder, settings, permits, memories: Memories::default() })
+        let token_pauses = TokenPauses::new(settings.token_pause);
+        let memories = Memories::default();
+        Ok(Self { client, provider, recorder, settings, permits, memories, token_pauses })
     }
 
     /// Where the provider is, for the log.

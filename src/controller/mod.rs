@@ -14,6 +14,7 @@ mod perform;
 mod publish;
 mod reconcile;
 mod stream;
+mod token_pauses;
 
 pub use context::{Context, StartError};
 

@@ -1,7 +1,13 @@
 //! One pass over one resource: observe, decide, perform one step, again, until there is nothing to do
 //! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
 
-use super::{context::Context, credentials, error::PassError, memory::Memory, observe};
+use super::{
+    context::Context,
+    credentials::{self, Sourced},
+    error::PassError,
+    memory::Memory,
+    observe,
+};
 use crate::{
     api::{ManagedService, names, service_facts::WrittenSecret, validate::validate},
     cluster::secrets,
@@ -34,7 +40,7 @@ pub(super) struct Pass<K> {
     pub(super) told: Vec<&'static str>,
     pub(super) drift_seen: Option<DriftSeen>,
     pub(super) migration_password: Option<SecretString>,
-    token: Option<Token>,
+    token: Option<Sourced>,
 }
 
 impl<K: ManagedService> Pass<K> {
@@ -135,9 +141,11 @@ impl<K: ManagedService> Pass<K> {
 
     pub(super) async fn token(&mut self) -> Result<Token, PassError> {
         if self.token.is_none() {
-            self.token = Some(credentials::token(&self.context, &self.namespace, &self.object).await?);
+            let own = self.object.service().auth_secret_ref.as_ref();
+            self.token = Some(credentials::token(&self.context, &self.namespace, own).await?);
         }
-        self.token.clone().ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
+        let token = self.token.as_ref().map(|sourced| sourced.token.clone());
+        token.ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
     }
 
     pub(super) fn reference(&self) -> Reference {
@@ -160,9 +168,17 @@ impl<K: ManagedService> Pass<K> {
         fields.into_iter().collect()
     }
 
+    /// What the end of the pass says about the token it used, which other resources may use as well.
+    pub(super) fn learn_about_token<T>(&self, outcome: Result<T, PassError>) -> Result<T, PassError> {
+        let Some(Sourced { token, source }) = &self.token else { return outcome };
+        let pauses = &self.context.token_pauses;
+        outcome.inspect(|_| pauses.accepted(token)).map_err(|error| pauses.learn(token, source, error))
+    }
+
     /// The report of a failed pass.
     pub(super) fn failure(&self, error: &PassError) -> Report {
-        let mut failure = error.failure(&credentials::source(&self.namespace, self.object.service()));
+        let source = self.token.as_ref().map_or("use", |sourced| &sourced.source);
+        let mut failure = error.failure(source);
         if self.desired.deleting && !failure.passing {
             let _ = write!(
                 failure.message,

@@ -89,7 +89,8 @@ async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memor
 }
 
 async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassError> {
-    let decision = pass.run().await?;
+    let outcome = pass.run().await;
+    let decision = pass.learn_about_token(outcome)?;
     let all_sent = !matches!(decision.step, Step::Refuse(_));
     pass.publish(&decision.report, all_sent).await?;
     pass.memory.failures = 0;
