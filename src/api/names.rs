@@ -6,6 +6,9 @@
 /// Keeps a resource until its remote service is gone (or deliberately left).
 pub const FINALIZER: &str = "finalizers.aiven.io/delete-remote-resource";
 
+/// Keeps a token Secret until no resource needs it to delete its service.
+pub const TOKEN_FINALIZER: &str = "finalizers.aiven.io/needed-to-delete-services";
+
 /// Annotation: the last `metadata.generation` the provider accepted.
 pub const GENERATION_PROCESSED: &str = "controllers.aiven.io/generation-was-processed";
 /// Annotation: `true` when running as desired, `false` when powered off as desired, absent otherwise.

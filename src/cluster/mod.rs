@@ -9,6 +9,7 @@ pub mod metadata;
 mod secret_leftover;
 pub mod secrets;
 pub mod status;
+pub mod token_secret;
 
 pub use client::connect;
 pub use error::ClusterError;

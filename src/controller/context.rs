@@ -7,7 +7,10 @@ use crate::{
     settings::Settings,
 };
 use kube::Client;
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::Semaphore;
 
 /// Shared handles and limits; one per process.
@@ -21,6 +24,8 @@ pub struct Context {
     pub(super) permits: Arc<Semaphore>,
     pub(super) memories: Memories,
     pub(super) token_pauses: TokenPauses,
+    /// Token Secrets, by namespace and name, that carry our finalizer.
+    pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
 
 /// Why the operator cannot start.
@@ -41,8 +46,20 @@ impl Context {
         let provider = Provider::new(address, settings.provider_limits())?;
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
         let token_pauses = TokenPauses::new(settings.token_pause);
-        let memories = Memories::default();
-        Ok(Self { client, provider, recorder, settings, permits, memories, token_pauses })
+        Ok(Self {
+            client,
+            provider,
+            recorder,
+            settings,
+            permits,
+            memories: Memories::default(),
+            token_pauses,
+            held_tokens: Mutex::default(),
+        })
+    }
+
+    pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the provider is, for the log.

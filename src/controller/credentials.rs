@@ -4,7 +4,9 @@
 //! to a token with other permissions.
 
 use super::{context::Context, error::PassError};
-use crate::{api::common::SecretKeyReference, cluster::secrets, provider::Token};
+use crate::{
+    api::common::SecretKeyReference, cluster::secrets, engine::Desired, provider::Token, settings::Settings,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A token, and where it came from in words for messages.
@@ -95,6 +97,17 @@ fn no_token(context: &Context) -> String {
     format!(
         "No token: set spec.authSecretRef to a Secret of this namespace{of_namespace}, or give the operator a default token"
     )
+}
+
+/// The Secret with the token of a namespace must never become one with a connection, not even where it does
+/// not exist yet.
+pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Option<String> {
+    let target = &desired.secret.as_ref()?.name;
+    (settings.namespace_token_secret.as_ref() == Some(target)).then(|| {
+        format!(
+            "spec.connInfoSecretTarget.name: {target:?} is the Secret that holds the token of the namespace; choose another name"
+        )
+    })
 }
 
 fn source(namespace: &str, name: &str, key: &str) -> String {

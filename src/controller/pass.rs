@@ -148,6 +148,12 @@ impl<K: ManagedService> Pass<K> {
         token.ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
     }
 
+    /// Namespace and name of the Secret with the resource's own token.
+    pub(super) fn token_secret(&self) -> Option<(String, String)> {
+        let reference = self.object.service().auth_secret_ref.as_ref()?;
+        Some((self.namespace.clone(), reference.name.clone()))
+    }
+
     pub(super) fn reference(&self) -> Reference {
         Reference { project: self.desired.project.clone(), service: self.desired.name.clone() }
     }
@@ -193,6 +199,8 @@ impl<K: ManagedService> Pass<K> {
     fn recall(&mut self) {
         let now = Instant::now();
         self.observed.unsettled = self.memory.settles_at.is_some_and(|until| now < until);
+        self.observed.token_is_held =
+            self.token_secret().is_none_or(|key| self.context.held_tokens().contains(&key));
         let generation = self.desired.generation;
         let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
         self.observed.sent = sent.map(|(_, patch)| patch.clone());
@@ -203,8 +211,8 @@ impl<K: ManagedService> Pass<K> {
 
 fn desired<K: ManagedService>(context: &Context, object: &K) -> Desired {
     let defaults = context.settings.policy_defaults();
-    Desired {
-        violations: validate(object).iter().map(ToString::to_string).collect(),
-        ..Desired::of(object, defaults)
-    }
+    let mut desired = Desired::of(object, defaults);
+    desired.violations = validate(object).iter().map(ToString::to_string).collect();
+    desired.violations.extend(credentials::misplaced_connection(&context.settings, &desired));
+    desired
 }

@@ -4,7 +4,7 @@
 use super::{error::PassError, pass::Pass};
 use crate::{
     api::{ManagedService, names::reason},
-    cluster::{events::Severity, metadata, secrets, status},
+    cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
         ConnectionSecret, CreateRequest, Decision, Remote, Report, ServicePatch, Step,
         connection::SecretContent,
@@ -26,6 +26,7 @@ impl<K: ManagedService> Pass<K> {
                 self.observed.object_is_live = true;
                 Ok(())
             }
+            Step::HoldToken => self.hold_token().await,
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
             Step::ReplaceTags(tags) => self.replace_tags(tags, report).await,
@@ -100,6 +101,18 @@ impl<K: ManagedService> Pass<K> {
     async fn release(&mut self) -> Result<(), PassError> {
         metadata::release_finalizer(&self.api, &self.object).await?;
         self.released = true;
+        if let Some(key) = self.token_secret() {
+            self.context.held_tokens().remove(&key);
+            token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
+        }
+        Ok(())
+    }
+
+    async fn hold_token(&mut self) -> Result<(), PassError> {
+        if let Some(key) = self.token_secret() {
+            token_secret::hold(&self.context.client, &key.0, &key.1).await?;
+            self.context.held_tokens().insert(key);
+        }
         Ok(())
     }
 

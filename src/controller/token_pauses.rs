@@ -103,8 +103,8 @@ mod tests {
         let (bad, good) = (Token::parse("bad").unwrap(), Token::parse("good").unwrap());
         assert!(pauses.check(&bad, "s").is_ok());
         let told = pauses.learn(&bad, "Secret n/s, key k", refusal()).to_string();
-        let paused = pauses.check(&bad, "Secret n/s, key k").unwrap_err().to_string();
-        assert_eq!(told, paused, "one text, or the status would change back and forth");
+        let again = pauses.check(&bad, "Secret n/s, key k").unwrap_err().to_string();
+        assert_eq!(told, again, "one text, or the status would change back and forth");
         assert!(told.contains("401 Invalid token") && !told.contains("bad"), "{told}");
         assert!(pauses.check(&good, "s").is_ok());
 

@@ -87,6 +87,8 @@ fn absent(desired: &Desired, observed: &Observed) -> Decision {
     );
     let step = if !desired.has_finalizer {
         Step::AddFinalizer
+    } else if !observed.token_is_held {
+        Step::HoldToken
     } else if observed.object_is_live {
         Step::Create(Box::new(diff::creation(desired)))
     } else {
@@ -103,6 +105,10 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService) ->
         let message = format!("Taking over service {}", desired.name);
         let report = Report::about(service, Ready::Progressing, reason::ADOPTING, message);
         return Decision { step: Step::AddFinalizer, report };
+    }
+    if !observed.token_is_held {
+        let report = Report::about(service, Ready::Progressing, reason::UPDATING, "Holding the token Secret");
+        return Decision { step: Step::HoldToken, report };
     }
     let drift = match update::next(desired, observed, service) {
         Err(decision) => return *decision,

@@ -18,6 +18,8 @@ pub struct Observed {
     pub source: Source,
     /// How far a migration into the service has come; none when nobody asked.
     pub migration: Option<MigrationState>,
+    /// The token cannot disappear while the resource needs it.
+    pub token_is_held: bool,
     /// The custom resource itself was read from the API server, not from a cache, in this pass.
     pub object_is_live: bool,
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may

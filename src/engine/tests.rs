@@ -85,12 +85,19 @@ fn seen(service: ObservedService) -> Observed {
         remote: Remote::Present(Box::new(service)),
         secret: ConnectionSecret::Ours { current: true, immutable: false },
         object_is_live: true,
+        token_is_held: true,
         ..Observed::default()
     }
 }
 
 fn nothing() -> Observed {
-    Observed { remote: Remote::Absent, object_is_live: true, source: Source::Ready, ..Observed::default() }
+    Observed {
+        remote: Remote::Absent,
+        object_is_live: true,
+        token_is_held: true,
+        source: Source::Ready,
+        ..Observed::default()
+    }
 }
 
 fn patch(desired: &Desired, service: ObservedService) -> Value {
@@ -546,7 +553,7 @@ proptest! {
         if !initialized { changes["status"] = Value::Null; changes["metadata"]["annotations"] = Value::Null; }
         let desired = resource(changes);
         let remote = if absent { Remote::Absent } else { Remote::Present(Box::new(service.clone())) };
-        let observed = Observed { remote, object_is_live: live, ..Observed::default() };
+        let observed = Observed { remote, object_is_live: live, token_is_held: true, ..Observed::default() };
         let ours = service.tags.get(names::OWNER_TAG).map_or(initialized, |owner| owner == UID);
         let decision = decide(&desired, &observed);
         match decision.step {

@@ -77,8 +77,17 @@ fn other_service(kind: Kind) -> ObservedService {
 }
 
 fn next(desired: &Desired, remote: Remote) -> Step {
-    decide(desired, &Observed { remote, object_is_live: true, source: Source::Ready, ..Observed::default() })
-        .step
+    decide(
+        desired,
+        &Observed {
+            remote,
+            object_is_live: true,
+            token_is_held: true,
+            source: Source::Ready,
+            ..Observed::default()
+        },
+    )
+    .step
 }
 
 /// The simulated provider checks settings against the provider's own schema, before anything else about them.

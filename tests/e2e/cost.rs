@@ -13,6 +13,8 @@ async fn a_life_in_calls(world: World) -> World {
     world.provider.set_build_time(Duration::from_millis(20));
     // The status tells when the last backup was taken, which costs a write each time.
     world.provider.set_backup_after(Duration::from_hours(1));
+    // What the first resource of a namespace does once.
+    world.protect_token().await;
     world.ready_valkey("cache", json!({"tags": {"env": "test"}})).await;
     settle(&world).await;
     let requests = world.provider.requests();

@@ -19,10 +19,11 @@ async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
         "terminationProtection": true, "userConfig": {"valkey_timeout": 60},
     })).await;
     let provider = &world.provider;
-    let field = |path: &'static str| move || { let world = &world; async move { world.service("cache").unwrap().pointer(path).cloned() } };
+    let service = || world.service("cache").unwrap();
+    let field = |path: &'static str| move || std::future::ready(service().pointer(path).cloned());
     assert!(provider.set_plan(PROJECT, "cache", "business-4"));
     until(field("/plan"), |plan| *plan == Some(json!("startup-4"))).await;
-    assert!(provider.set_user_config(PROJECT, "cache", "valkey_timeout", json!(10)));
+    assert!(provider.set_user_config(PROJECT, "cache", json!({"valkey_timeout": 10}).as_object().unwrap()));
     until(field("/user_config/valkey_timeout"), |timeout| *timeout == Some(json!(60))).await;
     assert!(provider.set_maintenance_window(PROJECT, "cache", "monday", "01:00:00"));
     until(field("/maintenance/dow"), |day| *day == Some(json!("sunday"))).await;
@@ -38,11 +39,17 @@ async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
     let drift = valkey.status.unwrap().drift.unwrap();
     assert_eq!((drift.corrected, drift.fields[0].field.as_str()), (true, "spec.tags"));
     for part in [
-        "spec.plan is \"business-4\", not \"startup-4\"", "spec.userConfig.valkey_timeout is 10, not 60",
-        "spec.maintenanceWindowDow is \"monday\", not \"sunday\"", "spec.terminationProtection is false, not true",
+        "spec.plan is \"business-4\", not \"startup-4\"",
+        "spec.userConfig.valkey_timeout is 10, not 60",
+        "spec.maintenanceWindowDow is \"monday\", not \"sunday\"",
+        "spec.terminationProtection is false, not true",
         "spec.tags is {\"env\":\"changed\"}, not {\"env\":\"test\"}",
     ] {
-        until(|| world.events("cache"), |events| events.iter().any(|(reason, note)| reason == "Drift" && note.contains(part))).await;
+        until(
+            || world.events("cache"),
+            |events| events.iter().any(|(reason, note)| reason == "Drift" && note.contains(part)),
+        )
+        .await;
     }
     world
 }
@@ -55,8 +62,14 @@ async fn drift_that_is_only_to_be_reported_is_left(world: World) -> World {
     let drift = valkey.status.unwrap().drift.unwrap();
     assert!(!drift.corrected);
     let field = &drift.fields[0];
-    assert_eq!((field.field.as_str(), field.declared.as_str(), field.found.as_str()), ("spec.plan", "\"startup-4\"", "\"business-4\""));
-    assert_eq!((world.writes(), world.service("cache").unwrap()["plan"].clone()), (writes, json!("business-4")));
+    assert_eq!(
+        (field.field.as_str(), field.declared.as_str(), field.found.as_str()),
+        ("spec.plan", "\"startup-4\"", "\"business-4\"")
+    );
+    assert_eq!(
+        (world.writes(), world.service("cache").unwrap()["plan"].clone()),
+        (writes, json!("business-4"))
+    );
     world.edit("cache", json!({"driftPolicy": "Correct"})).await;
     until(|| async { world.service("cache").unwrap()["plan"].clone() }, |plan| plan == "startup-4").await;
     world.until_ready("cache").await;
@@ -65,9 +78,17 @@ async fn drift_that_is_only_to_be_reported_is_left(world: World) -> World {
 
 async fn a_service_that_others_power_off_comes_back(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
-    until(|| async { world.service("cache").unwrap()["backups"].clone() }, |backups| backups.as_array().is_some_and(|all| !all.is_empty())).await;
+    until(
+        || async { world.service("cache").unwrap()["backups"].clone() },
+        |backups| backups.as_array().is_some_and(|all| !all.is_empty()),
+    )
+    .await;
     assert!(world.provider.set_powered(PROJECT, "cache", false));
-    until(|| world.events("cache"), |events| events.iter().any(|(reason, note)| reason == "Drift" && note.contains("spec.powered"))).await;
+    until(
+        || world.events("cache"),
+        |events| events.iter().any(|(reason, note)| reason == "Drift" && note.contains("spec.powered")),
+    )
+    .await;
     until(|| async { world.service("cache").unwrap()["state"].clone() }, |state| state == "RUNNING").await;
     world.until_ready("cache").await;
     world
@@ -101,7 +122,11 @@ async fn a_paused_resource_is_left_alone_and_says_so(world: World) -> World {
     world.until_valkey("cache", is_paused).await;
     let writes = world.writes();
     world.edit("cache", json!({"plan": "business-4"})).await;
-    world.until_valkey("cache", |valkey| valkey.status.as_ref().unwrap().observed_generation == valkey.metadata.generation).await;
+    world
+        .until_valkey("cache", |valkey| {
+            valkey.status.as_ref().unwrap().observed_generation == valkey.metadata.generation
+        })
+        .await;
     assert_eq!(world.writes(), writes);
     annotate(&world, json!({"valkeeper.io/paused": null})).await;
     world.until_ready("cache").await;
@@ -113,8 +138,10 @@ async fn a_paused_resource_is_left_alone_and_says_so(world: World) -> World {
 async fn a_look_can_be_asked_for(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     annotate(&world, json!({"valkeeper.io/reconcile-at": "now, please"})).await;
-    world.until_valkey("cache", |valkey| {
-        valkey.status.as_ref().unwrap().last_handled_reconcile_at.as_deref() == Some("now, please")
-    }).await;
+    world
+        .until_valkey("cache", |valkey| {
+            valkey.status.as_ref().unwrap().last_handled_reconcile_at.as_deref() == Some("now, please")
+        })
+        .await;
     world
 }

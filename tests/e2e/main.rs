@@ -17,9 +17,12 @@ mod connection_secret;
 mod cost;
 mod creation;
 mod deletion;
+mod drift;
 mod edits;
 mod kubectl;
+mod ownership;
 mod power;
+mod tokens;
 mod trouble;
 
 /// Makes two tests of each scenario, one per kind of API server.

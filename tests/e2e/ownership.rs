@@ -32,26 +32,31 @@ async fn an_existing_service_is_adopted_when_the_spec_asks(world: World) -> Worl
     let message = world.until_not_ready("cache", "NotOwned").await;
     assert!(message.contains("spec.adoptionPolicy"), "{message}");
     assert_eq!(world.writes(), writes);
-    assert!(world.valkeys().get("cache").await.unwrap().finalizers().is_empty(), "nothing of ours to protect");
+    assert!(
+        world.valkeys().get("cache").await.unwrap().finalizers().is_empty(),
+        "nothing of ours to protect"
+    );
 
     world.edit("cache", json!({"adoptionPolicy": "Adopt"})).await;
     let valkey = world.until_ready("cache").await;
     let tags = world.service("cache").unwrap()["tags"].clone();
-    assert_eq!((tags["team"].as_str(), tags[OWNER_TAG].as_str()), (Some("blue"), valkey.metadata.uid.as_deref()));
+    assert_eq!(
+        (tags["team"].as_str(), tags[OWNER_TAG].as_str()),
+        (Some("blue"), valkey.metadata.uid.as_deref())
+    );
     assert_eq!(world.writes() - writes, 1, "the mark, and nothing that is as it should be");
     assert_eq!(world.secret("cache").await.len(), 5);
     world
 }
 
-async fn two_resources_that_ask_for_one_service_do_not_fight(world: World) -> World {
+async fn two_resources_that_ask_for_one_service_do_not_fight(mut world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
-    world.kill_operator_for_a_while().await;
+    world.kill_operator().await;
     // The same name again, as a second cluster would have it: here, after the first was lost without a trace.
     let taken = json!({"metadata": {"finalizers": null}});
     world.valkeys().patch("cache", &PatchParams::default(), &Patch::Merge(taken)).await.unwrap();
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     world.until_gone("cache").await;
-    let mut world = world;
     world.start_operator().await;
     world.create_valkey("cache", json!({"adoptionPolicy": "Adopt"})).await;
     world.until_ready("cache").await;
@@ -113,6 +118,7 @@ async fn a_resource_of_the_replaced_operator_continues_without_a_write(mut world
     let parameters = PostParams { field_manager: Some("manager".to_owned()), ..PostParams::default() };
     let secret = world.secrets().create(&parameters, &serde_json::from_value(secret).unwrap()).await.unwrap();
 
+    world.protect_token().await;
     let writes = world.writes();
     world.calls.clear();
     world.start_operator().await;
@@ -126,7 +132,11 @@ async fn a_resource_of_the_replaced_operator_continues_without_a_write(mut world
     let valkey = world.until_ready("cache").await;
     let service = world.service("cache").unwrap();
     assert_eq!(service["plan"], "business-4");
-    assert_eq!(service["tags"][OWNER_TAG].as_str(), valkey.metadata.uid.as_deref(), "the mark comes with the first edit");
+    assert_eq!(
+        service["tags"][OWNER_TAG].as_str(),
+        valkey.metadata.uid.as_deref(),
+        "the mark comes with the first edit"
+    );
     assert_eq!(service["tags"]["team"], "blue");
     world
 }
@@ -135,7 +145,8 @@ async fn a_redis_that_became_valkey_says_what_to_do(world: World) -> World {
     let redis: Redis = serde_yaml::from_str(include_str!("../../examples/redis.yaml")).unwrap();
     let api = world.redis();
     api.create(&PostParams::default(), &redis).await.unwrap();
-    let is = |reason: &'static str| move |redis: &Redis| ready(redis).is_some_and(|ready| ready.reason == reason);
+    let is =
+        |reason: &'static str| move |redis: &Redis| ready(redis).is_some_and(|ready| ready.reason == reason);
     until(|| async { api.get("k8s-redis").await.unwrap() }, is("Running")).await;
     assert!(world.provider.migrate_to_valkey(PROJECT, "k8s-redis"));
     let redis = until(|| async { api.get("k8s-redis").await.unwrap() }, is("WrongServiceType")).await;

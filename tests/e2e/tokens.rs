@@ -63,9 +63,7 @@ async fn a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another(mu
 }
 
 async fn the_secret_with_the_token_of_the_namespace_is_refused_as_target(mut world: World) -> World {
-    world
-        .restart_with(|settings| settings.namespace_token_secret = Some("project-token".to_owned()))
-        .await;
+    world.restart_with(|settings| settings.namespace_token_secret = Some("project-token".to_owned())).await;
     world.create_valkey("project-token", json!({})).await;
     let message = world.until_not_ready("project-token", "InvalidSpec").await;
     assert!(message.contains("spec.connInfoSecretTarget.name"), "{message}");
@@ -90,7 +88,7 @@ async fn a_token_file_is_read_again_when_it_changes(mut world: World) -> World {
 }
 
 async fn a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else(mut world: World) -> World {
-    const SHARING: [&str; 4] = ["a", "b", "c", "d"];
+    const SHARING: [&str; 4] = ["cache-a", "cache-b", "cache-c", "cache-d"];
     world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
     world.provider.add_token(&TokenSpec::full_access("other", "other-token-77aa"));
     world.set_token("other-token", "token", "other-token-77aa").await;
@@ -111,21 +109,21 @@ async fn a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else(mut
     assert_eq!(refused(), before);
     world.until_ready("alone").await;
     // What was told once is not told again.
-    let told = world.events("a").await.iter().filter(|(reason, _)| reason == "TokenRejected").count();
+    let told = world.events("cache-a").await.iter().filter(|(reason, _)| reason == "TokenRejected").count();
     assert!(told <= 1, "{told}");
     world
 }
 
 async fn a_new_token_is_used_at_once_although_the_old_one_is_paused(mut world: World) -> World {
     world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
-    world.ready_valkey("a", json!({})).await;
-    world.ready_valkey("b", json!({})).await;
+    world.ready_valkey("cache-a", json!({})).await;
+    world.ready_valkey("cache-b", json!({})).await;
     world.provider.revoke_token("e2e");
-    world.until_not_ready("a", "TokenRejected").await;
-    world.until_not_ready("b", "TokenRejected").await;
+    world.until_not_ready("cache-a", "TokenRejected").await;
+    world.until_not_ready("cache-b", "TokenRejected").await;
     world.provider.add_token(&TokenSpec::full_access("rotated", "rotated-token-1b2c"));
     world.set_token("aiven-token", "token", "rotated-token-1b2c\n").await;
-    world.until_ready("a").await;
-    world.until_ready("b").await;
+    world.until_ready("cache-a").await;
+    world.until_ready("cache-b").await;
     world
 }
