@@ -4,3 +4,4 @@
 pub mod envtest;
 pub mod kube;
 pub mod provider;
+pub mod servers;

@@ -14,14 +14,17 @@ mod cluster;
 mod world;
 
 mod connection_secret;
+mod copies;
 mod cost;
 mod creation;
 mod deletion;
 mod drift;
 mod edits;
+mod fields;
 mod kubectl;
 mod ownership;
 mod power;
+mod servers;
 mod tokens;
 mod trouble;
 

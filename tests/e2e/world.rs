@@ -27,7 +27,7 @@ use valkeeper::{
     settings::Settings,
     telemetry::logs,
 };
-use valkeeper_sandbox::provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
+use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
 /// The project of all scenarios.
 pub(crate) const PROJECT: &str = "my-aiven-project";
@@ -54,19 +54,28 @@ where
     S: FnOnce(World) -> F,
     F: Future<Output = World>,
 {
+    run_with(place, Engine::Simulated, scenario).await;
+}
+
+/// The same with something behind the provider's services.
+pub(crate) async fn run_with<S, F>(place: Place, engine: Engine, scenario: S)
+where
+    S: FnOnce(World) -> F,
+    F: Future<Output = World>,
+{
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Ok(level) = std::env::var("E2E_LOG") {
         logs::start(&level, logs::Format::Text);
     }
     let Some(cluster) = Cluster::start(place).await else { return };
-    let mut world = World::new(cluster).await;
+    let mut world = World::new(cluster, engine).await;
     world.start_operator().await;
     scenario(world).await.end().await;
 }
 
 impl World {
-    async fn new(cluster: Cluster) -> Self {
+    async fn new(cluster: Cluster, engine: Engine) -> Self {
         let client = Client::try_from(cluster.config().await).unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace: Namespace =
@@ -77,6 +86,7 @@ impl World {
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
             backup_after: Duration::from_millis(100),
+            engine,
             ..ProviderOptions::default()
         })
         .await
@@ -132,6 +142,11 @@ impl World {
             task.abort();
             let _ = task.await;
         }
+    }
+
+    /// Address of the provider's API.
+    pub(crate) fn provider_url(&self) -> String {
+        self.server.url()
     }
 
     pub(crate) fn kubeconfig(&self) -> Option<String> {
@@ -271,6 +286,11 @@ impl World {
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
+    pub(crate) async fn read_provider(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.server.url());
+        reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
+    }
+
     /// The provider's own view of a service.
     pub(crate) fn service(&self, name: &str) -> Option<Value> {
         self.provider.service(PROJECT, name)
@@ -283,7 +303,7 @@ fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -> K {
         "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
         "authSecretRef": {"name": "aiven-token", "key": "token"},
     });
-    json_patch_merge(&mut all, spec);
+    merge(&mut all, spec);
     // As `kubectl apply` does it.
     let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
     let metadata = json!({"name": name, "annotations": annotations});
@@ -316,15 +336,28 @@ pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
 }
 
-fn json_patch_merge(target: &mut Value, patch: Value) {
+/// Merges `patch` over `target`; a null removes.
+pub(crate) fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
             for (key, value) in patch {
                 if value.is_null() {
                     target.remove(&key);
                 } else {
-                    json_patch_merge(target.entry(key).or_insert(Value::Null), value);
+                    merge(target.entry(key).or_insert(Value::Null), value);
                 }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+/// The same, but a null stays, as it must in a patch that is sent on.
+pub(crate) fn patch(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(members)) => {
+            for (key, value) in members {
+                self::patch(target.entry(key).or_insert(Value::Null), value);
             }
         }
         (target, patch) => *target = patch,

@@ -85,6 +85,12 @@ impl ProviderHandle {
         self.shared.world().projects.values().map(|project| project.services.len()).sum()
     }
 
+    /// The certificate of the authority that signed the certificates of all services, as PEM; `None` where
+    /// services are simulated.
+    pub fn certificate_authority(&self) -> Option<String> {
+        self.shared.world().servers.as_ref().map(|servers| servers.authority().to_owned())
+    }
+
     fn snapshot(&self, world: &World, service: &Service) -> Value {
         let scene = Scene {
             now: self.shared.clock.now(),

@@ -95,6 +95,8 @@ impl Service {
     /// When [`Service::settle`] has something to do next.
     pub(super) fn next_event(&self, timing: &Timing) -> Option<Moment> {
         let transition = match self.lifecycle {
+            // A real server decides when this ends; its report makes the appointment.
+            Lifecycle::Building { .. } | Lifecycle::PoweringOff { .. } if self.waits_for_server() => None,
             Lifecycle::Building { until, .. }
             | Lifecycle::Rebalancing { until }
             | Lifecycle::PoweringOff { until } => Some(until),

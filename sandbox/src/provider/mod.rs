@@ -2,8 +2,10 @@
 //! integrations, users and VPCs behind the same paths, statuses and messages as the real thing.
 //! Guarantees that every behaviour which is not settled by documentation is a knob ([`Unknowns`]),
 //! that every error can be provoked ([`ProviderHandle::fail_next`]) and that every request is
-//! counted ([`ProviderHandle::requests`]). Real servers behind the services are left to others.
+//! counted ([`ProviderHandle::requests`]). Real servers behind the services come
+//! from [`crate::servers`], on request ([`Engine`]).
 
+mod backing;
 mod call;
 mod catalogue;
 mod clock;
@@ -24,6 +26,7 @@ mod schema;
 mod secret;
 mod server;
 mod service;
+mod supervisor;
 mod world;
 
 pub use catalogue::{Cloud, Plan, ServiceType};
@@ -34,5 +37,5 @@ pub use options::{
     CreateOnlyOnUpdate, DefaultSecrets, DeniedSecrets, EndpointFormat, NameQuoting, PowerOffWithoutBackup,
     PoweredOffConnection, PoweredOffUpdates, UnknownKeys, Unknowns,
 };
-pub use options::{ProviderOptions, RateLimit, TokenSpec};
+pub use options::{Engine, ProviderOptions, RateLimit, TokenSpec};
 pub use server::ProviderServer;

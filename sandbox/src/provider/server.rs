@@ -6,14 +6,17 @@ use super::faults::Script;
 use super::handle::ProviderHandle;
 use super::listener::{self, Cut, CuttableListener};
 use super::log::Log;
-use super::options::ProviderOptions;
+use super::options::{Engine, ProviderOptions};
 use super::pipeline;
+use super::supervisor;
 use super::world::World;
+use crate::servers::Servers;
 use anyhow::Context as _;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What handlers and the control surface share.
@@ -56,6 +59,7 @@ pub struct ProviderServer {
     address: SocketAddr,
     handle: ProviderHandle,
     lifetime: CancellationToken,
+    supervisor: Option<JoinHandle<()>>,
 }
 
 impl ProviderServer {
@@ -65,8 +69,12 @@ impl ProviderServer {
             listener::bind(options.port).await.with_context(|| format!("port {}", options.port))?;
         let address = listener.local_addr()?;
         let clock = Clock::default();
+        let servers = match &options.engine {
+            Engine::Simulated => None,
+            Engine::Process { binaries, data } => Some(Servers::prepare(binaries.clone(), data.as_deref())?),
+        };
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(&options, clock.now())),
+            world: Mutex::new(World::new(&options, servers.clone(), clock.now())),
             clock,
             log: Mutex::new(Log::new(options.log_capacity)),
             script: Mutex::default(),
@@ -79,7 +87,18 @@ impl ProviderServer {
         let serve = axum::serve(CuttableListener::new(listener, lifetime.clone()), service)
             .with_graceful_shutdown(lifetime.clone().cancelled_owned());
         tokio::spawn(async move { serve.await });
-        Ok(Self { address, handle: ProviderHandle::new(shared), lifetime })
+        let supervisor = servers
+            .map(|servers| tokio::spawn(supervisor::run(Arc::clone(&shared), servers, lifetime.clone())));
+        Ok(Self { address, handle: ProviderHandle::new(shared), lifetime, supervisor })
+    }
+
+    /// Ends the server, with the data of all services saved if it is to be kept.
+    pub async fn stop(mut self) {
+        self.lifetime.cancel();
+        if let Some(supervisor) = self.supervisor.take() {
+            // One that panicked has no servers any more.
+            let _ = supervisor.await;
+        }
     }
 
     /// Address of the API without `/v1`.
