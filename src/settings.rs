@@ -42,6 +42,15 @@ pub struct Settings {
     #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
     pub watched_namespaces: Vec<String>,
 
+    /// Leave VPC resources to another operator; services can still refer to them
+    #[arg(long)]
+    pub no_project_vpcs: bool,
+
+    /// Let services refer to a VPC resource of another namespace only if its annotation
+    /// valkeeper.io/referenced-from names theirs
+    #[arg(long)]
+    pub require_vpc_consent: bool,
+
     /// What deleting a resource does to its service when the resource does not say
     #[arg(long, value_enum, value_name = "POLICY", default_value = "delete")]
     pub default_deletion_policy: DefaultDeletion,

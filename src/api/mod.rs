@@ -9,6 +9,7 @@ pub mod crd;
 pub mod field_path;
 pub mod names;
 pub mod policies;
+pub mod project_vpc;
 pub mod redis;
 pub mod rules;
 pub mod sensitive;
@@ -21,11 +22,13 @@ pub mod yaml;
 
 use std::fmt::Debug;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use common::ServiceSpec;
+pub use project_vpc::{ProjectVpc, ProjectVpcStatus};
 pub use redis::{Redis, RedisSpec};
 pub use service_facts::ServiceFacts;
 pub use status::ServiceStatus;
@@ -97,8 +100,8 @@ impl Kind {
     }
 }
 
-/// A custom resource that stands for one service at the provider.
-pub trait ManagedService:
+/// A namespaced custom resource with a status, whatever it stands for.
+pub trait Custom:
     kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
     + Clone
     + Debug
@@ -108,6 +111,15 @@ pub trait ManagedService:
     + Sync
     + 'static
 {
+    /// The `kind` of its manifests.
+    const NAME: &'static str;
+
+    /// What was last reported about it.
+    fn conditions(&self) -> &[Condition];
+}
+
+/// A custom resource that stands for one service at the provider.
+pub trait ManagedService: Custom {
     /// Which kind this is.
     const KIND: Kind;
 

@@ -67,6 +67,11 @@ impl Context {
         &self.settings.provider_url
     }
 
+    /// Whether resources of `namespace` are watched.
+    pub(super) fn watches(&self, namespace: &str) -> bool {
+        self.namespaces().iter().any(|watched| watched.as_deref().is_none_or(|name| name == namespace))
+    }
+
     /// The namespaces to watch; `None` stands for all of them.
     pub(super) fn namespaces(&self) -> Vec<Option<String>> {
         let names =

@@ -67,6 +67,7 @@ impl<K: ManagedService> Pass<K> {
     /// Goes on until the engine wants to rest; the last decision says why.
     pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
         self.read_migration_password().await?;
+        self.follow_vpc().await?;
         for _ in 0..MOST_STEPS {
             self.recall();
             let decision = engine::decide(&self.desired, &self.observed);

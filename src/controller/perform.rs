@@ -124,7 +124,7 @@ impl<K: ManagedService> Pass<K> {
             return Ok(());
         }
         let next = self.next_status(report, false);
-        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+        if let Some(object) = status::write(&self.api, &self.object, self.object.status(), &next).await? {
             self.adopt(object);
         }
         Ok(())

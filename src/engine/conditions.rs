@@ -24,7 +24,7 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
         }
     }
     if report.initialized {
-        let message = "The service exists and has this object's settings".to_owned();
+        let message = "Exists at the provider with the settings of this object".to_owned();
         conditions.push((condition::INITIALIZED, "True", reason::CREATED_OR_UPDATED, message));
     }
     if let Some(running) = report.running {
@@ -71,6 +71,12 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
     }
     next.sort_by(|a, b| a.type_.cmp(&b.type_));
     next
+}
+
+/// The reason of the `Ready` condition.
+pub fn reason_of_ready(conditions: &[Condition]) -> Option<&str> {
+    let ready = conditions.iter().find(|entry| entry.type_ == condition::READY);
+    ready.map(|entry| entry.reason.as_str())
 }
 
 /// A look that failed for a passing reason does not take back what was true before, unless the spec has

@@ -7,9 +7,9 @@ use crate::api::names::condition;
 
 /// The condition that goes with `report`; `ready` is the status of its `Ready` condition.
 pub(super) fn condition(report: &Report, ready: &str) -> Option<&'static str> {
-    match (ready, report.ready) {
-        ("True", _) => None,
-        (_, Ready::Stuck) => Some(condition::STALLED),
-        _ => Some(condition::RECONCILING),
+    if ready == "True" {
+        return None;
     }
+    let stalled = report.ready == Ready::Stuck || report.paused;
+    Some(if stalled { condition::STALLED } else { condition::RECONCILING })
 }

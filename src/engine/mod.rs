@@ -14,6 +14,7 @@ mod drift;
 pub mod facts;
 mod kstatus;
 mod migration;
+mod network;
 mod observed;
 mod ownership;
 mod policies;
@@ -24,10 +25,12 @@ mod source;
 mod step;
 mod update;
 mod user_config;
+pub mod vpc;
 
 pub use decide::decide;
 pub use desired::{Desired, Vpc};
 pub use drift::summary as drift_summary;
+pub use network::VpcReference;
 pub use observed::{
     Connection, ConnectionSecret, Maintenance, MigrationState, Observed, ObservedService, Power, Remote,
     Replica, ServiceState, Source,

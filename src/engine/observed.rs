@@ -1,7 +1,7 @@
 //! What was seen of the world: the provider's service and the connection Secret, reduced to the parts
 //! that decisions depend on. Credentials are invisible in `Debug`.
 
-use super::step::ServicePatch;
+use super::{network::VpcReference, step::ServicePatch};
 use crate::api::{Kind, ServiceFacts};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -20,6 +20,8 @@ pub struct Observed {
     pub migration: Option<MigrationState>,
     /// The token cannot disappear while the resource needs it.
     pub token_is_held: bool,
+    /// The VPC that the resource refers to.
+    pub vpc: VpcReference,
     /// The custom resource itself was read from the API server, not from a cache, in this pass.
     pub object_is_live: bool,
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may

@@ -48,7 +48,7 @@ pub struct Client {
 }
 
 /// One call, before it is sent.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     doing: String,
     method: Method,
     segments: Vec<&'a str>,
@@ -168,7 +168,11 @@ impl Client {
         }
     }
 
-    async fn send<T: DeserializeOwned>(&self, token: &Token, call: Call<'_>) -> Result<T, ProviderError> {
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        token: &Token,
+        call: Call<'_>,
+    ) -> Result<T, ProviderError> {
         let redaction = Redaction::of(token.expose(), call.body.as_ref());
         let doing = call.doing;
         let unsendable = |cause: String| ProviderError::Unsendable { doing: doing.clone(), cause };
@@ -211,6 +215,11 @@ impl Client {
 }
 
 impl<'a> Call<'a> {
+    /// A call to the path of `segments`; `doing` says in error messages what it is for.
+    pub(super) fn to(doing: String, method: Method, segments: Vec<&'a str>, body: Option<Value>) -> Self {
+        Self { doing, method, segments, query: &[], body }
+    }
+
     fn about(
         reference: &'a Reference,
         verb: &str,

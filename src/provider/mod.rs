@@ -9,6 +9,7 @@ mod error;
 mod redaction;
 mod service;
 mod token;
+mod vpcs;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
@@ -18,3 +19,4 @@ pub use service::{
     TechnicalEmail,
 };
 pub use token::{Token, TokenError};
+pub use vpcs::Vpc;

@@ -27,6 +27,7 @@ mod power;
 mod servers;
 mod tokens;
 mod trouble;
+mod vpcs;
 
 /// Makes two tests of each scenario, one per kind of API server.
 macro_rules! scenarios {

@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use valkeeper::{
-    api::{ManagedService, Redis, Valkey, names::TOKEN_FINALIZER},
+    api::{Custom, ManagedService, ProjectVpc, Redis, Valkey, names::TOKEN_FINALIZER},
     operator,
     settings::Settings,
     telemetry::logs,
@@ -86,6 +86,7 @@ impl World {
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
             backup_after: Duration::from_millis(100),
+            vpc_time: Duration::from_millis(300),
             engine,
             ..ProviderOptions::default()
         })
@@ -169,6 +170,10 @@ impl World {
     }
 
     pub(crate) fn redis(&self) -> Api<Redis> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn vpcs(&self) -> Api<ProjectVpc> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -327,8 +332,8 @@ pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
     }
 }
 
-pub(crate) fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
-    object.status()?.conditions.iter().find(|condition| condition.type_ == "Ready")
+pub(crate) fn ready<K: Custom>(object: &K) -> Option<&Condition> {
+    object.conditions().iter().find(|condition| condition.type_ == "Ready")
 }
 
 pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
