@@ -98,6 +98,25 @@ impl Store {
         (Self { state, changes, capacity }, receiver)
     }
 
+    /// Everything in the store, for [`Store::load`].
+    pub(crate) fn dump(&self) -> (u64, Vec<(GroupResource, Arc<Object>)>) {
+        let state = self.lock();
+        let objects = state.collections.iter().flat_map(|(resource, collection)| {
+            collection.objects.values().map(|object| (resource.clone(), Arc::clone(object)))
+        });
+        (state.revision, objects.collect())
+    }
+
+    /// Fills an empty store with what another one held; nothing before its revision is known.
+    pub(crate) fn load(&self, revision: u64, objects: Vec<(GroupResource, Object)>) {
+        let mut state = self.lock();
+        (state.revision, state.floor) = (revision, revision);
+        for (resource, object) in objects {
+            let key = Key::of(&object.value);
+            state.collection(&resource).objects.insert(key, Arc::new(object));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
