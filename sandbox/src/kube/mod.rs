@@ -1,7 +1,6 @@
 //! A Kubernetes API server, small and in memory, for development and tests. Guarantees what clients and
 //! controllers rely on: optimistic locking, gapless watches, server-side apply, finalizers, garbage
-//! collection. Leaves out access control, admission and workloads, and
-//! answers in JSON only.
+//! collection. Access control, admission and workloads are stored, not enforced. Answers in JSON only.
 
 pub mod builtin;
 pub mod field_error;
@@ -14,6 +13,7 @@ pub mod table;
 
 mod api;
 mod apply;
+mod body;
 mod content;
 mod controllers;
 mod decode;
@@ -32,6 +32,7 @@ mod request;
 mod scale;
 mod selector;
 mod store;
+mod versions;
 mod watch;
 mod write;
 
