@@ -103,7 +103,7 @@ impl ProviderHandle {
 
     /// Everything the provider holds: projects with their services, integrations and VPCs.
     pub fn content(&self) -> Content {
-        Content::of(&self.shared.world())
+        Content::of(&self.shared.world(), &self.shared.clock)
     }
 
     fn snapshot(&self, world: &World, service: &Service) -> Value {
