@@ -142,8 +142,8 @@ async fn every_example_is_taken_by_a_real_api_server() {
         let apply = Patch::Apply(&definition);
         let name = definition.name_any();
         definitions.patch(&name, &PatchParams::apply("docs").force(), &apply).await.unwrap();
-        let served = await_condition(definitions.clone(), &name, conditions::is_crd_established());
-        tokio::time::timeout(Duration::from_secs(30), served).await.unwrap().unwrap();
+        let established = await_condition(definitions.clone(), &name, conditions::is_crd_established());
+        tokio::time::timeout(Duration::from_secs(30), established).await.unwrap().unwrap();
     }
     for path in files(&repository("examples"), "yaml") {
         let text = std::fs::read_to_string(&path).unwrap();
