@@ -1,6 +1,6 @@
 //! Every flag, environment variable, interval and limit of the operator, in one table with its default.
 
-use crate::provider::Limits;
+use crate::{engine::backoff, provider::Limits};
 use clap::Args;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
@@ -68,6 +68,10 @@ pub struct Settings {
     /// Longest time for one pass over one resource
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = humantime::parse_duration)]
     pub pass_deadline: Duration,
+
+    /// Delays after failures; no flag, because the defaults are part of what the operator promises.
+    #[arg(skip)]
+    pub retry: backoff::Bounds,
 }
 
 impl Settings {

@@ -124,7 +124,7 @@ fn rest<K: ManagedService>(pass: &mut Pass<K>, step: &Step) -> Duration {
 async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Duration {
     let class = error.class();
     pass.memory.failures += 1;
-    let delay = backoff::delay(class, pass.memory.failures, rand::random());
+    let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
     tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
     // A conflict means that the world moved: nothing to tell, only to look again.
     if class != Class::Conflict || pass.memory.failures > 3 {

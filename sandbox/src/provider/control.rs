@@ -41,6 +41,7 @@ impl Token {
 pub(super) struct Control {
     tokens: Vec<Arc<Token>>,
     pub(super) latency: Duration,
+    pub(super) time_per_request: Duration,
     rate_limit: Option<RateLimit>,
     windows: HashMap<String, (Moment, u32)>,
 }
@@ -50,6 +51,7 @@ impl Control {
         let mut control = Self {
             tokens: Vec::new(),
             latency: options.latency,
+            time_per_request: Duration::ZERO,
             rate_limit: options.rate_limit,
             windows: HashMap::new(),
         };

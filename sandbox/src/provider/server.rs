@@ -9,6 +9,7 @@ use super::log::Log;
 use super::options::ProviderOptions;
 use super::pipeline;
 use super::world::World;
+use crate::faults::FaultPlan;
 use anyhow::Context as _;
 use axum::Router;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     world: Mutex<World>,
     log: Mutex<Log>,
     script: Mutex<Script>,
+    plan: Mutex<Option<FaultPlan>>,
 }
 
 impl Shared {
@@ -38,6 +40,11 @@ impl Shared {
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
         locked(&self.log)
+    }
+
+    /// The plan that numbers the requests of this provider together with those of others.
+    pub(super) fn plan(&self) -> MutexGuard<'_, Option<FaultPlan>> {
+        locked(&self.plan)
     }
 
     pub(super) fn script(&self) -> MutexGuard<'_, Script> {
@@ -70,6 +77,7 @@ impl ProviderServer {
             clock,
             log: Mutex::new(Log::new(options.log_capacity)),
             script: Mutex::default(),
+            plan: Mutex::default(),
         });
         let lifetime = CancellationToken::new();
         let service = Router::new()
