@@ -1,7 +1,10 @@
 //! Every flag, environment variable, interval and limit of the operator, in one table with its default.
 
-use crate::{engine::backoff, provider::Limits};
-use clap::Args;
+use crate::{
+    engine::{Defaults, backoff},
+    provider::Limits,
+};
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
@@ -28,6 +31,15 @@ pub struct Settings {
     /// Namespaces to watch, separated by commas; all when empty
     #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
     pub watched_namespaces: Vec<String>,
+
+    /// What deleting a resource does to its service when the resource does not say
+    #[arg(long, value_enum, value_name = "POLICY", default_value = "delete")]
+    pub default_deletion_policy: DefaultDeletion,
+
+    /// Do not mark services with the identity of their resource; two resources of one name, in two
+    /// namespaces or clusters, then fight over one service
+    #[arg(long)]
+    pub no_ownership_tag: bool,
 
     /// How many resources are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -74,7 +86,24 @@ pub struct Settings {
     pub retry: backoff::Bounds,
 }
 
+/// What deleting a resource does to its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DefaultDeletion {
+    /// It is deleted.
+    Delete,
+    /// It stays at the provider.
+    Orphan,
+}
+
 impl Settings {
+    /// What resources that say nothing are read with.
+    pub fn policy_defaults(&self) -> Defaults {
+        Defaults {
+            orphan: self.default_deletion_policy == DefaultDeletion::Orphan,
+            marks_ownership: !self.no_ownership_tag,
+        }
+    }
+
     /// The bounds on provider calls.
     pub fn provider_limits(&self) -> Limits {
         Limits {
@@ -86,7 +115,7 @@ impl Settings {
 }
 
 #[derive(clap::Parser)]
-struct Defaults {
+struct Command {
     #[command(flatten)]
     settings: Settings,
 }
@@ -95,10 +124,10 @@ impl Default for Settings {
     fn default() -> Self {
         use clap::{CommandFactory as _, FromArgMatches as _};
         // The environment must not leak into embedded operators, so variables are taken off first.
-        let command = Defaults::command().mut_args(|argument| argument.env(None));
+        let command = Command::command().mut_args(|argument| argument.env(None));
         let matches = command.get_matches_from(["valkeeper"]);
-        match Defaults::from_arg_matches(&matches) {
-            Ok(defaults) => defaults.settings,
+        match Command::from_arg_matches(&matches) {
+            Ok(command) => command.settings,
             Err(error) => error.exit(),
         }
     }

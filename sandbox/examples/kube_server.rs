@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use tokio::signal::unix::{SignalKind, signal};
 use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
 
 #[tokio::main]
@@ -14,7 +15,11 @@ async fn main() -> anyhow::Result<()> {
     let mut file = tempfile::NamedTempFile::with_suffix(".kubeconfig")?;
     file.write_all(server.kubeconfig().as_bytes())?;
     writeln!(std::io::stdout(), "{}", file.path().display())?;
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     server.shutdown().await;
     Ok(())
 }

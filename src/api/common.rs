@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::user_config::pattern;
+use super::{policies::Policies, user_config::pattern};
 
 /// What a `Valkey` and a `Redis` have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -75,6 +75,13 @@ pub struct ServiceSpec {
     /// Forbids the deletion and the powering off of the service. Recommended for everything that matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_protection: Option<bool>,
+    /// Secret that holds the password of the server to migrate from, instead of `userConfig.migration.password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub migration_secret_source: Option<SecretKeyReference>,
+    /// How the resource behaves where more than one behaviour is right.
+    #[serde(flatten)]
+    pub policies: Policies,
 }
 
 /// The MiB that a `disk_space` stands for: a bare number means GiB. Nothing when it is not a size.
@@ -96,7 +103,7 @@ pub struct SecretKeyReference {
     /// Name of the Secret.
     #[validate(length(min = 1))]
     pub name: String,
-    /// Key in the Secret that holds the token.
+    /// Key in the Secret.
     #[validate(length(min = 1))]
     pub key: String,
 }

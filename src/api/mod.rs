@@ -8,6 +8,7 @@ pub mod common;
 pub mod crd;
 pub mod field_path;
 pub mod names;
+pub mod policies;
 pub mod redis;
 pub mod rules;
 pub mod sensitive;

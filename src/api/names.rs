@@ -6,6 +6,9 @@
 /// Keeps a resource until its remote service is gone (or deliberately left).
 pub const FINALIZER: &str = "finalizers.aiven.io/delete-remote-resource";
 
+/// Keeps a token Secret until no resource needs it to delete its service.
+pub const TOKEN_FINALIZER: &str = "finalizers.aiven.io/needed-to-delete-services";
+
 /// Annotation: the last `metadata.generation` the provider accepted.
 pub const GENERATION_PROCESSED: &str = "controllers.aiven.io/generation-was-processed";
 /// Annotation: `true` when running as desired, `false` when powered off as desired, absent otherwise.
@@ -32,6 +35,12 @@ pub mod condition {
     pub const INITIALIZED: &str = "Initialized";
     /// The service runs, or is powered off as declared.
     pub const RUNNING: &str = "Running";
+    /// The resource is paused; present only then.
+    pub const PAUSED: &str = "Paused";
+    /// Data from another server has arrived; present only with `userConfig.migration`.
+    pub const MIGRATION_COMPLETE: &str = "MigrationComplete";
+    /// A password stands in the spec, where everybody who may read the resource reads it; present only then.
+    pub const PASSWORD_EXPOSED: &str = "PasswordExposed";
     /// Work is in progress (kstatus).
     pub const RECONCILING: &str = "Reconciling";
     /// Nothing moves until somebody changes something (kstatus).
@@ -62,6 +71,26 @@ pub mod reason {
     pub const DELETING: &str = "Deleting";
     /// Powering off waits for the first backup.
     pub const WAITING_FOR_BACKUP: &str = "WaitingForBackup";
+    /// Somebody changed declared fields at the provider.
+    pub const DRIFT: &str = "Drift";
+    /// The resource is paused; nothing is written.
+    pub const PAUSED: &str = "Paused";
+    /// An existing service is being taken over, as the spec asks.
+    pub const ADOPTING: &str = "Adopting";
+    /// The service that this one is made from does not exist or cannot be used yet.
+    pub const SOURCE_NOT_READY: &str = "SourceNotReady";
+    /// Disk space is managed by an autoscaler integration.
+    pub const DISK_SPACE_MANAGED: &str = "DiskSpaceManaged";
+    /// A migration is under way.
+    pub const MIGRATING: &str = "Migrating";
+    /// A migration came to its end.
+    pub const MIGRATED: &str = "Migrated";
+    /// A migration failed.
+    pub const MIGRATION_FAILED: &str = "MigrationFailed";
+    /// The password of a migration source stands in the spec.
+    pub const PASSWORD_IN_SPEC: &str = "PasswordInSpec";
+    /// The Secret with the password of a migration source cannot be used.
+    pub const MIGRATION_SECRET_MISSING: &str = "MigrationSecretMissing";
     /// The spec breaks a rule; nothing is sent.
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// The service belongs to another resource.

@@ -3,6 +3,7 @@
 //! The same shape for both kinds. Conditions are a map keyed by type, so that other controllers may add
 //! their own; everything decodes from the status that earlier operators wrote.
 
+use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -25,6 +26,36 @@ pub struct ServiceStatus {
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub declared_fields: Vec<String>,
+    /// The last time declared fields were found changed at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// The value of the annotation `valkeeper.io/reconcile-at` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// Fields that somebody changed at the provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// When it was found.
+    pub found_at: DateTime<Utc>,
+    /// Whether the fields were changed back.
+    pub corrected: bool,
+    /// The fields.
+    pub fields: Vec<DriftedField>,
+}
+
+/// One field that somebody changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftedField {
+    /// Its path in the spec, such as `spec.userConfig.valkey_timeout`.
+    pub field: String,
+    /// What the spec declares, as JSON; hidden where it may be a secret.
+    pub declared: String,
+    /// What the provider had, as JSON; hidden where it may be a secret.
+    pub found: String,
 }
 
 /// Go writes an empty list as `null`.

@@ -8,6 +8,7 @@ pub mod events;
 pub mod metadata;
 pub mod secrets;
 pub mod status;
+pub mod token_secret;
 
 pub use client::connect;
 pub use error::ClusterError;

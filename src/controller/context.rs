@@ -7,7 +7,10 @@ use crate::{
     settings::Settings,
 };
 use kube::Client;
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::Semaphore;
 
 /// Shared handles and limits; one per process.
@@ -20,6 +23,8 @@ pub struct Context {
     /// under overload, because it picks waiting keys from a hash set.
     pub(super) permits: Arc<Semaphore>,
     pub(super) memories: Memories,
+    /// Token Secrets, by namespace and name, that carry our finalizer.
+    pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
 
 /// Why the operator cannot start.
@@ -39,7 +44,19 @@ impl Context {
         let address = Address::parse(&settings.provider_url, settings.allow_plain_http)?;
         let provider = Provider::new(address, settings.provider_limits())?;
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self { client, provider, recorder, settings, permits, memories: Memories::default() })
+        Ok(Self {
+            client,
+            provider,
+            recorder,
+            settings,
+            permits,
+            memories: Memories::default(),
+            held_tokens: Mutex::default(),
+        })
+    }
+
+    pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the provider is, for the log.

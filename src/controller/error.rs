@@ -16,6 +16,14 @@ pub(super) enum PassError {
     /// There is no usable token.
     #[error("{0}")]
     Token(String),
+    /// Something that the spec names is not there.
+    #[error("{message}")]
+    Missing {
+        /// One of the reasons in [`reason`].
+        reason: &'static str,
+        /// What is missing, and what to do.
+        message: String,
+    },
     /// A defect of this program.
     #[error("{0}")]
     Defect(String),
@@ -26,7 +34,7 @@ impl PassError {
         match self {
             Self::Provider(error) => error.class(),
             Self::Cluster(error) => error.class(),
-            Self::Token(_) => Class::Denied,
+            Self::Token(_) | Self::Missing { .. } => Class::Denied,
             Self::Defect(_) => Class::Bug,
         }
     }
@@ -37,6 +45,7 @@ impl PassError {
         let passing = matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict);
         let (reason, advice) = match (self, class) {
             (Self::Token(_), _) => (reason::TOKEN_MISSING, String::new()),
+            (Self::Missing { reason, .. }, _) => (*reason, String::new()),
             (Self::Defect(_), _) => (reason::INTERNAL_ERROR, String::new()),
             (Self::Cluster(_), Class::Transient | Class::Throttled { .. } | Class::Conflict) => {
                 (reason::CLUSTER_UNAVAILABLE, String::new())

@@ -6,6 +6,7 @@ mod context;
 mod credentials;
 mod error;
 mod memory;
+mod migration;
 mod observe;
 mod pass;
 mod perform;

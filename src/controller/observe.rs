@@ -1,8 +1,12 @@
 //! From the provider's wire format to what the engine looks at.
 
 use crate::{
-    engine::{Connection, Maintenance, ObservedService, ServiceState},
-    provider::Service,
+    api::Kind,
+    engine::{
+        Connection, Maintenance, MigrationState, ObservedService, Power, ServiceState, Source,
+        SourceReference,
+    },
+    provider::{Migration, Service},
 };
 use serde_json::Value;
 
@@ -10,7 +14,14 @@ use serde_json::Value;
 pub(super) fn service(service: Service) -> ObservedService {
     let parameters = service.service_uri_params;
     let connection = Connection::from_parameters(|name| parameters.get(name).and_then(Value::as_str));
+    let integrations = &service.service_integrations;
+    let me = Some(&service.service_name);
     ObservedService {
+        disk_is_managed: integrations.iter().any(|entry| entry.integration_type == "autoscaler"),
+        // The same integration is listed on both sides.
+        is_replica: integrations
+            .iter()
+            .any(|entry| entry.integration_type == "read_replica" && entry.dest_service.as_ref() == me),
         state: ServiceState::parse(&service.state),
         service_type: service.service_type,
         plan: service.plan,
@@ -26,5 +37,38 @@ pub(super) fn service(service: Service) -> ObservedService {
         user_config: service.user_config,
         connection,
         backups: service.backups.len(),
+    }
+}
+
+/// The engine's view of the service that another one is to be made from.
+pub(super) fn source(kind: Kind, wanted: &SourceReference, found: Option<Service>) -> Source {
+    let Some(found) = found else { return Source::Missing };
+    let has_backup = match &wanted.backup {
+        Some(name) => found.backups.iter().any(|backup| backup.backup_name == *name),
+        None => !found.backups.is_empty(),
+    };
+    let state = ServiceState::parse(&found.state);
+    if found.service_type != kind.service_type() {
+        Source::OtherType(found.service_type)
+    } else if state.power() != Power::Serving {
+        Source::NotServing(found.state)
+    } else if has_backup {
+        Source::Ready
+    } else {
+        Source::WithoutBackup
+    }
+}
+
+/// The engine's view of a migration; the provider forgets one that is done.
+pub(super) fn migration(found: Option<Migration>) -> MigrationState {
+    match found {
+        None => MigrationState::Done,
+        Some(migration) => match migration.status.as_str() {
+            "done" => MigrationState::Done,
+            "failed" => {
+                MigrationState::Failed(migration.error.unwrap_or_else(|| "no reason given".to_owned()))
+            }
+            _ => MigrationState::Running(migration.status),
+        },
     }
 }

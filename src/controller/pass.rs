@@ -3,14 +3,15 @@
 
 use super::{context::Context, credentials, error::PassError, memory::Memory, observe};
 use crate::{
-    api::{ManagedService, validate::validate},
+    api::{ManagedService, names, validate::validate},
     cluster::secrets,
-    engine::{self, Decision, Desired, Observed, Remote, Report, connection},
+    engine::{self, Decision, Desired, DriftSeen, Observed, Remote, Report, Source, connection},
     provider::{Reference, Service, Token},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Api, ResourceExt};
-use std::{collections::BTreeSet, sync::Arc};
+use secrecy::SecretString;
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 use tokio::time::{Duration, Instant};
 
 /// More steps than any pass needs; a decision that repeats itself ends here instead of looping.
@@ -30,6 +31,8 @@ pub(super) struct Pass<K> {
     pub(super) secret_seen: secrets::Look,
     pub(super) released: bool,
     pub(super) told: Vec<&'static str>,
+    pub(super) drift_seen: Option<DriftSeen>,
+    pub(super) migration_password: Option<SecretString>,
     token: Option<Token>,
 }
 
@@ -38,7 +41,7 @@ impl<K: ManagedService> Pass<K> {
         let namespace = object.namespace().unwrap_or_default();
         Self {
             api: Api::namespaced(context.client.clone(), &namespace),
-            desired: desired(&object),
+            desired: desired(&context, &object),
             namespace,
             object,
             context,
@@ -47,12 +50,15 @@ impl<K: ManagedService> Pass<K> {
             secret_seen: secrets::Look::default(),
             released: false,
             told: Vec::new(),
+            drift_seen: None,
+            migration_password: None,
             token: None,
         }
     }
 
     /// Goes on until the engine wants to rest; the last decision says why.
     pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
+        self.read_migration_password().await?;
         for _ in 0..MOST_STEPS {
             self.recall();
             let decision = engine::decide(&self.desired, &self.observed);
@@ -72,6 +78,15 @@ impl<K: ManagedService> Pass<K> {
             let token = self.token().await?;
             let found = self.context.provider.service(&token, &self.reference()).await?;
             return self.saw(found).await;
+        }
+        if let (Remote::Absent, Source::Unknown, Some(source)) =
+            (&self.observed.remote, &self.observed.source, self.desired.source.clone())
+        {
+            let token = self.token().await?;
+            let reference = Reference { project: source.project.clone(), service: source.name.clone() };
+            let found = self.context.provider.service(&token, &reference).await?;
+            self.observed.source = observe::source(K::KIND, &source, found);
+            return Ok(());
         }
         let name = self.object.name_any();
         let doing = || format!("reading {} {name}", K::KIND.name());
@@ -98,6 +113,7 @@ impl<K: ManagedService> Pass<K> {
             self.secret_seen = secrets::look(&self.context.client, &self.namespace, &content, &owner).await?;
             self.observed.secret = self.secret_seen.finding.clone();
         }
+        self.follow_migration(&service).await?;
         self.observed.remote = Remote::Present(Box::new(service));
         Ok(())
     }
@@ -107,8 +123,9 @@ impl<K: ManagedService> Pass<K> {
         // The same form as in the cache, or a comparison with it would see an edit.
         super::stream::prune(&mut object);
         let previously = self.desired.previously_declared.take();
-        self.desired = desired(&object);
+        self.desired = desired(&self.context, &object);
         self.desired.previously_declared = previously;
+        self.insert_migration_password();
         self.memory.wrote(&object);
         self.object = object;
     }
@@ -118,6 +135,12 @@ impl<K: ManagedService> Pass<K> {
             self.token = Some(credentials::token(&self.context, &self.namespace, &self.object).await?);
         }
         self.token.clone().ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
+    }
+
+    /// Namespace and name of the Secret with the resource's own token.
+    pub(super) fn token_secret(&self) -> Option<(String, String)> {
+        let reference = self.object.service().auth_secret_ref.as_ref()?;
+        Some((self.namespace.clone(), reference.name.clone()))
     }
 
     pub(super) fn reference(&self) -> Reference {
@@ -142,12 +165,23 @@ impl<K: ManagedService> Pass<K> {
 
     /// The report of a failed pass.
     pub(super) fn failure(&self, error: &PassError) -> Report {
-        Report::failed(&error.failure(&credentials::source(&self.namespace, self.object.service())))
+        let mut failure = error.failure(&credentials::source(&self.namespace, self.object.service()));
+        if self.desired.deleting && !failure.passing {
+            let _ = write!(
+                failure.message,
+                ". The service is not deleted until then; to leave it at the provider, annotate this object {}={}",
+                names::DELETION_POLICY,
+                names::DELETION_POLICY_ORPHAN
+            );
+        }
+        Report::failed(&failure)
     }
 
     fn recall(&mut self) {
         let now = Instant::now();
         self.observed.unsettled = self.memory.settles_at.is_some_and(|until| now < until);
+        self.observed.token_is_held =
+            self.token_secret().is_none_or(|key| self.context.held_tokens().contains(&key));
         let generation = self.desired.generation;
         let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
         self.observed.sent = sent.map(|(_, patch)| patch.clone());
@@ -156,6 +190,10 @@ impl<K: ManagedService> Pass<K> {
     }
 }
 
-fn desired<K: ManagedService>(object: &K) -> Desired {
-    Desired { violations: validate(object).iter().map(ToString::to_string).collect(), ..Desired::of(object) }
+fn desired<K: ManagedService>(context: &Context, object: &K) -> Desired {
+    let defaults = context.settings.policy_defaults();
+    Desired {
+        violations: validate(object).iter().map(ToString::to_string).collect(),
+        ..Desired::of(object, defaults)
+    }
 }

@@ -4,7 +4,7 @@
 use super::{error::PassError, pass::Pass};
 use crate::{
     api::{ManagedService, names::reason},
-    cluster::{events::Severity, metadata, secrets, status},
+    cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
         ConnectionSecret, CreateRequest, Decision, Remote, Report, ServicePatch, Step,
         connection::SecretContent,
@@ -26,6 +26,7 @@ impl<K: ManagedService> Pass<K> {
                 self.observed.object_is_live = true;
                 Ok(())
             }
+            Step::HoldToken => self.hold_token().await,
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
             Step::ReplaceTags(tags) => self.replace_tags(tags, report).await,
@@ -52,7 +53,7 @@ impl<K: ManagedService> Pass<K> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
         let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
-        self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
             self.settle();
@@ -69,7 +70,7 @@ impl<K: ManagedService> Pass<K> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
         self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
-        self.tell(Severity::Normal, report.reason, "Update", &report.message);
+        self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
             service.tags.clone_from(tags);
         }
@@ -98,6 +99,18 @@ impl<K: ManagedService> Pass<K> {
     async fn release(&mut self) -> Result<(), PassError> {
         metadata::release_finalizer(&self.api, &self.object).await?;
         self.released = true;
+        if let Some(key) = self.token_secret() {
+            self.context.held_tokens().remove(&key);
+            token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
+        }
+        Ok(())
+    }
+
+    async fn hold_token(&mut self) -> Result<(), PassError> {
+        if let Some(key) = self.token_secret() {
+            token_secret::hold(&self.context.client, &key.0, &key.1).await?;
+            self.context.held_tokens().insert(key);
+        }
         Ok(())
     }
 
@@ -113,6 +126,12 @@ impl<K: ManagedService> Pass<K> {
             self.adopt(object);
         }
         Ok(())
+    }
+
+    fn tell_update(&mut self, report: &Report) {
+        let severity = if report.drift.is_some() { Severity::Warning } else { Severity::Normal };
+        self.drift_seen = self.drift_seen.take().or_else(|| report.drift.clone());
+        self.tell(severity, report.reason, "Update", &report.message);
     }
 
     fn settle(&mut self) {

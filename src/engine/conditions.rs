@@ -2,7 +2,7 @@
 //! its status does, and conditions that say the same as before come out equal, so that nothing is
 //! written.
 
-use super::report::{Ready, Report};
+use super::report::{MigrationNote, Ready, Report};
 use crate::api::names::{condition, reason};
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
@@ -32,6 +32,17 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
         };
         conditions.push((condition::RUNNING, status, reason, message));
     }
+    if let MigrationNote::Now { complete, reason, message } = &report.migration {
+        let status = if *complete { "True" } else { "False" };
+        conditions.push((condition::MIGRATION_COMPLETE, status, *reason, message.clone()));
+    }
+    if report.password_exposed {
+        let message = "userConfig.migration.password can be read by everybody who may read this object; put it into a Secret and name that in spec.migrationSecretSource";
+        conditions.push((condition::PASSWORD_EXPOSED, "True", reason::PASSWORD_IN_SPEC, message.to_owned()));
+    }
+    if report.paused {
+        conditions.push((condition::PAUSED, "True", reason::PAUSED, report.message.clone()));
+    }
     let mut next: Vec<Condition> = conditions
         .into_iter()
         .map(|(type_, status, reason, message)| Condition {
@@ -45,7 +56,9 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
                 .map_or_else(|| time(now), |old| old.last_transition_time.clone()),
         })
         .collect();
-    for type_ in [condition::READY, condition::INITIALIZED, condition::RUNNING] {
+    let keeps_migration = report.migration == MigrationNote::Unchanged;
+    let kept = [condition::READY, condition::INITIALIZED, condition::RUNNING];
+    for type_ in kept.into_iter().chain(keeps_migration.then_some(condition::MIGRATION_COMPLETE)) {
         if let Some(old) = find(type_).filter(|_| next.iter().all(|condition| condition.type_ != type_)) {
             next.push(old.clone());
         }

@@ -4,16 +4,35 @@
 use super::{
     connection, deletion,
     desired::{Desired, Vpc},
-    diff,
+    diff, migration,
     observed::{ConnectionSecret, Observed, ObservedService, Power, Remote},
+    ownership, power,
     report::{Ready, Report},
-    step::{Decision, Pace, ServicePatch, Step},
+    source,
+    step::{Decision, Pace, Step},
+    update,
 };
 use crate::api::names::{self, reason};
 use std::collections::BTreeMap;
 
 /// The next step for `desired`, given what was seen.
 pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
+    let mut decision = next(desired, observed);
+    if matches!(decision.step, Step::Done) && migration::is_under_way(observed) {
+        decision.step = Step::Wait(Pace::Attentive);
+    }
+    decision.report.password_exposed = desired.password_in_spec;
+    decision.report.migration = migration::note(desired, observed, &decision.step);
+    decision
+}
+
+fn next(desired: &Desired, observed: &Observed) -> Decision {
+    if desired.policies.paused {
+        let message =
+            format!("Nothing is written for this object until annotation {} is removed", names::PAUSED);
+        let report = Report { paused: true, ..Report::new(Ready::Unchanged, reason::PAUSED, message) };
+        return stuck(report, Pace::Quiet);
+    }
     if desired.deleting {
         return deletion::decide(desired, observed);
     }
@@ -36,14 +55,6 @@ pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
     }
 }
 
-/// Whether the service carries this object's mark, or was this object's before marks existed.
-pub(super) fn is_ours(desired: &Desired, service: &ObservedService) -> bool {
-    match service.tags.get(names::OWNER_TAG) {
-        Some(owner) => *owner == desired.uid,
-        None => desired.initialized,
-    }
-}
-
 pub(super) fn look(report: Report) -> Decision {
     Decision { step: Step::Look, report }
 }
@@ -58,13 +69,16 @@ pub(super) fn wait(report: Report, pace: Pace) -> Decision {
 
 fn absent(desired: &Desired, observed: &Observed) -> Decision {
     let (kind, name, project) = (desired.kind.name(), &desired.name, &desired.project);
-    if desired.initialized {
+    if desired.initialized && !desired.policies.recreates {
         let message = format!(
-            "Service {name} in project {project} does not exist any more, and its data is gone; delete this {kind} and apply it again to get a new, empty service"
+            "Service {name} in project {project} does not exist any more, and its data is gone; set spec.recreatePolicy to Always to get a new, empty service, or delete this {kind}"
         );
         let mut report = Report::new(Ready::Stuck, reason::EXTERNAL_MISSING, message);
         report.running = Some(false);
         return stuck(report, Pace::Attentive);
+    }
+    if let Some(decision) = source::obstacle(desired, observed) {
+        return decision;
     }
     let report = Report::new(
         Ready::Progressing,
@@ -73,6 +87,8 @@ fn absent(desired: &Desired, observed: &Observed) -> Decision {
     );
     let step = if !desired.has_finalizer {
         Step::AddFinalizer
+    } else if !observed.token_is_held {
+        Step::HoldToken
     } else if observed.object_is_live {
         Step::Create(Box::new(diff::creation(desired)))
     } else {
@@ -82,136 +98,34 @@ fn absent(desired: &Desired, observed: &Observed) -> Decision {
 }
 
 fn present(desired: &Desired, observed: &Observed, service: &ObservedService) -> Decision {
-    if let Some(refusal) = refuse_foreign(desired, service) {
-        return refusal;
+    if let Some(decision) = ownership::claim(desired, observed, service) {
+        return decision;
     }
-    let progress = |reason, message: String| Report::about(service, Ready::Progressing, reason, message);
     if !desired.has_finalizer {
-        return Decision {
-            step: Step::AddFinalizer,
-            report: progress(reason::UPDATING, "Taking the service over".to_owned()),
-        };
+        let message = format!("Taking over service {}", desired.name);
+        let report = Report::about(service, Ready::Progressing, reason::ADOPTING, message);
+        return Decision { step: Step::AddFinalizer, report };
     }
-    let mut patch = diff::update(desired, service);
-    if desired.powered && service.state.power() == Power::Off {
-        patch.powered = Some(true);
+    if !observed.token_is_held {
+        let report = Report::about(service, Ready::Progressing, reason::UPDATING, "Holding the token Secret");
+        return Decision { step: Step::HoldToken, report };
     }
-    if !patch.is_empty() {
-        let reason = if patch.powered.is_some() { reason::POWERING_ON } else { reason::UPDATING };
-        return send(desired, observed, service, patch, reason);
-    }
-    if let Some(tags) = diff::tags(desired, service) {
-        return Decision {
-            step: Step::ReplaceTags(tags),
-            report: progress(reason::UPDATING, "Changing tags".to_owned()),
-        };
-    }
-    match (desired.powered, service.state.power()) {
-        (_, Power::Changing) => wait(building(desired, observed, service), Pace::Building),
-        (false, Power::Serving) => power_off(desired, observed, service),
-        (false, Power::Off) => powered_off(desired, service),
+    let drift = match update::next(desired, observed, service) {
+        Err(decision) => return *decision,
+        Ok(drift) => drift,
+    };
+    let mut decision = match (desired.powered, service.state.power()) {
+        (_, Power::Changing) => wait(update::building(desired, observed, service), Pace::Building),
+        (false, Power::Serving) => power::off(desired, observed, service),
+        (false, Power::Off) => power::is_off(desired, service),
         (true, Power::Serving) if observed.unsettled => {
-            wait(building(desired, observed, service), Pace::Building)
+            wait(update::building(desired, observed, service), Pace::Building)
         }
-        (true, _) => serving(desired, observed, service),
-    }
-}
-
-/// Sends an update, once: an answer that still shows the old values is waited for, and one that shows
-/// them for good is told instead of being sent over and over.
-fn send(
-    desired: &Desired,
-    observed: &Observed,
-    service: &ObservedService,
-    patch: ServicePatch,
-    reason: &'static str,
-) -> Decision {
-    let fields = patch.changed_fields().join(", ");
-    if observed.sent.as_ref() != Some(&patch) {
-        let message = match patch.powered {
-            Some(false) => format!("Powering off service {}", desired.name),
-            Some(true) => format!("Powering on service {}", desired.name),
-            None => format!("Changing {fields} of service {}", desired.name),
-        };
-        let report = Report::about(service, Ready::Progressing, reason, message);
-        return Decision { step: Step::Update(Box::new(patch)), report };
-    }
-    if observed.unsettled || service.state.power() == Power::Changing {
-        return wait(building(desired, observed, service), Pace::Building);
-    }
-    let message = format!(
-        "The provider accepted a change of {fields} for service {}, but still shows other values; edit the spec to try again",
-        desired.name
-    );
-    stuck(Report::about(service, Ready::Stuck, reason::NOT_APPLIED, message), Pace::Attentive)
-}
-
-fn refuse_foreign(desired: &Desired, service: &ObservedService) -> Option<Decision> {
-    let (kind, name, project) = (desired.kind.name(), &desired.name, &desired.project);
-    if service.service_type != desired.kind.service_type() {
-        let message = format!(
-            "Service {name} in project {project} is of type {}, not {}; it is left alone. Rename this {kind}, or delete it and use the kind that fits",
-            service.service_type,
-            desired.kind.service_type()
-        );
-        return Some(stuck(Report::new(Ready::Stuck, reason::WRONG_SERVICE_TYPE, message), Pace::Attentive));
-    }
-    if is_ours(desired, service) {
-        return None;
-    }
-    let owner = match service.tags.get(names::OWNER_TAG) {
-        Some(uid) => format!("belongs to another object (uid {uid})"),
-        None => "was not created by this object".to_owned(),
+        (true, Power::Serving) => serving(desired, observed, service),
+        (true, Power::Off) => power::is_off_by_others(desired, service),
     };
-    let message = format!(
-        "Service {name} in project {project} exists already and {owner}; it is left alone. Choose another metadata.name, or delete that service first"
-    );
-    Some(stuck(Report::new(Ready::Stuck, reason::NOT_OWNED, message), Pace::Attentive))
-}
-
-fn building(desired: &Desired, observed: &Observed, service: &ObservedService) -> Report {
-    let known = desired.annotations.contains_key(names::INSTANCE_RUNNING);
-    let power = observed.sent.as_ref().and_then(|patch| patch.powered);
-    let (reason, doing) = match (desired.powered, power, known) {
-        (false, Some(false), _) => (reason::POWERING_OFF, "is being powered off"),
-        (false, _, _) => (reason::BUILDING, "is not ready to be powered off yet"),
-        (true, Some(true), _) => (reason::POWERING_ON, "is being powered on"),
-        (true, _, true) => (reason::UPDATING, "is applying changes"),
-        (true, _, false) => (reason::BUILDING, "is being built"),
-    };
-    let message = format!("Service {} {doing}; the provider says {}", desired.name, service.state.as_str());
-    Report::about(service, Ready::Progressing, reason, message)
-}
-
-fn power_off(desired: &Desired, observed: &Observed, service: &ObservedService) -> Decision {
-    if service.termination_protection {
-        let message = format!(
-            "Service {} stays on: termination protection also protects it from power-off. Set spec.terminationProtection to false to let it go off",
-            desired.name
-        );
-        return stuck(
-            Report::about(service, Ready::Stuck, reason::TERMINATION_PROTECTED, message),
-            Pace::Attentive,
-        );
-    }
-    if service.backups == 0 {
-        let message = format!(
-            "Service {} is powered off as soon as it has a backup to come back from; it has none yet",
-            desired.name
-        );
-        return wait(
-            Report::about(service, Ready::Progressing, reason::WAITING_FOR_BACKUP, message),
-            Pace::Attentive,
-        );
-    }
-    let patch = ServicePatch { powered: Some(false), ..ServicePatch::default() };
-    send(desired, observed, service, patch, reason::POWERING_OFF)
-}
-
-fn powered_off(desired: &Desired, service: &ObservedService) -> Decision {
-    let message =
-        format!("Service {} is powered off, as spec.powered says; its Secret is kept as it is", desired.name);
-    settled(desired, false, Report::about(service, Ready::Yes, reason::POWERED_OFF, message))
+    decision.report.drift = decision.report.drift.or(drift);
+    decision
 }
 
 fn serving(desired: &Desired, observed: &Observed, service: &ObservedService) -> Decision {
@@ -256,7 +170,7 @@ fn serving(desired: &Desired, observed: &Observed, service: &ObservedService) ->
 }
 
 /// The end of the way: only the bookkeeping annotations that other tools read may still be missing.
-fn settled(desired: &Desired, running: bool, report: Report) -> Decision {
+pub(super) fn settled(desired: &Desired, running: bool, report: Report) -> Decision {
     let wanted = [
         (names::GENERATION_PROCESSED, desired.generation.to_string()),
         (names::INSTANCE_RUNNING, running.to_string()),

@@ -3,13 +3,15 @@
 //! provider has confirmed that nothing is left, or when the user chose to keep the service.
 
 use super::{
-    decide::{is_ours, look, stuck, wait},
-    desired::{DeletionPolicy, Desired},
+    decide::{look, stuck, wait},
+    desired::Desired,
     observed::{Observed, ObservedService, Remote},
+    ownership::is_ours_to_delete,
+    policies::DeletionPolicy,
     report::{Ready, Report},
     step::{Decision, Pace, ServicePatch, Step},
 };
-use crate::api::names::{self, reason};
+use crate::api::names::reason;
 
 pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
     let report =
@@ -17,12 +19,11 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
     if !desired.has_finalizer {
         return Decision { step: Step::Done, report };
     }
-    match &desired.deletion_policy {
+    match &desired.policies.deletion {
         DeletionPolicy::Orphan => return Decision { step: Step::ReleaseFinalizer, report },
-        DeletionPolicy::Unknown(value) => {
+        DeletionPolicy::Unknown { place, value } => {
             let message = format!(
-                "Annotation {} is {value:?}, which is neither Orphan nor Delete; nothing is deleted until it is corrected or removed",
-                names::DELETION_POLICY
+                "{place} is {value:?}, which is neither Orphan nor Delete; nothing is deleted until it is corrected or removed"
             );
             return stuck(Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message), Pace::Quiet);
         }
@@ -36,7 +37,7 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
 }
 
 fn present(desired: &Desired, observed: &Observed, service: &ObservedService, report: Report) -> Decision {
-    if service.service_type != desired.kind.service_type() || !is_ours(desired, service) {
+    if !is_ours_to_delete(desired, service) {
         return Decision { step: Step::ReleaseFinalizer, report };
     }
     if let Some(decision) = protection(desired, service) {

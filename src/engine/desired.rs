@@ -1,9 +1,13 @@
 //! What a custom resource asks for, in normal form: defaults applied, names resolved, and the list of
 //! what it declares, so that a field somebody removes later can be told from one nobody ever set.
 
-use super::observed::Maintenance;
+use super::{
+    observed::Maintenance,
+    policies::{Defaults, Policies},
+    source::SourceReference,
+};
 use crate::api::{
-    Kind, ManagedService,
+    Kind, ManagedService, ServiceSpec,
     common::disk_space_mib,
     names::{self, condition},
 };
@@ -29,10 +33,18 @@ pub struct Desired {
     pub deleting: bool,
     /// Our finalizer is on the custom resource.
     pub has_finalizer: bool,
-    /// What deleting the custom resource means for the service.
-    pub deletion_policy: DeletionPolicy,
+    /// How the resource behaves where more than one behaviour is right.
+    pub policies: Policies,
     /// The service was created or taken over by this object before.
     pub initialized: bool,
+    /// A migration that the spec declares has come to its end before.
+    pub migration_complete: bool,
+    /// A migration was seen under way, or at its end, before.
+    pub migration_seen: bool,
+    /// The password of a migration source stands in the spec.
+    pub password_in_spec: bool,
+    /// The service that this one is to be made from.
+    pub source: Option<SourceReference>,
     /// Provider project.
     pub project: String,
     /// Subscription plan.
@@ -91,17 +103,6 @@ pub enum Vpc {
     Reference(String),
 }
 
-/// What deleting the custom resource means for the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeletionPolicy {
-    /// The service goes too.
-    Delete,
-    /// The service stays.
-    Orphan,
-    /// The annotation holds something else, which must never be read as permission to delete.
-    Unknown(String),
-}
-
 /// The Secret that receives the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretTarget {
@@ -117,7 +118,7 @@ pub struct SecretTarget {
 
 impl Desired {
     /// Reads a custom resource. It must have been validated: values out of bounds are not noticed here.
-    pub fn of<K: ManagedService>(object: &K) -> Self {
+    pub fn of<K: ManagedService>(object: &K, defaults: Defaults) -> Self {
         let (metadata, spec, status) = (object.meta(), object.service(), object.status());
         let name = metadata.name.clone().unwrap_or_default();
         let annotations = metadata.annotations.clone().unwrap_or_default();
@@ -133,10 +134,14 @@ impl Desired {
             generation: metadata.generation.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
             has_finalizer: has_finalizer(metadata),
-            deletion_policy: deletion_policy(&annotations),
-            initialized: status.is_some_and(|status| {
-                status.conditions.iter().any(|c| c.type_ == condition::INITIALIZED && c.status == "True")
-            }),
+            policies: Policies::of(&spec.policies, &annotations, defaults),
+            initialized: has_condition(object, condition::INITIALIZED, "True") || was_processed(metadata),
+            migration_complete: has_condition(object, condition::MIGRATION_COMPLETE, "True"),
+            migration_seen: has_condition(object, condition::MIGRATION_COMPLETE, "False"),
+            password_in_spec: user_config
+                .get("migration")
+                .is_some_and(|migration| migration.get("password").is_some()),
+            source: source(spec, &user_config),
             project: spec.project.clone(),
             plan: spec.plan.clone(),
             cloud: non_empty(spec.cloud_name.as_ref()),
@@ -172,6 +177,11 @@ impl Desired {
         };
         desired.declared = desired.declared_paths();
         desired
+    }
+
+    /// Whether this very spec was brought about before, so that a difference now is somebody else's doing.
+    pub fn is_settled(&self) -> bool {
+        self.annotations.get(names::GENERATION_PROCESSED) == Some(&self.generation.to_string())
     }
 
     /// Whether `path` was declared before and is not any more.
@@ -223,16 +233,38 @@ fn secret_target<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarg
     })
 }
 
-fn has_finalizer(metadata: &ObjectMeta) -> bool {
-    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
+/// Objects that the replaced operator has brought up carry its annotation, whatever their conditions say.
+fn was_processed(metadata: &ObjectMeta) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    has_finalizer(metadata) && annotations.is_some_and(|all| all.contains_key(names::GENERATION_PROCESSED))
 }
 
-fn deletion_policy(annotations: &BTreeMap<String, String>) -> DeletionPolicy {
-    match annotations.get(names::DELETION_POLICY).map(String::as_str) {
-        None | Some("Delete") => DeletionPolicy::Delete,
-        Some(names::DELETION_POLICY_ORPHAN) => DeletionPolicy::Orphan,
-        Some(other) => DeletionPolicy::Unknown(other.to_owned()),
+fn has_condition<K: ManagedService>(object: &K, type_: &str, status: &str) -> bool {
+    let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == type_ && condition.status == status)
+}
+
+fn source(spec: &ServiceSpec, user_config: &Map<String, Value>) -> Option<SourceReference> {
+    let setting = |key: &str| user_config.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let Some(name) = setting("service_to_fork_from") {
+        return Some(SourceReference {
+            project: setting("project_to_fork_from").unwrap_or(&spec.project).to_owned(),
+            name: name.to_owned(),
+            purpose: "fork",
+            backup: setting("recovery_basebackup_name").map(str::to_owned),
+        });
     }
+    let replica = spec.service_integrations.iter().flatten().next()?;
+    Some(SourceReference {
+        project: spec.project.clone(),
+        name: replica.source_service_name.clone(),
+        purpose: "read replica",
+        backup: None,
+    })
+}
+
+fn has_finalizer(metadata: &ObjectMeta) -> bool {
+    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
 }
 
 fn non_empty(text: Option<&String>) -> Option<String> {

@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The request that creates the service.
 pub(super) fn creation(desired: &Desired) -> CreateRequest {
     let mut tags = desired.tags.clone().unwrap_or_default();
-    tags.insert(names::OWNER_TAG.to_owned(), desired.uid.clone());
+    if desired.policies.marks_ownership {
+        tags.insert(names::OWNER_TAG.to_owned(), desired.uid.clone());
+    }
     CreateRequest {
         service_name: desired.name.clone(),
         service_type: desired.kind.service_type(),
@@ -59,22 +61,24 @@ pub(super) fn update(desired: &Desired, service: &ObservedService) -> ServicePat
     }
 }
 
-/// All tags the service should have, if they are not what it has. Ownership marks survive; a service
-/// that came to us without one gets it along with the next change.
+/// All tags the service should have, if they are not what it has. Ownership marks survive; a service that
+/// came to us without one gets it along with the next edit of the spec.
 pub(super) fn tags(desired: &Desired, service: &ObservedService) -> Option<BTreeMap<String, String>> {
-    let wanted = match &desired.tags {
+    let (mut marks, current): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        service.tags.clone().into_iter().partition(|(key, _)| key.starts_with(names::OWNERSHIP_TAG_PREFIX));
+    let mut tags = match &desired.tags {
         Some(tags) => tags.clone(),
         None if desired.was_removed("tags") => BTreeMap::new(),
-        None => return None,
+        None => current.clone(),
     };
-    let (marks, current): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        service.tags.clone().into_iter().partition(|(key, _)| key.starts_with(names::OWNERSHIP_TAG_PREFIX));
-    if current == wanted {
+    let marks_now = desired.policies.marks_ownership && !desired.is_settled();
+    if tags == current && (marks.contains_key(names::OWNER_TAG) || !marks_now) {
         return None;
     }
-    let mut tags = wanted;
+    if desired.policies.marks_ownership {
+        marks.insert(names::OWNER_TAG.to_owned(), desired.uid.clone());
+    }
     tags.extend(marks);
-    tags.insert(names::OWNER_TAG.to_owned(), desired.uid.clone());
     Some(tags)
 }
 

@@ -2,6 +2,7 @@
 //! that decisions depend on. Credentials are invisible in `Debug`.
 
 use super::step::ServicePatch;
+use crate::api::Kind;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -13,6 +14,12 @@ pub struct Observed {
     pub remote: Remote,
     /// The connection Secret; unknown until it matters.
     pub secret: ConnectionSecret,
+    /// The service that this one is made from; unknown until it matters.
+    pub source: Source,
+    /// How far a migration into the service has come; none when nobody asked.
+    pub migration: Option<MigrationState>,
+    /// The token cannot disappear while the resource needs it.
+    pub token_is_held: bool,
     /// The custom resource itself was read from the API server, not from a cache, in this pass.
     pub object_is_live: bool,
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
@@ -65,6 +72,47 @@ pub struct ObservedService {
     pub connection: Option<Connection>,
     /// Number of backups that can be restored.
     pub backups: usize,
+    /// An autoscaler integration decides on the disk space.
+    pub disk_is_managed: bool,
+    /// The service replicates another one.
+    pub is_replica: bool,
+}
+
+impl ObservedService {
+    /// Whether a backup will never appear (provider behaviour: none without persistence, none of replicas).
+    pub fn never_has_backups(&self, kind: Kind) -> bool {
+        let persistence = self.user_config.get(&format!("{}_persistence", kind.service_type()));
+        self.is_replica || persistence.and_then(Value::as_str) == Some("off")
+    }
+}
+
+/// What is known of the service that another one is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody looked yet.
+    #[default]
+    Unknown,
+    /// There is none of that name.
+    Missing,
+    /// It is something else.
+    OtherType(String),
+    /// It exists but is not up.
+    NotServing(String),
+    /// It has no backup, or not the one that is asked for.
+    WithoutBackup,
+    /// It can be used.
+    Ready,
+}
+
+/// How far a migration has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MigrationState {
+    /// Data is on its way; the provider's word for the stage.
+    Running(String),
+    /// All data has arrived.
+    Done,
+    /// It did not work; the provider's explanation.
+    Failed(String),
 }
 
 impl fmt::Debug for ObservedService {

@@ -1,7 +1,7 @@
 //! What may be said about a resource at some moment: the material of its conditions and events.
 
 use super::observed::ObservedService;
-use crate::api::names::reason;
+use crate::api::{names::reason, status::DriftedField};
 
 /// A statement about the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,42 @@ pub struct Report {
     pub initialized: bool,
     /// Whether the service takes connections; none when this look did not tell.
     pub running: Option<bool>,
+    /// The resource is paused.
+    pub paused: bool,
+    /// The password of a migration source stands in the spec.
+    pub password_exposed: bool,
+    /// What is to be said of a migration.
+    pub migration: MigrationNote,
+    /// Declared fields that were found changed.
+    pub drift: Option<DriftSeen>,
+}
+
+/// Declared fields that somebody changed at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriftSeen {
+    /// They are being changed back.
+    pub corrected: bool,
+    /// The fields.
+    pub fields: Vec<DriftedField>,
+}
+
+/// What is to be said of a migration into the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MigrationNote {
+    /// What was said before still holds.
+    #[default]
+    Unchanged,
+    /// There is none.
+    None,
+    /// This.
+    Now {
+        /// All data has arrived.
+        complete: bool,
+        /// One of the reasons in [`reason`](crate::api::names::reason).
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
 }
 
 /// The value of the `Ready` condition.
@@ -47,7 +83,18 @@ pub struct Failure {
 impl Report {
     /// About a resource whose service does not exist, or of which nothing is known.
     pub fn new(ready: Ready, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { ready, reason, message: message.into(), state: None, initialized: false, running: None }
+        Self {
+            ready,
+            reason,
+            message: message.into(),
+            state: None,
+            initialized: false,
+            running: None,
+            paused: false,
+            password_exposed: false,
+            migration: MigrationNote::Unchanged,
+            drift: None,
+        }
     }
 
     /// About a resource whose service was seen.

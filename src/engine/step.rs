@@ -21,6 +21,8 @@ pub enum Step {
     Look,
     /// Put the finalizer on the custom resource.
     AddFinalizer,
+    /// Keep the token Secret in place until the service is gone.
+    HoldToken,
     /// Create the service. Irreversible: it costs money.
     Create(Box<CreateRequest>),
     /// Change some fields of the service.
@@ -49,6 +51,7 @@ impl Step {
         match self {
             Self::Look => "look",
             Self::AddFinalizer => "add finalizer",
+            Self::HoldToken => "hold token",
             Self::Create(_) => "create",
             Self::Update(_) => "update",
             Self::ReplaceTags(_) => "replace tags",

@@ -28,7 +28,7 @@ fn resource(changes: Value) -> Desired {
         },
     });
     merge(&mut object, changes);
-    Desired::of(&serde_json::from_value::<Valkey>(object).unwrap())
+    Desired::of(&serde_json::from_value::<Valkey>(object).unwrap(), Defaults::default())
 }
 
 /// The same before the first pass.
@@ -74,6 +74,8 @@ fn service() -> ObservedService {
         .clone(),
         connection: Connection::from_parameters(|_| Some("x")),
         backups: 1,
+        disk_is_managed: false,
+        is_replica: false,
     }
 }
 
@@ -82,12 +84,19 @@ fn seen(service: ObservedService) -> Observed {
         remote: Remote::Present(Box::new(service)),
         secret: ConnectionSecret::Ours { current: true, immutable: false },
         object_is_live: true,
+        token_is_held: true,
         ..Observed::default()
     }
 }
 
 fn nothing() -> Observed {
-    Observed { remote: Remote::Absent, object_is_live: true, ..Observed::default() }
+    Observed {
+        remote: Remote::Absent,
+        object_is_live: true,
+        token_is_held: true,
+        source: Source::Ready,
+        ..Observed::default()
+    }
 }
 
 fn patch(desired: &Desired, service: ObservedService) -> Value {
@@ -394,6 +403,143 @@ fn any_service() -> impl Strategy<Value = ObservedService> {
     )
 }
 
+#[test]
+fn a_copy_waits_for_a_source_that_can_be_copied() {
+    let spec = json!({"spec": {"userConfig": {"service_to_fork_from": "origin"}}});
+    let with = |source| Observed { source, ..nothing() };
+    let fork = new_resource(spec);
+    assert_eq!(outcome(&fork, &with(Source::Unknown)).0, "look");
+    for source in [Source::Missing, Source::NotServing("POWEROFF".to_owned()), Source::WithoutBackup] {
+        let decision = decide(&fork, &with(source));
+        assert_eq!((decision.step.name(), decision.report.reason), ("wait", reason::SOURCE_NOT_READY));
+        assert!(
+            decision.report.message.contains("service origin in project p"),
+            "{}",
+            decision.report.message
+        );
+    }
+    assert_eq!(outcome(&fork, &with(Source::Ready)).0, "add finalizer");
+}
+
+#[test]
+fn adoption_is_asked_for_and_happens_once() {
+    let unmarked = ObservedService { tags: [("team".to_owned(), "blue".to_owned())].into(), ..service() };
+    let adopting = json!({"spec": {"adoptionPolicy": "Adopt"}});
+    assert_eq!(outcome(&new_resource(adopting.clone()), &seen(unmarked.clone())).0, "add finalizer");
+    let mut held = adopting.clone();
+    held["metadata"]["finalizers"] = json!([names::FINALIZER]);
+    let Step::ReplaceTags(tags) = decide(&new_resource(held.clone()), &seen(unmarked.clone())).step else {
+        panic!()
+    };
+    assert_eq!(serde_json::to_value(tags).unwrap(), json!({"team": "blue", names::OWNER_TAG: UID}));
+    let stale = Observed { object_is_live: false, ..seen(unmarked.clone()) };
+    assert_eq!(outcome(&new_resource(held), &stale).0, "look");
+    // Somebody else adopted it later: that is not undone.
+    let taken =
+        ObservedService { tags: [(names::OWNER_TAG.to_owned(), "other".to_owned())].into(), ..unmarked };
+    assert_eq!(outcome(&resource(adopting), &seen(taken)), ("refuse", reason::NOT_OWNED, Ready::Stuck));
+}
+
+#[test]
+fn a_mark_reaches_an_inherited_service_with_the_next_edit_and_not_before() {
+    let inherited = ObservedService { tags: [].into(), ..service() };
+    assert_eq!(outcome(&resource(json!({})), &seen(inherited.clone())).0, "done");
+    let edited = resource(json!({"metadata": {"generation": 4}}));
+    assert_eq!(outcome(&edited, &seen(inherited)).0, "replace tags");
+}
+
+#[test]
+fn a_redis_that_became_valkey_says_what_to_do() {
+    let mut redis = resource(json!({}));
+    redis.kind = crate::api::Kind::Redis;
+    let decision = decide(&redis, &seen(service()));
+    assert_eq!(decision.report.reason, reason::WRONG_SERVICE_TYPE);
+    for part in ["turned service cache", "deletion-policy: Orphan", "adoptionPolicy: Adopt", "REDIS_"] {
+        assert!(decision.report.message.contains(part), "{part}: {}", decision.report.message);
+    }
+}
+
+#[test]
+fn drift_is_told_field_by_field_and_corrected_unless_the_user_wants_it_reported_only() {
+    let changed =
+        ObservedService { plan: "business-4".to_owned(), state: ServiceState::Running, ..service() };
+    let decision = decide(&resource(json!({})), &seen(changed.clone()));
+    assert_eq!((decision.step.name(), decision.report.reason), ("update", reason::DRIFT));
+    assert!(decision.report.message.contains("spec.plan is \"business-4\", not \"startup-4\""));
+    let reporting = resource(json!({"spec": {"driftPolicy": "Report"}}));
+    let decision = decide(&reporting, &seen(changed.clone()));
+    assert_eq!((decision.step.name(), decision.report.ready), ("done", Ready::Yes));
+    assert_eq!(decision.report.drift.unwrap().fields[0].field, "spec.plan");
+    // An edit of the spec is no drift.
+    let edited = resource(json!({"metadata": {"generation": 4}, "spec": {"driftPolicy": "Report"}}));
+    assert_eq!(outcome(&edited, &seen(changed)).1, reason::UPDATING);
+    let asleep = ObservedService { state: ServiceState::PoweredOff, ..service() };
+    assert_eq!(outcome(&resource(json!({})), &seen(asleep)).1, reason::DRIFT);
+}
+
+#[test]
+fn policies_change_what_is_done_and_nothing_else() {
+    let always = resource(json!({"spec": {"recreatePolicy": "Always"}}));
+    assert_eq!(outcome(&always, &nothing()).0, "create");
+    let off = json!({"spec": {"powered": false, "powerOffPolicy": "AcceptDataLoss"}});
+    let without_backup = ObservedService { backups: 0, ..service() };
+    assert_eq!(patch(&resource(off), without_backup.clone()), json!({"powered": false}));
+    let mut never = ObservedService { is_replica: true, ..without_backup };
+    let waiting = decide(&resource(json!({"spec": {"powered": false}})), &seen(never.clone()));
+    assert!(waiting.report.message.contains("powerOffPolicy"), "{}", waiting.report.message);
+    never.is_replica = false;
+    let paused =
+        json!({"metadata": {"annotations": {names::PAUSED: "true"}, "generation": 9}, "spec": {"plan": "x"}});
+    let decision = decide(&resource(paused), &seen(service()));
+    assert_eq!((decision.step.name(), decision.report.paused), ("refuse", true));
+    let deleting = |spec: Value| {
+        resource(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}))
+    };
+    assert_eq!(
+        outcome(&deleting(json!({"deletionPolicy": "Orphan"})), &seen(service())).0,
+        "release finalizer"
+    );
+    assert_eq!(outcome(&deleting(json!({"deletionPolicy": "Delete"})), &seen(service())).0, "delete");
+    assert_eq!(
+        outcome(&deleting(json!({"deletionPolicy": "Keep"})), &seen(service())).1,
+        reason::UNKNOWN_DELETION_POLICY
+    );
+}
+
+#[test]
+fn disk_space_is_left_to_an_autoscaler() {
+    let managed = ObservedService { disk_is_managed: true, ..service() };
+    let wanting = resource(json!({"spec": {"disk_space": "80GiB"}}));
+    assert_eq!(
+        outcome(&wanting, &seen(managed.clone())),
+        ("refuse", reason::DISK_SPACE_MANAGED, Ready::Stuck)
+    );
+    assert_eq!(outcome(&resource(json!({})), &seen(managed)).0, "done");
+}
+
+#[test]
+fn a_migration_is_followed_to_its_end() {
+    let migrating =
+        resource(json!({"spec": {"userConfig": {"migration": {"host": "h", "port": 1, "password": "p"}}}}));
+    let mut current = service();
+    current.user_config.insert(
+        "migration".to_owned(),
+        json!({"host": "h", "port": 1, "password": "<redacted>", "ssl": true}),
+    );
+    let at = |state| Observed { migration: Some(state), ..seen(current.clone()) };
+    let running = decide(&migrating, &at(MigrationState::Running("syncing".to_owned())));
+    assert_eq!(running.step.name(), "wait");
+    assert!(running.report.password_exposed);
+    let done = decide(&migrating, &at(MigrationState::Done));
+    assert_eq!(done.step.name(), "done");
+    assert!(matches!(done.report.migration, MigrationNote::Now { complete: true, .. }));
+    let failed = decide(&migrating, &at(MigrationState::Failed("no route".to_owned())));
+    assert!(matches!(
+        failed.report.migration,
+        MigrationNote::Now { complete: false, reason: reason::MIGRATION_FAILED, .. }
+    ));
+}
+
 proptest! {
     #[test]
     fn whatever_was_seen_nothing_irreversible_happens_without_proof(
@@ -403,10 +549,10 @@ proptest! {
         let mut changes = json!({"spec": {"powered": powered, "plan": plan}});
         if deleting { changes["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"); }
         if !finalizer { changes["metadata"]["finalizers"] = Value::Null; }
-        if !initialized { changes["status"] = Value::Null; }
+        if !initialized { changes["status"] = Value::Null; changes["metadata"]["annotations"] = Value::Null; }
         let desired = resource(changes);
         let remote = if absent { Remote::Absent } else { Remote::Present(Box::new(service.clone())) };
-        let observed = Observed { remote, object_is_live: live, ..Observed::default() };
+        let observed = Observed { remote, object_is_live: live, token_is_held: true, ..Observed::default() };
         let ours = service.tags.get(names::OWNER_TAG).map_or(initialized, |owner| owner == UID);
         let decision = decide(&desired, &observed);
         match decision.step {

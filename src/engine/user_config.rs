@@ -38,7 +38,8 @@ pub(super) fn initial(desired: &Desired) -> Map<String, Value> {
 
 fn reset(fact: &PropertyFacts, current: &Value) -> Option<Value> {
     let default = fact.default.and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let target = default.or(fact.nullable.then_some(Value::Null))?;
+    let unset = fact.unset.and_then(|text| serde_json::from_str(text).ok());
+    let target = default.or(fact.nullable.then_some(Value::Null)).or(unset)?;
     (!same(fact.name, &target, current)).then_some(target)
 }
 

@@ -1,7 +1,13 @@
 //! The calls, one function each. A client is cheap to clone, shares its connections between all
 //! tokens, and follows no redirects: a token only ever goes to the configured address.
 
-use super::{address::Address, error::ProviderError, redaction::Redaction, service::Service, token::Token};
+use super::{
+    address::Address,
+    error::ProviderError,
+    redaction::Redaction,
+    service::{Migration, Service},
+    token::Token,
+};
 use reqwest::{Method, Response, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -53,6 +59,11 @@ struct Call<'a> {
 #[derive(Deserialize)]
 struct Enveloped {
     service: Service,
+}
+
+#[derive(Deserialize)]
+struct Migrating {
+    migration: Migration,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +151,20 @@ impl Client {
         match self.send::<Value>(token, call).await {
             Err(error) if error.status() != Some(404) => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    /// How far a migration into a service has come; `None` when none is under way any more.
+    pub async fn migration(
+        &self,
+        token: &Token,
+        reference: &Reference,
+    ) -> Result<Option<Migration>, ProviderError> {
+        let call = Call::about(reference, "following the migration of", Method::GET, &["migration"], None);
+        match self.send::<Migrating>(token, call).await {
+            Ok(answer) => Ok(Some(answer.migration)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -77,6 +77,19 @@ pub struct TechnicalEmail {
 pub struct Integration {
     /// `read_replica`, `autoscaler`, `metrics`, …
     pub integration_type: String,
+    /// The service that receives, if one does.
+    #[serde(default)]
+    pub dest_service: Option<String>,
+}
+
+/// How far data from another server has come.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Migration {
+    /// `waiting`, `running`, `syncing`, `done`, `failed`; others may appear.
+    pub status: String,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// A backup that can be restored.

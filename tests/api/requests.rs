@@ -4,7 +4,16 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use valkeeper::api::{Kind, ManagedService, Redis, Valkey, names, validate};
-use valkeeper::engine::{Desired, Observed, ObservedService, Remote, ServiceState, Step, decide};
+use valkeeper::engine::{
+    Defaults, Desired, Observed, ObservedService, Remote, ServiceState, Source, Step, decide,
+};
+
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::runtime::Runtime;
+use valkeeper_sandbox::provider::{ProviderOptions, ProviderServer};
 
 use crate::contract;
 use crate::manifests::full;
@@ -42,7 +51,7 @@ fn resource<T: ManagedService>(config: &Value) -> T {
 /// What the operator wants, as it sees the resource.
 fn desired<T: ManagedService>(object: &T) -> Desired {
     let violations = validate(object).iter().map(ToString::to_string).collect();
-    Desired { violations, ..Desired::of(object) }
+    Desired { violations, ..Desired::of(object, Defaults::default()) }
 }
 
 /// A running service that has nothing the spec asks for.
@@ -61,11 +70,52 @@ fn other_service(kind: Kind) -> ObservedService {
         user_config: Map::new(),
         connection: None,
         backups: 0,
+        disk_is_managed: false,
+        is_replica: false,
     }
 }
 
 fn next(desired: &Desired, remote: Remote) -> Step {
-    decide(desired, &Observed { remote, object_is_live: true, ..Observed::default() }).step
+    decide(
+        desired,
+        &Observed {
+            remote,
+            object_is_live: true,
+            token_is_held: true,
+            source: Source::Ready,
+            ..Observed::default()
+        },
+    )
+    .step
+}
+
+/// The simulated provider checks settings against the provider's own schema, before anything else about them.
+fn accepted_by_the_provider(mut body: Value) -> Result<(), TestCaseError> {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    static SERVER: LazyLock<ProviderServer> =
+        LazyLock::new(|| RUNTIME.block_on(ProviderServer::start(ProviderOptions::default())).unwrap());
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
+    // Fails when another test of this process was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // What the contract says of other services is not true in an empty project.
+    for elsewhere in ["service_to_fork_from", "project_to_fork_from", "recovery_basebackup_name"] {
+        body["user_config"].as_object_mut().unwrap().remove(elsewhere);
+    }
+    let fields = body.as_object_mut().unwrap();
+    for elsewhere in ["project_vpc_id", "service_integrations", "disk_space_mb"] {
+        fields.remove(elsewhere);
+    }
+    fields.insert("service_name".to_owned(), json!(format!("s{}", CREATED.fetch_add(1, Ordering::Relaxed))));
+    fields.insert("plan".to_owned(), json!("startup-4"));
+    fields.insert("cloud".to_owned(), json!("google-europe-west1"));
+    let url = format!("{}/v1/project/my-aiven-project/service", SERVER.url());
+    let answer = RUNTIME.block_on(async {
+        let request = reqwest::Client::new().post(url).bearer_auth("sandbox-token").json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    });
+    prop_assert_eq!(answer.0, 200, "{} for {}", answer.1, body);
+    Ok(())
 }
 
 fn check<T: ManagedService>(config: &Value) -> Result<(), TestCaseError> {
@@ -80,6 +130,7 @@ fn check<T: ManagedService>(config: &Value) -> Result<(), TestCaseError> {
     let Step::Create(request) = created else { panic!("{created:?}") };
     let body = serde_json::to_value(&request).unwrap();
     prop_assert_eq!(&body["user_config"], config);
+    accepted_by_the_provider(body)?;
     let Step::Update(patch) = updated else { panic!("{updated:?}") };
     let body = serde_json::to_value(&patch).unwrap();
     let create_only =

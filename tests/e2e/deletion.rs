@@ -1,8 +1,13 @@
 //! `kubectl delete`, and everything that may stand in its way.
 
 use crate::world::{World, until};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::json;
+use valkeeper::settings::DefaultDeletion;
 use valkeeper_sandbox::provider::{Fault, Matcher};
 
 crate::scenarios![
@@ -12,6 +17,10 @@ crate::scenarios![
     an_unknown_policy_deletes_nothing,
     a_resource_that_never_had_a_service_is_just_gone,
     a_lost_answer_to_delete_is_no_obstacle,
+    a_namespace_goes_with_everything_in_it,
+    a_token_secret_outlives_the_last_resource_that_needs_it,
+    a_revoked_token_blocks_deletion_until_the_user_lets_go,
+    the_policy_of_the_spec_and_of_the_operator,
 ];
 
 async fn delete(world: &World, name: &str) {
@@ -58,6 +67,8 @@ async fn a_protected_service_waits_and_says_why(world: World) -> World {
 async fn an_orphaned_service_stays_even_without_a_token(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     annotate_policy(&world, "cache", Some("Orphan")).await;
+    let without_protection = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    world.secrets().patch("aiven-token", &PatchParams::default(), &without_protection).await.unwrap();
     world.secrets().delete("aiven-token", &DeleteParams::default()).await.unwrap();
     delete(&world, "cache").await;
     world.until_gone("cache").await;
@@ -94,5 +105,57 @@ async fn a_lost_answer_to_delete_is_no_obstacle(world: World) -> World {
     delete(&world, "cache").await;
     world.until_gone("cache").await;
     assert!(world.service("cache").is_none());
+    world
+}
+
+async fn a_namespace_goes_with_everything_in_it(world: World) -> World {
+    world.ready_valkey("one", json!({})).await;
+    world.ready_valkey("two", json!({"authSecretRef": {"name": "aiven-token"}})).await;
+    let namespaces: Api<Namespace> = Api::all(world.client.clone());
+    namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+    until(|| async { namespaces.get_opt(&world.namespace).await.unwrap() }, Option::is_none).await;
+    assert!(world.provider.services(crate::world::PROJECT).is_empty());
+    world
+}
+
+async fn a_token_secret_outlives_the_last_resource_that_needs_it(world: World) -> World {
+    world.ready_valkey("one", json!({})).await;
+    world.ready_valkey("two", json!({})).await;
+    let secrets = world.secrets();
+    secrets.delete("aiven-token", &DeleteParams::default()).await.unwrap();
+    delete(&world, "one").await;
+    world.until_gone("one").await;
+    assert!(secrets.get_opt("aiven-token").await.unwrap().is_some(), "the other one still needs it");
+    delete(&world, "two").await;
+    world.until_gone("two").await;
+    until(|| async { secrets.get_opt("aiven-token").await.unwrap() }, Option::is_none).await;
+    assert!(world.provider.services(crate::world::PROJECT).is_empty());
+    world
+}
+
+async fn a_revoked_token_blocks_deletion_until_the_user_lets_go(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    world.provider.revoke_token("e2e");
+    delete(&world, "cache").await;
+    let message = world.until_not_ready("cache", "TokenRejected").await;
+    assert!(message.contains("controllers.aiven.io/deletion-policy=Orphan"), "{message}");
+    annotate_policy(&world, "cache", Some("Orphan")).await;
+    world.until_gone("cache").await;
+    assert!(world.service("cache").is_some());
+    world
+}
+
+async fn the_policy_of_the_spec_and_of_the_operator(mut world: World) -> World {
+    world.ready_valkey("kept", json!({"deletionPolicy": "Orphan"})).await;
+    world.kill_operator().await;
+    world.start_operator_with(|settings| settings.default_deletion_policy = DefaultDeletion::Orphan).await;
+    world.ready_valkey("kept-too", json!({})).await;
+    world.ready_valkey("gone", json!({"deletionPolicy": "Delete"})).await;
+    for name in ["kept", "kept-too", "gone"] {
+        delete(&world, name).await;
+        world.until_gone(name).await;
+    }
+    assert!(world.service("kept").is_some() && world.service("kept-too").is_some());
+    assert!(world.service("gone").is_none());
     world
 }

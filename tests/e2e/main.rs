@@ -14,11 +14,14 @@ mod cluster;
 mod world;
 
 mod connection_secret;
+mod copies;
 mod cost;
 mod creation;
 mod deletion;
+mod drift;
 mod edits;
 mod kubectl;
+mod ownership;
 mod power;
 mod trouble;
 

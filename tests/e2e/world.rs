@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use valkeeper::{
-    api::{ManagedService, Redis, Valkey},
+    api::{ManagedService, Redis, Valkey, names::TOKEN_FINALIZER},
     operator,
     settings::Settings,
     telemetry::logs,
@@ -96,7 +96,12 @@ impl World {
 
     /// Starts the operator with intervals that suit a test.
     pub(crate) async fn start_operator(&mut self) {
-        let settings = Settings {
+        self.start_operator_with(|_| {}).await;
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_operator_with(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = Settings {
             provider_url: self.server.url(),
             watched_namespaces: vec![self.namespace.clone()],
             building_interval_min: Duration::from_millis(50),
@@ -106,6 +111,7 @@ impl World {
             settle_time: Duration::from_millis(100),
             ..Settings::default()
         };
+        change(&mut settings);
         let stop = CancellationToken::new();
         let client = self.calls.watched_client(self.cluster.config().await);
         let shutdown = stop.clone();
@@ -151,6 +157,12 @@ impl World {
     pub(crate) async fn set_token(&self, secret: &str, key: &str, value: &str) {
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": {key: value}});
         self.secrets().patch(secret, &PatchParams::apply("e2e").force(), &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// Puts the finalizer on the token Secret, as an earlier resource or the replaced operator has done.
+    pub(crate) async fn protect_token(&self) {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": [TOKEN_FINALIZER]}}));
+        self.secrets().patch("aiven-token", &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
@@ -244,6 +256,19 @@ impl World {
             request.method == method && request.path.ends_with(ending)
         };
         self.provider.requests().iter().filter(matching).count()
+    }
+
+    /// A request to the provider that is not the operator's.
+    pub(crate) async fn ask_provider(&self, method: &str, path: &str, body: Value) {
+        let url = format!("{}{path}", self.server.url());
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(TOKEN).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    pub(crate) async fn read_provider(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.server.url());
+        reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
     }
 
     /// The provider's own view of a service.

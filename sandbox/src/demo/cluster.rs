@@ -14,12 +14,11 @@ pub(crate) enum Cluster {
 
 impl Cluster {
     pub(crate) async fn start(options: &Options) -> anyhow::Result<Self> {
-        Ok(match &options.kube_assets {
-            Some(folder) => Self::Real(Box::new(RealApiServer::start(folder).await?)),
-            None => {
-                let settings = KubeOptions { port: options.kube_port, ..KubeOptions::default() };
-                Self::Embedded(KubeServer::start(settings).await?)
-            }
+        Ok(if let Some(folder) = &options.kube_assets {
+            Self::Real(Box::new(RealApiServer::start(folder).await?))
+        } else {
+            let settings = KubeOptions { port: options.kube_port, ..KubeOptions::default() };
+            Self::Embedded(KubeServer::start(settings).await?)
         })
     }
 

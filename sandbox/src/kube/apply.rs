@@ -1,6 +1,8 @@
 //! Server-side apply of a request, and the field managers of all others. Guarantees that what cannot be
 //! merged is refused before anything is; the merge itself is in `fields`.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::api::reshape;
@@ -117,10 +119,38 @@ pub(crate) fn writer(target: &Target, manager: &str) -> Writer {
 }
 
 /// The managers of an object that is created by other means than an apply.
-pub(crate) fn first_manager(target: &Target, new: &Value, manager: &str) -> Managers {
+pub(crate) fn first_manager(target: &Target, sent: &Value, new: &Value, manager: &str) -> Managers {
     let mut managers = Managers::default();
-    managers.update(Some(merge_schema(target)), &blank(target, new), new, &writer(target, manager));
+    let blank = blank(target, new);
+    let own = own_part(sent, &blank, new);
+    managers.update(Some(merge_schema(target)), &blank, &own, &writer(target, manager));
     managers
+}
+
+/// A copy of what a client sent, of the kinds that [`own_part`] looks at.
+pub(crate) fn remember(target: &Target, sent: &Value) -> Value {
+    let completed = ["Secret", "Service"].contains(&target.resource.kind.as_str());
+    if completed && target.resource.builtin.is_some() { sent.clone() } else { Value::Null }
+}
+
+/// The object as far as its fields are the client's: what upstream completes late is nobody's.
+pub(crate) fn own_part<'o>(sent: &Value, live: &Value, new: &'o Value) -> Cow<'o, Value> {
+    let mut own = Cow::Borrowed(new);
+    match sent["kind"].as_str() {
+        Some("Secret") => {
+            own.to_mut().copy_field(sent, "data");
+            own.to_mut().copy_field(sent, "stringData");
+        }
+        Some("Service") => {
+            for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+                if sent["spec"][field].is_null() && own["spec"].is_object() {
+                    own.to_mut()["spec"].copy_field(&live["spec"], field);
+                }
+            }
+        }
+        _ => {}
+    }
+    own
 }
 
 /// An object as it is before anything is set: the structures of built-in kinds are there from the start.
@@ -141,6 +171,7 @@ fn blank(target: &Target, new: &Value) -> Value {
             }
         }
         "CustomResourceDefinition" => blank["spec"] = json!({"names": {}}),
+        "NetworkPolicy" => blank["spec"] = json!({"podSelector": {}}),
         _ => {
             for field in ["spec", "status"] {
                 if new[field].is_object() {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::apply::{apply, merge_schema, writer};
+use super::apply::{apply, merge_schema, own_part, remember, writer};
 use super::builtin::{self, metadata::NameRule};
 use super::decode::{check_kind, check_name, check_namespace, decode, finalizer_warnings, is_finalizer_name};
 use super::failure::{Answer, Failure};
@@ -21,6 +21,8 @@ pub(crate) struct Draft {
     /// The managers before the write, or after it if it is an apply.
     managers: Managers,
     applied: bool,
+    /// The object before the server completed it, where that matters to who owns its fields.
+    sent: Value,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -37,7 +39,7 @@ impl Draft {
                     managers.adopt(Some(merge_schema(target)), live, &writer(target, &options.manager));
                 }
                 let new = apply(target, &mut managers, live, edit, options)?;
-                return Ok(Self { new, managers, applied: true, warnings: Vec::new() });
+                return Ok(Self { new, managers, applied: true, sent: Value::Null, warnings: Vec::new() });
             }
         };
         check_kind(target, &mut new, is_patch)?;
@@ -45,7 +47,7 @@ impl Draft {
         check_namespace(target, &mut new)?;
         let warnings = decode(target, &mut new, options.validation, is_patch)?;
         let managers = Managers::of_update(live, &new, is_part);
-        Ok(Self { new, managers, applied: false, warnings })
+        Ok(Self { sent: remember(target, &new), new, managers, applied: false, warnings })
     }
 
     /// Refuses what is based on another version or another object than `live`.
@@ -94,7 +96,10 @@ impl Draft {
                 self.new = kept;
             }
             Some("finalize") => {
-                kept["spec"]["finalizers"] = self.new["spec"]["finalizers"].take();
+                kept["spec"].copy_field(&self.new["spec"], "finalizers");
+                if kept["spec"]["finalizers"] == json!([]) {
+                    kept["spec"] = json!({});
+                }
                 self.new = kept;
             }
             _ if target.resource.has(target.version, "status") => self.new.copy_field(live, "status"),
@@ -114,7 +119,8 @@ impl Draft {
     pub(crate) fn finish(mut self, target: &Target, live: &Value, manager: &str) -> Self {
         if !self.applied && !self.managers.is_empty() {
             let writer = writer(target, manager);
-            self.managers.update(Some(merge_schema(target)), live, &self.new, &writer);
+            let own = own_part(&self.sent, live, &self.new);
+            self.managers.update(Some(merge_schema(target)), live, &own, &writer);
         }
         self.managers.write_to(&mut self.new);
         self.warnings.extend(finalizer_warnings(target, live, &self.new));

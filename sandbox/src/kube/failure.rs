@@ -93,6 +93,12 @@ impl Failure {
         Self::about(StatusCode::CONFLICT, "AlreadyExists", message, resource, name)
     }
 
+    /// An object of that name exists and is being deleted.
+    pub(crate) fn still_exists(resource: &GroupResource, name: &str) -> Self {
+        let message = format!("object is being deleted: {resource} \"{name}\" already exists");
+        Self::about(StatusCode::CONFLICT, "AlreadyExists", message, resource, name)
+    }
+
     /// A precondition of the request does not hold.
     pub(crate) fn conflict(resource: &GroupResource, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {resource} \"{name}\": {why}");

@@ -75,6 +75,10 @@ fn merge(schema: Option<&Value>, live: &mut Value, patch: &Value) {
     if let Some(retained) = changes.get(RETAIN).and_then(Value::as_array) {
         fields.retain(|key, _| retained.iter().any(|retained| retained == key));
     }
+    let ordered =
+        changes.iter().filter_map(|(key, order)| Some((key.strip_prefix(ORDER)?, order.as_array()?)));
+    let ordered: Vec<(&str, &Vec<Value>, Value)> =
+        ordered.map(|(list, order)| (list, order, fields.get(list).cloned().unwrap_or_default())).collect();
     for (key, change) in changes.iter().filter(|(key, _)| !key.starts_with('$')) {
         merge_field(property(schema, key), fields, key, change);
     }
@@ -85,11 +89,10 @@ fn merge(schema: Option<&Value>, live: &mut Value, patch: &Value) {
             entries.retain(|entry| !gone.contains(entry));
         }
     }
-    for (key, order) in changes {
-        if let Some(list) = key.strip_prefix(ORDER)
-            && let (Some(Value::Array(entries)), Some(order)) = (fields.get_mut(list), order.as_array())
-        {
-            reorder(entries, order, merge_key(property(schema, list)));
+    for (list, order, before) in ordered {
+        if let Some(Value::Array(entries)) = fields.get_mut(list) {
+            let before = before.as_array().map_or(&[][..], Vec::as_slice);
+            reorder(entries, order, before, merge_key(property(schema, list)));
         }
     }
 }
@@ -126,6 +129,7 @@ fn merge_entries(schema: Option<&Value>, entries: &mut Vec<Value>, changes: &[Va
     }
     let key = merge_key(schema);
     let item = schema.and_then(|schema| schema.get("items"));
+    let before = entries.clone();
     for change in changes {
         let found = entries.iter().position(|entry| same_entry(entry, change, key));
         let deletes = change.get(DIRECTIVE).is_some_and(|directive| directive == "delete");
@@ -140,16 +144,29 @@ fn merge_entries(schema: Option<&Value>, entries: &mut Vec<Value>, changes: &[Va
             _ => {}
         }
     }
+    reorder(entries, changes, &before, key);
 }
 
-/// Puts the entries that `order` names in that order, into the places they have together.
-fn reorder(entries: &mut [Value], order: &[Value], key: Option<&str>) {
-    let rank = |entry: &Value| order.iter().position(|ordered| same_entry(entry, ordered, key));
-    let places: Vec<usize> = (0..entries.len()).filter(|index| rank(&entries[*index]).is_some()).collect();
-    let mut ordered: Vec<Value> = places.iter().map(|index| entries[*index].clone()).collect();
-    ordered.sort_by_key(rank);
-    for (place, entry) in places.into_iter().zip(ordered) {
-        entries[place] = entry;
+/// Puts the entries that `order` names in that order; each of the others comes before the first of these
+/// that it was in front of `before`.
+fn reorder(entries: &mut Vec<Value>, order: &[Value], before: &[Value], key: Option<&str>) {
+    let place = |list: &[Value], entry: &Value| list.iter().position(|other| same_entry(other, entry, key));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        entries.drain(..).partition(|entry| place(order, entry).is_some());
+    named.sort_by_key(|entry| place(order, entry));
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    loop {
+        let other_first = match (named.peek(), others.peek()) {
+            (Some(named), Some(other)) => match (place(before, other), place(before, named)) {
+                (Some(other), Some(named)) => other < named,
+                _ => false,
+            },
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        let next = if other_first { others.next() } else { named.next() };
+        let Some(next) = next else { return };
+        entries.push(next);
     }
 }
 
@@ -208,7 +225,7 @@ mod tests {
         let patch = json!({"ports": [{"port": 1, "name": "b"}, {"port": 3}]});
         assert_eq!(
             strategic(&live, &patch),
-            json!({"ports": [{"port": 1, "name": "b"}, {"port": 2}, {"port": 3}]})
+            json!({"ports": [{"port": 1, "name": "b"}, {"port": 3}, {"port": 2}]})
         );
     }
 

@@ -91,8 +91,8 @@ fn table(target: &Target, query: &Query, metadata: &Value, items: &[Arc<Object>]
         "Object" => IncludeObject::Object,
         _ => IncludeObject::Metadata,
     };
-    let values: Vec<Value> = items.iter().map(|item| item.value.clone()).collect();
-    target.resource.versions[target.version].columns.table(&values, metadata, include, chrono::Utc::now())
+    let columns = &target.resource.versions[target.version].columns;
+    columns.table(items.iter().map(|item| &item.value), metadata, include, chrono::Utc::now())
 }
 
 fn respond(code: StatusCode, yaml: bool, json: Bytes) -> Response {

@@ -70,9 +70,9 @@ impl Columns {
     }
 
     /// The table of `objects`. `metadata` is that of the list, or of the object if there is only that.
-    pub fn table(
+    pub fn table<'o>(
         &self,
-        objects: &[Value],
+        objects: impl IntoIterator<Item = &'o Value>,
         metadata: &Value,
         include: IncludeObject,
         now: DateTime<Utc>,
@@ -82,7 +82,7 @@ impl Columns {
             "apiVersion": "meta.k8s.io/v1",
             "metadata": metadata,
             "columnDefinitions": self.columns.iter().map(Column::definition).collect::<Vec<_>>(),
-            "rows": objects.iter().map(|object| self.row(object, include, now)).collect::<Vec<_>>(),
+            "rows": objects.into_iter().map(|object| self.row(object, include, now)).collect::<Vec<_>>(),
         })
     }
 

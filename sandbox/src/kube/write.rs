@@ -85,10 +85,12 @@ impl Api {
         if !matches!(new.meta("resourceVersion"), "" | "0") {
             return Err(Failure::unclassified("resourceVersion should not be set on objects to be created"));
         }
+        let sent = apply::remember(target, &new);
         draft::initialise(target, &mut new);
         let errors = draft::create_errors(target, &mut new);
         draft::refuse_invalid(target, &new, &errors)?;
-        let managers = managers.unwrap_or_else(|| apply::first_manager(target, &new, &options.manager));
+        let managers =
+            managers.unwrap_or_else(|| apply::first_manager(target, &sent, &new, &options.manager));
         managers.write_to(&mut new);
         self.allocate_address(resource, &mut new);
         let key = Key::of(&new);
@@ -101,7 +103,10 @@ impl Api {
         }
         let new = draft::to_storage(resource, new);
         let stored = self.store.put(&resource.storage, &key, None, new, shape);
-        let stored = stored.map_err(|refusal| refused(target, &key.name, refusal))?;
+        let stored = stored.map_err(|refusal| match self.store.get(&resource.storage, &key) {
+            Some(found) if found.value.deleting() => Failure::still_exists(&resource.id, &key.name),
+            _ => refused(target, &key.name, refusal),
+        })?;
         self.written(resource);
         // Definitions get their conditions at once.
         let stored = self.store.get(&resource.storage, &key).unwrap_or(stored);

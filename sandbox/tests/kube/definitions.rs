@@ -2,6 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::discovery::{ApiGroup, Discovery};
 use serde_json::{Value, json};
 
 use crate::{Cluster, code, eventually};
@@ -111,4 +112,21 @@ async fn the_objects_of_a_definition_go_before_it() {
     let gone = async || definitions.get_opt("widgets.example.com").await.unwrap().is_none();
     eventually("definition is gone", gone).await;
     assert_eq!(code(api.list(&ListParams::default()).await).0, 404);
+}
+
+#[tokio::test]
+async fn both_forms_of_discovery_list_what_is_served() {
+    let cluster = Cluster::start().await;
+    widgets(&cluster, None).await;
+    let plain = Discovery::new(cluster.client.clone()).run().await.unwrap();
+    let aggregated = Discovery::new(cluster.client.clone()).run_aggregated().await.unwrap();
+    let kinds = |discovery: &Discovery| {
+        let groups = discovery.groups().flat_map(ApiGroup::recommended_resources);
+        let mut kinds: Vec<String> =
+            groups.map(|(resource, _)| format!("{}/{}", resource.api_version, resource.plural)).collect();
+        kinds.sort();
+        kinds
+    };
+    assert_eq!(kinds(&plain), kinds(&aggregated));
+    assert!(kinds(&plain).contains(&"example.com/v1/widgets".to_owned()));
 }

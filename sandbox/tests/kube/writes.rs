@@ -1,6 +1,6 @@
 //! Writes: optimistic locking, server-side apply, events.
 
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Service};
 use k8s_openapi::api::events;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -56,4 +56,54 @@ async fn both_apis_show_the_same_events() {
     let newer: Api<events::v1::Event> = Api::namespaced(cluster.client.clone(), "default");
     let found = newer.list(&ListParams::default().fields("regarding.name=c")).await.unwrap();
     assert_eq!(found.items[0].note.as_deref(), Some("hello"));
+}
+
+#[tokio::test]
+async fn concurrent_patches_of_one_object_all_take_effect() {
+    let cluster = Cluster::start().await;
+    cluster.create("c").await;
+    let patches = (0..50).map(|index| {
+        let api = cluster.config_maps();
+        let patch = Patch::Merge(json!({"data": {format!("k{index}"): "v"}}));
+        async move { api.patch("c", &PatchParams::default(), &patch).await.unwrap() }
+    });
+    futures::future::join_all(patches).await;
+    assert_eq!(cluster.config_maps().get("c").await.unwrap().data.unwrap().len(), 51);
+}
+
+#[tokio::test]
+async fn a_dry_run_stores_nothing() {
+    let cluster = Cluster::start().await;
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let created = cluster.config_maps().create(&dry_run, &config_map("c", &[])).await.unwrap();
+    assert!(created.metadata.uid.is_some());
+    assert!(cluster.config_maps().get_opt("c").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn ports_of_a_service_merge_by_their_default_protocol() {
+    let cluster = Cluster::start().await;
+    let api: Api<Service> = Api::namespaced(cluster.client.clone(), "default");
+    let apply = PatchParams::apply("one");
+    let service = |ports: &[u16]| {
+        let ports: Vec<_> =
+            ports.iter().map(|port| json!({"port": port, "name": format!("p{port}")})).collect();
+        Patch::Apply(json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": ports},
+        }))
+    };
+    api.patch("s", &apply, &service(&[80, 81])).await.unwrap();
+    let left = api.patch("s", &apply, &service(&[81, 82])).await.unwrap();
+    let ports: Vec<i32> = left.spec.unwrap().ports.unwrap().iter().map(|port| port.port).collect();
+    assert_eq!(ports, [81, 82]);
+}
+
+#[tokio::test]
+async fn a_name_is_generated_from_its_prefix() {
+    let cluster = Cluster::start().await;
+    let mut new = config_map("", &[]);
+    new.metadata.generate_name = Some("gen-".to_owned());
+    let name =
+        cluster.config_maps().create(&PostParams::default(), &new).await.unwrap().metadata.name.unwrap();
+    assert!(name.starts_with("gen-") && name.len() == 9, "{name}");
 }

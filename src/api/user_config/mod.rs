@@ -24,12 +24,14 @@ pub struct PropertyFacts {
     pub restarts: bool,
     /// The provider's default, as JSON text.
     pub default: Option<&'static str>,
+    /// What stands for "not set" where the provider publishes no default, as JSON text.
+    pub unset: Option<&'static str>,
 }
 
 impl PropertyFacts {
     /// A property without anything special about it.
     const fn of(name: &'static str) -> Self {
-        Self { name, create_only: false, nullable: false, restarts: false, default: None }
+        Self { name, create_only: false, nullable: false, restarts: false, default: None, unset: None }
     }
 
     const fn create_only(self) -> Self {
@@ -42,6 +44,10 @@ impl PropertyFacts {
 
     const fn restarts(self) -> Self {
         Self { restarts: true, ..self }
+    }
+
+    const fn unset_to(self, json: &'static str) -> Self {
+        Self { unset: Some(json), ..self }
     }
 
     const fn defaults_to(self, json: &'static str) -> Self {

@@ -65,6 +65,9 @@ fn facts(schema: &Schema) -> String {
         if let Some(default) = &property.default {
             let _ = write!(table, ".defaults_to({})", literal(&default.to_string()));
         }
+        if let Some(unset) = &property.unset {
+            let _ = write!(table, ".unset_to({})", literal(&unset.to_string()));
+        }
         table += ",\n";
     }
     table + "];\n"

@@ -30,6 +30,9 @@ pub(crate) struct Schema {
     pub(crate) r#enum: Vec<String>,
     pub(crate) default: Option<Value>,
     pub(crate) create_only: bool,
+    /// What a removed property is set to, where the schema has no default but the provider behaves as if.
+    #[serde(rename = "x_unset")]
+    pub(crate) unset: Option<Value>,
     #[serde(rename = "_secure")]
     pub(crate) secure: bool,
     #[serde(rename = "x_restarts_service")]

@@ -19,13 +19,35 @@ const RENAMED: [(&str, &str); 7] = [
 /// Shapes an event of `events.k8s.io/v1` as `v1`.
 #[must_use]
 pub fn to_core(event: &Value) -> Value {
-    rename(event, "v1", RENAMED.map(|(core, newer)| (newer, core)))
+    let mut event = rename(event, "v1", RENAMED.map(|(core, newer)| (newer, core)));
+    default(&mut event);
+    event
+}
+
+/// What is written even when it says nothing.
+pub(super) fn default(event: &mut Value) {
+    if event["apiVersion"] != "v1" {
+        return;
+    }
+    if let Some(fields) = event.as_object_mut() {
+        for time in ["eventTime", "firstTimestamp", "lastTimestamp"] {
+            fields.entry(time).or_insert(Value::Null);
+        }
+        for text in ["reportingComponent", "reportingInstance"] {
+            fields.entry(text).or_insert_with(|| Value::from(""));
+        }
+        fields.entry("source").or_insert_with(|| Map::new().into());
+    }
 }
 
 /// Shapes an event of `v1` as `events.k8s.io/v1`.
 #[must_use]
 pub fn from_core(event: &Value) -> Value {
-    rename(event, "events.k8s.io/v1", RENAMED)
+    let mut event = rename(event, "events.k8s.io/v1", RENAMED);
+    if let Some(fields) = event.as_object_mut() {
+        fields.retain(|_, value| value != "");
+    }
+    event
 }
 
 fn rename(event: &Value, api_version: &str, names: [(&str, &str); 7]) -> Value {

@@ -20,6 +20,7 @@ pub fn prepare_create(object: &mut Value) -> Vec<FieldError> {
     match kind.name.as_str() {
         "ConfigMap" => configuration::drop_empty(object),
         "CustomResourceDefinition" => custom_resource::default_create(object),
+        "Event" => events::default(object),
         "Lease" => leases::default(object),
         "Namespace" => namespaces::default_create(object),
         "NetworkPolicy" => network_policies::default(object),
@@ -44,6 +45,7 @@ pub fn prepare_update(new: &mut Value, old: &Value) -> Vec<FieldError> {
     match kind.name.as_str() {
         "ConfigMap" => configuration::drop_empty(new),
         "CustomResourceDefinition" => custom_resource::default_update(new, old),
+        "Event" => events::default(new),
         "Lease" => leases::default(new),
         "Namespace" => namespaces::default_update(new, old),
         "NetworkPolicy" => network_policies::default(new),

@@ -26,6 +26,8 @@ enum Owner {
     Absent,
     /// Being deleted, after its dependents.
     Waiting,
+    /// Of a kind that is not served.
+    Unknown,
 }
 
 impl Dependents {
@@ -118,7 +120,8 @@ impl Dependents {
         let owners = object.value.owners();
         let states: Vec<Owner> =
             owners.iter().map(|reference| state(api, &place.1.namespace, reference)).collect();
-        if owners.is_empty() || states.iter().all(|state| matches!(state, Owner::Present)) {
+        let unknown = states.iter().any(|state| matches!(state, Owner::Unknown));
+        if unknown || states.iter().all(|state| matches!(state, Owner::Present)) {
             return;
         }
         if states.iter().any(|state| matches!(state, Owner::Present)) {
@@ -143,7 +146,7 @@ fn state(api: &Api, namespace: &str, reference: &Value) -> Owner {
     let unknown =
         catalog.of_kind(group, kind).is_none_or(|resource| resource.namespaced && namespace.is_empty());
     match find_owner(api, namespace, reference) {
-        _ if unknown => Owner::Present,
+        _ if unknown => Owner::Unknown,
         None => Owner::Absent,
         Some((_, owner)) if owner.value.deleting() && owner.value.finalizers().contains(&FOREGROUND) => {
             Owner::Waiting

@@ -38,6 +38,6 @@ fn finish(api: &Api, namespaces: &GroupResource, name: &str) {
         return;
     }
     if let Some(target) = target(api, namespaces, &Key::new("", name)) {
-        api.amend(&target, |namespace| namespace["spec"]["finalizers"] = json!([]));
+        api.amend(&target, |namespace| namespace["spec"] = json!({}));
     }
 }

@@ -176,14 +176,21 @@ enum Merge {
     Set,
     /// Entries identified by these fields.
     Keys(&'static [&'static str]),
+    /// A key of entries that need not be given.
+    Default(&'static str),
     /// As `Keys`, for server-side apply only; strategic merge replaces the list.
     ApplyKeys(&'static [&'static str]),
 }
 
 impl Merge {
     fn write(&self, property: &mut Map<String, Value>) {
+        if let Self::Default(value) = self {
+            property.insert("default".to_owned(), json!(value));
+            return;
+        }
         let mut set = |key: &str, value: Value| property.insert(format!("x-kubernetes-{key}"), value);
         match self {
+            Self::Default(_) => {}
             Self::AtomicList => {
                 set("list-type", json!("atomic"));
             }
@@ -225,6 +232,7 @@ const MERGES: &[(&str, &str, Merge)] = &[
     ("ServiceSpec", "externalIPs", Merge::AtomicList),
     ("ServiceSpec", "ipFamilies", Merge::AtomicList),
     ("ServiceSpec", "loadBalancerSourceRanges", Merge::AtomicList),
+    ("ServicePort", "protocol", Merge::Default("TCP")),
     ("ServiceSpec", "ports", Merge::Keys(&["port", "protocol"])),
     ("ServiceSpec", "selector", Merge::AtomicMap),
     ("ServiceStatus", "conditions", Merge::Keys(&["type"])),

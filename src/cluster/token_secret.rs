@@ -1,0 +1,118 @@
+//! Keeps a token Secret in place as long as a resource needs it to delete its service. A namespace that is
+//! deleted takes its Secrets along at once, and without the token nothing else could be deleted. The
+//! finalizer has the name that the replaced operator gave it; one that this program did not put on a Secret
+//! is not taken off either, since that operator may still rely on it.
+
+use super::{ClusterError, bounded, managers};
+use crate::{
+    api::{GROUP, Kind, VERSION, names},
+    failure::Class,
+};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+/// How often another writer may get in between.
+const ATTEMPTS: usize = 5;
+
+/// Puts the finalizer on the Secret unless it is there; does nothing for a Secret that is being deleted or
+/// does not exist, because both show elsewhere.
+pub async fn hold(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let Some(secret) = read(&api, name).await? else { return Ok(()) };
+    let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
+    if secret.metadata.deletion_timestamp.is_some()
+        || finalizers.iter().any(|one| one == names::TOKEN_FINALIZER)
+    {
+        return Ok(());
+    }
+    finalizers.push(names::TOKEN_FINALIZER.to_owned());
+    write(&api, name, &secret, &finalizers).await
+}
+
+/// Takes the finalizer off the Secret when no resource of the namespace needs the Secret any more.
+pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        outcome = try_to_let_go(client, namespace, name).await;
+        if !outcome.as_ref().is_err_and(|error| error.class() == Class::Conflict) {
+            break;
+        }
+    }
+    outcome
+}
+
+async fn try_to_let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let Some(secret) = read(&api, name).await? else { return Ok(()) };
+    if !is_ours(&secret.metadata) || is_needed(client, namespace, name).await? {
+        return Ok(());
+    }
+    let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
+    finalizers.retain(|finalizer| finalizer != names::TOKEN_FINALIZER);
+    match write(&api, name, &secret, &finalizers).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, ClusterError> {
+    bounded(|| format!("reading token Secret {name}"), api.get_opt(name)).await
+}
+
+async fn write(
+    api: &Api<Secret>,
+    name: &str,
+    secret: &Secret,
+    finalizers: &[String],
+) -> Result<(), ClusterError> {
+    let metadata = json!({"resourceVersion": secret.metadata.resource_version, "finalizers": finalizers});
+    let parameters =
+        PatchParams { field_manager: Some(managers::METADATA.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"metadata": metadata}));
+    let doing = || format!("changing the finalizers of token Secret {name}");
+    bounded(doing, api.patch(name, &parameters, &patch)).await.map(drop)
+}
+
+/// Whether the API server's books say that the finalizer is this program's.
+fn is_ours(metadata: &ObjectMeta) -> bool {
+    let entry = format!("v:\"{}\"", names::TOKEN_FINALIZER);
+    let mut ours = metadata.managed_fields.iter().flatten();
+    ours.any(|fields| {
+        let finalizers =
+            fields.fields_v1.as_ref().and_then(|fields| fields.0.pointer("/f:metadata/f:finalizers"));
+        fields.manager.as_deref() == Some(managers::METADATA)
+            && finalizers.is_some_and(|all| all.get(&entry).is_some())
+    })
+}
+
+/// Whether a resource that has a service to delete names the Secret. Read without types: one that cannot be
+/// decoded needs its token all the same.
+async fn is_needed(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
+    for kind in Kind::ALL {
+        let resource = ApiResource {
+            group: GROUP.to_owned(),
+            version: VERSION.to_owned(),
+            api_version: format!("{GROUP}/{VERSION}"),
+            kind: kind.name().to_owned(),
+            plural: kind.plural().to_owned(),
+        };
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let doing = || format!("listing {} in {namespace}", kind.plural());
+        let parameters = ListParams::default();
+        let objects = bounded(doing, api.list(&parameters)).await?;
+        let needs = |object: &DynamicObject| {
+            let named = object.data.pointer("/spec/authSecretRef/name").and_then(serde_json::Value::as_str);
+            let held =
+                object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER);
+            held && named == Some(name)
+        };
+        if objects.items.iter().any(needs) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

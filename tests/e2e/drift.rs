@@ -1,0 +1,147 @@
+//! What others do to a service behind the operator's back.
+
+use crate::world::{PROJECT, World, until};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+crate::scenarios![
+    changes_at_the_provider_are_named_and_undone,
+    drift_that_is_only_to_be_reported_is_left,
+    a_service_that_others_power_off_comes_back,
+    a_vanished_service_is_reported_and_recreated_only_on_request,
+    a_paused_resource_is_left_alone_and_says_so,
+    a_look_can_be_asked_for,
+];
+
+async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
+    world.ready_valkey("cache", json!({
+        "tags": {"env": "test"}, "maintenanceWindowDow": "sunday", "maintenanceWindowTime": "11:00:00",
+        "terminationProtection": true, "userConfig": {"valkey_timeout": 60},
+    })).await;
+    let provider = &world.provider;
+    let service = || world.service("cache").unwrap();
+    let field = |path: &'static str| move || std::future::ready(service().pointer(path).cloned());
+    assert!(provider.set_plan(PROJECT, "cache", "business-4"));
+    until(field("/plan"), |plan| *plan == Some(json!("startup-4"))).await;
+    assert!(provider.set_user_config(PROJECT, "cache", json!({"valkey_timeout": 10}).as_object().unwrap()));
+    until(field("/user_config/valkey_timeout"), |timeout| *timeout == Some(json!(60))).await;
+    assert!(provider.set_maintenance_window(PROJECT, "cache", "monday", "01:00:00"));
+    until(field("/maintenance/dow"), |day| *day == Some(json!("sunday"))).await;
+    assert!(provider.set_termination_protection(PROJECT, "cache", false));
+    until(field("/termination_protection"), |on| *on == Some(json!(true))).await;
+    let mut tags: std::collections::BTreeMap<String, String> =
+        serde_json::from_value(world.service("cache").unwrap()["tags"].clone()).unwrap();
+    tags.insert("env".to_owned(), "changed".to_owned());
+    assert!(provider.set_tags(PROJECT, "cache", tags));
+    until(field("/tags/env"), |env| *env == Some(json!("test"))).await;
+
+    let valkey = world.until_ready("cache").await;
+    let drift = valkey.status.unwrap().drift.unwrap();
+    assert_eq!((drift.corrected, drift.fields[0].field.as_str()), (true, "spec.tags"));
+    for part in [
+        "spec.plan is \"business-4\", not \"startup-4\"",
+        "spec.userConfig.valkey_timeout is 10, not 60",
+        "spec.maintenanceWindowDow is \"monday\", not \"sunday\"",
+        "spec.terminationProtection is false, not true",
+        "spec.tags is {\"env\":\"changed\"}, not {\"env\":\"test\"}",
+    ] {
+        until(
+            || world.events("cache"),
+            |events| events.iter().any(|(reason, note)| reason == "Drift" && note.contains(part)),
+        )
+        .await;
+    }
+    world
+}
+
+async fn drift_that_is_only_to_be_reported_is_left(world: World) -> World {
+    world.ready_valkey("cache", json!({"driftPolicy": "Report"})).await;
+    let writes = world.writes();
+    assert!(world.provider.set_plan(PROJECT, "cache", "business-4"));
+    let valkey = world.until_valkey("cache", |valkey| valkey.status.as_ref().unwrap().drift.is_some()).await;
+    let drift = valkey.status.unwrap().drift.unwrap();
+    assert!(!drift.corrected);
+    let field = &drift.fields[0];
+    assert_eq!(
+        (field.field.as_str(), field.declared.as_str(), field.found.as_str()),
+        ("spec.plan", "\"startup-4\"", "\"business-4\"")
+    );
+    assert_eq!(
+        (world.writes(), world.service("cache").unwrap()["plan"].clone()),
+        (writes, json!("business-4"))
+    );
+    world.edit("cache", json!({"driftPolicy": "Correct"})).await;
+    until(|| async { world.service("cache").unwrap()["plan"].clone() }, |plan| plan == "startup-4").await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn a_service_that_others_power_off_comes_back(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    until(
+        || async { world.service("cache").unwrap()["backups"].clone() },
+        |backups| backups.as_array().is_some_and(|all| !all.is_empty()),
+    )
+    .await;
+    assert!(world.provider.set_powered(PROJECT, "cache", false));
+    until(
+        || world.events("cache"),
+        |events| events.iter().any(|(reason, note)| reason == "Drift" && note.contains("spec.powered")),
+    )
+    .await;
+    until(|| async { world.service("cache").unwrap()["state"].clone() }, |state| state == "RUNNING").await;
+    world.until_ready("cache").await;
+    world
+}
+
+async fn a_vanished_service_is_reported_and_recreated_only_on_request(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let before = world.secret("cache").await;
+    assert!(world.provider.delete_service(PROJECT, "cache"));
+    let message = world.until_not_ready("cache", "ExternalMissing").await;
+    assert!(message.contains("spec.recreatePolicy"), "{message}");
+    assert_eq!(world.secret("cache").await, before, "the last good values stay");
+    world.edit("cache", json!({"recreatePolicy": "Always"})).await;
+    world.until_ready("cache").await;
+    let password = world.service("cache").unwrap()["service_uri_params"]["password"].clone();
+    assert_eq!(Value::from(world.secret("cache").await["VALKEY_PASSWORD"].clone()), password);
+    world
+}
+
+async fn annotate(world: &World, annotations: Value) {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+    world.valkeys().patch("cache", &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn a_paused_resource_is_left_alone_and_says_so(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    annotate(&world, json!({"valkeeper.io/paused": "true"})).await;
+    let is_paused = |valkey: &valkeeper::api::Valkey| {
+        valkey.status.as_ref().unwrap().conditions.iter().any(|condition| condition.type_ == "Paused")
+    };
+    world.until_valkey("cache", is_paused).await;
+    let writes = world.writes();
+    world.edit("cache", json!({"plan": "business-4"})).await;
+    world
+        .until_valkey("cache", |valkey| {
+            valkey.status.as_ref().unwrap().observed_generation == valkey.metadata.generation
+        })
+        .await;
+    assert_eq!(world.writes(), writes);
+    annotate(&world, json!({"valkeeper.io/paused": null})).await;
+    world.until_ready("cache").await;
+    assert!(!is_paused(&world.valkeys().get("cache").await.unwrap()));
+    assert_eq!(world.service("cache").unwrap()["plan"], "business-4");
+    world
+}
+
+async fn a_look_can_be_asked_for(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    annotate(&world, json!({"valkeeper.io/reconcile-at": "now, please"})).await;
+    world
+        .until_valkey("cache", |valkey| {
+            valkey.status.as_ref().unwrap().last_handled_reconcile_at.as_deref() == Some("now, please")
+        })
+        .await;
+    world
+}
