@@ -79,8 +79,9 @@ async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memor
         Err(_) => fail(&mut pass, &PassError::Defect("the pass panicked; see the log".to_owned())).await,
     };
     if pass.released {
+        // Should the object be there still, because the answer was not the truth, it gets another turn.
         context.memories.forget(&uid);
-        return Action::await_change();
+        return Action::requeue(context.settings.attentive_interval);
     }
     pass.memory.edit = Some(memory::edit(&pass.object));
     pass.memory.not_before = Some(Instant::now() + delay);

@@ -340,8 +340,14 @@ fn deletion_waits_until_nothing_is_left() {
     assert_eq!(outcome(&plain, &seen(service())).0, "delete");
     assert_eq!(outcome(&plain, &Observed { object_is_live: false, ..seen(service()) }).0, "look");
     assert_eq!(outcome(&plain, &Observed { deletion_requested: true, ..seen(service()) }).0, "wait");
-    assert_eq!(outcome(&plain, &nothing()).0, "release finalizer");
+    assert_eq!(outcome(&plain, &nothing()).0, "wait", "one answer may be wrong");
+    let certain = Observed { absence_is_certain: true, ..nothing() };
+    assert_eq!(outcome(&plain, &certain).0, "release finalizer");
     assert_eq!(outcome(&deleting(json!({"metadata": {"finalizers": []}})), &nothing()).0, "done");
+    let releasing = deleting(json!({"metadata": {"annotations": {names::SERVICE_SETTLED: UID}}}));
+    assert_eq!(outcome(&releasing, &Observed::default()).0, "release finalizer", "without another look");
+    let copied = deleting(json!({"metadata": {"annotations": {names::SERVICE_SETTLED: "another"}}}));
+    assert_eq!(outcome(&copied, &Observed::default()).0, "look");
 
     let protected = ObservedService { termination_protection: true, ..service() };
     let guarded = deleting(json!({"spec": {"terminationProtection": true}}));
@@ -372,13 +378,32 @@ fn conditions_that_say_the_same_come_out_equal() {
 
 #[test]
 fn an_outage_does_not_take_ready_back() {
-    let report = decide(&resource(json!({})), &seen(service())).report;
+    let desired = resource(json!({}));
+    let report = decide(&desired, &seen(service())).report;
     let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
     let before = conditions::next(&[], &report, 3, now);
     let failure = Failure { reason: reason::PROVIDER_UNAVAILABLE, message: "down".to_owned(), passing: true };
-    assert_eq!(conditions::next(&before, &Report::failed(&failure), 3, now), before);
-    let first = conditions::next(&[], &Report::failed(&failure), 3, now);
-    assert_eq!((first[0].type_.as_str(), first[0].status.as_str()), (condition::READY, "False"));
+    let told = |before: &[_], desired: &Desired, observed: &Observed| {
+        let next = conditions::next(before, &Report::failed(&failure, desired, observed), 3, now);
+        let ready = next.iter().find(|entry| entry.type_ == condition::READY).unwrap();
+        (next.clone(), ready.status.clone())
+    };
+    assert_eq!(told(&before, &desired, &Observed::default()).0, before);
+    assert_eq!(told(&before, &desired, &seen(service())).1, "True");
+    assert_eq!(told(&[], &desired, &Observed::default()).1, "False");
+    // What the pass has learnt before it failed counts.
+    let rebuilding = ObservedService { state: ServiceState::Rebuilding, ..service() };
+    let stale = ConnectionSecret::Ours { current: false, immutable: false };
+    for observed in [
+        nothing(),
+        seen(rebuilding),
+        Observed { unsettled: true, ..seen(service()) },
+        Observed { secret: stale, ..seen(service()) },
+    ] {
+        assert_eq!(told(&before, &desired, &observed).1, "False", "{observed:?}");
+    }
+    let deleting = resource(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+    assert_eq!(told(&before, &deleting, &Observed::default()).1, "False");
 }
 
 fn any_service() -> impl Strategy<Value = ObservedService> {
