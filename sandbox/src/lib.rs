@@ -5,3 +5,4 @@ pub mod envtest;
 pub mod faults;
 pub mod kube;
 pub mod provider;
+pub mod servers;

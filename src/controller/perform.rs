@@ -9,7 +9,7 @@ use crate::{
     },
     cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
-        ConnectionSecret, CreateRequest, Decision, Remote, Report, ServicePatch, Step,
+        ConnectionSecret, CreateRequest, Decision, Power, Remote, Report, ServicePatch, Step,
         connection::SecretContent,
     },
 };
@@ -57,14 +57,23 @@ impl<K: ManagedService> Pass<K> {
         let token = self.token().await?;
         // Should the answer get lost, what was seen before is no longer known to be true.
         self.observed.unsettled |= patch.rebuilds();
-        let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
+        let body = body(patch)?;
+        self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
+        let service = self.context.provider.update(&token, &self.reference(), body).await?;
         self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
             self.settle();
         }
         self.desired.resets_were_sent();
-        self.saw(Some(service)).await
+        self.saw(Some(service)).await?;
+        if matches!(&self.observed.remote, Remote::Present(service)
+            if service.connection.is_none() && service.state.power() == Power::Serving)
+        {
+            // An answer without credentials says nothing about the service: look.
+            self.observed.remote = Remote::Unknown;
+        }
+        Ok(())
     }
 
     async fn replace_tags(
@@ -74,6 +83,7 @@ impl<K: ManagedService> Pass<K> {
     ) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
+        self.measure_drift(["tags"]);
         self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
         self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
@@ -84,7 +94,10 @@ impl<K: ManagedService> Pass<K> {
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
         let owner = self.owner();
-        secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await?;
+        let written =
+            secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await;
+        self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
+        written?;
         let note = format!("Secret {} holds the connection", content.name);
         self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };

@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use std::io::{self, IsTerminal as _};
 use tracing_subscriber::{
-    EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Registry, filter::LevelFilter, fmt, layer::SubscriberExt as _, reload,
+    util::SubscriberInitExt as _,
 };
 
 /// The form of a log line.
@@ -15,17 +16,36 @@ pub enum Format {
     Json,
 }
 
+/// The level of a running process, which can be changed.
+#[derive(Clone)]
+pub struct LogLevel(Option<reload::Handle<EnvFilter, Registry>>);
+
+/// A text that names no level and is no filter.
+#[derive(Debug, thiserror::Error)]
+#[error("neither a level (error, warn, info, debug, trace) nor a filter such as info,valkeeper=debug: {0}")]
+pub struct UnknownLevel(String);
+
+impl LogLevel {
+    /// For a process that does not log; changing it does nothing.
+    pub fn fixed() -> Self {
+        Self(None)
+    }
+
+    /// Logs at `level` from now on; see [`start`] for its form.
+    pub fn set(&self, level: &str) -> Result<(), UnknownLevel> {
+        let filter = filter(level)?;
+        match &self.0 {
+            Some(handle) => handle.reload(filter).map_err(|error| UnknownLevel(error.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Starts logging. `level` is a level, for what this program itself says, or a filter such as
 /// `info,kube=debug` for everything; one that cannot be read counts as `info`. Does nothing if logging
 /// was started before.
-pub fn start(level: &str, format: Format) {
-    let filter = match level.parse::<LevelFilter>() {
-        // Libraries repeat what this program tells with more context.
-        Ok(level) => {
-            EnvFilter::new(format!("warn,kube_client=off,valkeeper={level},valkeeper_sandbox={level}"))
-        }
-        Err(_) => EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info")),
-    };
+pub fn start(level: &str, format: Format) -> LogLevel {
+    let (filter, handle) = reload::Layer::new(filter(level).unwrap_or_else(|_| EnvFilter::new("info")));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         Format::Text => registry
@@ -37,5 +57,37 @@ pub fn start(level: &str, format: Format) {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
         }
     };
-    drop(started);
+    LogLevel(started.is_ok().then_some(handle))
+}
+
+fn filter(level: &str) -> Result<EnvFilter, UnknownLevel> {
+    let level = level.trim();
+    if level.is_empty() {
+        return Err(UnknownLevel("nothing".to_owned()));
+    }
+    // Libraries repeat what this program tells with more context.
+    if let Ok(level) = level.parse::<LevelFilter>() {
+        let directives = format!("warn,kube_client=off,valkeeper={level},valkeeper_sandbox={level}");
+        return Ok(EnvFilter::new(directives));
+    }
+    // A single word would be taken for the name of a module, and silence everything else.
+    if !level.contains(['=', ',']) {
+        return Err(UnknownLevel(level.to_owned()));
+    }
+    EnvFilter::try_new(level).map_err(|error| UnknownLevel(format!("{level}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_filters_are_understood_and_typing_errors_are_told() {
+        for level in ["info", "DEBUG", "trace", "info,kube=debug", "valkeeper=trace"] {
+            assert!(LogLevel::fixed().set(level).is_ok(), "{level}");
+        }
+        for level in ["", "debugg", "valkeeper=loud"] {
+            assert!(LogLevel::fixed().set(level).is_err(), "{level}");
+        }
+    }
 }

@@ -1,3 +1,6 @@
-//! What the operator tells about itself: logs.
+//! What the operator tells about itself: logs and metrics.
 
+pub mod fleet;
 pub mod logs;
+pub mod metrics;
+mod process;

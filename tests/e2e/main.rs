@@ -11,8 +11,10 @@
 
 mod calls;
 mod cluster;
+mod roles;
 mod world;
 
+mod availability;
 mod connection_secret;
 mod copies;
 mod cost;
@@ -20,9 +22,11 @@ mod creation;
 mod deletion;
 mod drift;
 mod edits;
+mod fields;
 mod kubectl;
 mod ownership;
 mod power;
+mod servers;
 mod trouble;
 
 /// Makes two tests of each scenario, one per kind of API server.

@@ -4,6 +4,7 @@
 use crate::{
     calls::Calls,
     cluster::{Cluster, Place},
+    roles,
 };
 use k8s_openapi::{
     ByteString,
@@ -14,7 +15,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Config, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ use valkeeper::{
     settings::Settings,
     telemetry::logs,
 };
-use valkeeper_sandbox::provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
+use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
 /// The project of all scenarios.
 pub(crate) const PROJECT: &str = "my-aiven-project";
@@ -54,19 +55,28 @@ where
     S: FnOnce(World) -> F,
     F: Future<Output = World>,
 {
+    run_with(place, Engine::Simulated, scenario).await;
+}
+
+/// The same with something behind the provider's services.
+pub(crate) async fn run_with<S, F>(place: Place, engine: Engine, scenario: S)
+where
+    S: FnOnce(World) -> F,
+    F: Future<Output = World>,
+{
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Ok(level) = std::env::var("E2E_LOG") {
         logs::start(&level, logs::Format::Text);
     }
     let Some(cluster) = Cluster::start(place).await else { return };
-    let mut world = World::new(cluster).await;
+    let mut world = World::new(cluster, engine).await;
     world.start_operator().await;
     scenario(world).await.end().await;
 }
 
 impl World {
-    async fn new(cluster: Cluster) -> Self {
+    async fn new(cluster: Cluster, engine: Engine) -> Self {
         let client = Client::try_from(cluster.config().await).unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace: Namespace =
@@ -77,6 +87,7 @@ impl World {
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
             backup_after: Duration::from_millis(100),
+            engine,
             ..ProviderOptions::default()
         })
         .await
@@ -90,33 +101,58 @@ impl World {
             operator: None,
             calls: Calls::default(),
         };
+        if world.has_roles() {
+            roles::grant(&world.client).await;
+        }
         world.set_token("aiven-token", "token", TOKEN).await;
         world
     }
 
     /// Starts the operator with intervals that suit a test.
     pub(crate) async fn start_operator(&mut self) {
-        self.start_operator_with(|_| {}).await;
+        self.start(self.settings()).await;
     }
 
     /// The same with other settings.
     pub(crate) async fn start_operator_with(&mut self, change: impl FnOnce(&mut Settings)) {
-        let mut settings = Settings {
+        let mut settings = self.settings();
+        change(&mut settings);
+        self.start(settings).await;
+    }
+
+    async fn start(&mut self, settings: Settings) {
+        let stop = CancellationToken::new();
+        let client = self.calls.watched_client(self.operator_config().await);
+        let shutdown = stop.clone();
+        let task = tokio::spawn(async move { operator::run(settings, client, shutdown).await.unwrap() });
+        self.operator = Some((stop, task));
+    }
+
+    /// Starts the operator as the chart does, with leader election.
+    pub(crate) async fn start_elected(&mut self) {
+        let mut settings = self.settings();
+        settings.election.leader_elect = true;
+        settings.election.leader_elect_resource_namespace = self.lease_namespace();
+        self.start(settings).await;
+    }
+
+    /// Where the lease is: in the namespace of the release, if there is one.
+    pub(crate) fn lease_namespace(&self) -> String {
+        if self.has_roles() { roles::RELEASE.to_owned() } else { self.namespace.clone() }
+    }
+
+    /// The operator's settings in this world.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
             provider_url: self.server.url(),
-            watched_namespaces: vec![self.namespace.clone()],
+            watched_namespaces: self.watched_namespaces(),
             building_interval_min: Duration::from_millis(50),
             building_interval_max: Duration::from_millis(200),
             attentive_interval: Duration::from_millis(500),
             resync_interval: Duration::from_secs(1),
             settle_time: Duration::from_millis(100),
             ..Settings::default()
-        };
-        change(&mut settings);
-        let stop = CancellationToken::new();
-        let client = self.calls.watched_client(self.cluster.config().await);
-        let shutdown = stop.clone();
-        let task = tokio::spawn(async move { operator::run(settings, client, shutdown).await.unwrap() });
-        self.operator = Some((stop, task));
+        }
     }
 
     /// Ends the operator the hard way: in the middle of whatever it does.
@@ -125,6 +161,32 @@ impl World {
             task.abort();
             let _ = task.await;
         }
+    }
+
+    /// How the operator reaches Kubernetes: on a server of its own, with the rights of the chart and no
+    /// others.
+    pub(crate) async fn operator_config(&self) -> Config {
+        let mut config = self.cluster.config().await;
+        if self.has_roles() {
+            config.auth_info.impersonate = Some(roles::ACCOUNT.to_owned());
+        }
+        config
+    }
+
+    /// A server of one's own enforces roles; the sandbox has none, and a cluster of somebody else is left
+    /// as it is.
+    pub(crate) fn has_roles(&self) -> bool {
+        matches!(self.cluster, Cluster::Started(_))
+    }
+
+    /// All, as with the values that the chart has by default, where nobody else's resources can be.
+    fn watched_namespaces(&self) -> Vec<String> {
+        if self.has_roles() { Vec::new() } else { vec![self.namespace.clone()] }
+    }
+
+    /// Address of the provider's API.
+    pub(crate) fn provider_url(&self) -> String {
+        self.server.url()
     }
 
     pub(crate) fn kubeconfig(&self) -> Option<String> {
@@ -167,11 +229,8 @@ impl World {
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
-        let mut all = json!({
-            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
-            "authSecretRef": {"name": "aiven-token", "key": "token"},
-        });
-        json_patch_merge(&mut all, spec);
+        let mut all = minimal_spec();
+        merge(&mut all, spec);
         // As `kubectl apply` does it.
         let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
         let metadata = json!({"name": name, "annotations": annotations});
@@ -302,15 +361,36 @@ pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
 }
 
-fn json_patch_merge(target: &mut Value, patch: Value) {
+/// The least that a resource of any kind needs here.
+pub(crate) fn minimal_spec() -> Value {
+    json!({
+        "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+        "authSecretRef": {"name": "aiven-token", "key": "token"},
+    })
+}
+
+/// Merges `patch` over `target`; a null removes.
+pub(crate) fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
             for (key, value) in patch {
                 if value.is_null() {
                     target.remove(&key);
                 } else {
-                    json_patch_merge(target.entry(key).or_insert(Value::Null), value);
+                    merge(target.entry(key).or_insert(Value::Null), value);
                 }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+/// The same, but a null stays, as it must in a patch that is sent on.
+pub(crate) fn patch(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(members)) => {
+            for (key, value) in members {
+                self::patch(target.entry(key).or_insert(Value::Null), value);
             }
         }
         (target, patch) => *target = patch,

@@ -82,8 +82,9 @@ async fn singles(place: Place) {
     for (scenario, baseline) in &baselines {
         for (number, call) in baseline.log.iter().enumerate().take(baseline.calls) {
             for mode in Mode::ALL {
-                // The operator waits long for the API server, without doing anything meanwhile.
-                let hangs = mode == Mode::Hang && call.request.side == Side::Kubernetes;
+                // The operator waits for long, without doing anything meanwhile.
+                let dripping = mode == Mode::SlowBody && call.request.side == Side::Provider;
+                let hangs = mode == Mode::Hang || dripping;
                 let run = Run { scenario: *scenario, schedule: Schedule::single(number, mode) };
                 if hangs { &mut hanging } else { &mut runs }.push(run);
             }

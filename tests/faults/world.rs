@@ -24,7 +24,12 @@ use std::{
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use valkeeper::{api::Valkey, engine::backoff::Bounds, operator, settings::Settings};
+use valkeeper::{
+    api::Valkey,
+    engine::backoff::Bounds,
+    operator,
+    settings::{Listening, Settings},
+};
 use valkeeper_sandbox::{
     faults::{FaultLayer, FaultPlan},
     provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec},
@@ -272,7 +277,8 @@ fn settings(server: &ProviderServer, namespace: &str) -> Settings {
         attentive_interval: Duration::from_millis(20),
         resync_interval: Duration::from_hours(1),
         settle_time: Duration::ZERO,
-        request_timeout: Duration::from_secs(2),
+        request_timeout: Duration::from_secs(8),
+        listening: Listening::off(),
         response_limit: 256 * 1024,
         retry: Bounds {
             transient: bounds,

@@ -4,6 +4,7 @@
 //! same provider and that nothing here shows up in the request log.
 
 use super::clock::after;
+use super::content::Content;
 use super::faults::{Fault, Matcher};
 use super::log::RequestRecord;
 use super::options::{RateLimit, TokenSpec, Unknowns};
@@ -86,6 +87,17 @@ impl ProviderHandle {
         self.shared.world().projects.values().map(|project| project.services.len()).sum()
     }
 
+    /// The certificate of the authority that signed the certificates of all services, as PEM; `None` where
+    /// services are simulated.
+    pub fn certificate_authority(&self) -> Option<String> {
+        self.shared.world().servers.as_ref().map(|servers| servers.authority().to_owned())
+    }
+
+    /// Everything the provider holds: projects with their services, integrations and VPCs.
+    pub fn content(&self) -> Content {
+        Content::of(&self.shared.world())
+    }
+
     fn snapshot(&self, world: &World, service: &Service) -> Value {
         let scene = Scene {
             now: self.shared.clock.now(),
@@ -113,6 +125,21 @@ impl ProviderHandle {
     /// Revokes a token by name; whether there was one.
     pub fn revoke_token(&self, name: &str) -> bool {
         self.shared.world().control.revoke_token(name)
+    }
+
+    /// Names of all tokens, and whether they are accepted.
+    pub fn token_names(&self) -> Vec<(String, bool)> {
+        self.shared.world().control.token_names()
+    }
+
+    /// Refuses a token until it is restored; whether there was one to refuse.
+    pub fn suspend_token(&self, name: &str) -> bool {
+        self.shared.world().control.suspend_token(name)
+    }
+
+    /// Accepts a suspended token again; whether there was one.
+    pub fn restore_token(&self, name: &str) -> bool {
+        self.shared.world().control.restore_token(name)
     }
 
     /// Adds an empty project.

@@ -2,11 +2,15 @@
 //! integrations, users and VPCs behind the same paths, statuses and messages as the real thing.
 //! Guarantees that every behaviour which is not settled by documentation is a knob ([`Unknowns`]),
 //! that every error can be provoked ([`ProviderHandle::fail_next`]) and that every request is
-//! counted ([`ProviderHandle::requests`]). Real servers behind the services are left to others.
+//! counted ([`ProviderHandle::requests`]). Real servers behind the services come
+//! from [`crate::servers`], on request ([`Engine`]).
 
+mod backing;
 mod call;
 mod catalogue;
 mod clock;
+mod console;
+mod content;
 mod control;
 mod faults;
 mod handle;
@@ -25,9 +29,11 @@ mod schema;
 mod secret;
 mod server;
 mod service;
+mod supervisor;
 mod world;
 
 pub use catalogue::{Cloud, Plan, ServiceType};
+pub use content::Content;
 pub use faults::{Fault, Matcher};
 pub use handle::ProviderHandle;
 pub use log::RequestRecord;
@@ -35,5 +41,5 @@ pub use options::{
     CreateOnlyOnUpdate, DefaultSecrets, DeniedSecrets, EndpointFormat, NameQuoting, PowerOffWithoutBackup,
     PoweredOffConnection, PoweredOffUpdates, UnknownKeys, Unknowns,
 };
-pub use options::{ProviderOptions, RateLimit, TokenSpec};
+pub use options::{Engine, ProviderOptions, RateLimit, TokenSpec};
 pub use server::ProviderServer;

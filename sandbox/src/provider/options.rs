@@ -3,8 +3,11 @@
 //! changing a knob later is [`super::ProviderHandle::set_unknowns`].
 
 use super::catalogue::{self, Cloud, Plan};
+use super::content::Content;
+use crate::servers::Binaries;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The project that exists by default and that the examples use.
@@ -43,6 +46,10 @@ pub struct ProviderOptions {
     pub rate_limit: Option<RateLimit>,
     /// Requests the log keeps; older ones are dropped, counters are not.
     pub log_capacity: usize,
+    /// What is behind the services.
+    pub engine: Engine,
+    /// What an earlier provider held.
+    pub content: Option<Content>,
     /// Behaviour that documentation does not settle.
     pub unknowns: Unknowns,
 }
@@ -65,9 +72,25 @@ impl Default for ProviderOptions {
             redis_end_of_life: None,
             rate_limit: None,
             log_capacity: 50_000,
+            engine: Engine::Simulated,
+            content: None,
             unknowns: Unknowns::default(),
         }
     }
+}
+
+/// What is behind the services.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    /// Nothing: endpoints and credentials are made up.
+    Simulated,
+    /// A server process for every Valkey and Redis service.
+    Process {
+        /// The programs.
+        binaries: Binaries,
+        /// Where data stays when the provider ends; `None` is a temporary folder.
+        data: Option<PathBuf>,
+    },
 }
 
 /// A token, what it may see and what it may do.

@@ -11,7 +11,7 @@ use super::lifecycle::{Cause, Lifecycle, REMOVAL};
 use super::options::{EndpointFormat, PoweredOffConnection, Unknowns};
 use super::schema::{Object, Schema};
 use super::service::{Service, User};
-pub(super) use parts::{backup, integration, user_object};
+pub(super) use parts::{backup, integration, migration, user_object};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, OnceLock};
 
@@ -123,7 +123,7 @@ impl Rendering<'_> {
             "users": self.users(),
         });
         object["metadata"] = if service.ever_ran {
-            json!({ format!("{kind}_version"): service.service_type.full_version(service.version()) })
+            json!({ format!("{kind}_version"): service.full_version() })
         } else {
             json!({})
         };
@@ -165,7 +165,7 @@ impl Rendering<'_> {
     fn uri(&self, host: &str) -> Option<String> {
         let (user, password) = (&self.main_user()?.name, self.main_password()?);
         let scheme = self.service.service_type.scheme(self.service.uses_tls());
-        let port = self.service.connection.port;
+        let port = self.service.connection.port(self.service.uses_tls());
         match (self.scene.secrets, self.service.service_type) {
             (Secrets::Empty, _) => None,
             (_, ServiceType::Postgres) => {
@@ -179,7 +179,7 @@ impl Rendering<'_> {
         let (Some(user), Some(password)) = (self.main_user(), self.main_password()) else { return json!({}) };
         let connection = &self.service.connection;
         let mut params = json!({
-            "host": connection.host, "password": password, "port": connection.port.to_string(),
+            "host": connection.host, "password": password, "port": connection.port(self.service.uses_tls()).to_string(),
             "ssl": if self.service.uses_tls() { "required" } else { "disable" }, "user": user.name,
         });
         if self.service.service_type == ServiceType::Postgres {
@@ -197,7 +197,7 @@ impl Rendering<'_> {
         let connection = &self.service.connection;
         let item = |host: &str, uri: String| match self.scene.unknowns.connection_info_items {
             EndpointFormat::Uri => uri,
-            EndpointFormat::HostAndPort => format!("{host}:{}", connection.port),
+            EndpointFormat::HostAndPort => format!("{host}:{}", connection.port(self.service.uses_tls())),
         };
         let mut info = Map::new();
         info.insert(kind.to_owned(), json!([item(&connection.host, uri)]));

@@ -2,19 +2,23 @@
 //! that dropping [`ProviderServer`] closes the port and every connection, hanging requests included.
 
 use super::clock::{Clock, Moment};
+use super::console;
 use super::faults::Script;
 use super::handle::ProviderHandle;
 use super::listener::{self, Cut, CuttableListener};
 use super::log::Log;
-use super::options::ProviderOptions;
+use super::options::{Engine, ProviderOptions};
 use super::pipeline;
+use super::supervisor;
 use super::world::World;
 use crate::faults::FaultPlan;
+use crate::servers::Servers;
 use anyhow::Context as _;
 use axum::Router;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What handlers and the control surface share.
@@ -63,6 +67,7 @@ pub struct ProviderServer {
     address: SocketAddr,
     handle: ProviderHandle,
     lifetime: CancellationToken,
+    supervisor: Option<JoinHandle<()>>,
 }
 
 impl ProviderServer {
@@ -72,8 +77,16 @@ impl ProviderServer {
             listener::bind(options.port).await.with_context(|| format!("port {}", options.port))?;
         let address = listener.local_addr()?;
         let clock = Clock::default();
+        let servers = match &options.engine {
+            Engine::Simulated => None,
+            Engine::Process { binaries, data } => Some(Servers::prepare(binaries.clone(), data.as_deref())?),
+        };
+        let mut world = World::new(&options, servers.clone(), clock.now());
+        if let Some(content) = options.content {
+            content.restore(&mut world)?;
+        }
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(&options, clock.now())),
+            world: Mutex::new(world),
             clock,
             log: Mutex::new(Log::new(options.log_capacity)),
             script: Mutex::default(),
@@ -83,11 +96,23 @@ impl ProviderServer {
         let service = Router::new()
             .fallback(pipeline::answer)
             .with_state(Arc::clone(&shared))
+            .merge(console::routes(ProviderHandle::new(Arc::clone(&shared))))
             .into_make_service_with_connect_info::<Cut>();
         let serve = axum::serve(CuttableListener::new(listener, lifetime.clone()), service)
             .with_graceful_shutdown(lifetime.clone().cancelled_owned());
         tokio::spawn(async move { serve.await });
-        Ok(Self { address, handle: ProviderHandle::new(shared), lifetime })
+        let supervisor = servers
+            .map(|servers| tokio::spawn(supervisor::run(Arc::clone(&shared), servers, lifetime.clone())));
+        Ok(Self { address, handle: ProviderHandle::new(shared), lifetime, supervisor })
+    }
+
+    /// Ends the server, with the data of all services saved if it is to be kept.
+    pub async fn stop(mut self) {
+        self.lifetime.cancel();
+        if let Some(supervisor) = self.supervisor.take() {
+            // One that panicked has no servers any more.
+            let _ = supervisor.await;
+        }
     }
 
     /// Address of the API without `/v1`.

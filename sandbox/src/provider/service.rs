@@ -2,12 +2,15 @@
 //! that everything needed to connect is in [`Connection`] and nowhere else; progress over time is
 //! left to the lifecycle, the wire format to the rendering.
 
+use super::backing::Backing;
 use super::catalogue::{Cloud, Plan, ServiceType};
 use super::clock::Moment;
 use super::lifecycle::Lifecycle;
 use super::render::Rendered;
 use super::schema::{Object, Schema};
 use super::secret::Secret;
+use crate::servers;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -51,6 +54,8 @@ pub(super) struct Service {
     pub(super) removal_announced: bool,
     pub(super) connection: Connection,
     pub(super) lag: Lag,
+    /// The real server behind the service; `None` when it is simulated.
+    pub(super) backing: Option<Backing>,
     pub(super) rendered: Rendered,
 }
 
@@ -78,7 +83,7 @@ impl Connection {
             missing_reads: 0,
             blank_reads: 0,
         };
-        let host = format!("{service}-{project}.sandbox.localhost");
+        let host = made_up_host(project, service);
         Self { host, port, plain_port: port + 1, users: vec![main] }
     }
 
@@ -86,9 +91,20 @@ impl Connection {
         self.users.first()
     }
 
-    pub(super) fn replica_host(&self) -> String {
-        format!("replica-{}", self.host)
+    /// The port for clients that may or must not use TLS.
+    pub(super) fn port(&self, tls: bool) -> u16 {
+        if tls { self.port } else { self.plain_port }
     }
+
+    /// Host of the standby nodes; they exist only where the whole service is made up.
+    pub(super) fn replica_host(&self) -> String {
+        if self.host == servers::HOST { self.host.clone() } else { format!("replica-{}", self.host) }
+    }
+}
+
+/// The host name of a service as the provider would choose it.
+pub(super) fn made_up_host(project: &str, service: &str) -> String {
+    format!("{service}-{project}.sandbox.localhost")
 }
 
 /// A user of a service.
@@ -107,14 +123,14 @@ pub(super) struct User {
 }
 
 /// When maintenance may happen.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct MaintenanceWindow {
     pub(super) day: String,
     pub(super) time: String,
 }
 
 /// A backup of a service.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Backup {
     pub(super) time: Moment,
     pub(super) bytes: u64,
@@ -128,6 +144,7 @@ impl Backup {
 }
 
 /// A connection between two services, or a service and an endpoint; listed on both services.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Integration {
     pub(super) id: String,
     pub(super) kind: String,
@@ -137,7 +154,7 @@ pub(super) struct Integration {
 }
 
 /// One end of an integration.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Side {
     pub(super) project: String,
     pub(super) service: Option<String>,

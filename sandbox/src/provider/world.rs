@@ -10,6 +10,7 @@ use super::options::{NameQuoting, ProviderOptions, Unknowns};
 use super::outcome::ApiError;
 use super::project::{AUTOMATION, Project, Vpc, VpcState};
 use super::service::Service;
+use crate::servers::Servers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(super) struct World {
     pub(super) unknowns: Unknowns,
     pub(super) redis_creation_allowed: bool,
     pub(super) control: Control,
+    /// Real servers, unless services are simulated.
+    pub(super) servers: Option<Arc<Servers>>,
     agenda: BTreeMap<Moment, Vec<Due>>,
 }
 
@@ -34,7 +37,7 @@ enum Due {
 }
 
 impl World {
-    pub(super) fn new(options: &ProviderOptions, now: Moment) -> Self {
+    pub(super) fn new(options: &ProviderOptions, servers: Option<Arc<Servers>>, now: Moment) -> Self {
         let timing = Timing {
             build_time: options.build_time,
             power_off_time: options.power_off_time,
@@ -51,6 +54,7 @@ impl World {
             unknowns: options.unknowns.clone(),
             redis_creation_allowed: options.redis_creation_allowed,
             control: Control::new(options),
+            servers,
             agenda: BTreeMap::new(),
         }
     }

@@ -4,6 +4,7 @@
 use crate::provider::catalogue::ServiceType;
 use crate::provider::clock::{microseconds, seconds};
 use crate::provider::service::{Backup, Integration, User};
+use crate::servers::Course;
 use serde_json::{Map, Value, json};
 
 /// A user object with the password as given.
@@ -40,4 +41,19 @@ pub(in crate::provider) fn integration(integration: &Integration) -> Value {
         "source_service": source.service, "source_service_type": source.kind,
         "user_config": integration.user_config,
     })
+}
+
+/// How a migration is doing.
+pub(in crate::provider) fn migration(course: &Course) -> Value {
+    let method = if course.dump { "dump" } else { "replication" };
+    let mut migration = json!({ "method": method, "status": course.status });
+    if let Some(error) = &course.error {
+        migration["error"] = error.as_str().into();
+    }
+    if let Some(connected) = course.connected {
+        migration["master_link_status"] = if connected { "up" } else { "down" }.into();
+    }
+    let detail =
+        |(name, status): (&String, &&str)| json!({ "dbname": name, "method": method, "status": status });
+    json!({ "migration": migration, "migration_detail": course.databases.iter().map(detail).collect::<Vec<_>>() })
 }

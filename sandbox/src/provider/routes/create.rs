@@ -3,14 +3,16 @@
 
 use super::body::{CREATE_KEYS, Fields, Network, required};
 use super::{integrations, update};
+use crate::provider::backing::Backing;
 use crate::provider::call::Call;
 use crate::provider::catalogue::ServiceType;
 use crate::provider::lifecycle::{Cause, Lifecycle};
 use crate::provider::outcome::{ApiError, Outcome};
 use crate::provider::render::Rendered;
 use crate::provider::schema::{Object, Schema};
-use crate::provider::service::{Connection, Lag, MaintenanceWindow, Service, WEEKDAYS, stable_hash};
+use crate::provider::service::{Backup, Connection, Lag, MaintenanceWindow, Service, WEEKDAYS, stable_hash};
 use crate::provider::world::World;
+use crate::servers::Seed;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +29,10 @@ pub(super) fn create(call: &Call<'_>) -> Outcome {
         return Err(ApiError::conflict("Service name is already in use in this project"));
     }
     check_free_tier(&world, &service, &fields)?;
-    check_fork(&world, &mut service, &fields)?;
+    let seed = check_fork(&world, &mut service, &fields)?;
+    if world.servers.is_some() && service_type != ServiceType::Postgres {
+        Backing::attach(&mut service, seed);
+    }
     let links = integrations::at_creation(&world, &service, &fields.integrations)?;
     service.tags.extend(fields.tags.clone());
     service.build(Cause::Create, call.now, &world.timing);
@@ -117,6 +122,7 @@ fn draft(
             missing_reads: world.unknowns.missing_reads_after_create,
             missing_posts: world.unknowns.missing_posts_after_create,
         },
+        backing: None,
         rendered: Rendered::default(),
     })
 }
@@ -171,10 +177,10 @@ fn check_free_tier(world: &World, service: &Service, fields: &Fields) -> Result<
 }
 
 /// What a fork needs from its source, and what it takes over.
-fn check_fork(world: &World, service: &mut Service, fields: &Fields) -> Result<(), ApiError> {
+fn check_fork(world: &World, service: &mut Service, fields: &Fields) -> Result<Option<Seed>, ApiError> {
     let setting =
         |key: &str| service.user_config.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let Some(source_name) = setting("service_to_fork_from") else { return Ok(()) };
+    let Some(source_name) = setting("service_to_fork_from") else { return Ok(None) };
     let project = setting("project_to_fork_from").unwrap_or(&service.project);
     let source = Arc::clone(world.service(project, source_name)?);
     if source.service_type != service.service_type {
@@ -183,17 +189,18 @@ fn check_fork(world: &World, service: &mut Service, fields: &Fields) -> Result<(
     if source.backups.is_empty() || !source.persists() {
         return Err(ApiError::forbidden("No valid backups for service"));
     }
-    if let Some(backup) = setting("recovery_basebackup_name")
-        && !source.backups.iter().any(|known| known.name() == backup)
-    {
+    let latest = source.backups.last().map(Backup::name).unwrap_or_default();
+    let backup = setting("recovery_basebackup_name").unwrap_or(&latest);
+    if !source.backups.iter().any(|known| known.name() == backup) {
         return Err(ApiError::bad_request(format!("Backup '{backup}' does not exist")));
     }
     if source.data_mb > service.plan.memory_mb {
         return Err(ApiError::bad_request("The plan is too small for the data of the source"));
     }
+    let seed = Seed { source: source.identity(), snapshot: backup.to_owned() };
     service.data_mb = source.data_mb;
     if fields.copy_tags {
         service.tags.clone_from(&source.tags);
     }
-    Ok(())
+    Ok(Some(seed))
 }

@@ -6,7 +6,7 @@ use crate::provider::outcome::{Outcome, Reply};
 use crate::provider::world::World;
 use serde_json::{Value, json};
 
-/// A certificate without a key: clients only check that there is one.
+/// A certificate without a key: where services are simulated, clients only check that there is one.
 const CERTIFICATE: &str = include_str!("../project_ca.pem");
 
 /// `GET /v1/me`
@@ -50,8 +50,10 @@ pub(super) fn get(call: &Call<'_>) -> Outcome {
 }
 
 /// `GET /v1/project/{project}/kms/ca`
-pub(super) fn certificate(_call: &Call<'_>) -> Outcome {
-    Reply::json(&json!({ "certificate": CERTIFICATE }))
+pub(super) fn certificate(call: &Call<'_>) -> Outcome {
+    let servers = call.world().servers.clone();
+    let certificate = servers.as_ref().map_or(CERTIFICATE, |servers| servers.authority());
+    Reply::json(&json!({ "certificate": certificate }))
 }
 
 /// `GET /v1/project/{project}/events`

@@ -107,6 +107,11 @@ pub(super) fn maintain(call: &Call<'_>) -> Outcome {
 pub(super) fn migration(call: &Call<'_>) -> Outcome {
     let world = call.world();
     let service = world.service(call.project(), call.service())?;
+    if let Some(backing) = &service.backing {
+        let course = backing.migration.as_ref().filter(|_| service.user_config.contains_key("migration"));
+        let course = course.ok_or_else(|| ApiError::not_found("No active migration"))?;
+        return Reply::json(&render::migration(course));
+    }
     let finished = |since: &Moment| after(*since, world.timing.build_time) <= call.now;
     let settings = service.user_config.get("migration");
     let (Some(settings), Some(_)) = (settings, service.migration_since.filter(|since| !finished(since)))

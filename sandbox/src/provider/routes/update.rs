@@ -37,6 +37,7 @@ struct Change {
     disk_mb: u64,
     user_config: Object,
     starts_migration: bool,
+    changes_migration: bool,
     impact: Impact,
 }
 
@@ -90,6 +91,9 @@ fn apply(
     service.update_time = call.now;
     if change.starts_migration {
         service.migration_since = Some(call.now);
+    }
+    if let Some(backing) = service.backing.as_mut().filter(|_| change.changes_migration) {
+        backing.migration = None;
     }
     if !service.persists() {
         service.backups.clear();
@@ -200,6 +204,7 @@ fn plan_change(
         disk_mb,
         user_config: config.merged,
         starts_migration: config.starts_migration,
+        changes_migration: config.changes_migration,
         impact,
     })
 }

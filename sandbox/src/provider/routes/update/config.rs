@@ -12,6 +12,7 @@ pub(super) struct Merge {
     pub(super) merged: Object,
     pub(super) rebuilds: bool,
     pub(super) starts_migration: bool,
+    pub(super) changes_migration: bool,
 }
 
 /// Merges `sent` into the configuration of `service`.
@@ -43,8 +44,9 @@ pub(super) fn merge(
         };
     }
     let migration = merged.get("migration");
-    let starts_migration = migration.is_some() && migration != service.user_config.get("migration");
-    Ok(Merge { merged, rebuilds, starts_migration })
+    let changes_migration = migration != service.user_config.get("migration");
+    let starts_migration = migration.is_some() && changes_migration;
+    Ok(Merge { merged, rebuilds, starts_migration, changes_migration })
 }
 
 fn check_version(service: &Service, sent: &Object) -> Result<(), ApiError> {

@@ -1,0 +1,38 @@
+//! Who may read the metrics: everybody, or whoever presents the token that a file holds. Comparing takes
+//! the same time wherever two tokens differ.
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
+
+/// The file that holds the token; everybody may read when there is none.
+#[derive(Clone)]
+pub(super) struct Bearer(pub(super) Option<PathBuf>);
+
+/// Lets a request through, or answers that it lacks the token.
+pub(super) async fn check(State(Bearer(file)): State<Bearer>, request: Request, next: Next) -> Response {
+    let Some(file) = file else { return next.run(request).await };
+    let wanted = match tokio::fs::read_to_string(&file).await {
+        Ok(text) if !text.trim().is_empty() => SecretString::from(text.trim()),
+        _ => {
+            tracing::warn!(file = %file.display(), "the token for metrics cannot be read");
+            return (StatusCode::SERVICE_UNAVAILABLE, "no token is configured\n").into_response();
+        }
+    };
+    let presented = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let presented = presented.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if same(presented.as_bytes(), wanted.expose_secret().as_bytes()) {
+        return next.run(request).await;
+    }
+    ([(header::WWW_AUTHENTICATE, "Bearer")], StatusCode::UNAUTHORIZED).into_response()
+}
+
+fn same(left: &[u8], right: &[u8]) -> bool {
+    let differences = left.iter().zip(right).fold(0, |all, (left, right)| all | (left ^ right));
+    left.len() == right.len() && differences == 0
+}

@@ -1,0 +1,159 @@
+//! What the probes answer. *Live* means that work goes on: nothing that this process could repair by
+//! being restarted is stuck. *Ready* means that this replica does its part: the leader knows all
+//! resources, a standby sees the lease. A missing resource definition or an API server that does not
+//! answer makes it unready and never dead: a restart would not bring either back.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::time::{Duration, Instant};
+
+/// How long something may be late before the process counts as stuck.
+const GRACE: Duration = Duration::from_mins(1);
+
+/// The state of this process, as probes see it; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    role: Role,
+    /// Streams of events, each synced or with what keeps it from being so.
+    watches: BTreeMap<String, Result<(), String>>,
+    /// When each piece of work under way should be done.
+    due: BTreeMap<u64, Instant>,
+}
+
+/// What this replica does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It has not found out yet.
+    #[default]
+    Starting,
+    /// Another replica leads; this one waits.
+    Standby,
+    /// The lease could not be read.
+    Unsure,
+    /// It works.
+    Leading,
+}
+
+impl Health {
+    /// What this replica does now. Only a leader watches, so that a change forgets the watches.
+    pub fn plays(&self, role: Role) {
+        let mut state = self.lock();
+        if state.role != role {
+            state.role = role;
+            state.watches.clear();
+        }
+    }
+
+    /// A watch was started, or is in the state `sync`.
+    pub fn watch(&self, name: &str, sync: Result<(), String>) {
+        self.lock().watches.insert(name.to_owned(), sync);
+    }
+
+    /// Something failed that a synced watch survives and one that never synced does not.
+    pub fn watch_failed(&self, name: &str, cause: String) {
+        let mut state = self.lock();
+        if state.watches.get(name) != Some(&Ok(())) {
+            state.watches.insert(name.to_owned(), Err(cause));
+        }
+    }
+
+    /// Work begins that should take no longer than `longest`; it is done when the answer is dropped.
+    pub fn work(&self, longest: Duration) -> Work {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.lock().due.insert(number, Instant::now() + longest + GRACE);
+        Work { health: self.clone(), number }
+    }
+
+    /// Whether work goes on; else what is stuck.
+    pub fn live(&self) -> Result<(), String> {
+        let now = Instant::now();
+        let stuck = self.lock().due.values().filter(|due| **due < now).count();
+        if stuck == 0 { Ok(()) } else { Err(format!("{stuck} passes do not end")) }
+    }
+
+    /// What this replica does its part as; else what is missing.
+    pub fn ready(&self) -> Result<&'static str, String> {
+        let state = self.lock();
+        match state.role {
+            Role::Starting => Err("starting".to_owned()),
+            Role::Standby => Ok("standby"),
+            Role::Unsure => Err("the lease cannot be read; see the log".to_owned()),
+            Role::Leading if state.watches.is_empty() => Err("starting".to_owned()),
+            Role::Leading => {
+                let missing: Vec<_> = state
+                    .watches
+                    .iter()
+                    .filter_map(|(name, sync)| sync.as_ref().err().map(|cause| format!("{name}: {cause}")))
+                    .collect();
+                if missing.is_empty() { Ok("leader") } else { Err(missing.join("\n")) }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is a single assignment, so that a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work under way, until it is dropped.
+pub struct Work {
+    health: Health,
+    number: u64,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.health.lock().due.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_ready_when_all_its_watches_are_synced() {
+        let health = Health::default();
+        assert!(health.ready().is_err());
+        health.plays(Role::Leading);
+        assert!(health.ready().is_err());
+        health.watch("Valkey", Ok(()));
+        health.watch("Redis", Err("not synced yet".to_owned()));
+        assert_eq!(health.ready(), Err("Redis: not synced yet".to_owned()));
+        health.watch("Redis", Ok(()));
+        assert_eq!(health.ready(), Ok("leader"));
+        health.watch_failed("Redis", "connection reset".to_owned());
+        assert_eq!(health.ready(), Ok("leader"), "an interrupted watch goes on");
+    }
+
+    #[test]
+    fn a_standby_is_ready_while_it_can_read_the_lease() {
+        let health = Health::default();
+        health.plays(Role::Standby);
+        assert_eq!(health.ready(), Ok("standby"));
+        health.plays(Role::Unsure);
+        assert!(health.ready().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_that_never_ends_is_fatal_and_one_that_ends_is_not() {
+        let health = Health::default();
+        let work = health.work(Duration::from_mins(3));
+        tokio::time::advance(Duration::from_secs(200)).await;
+        assert!(health.live().is_ok());
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(health.live().is_err());
+        drop(work);
+        assert!(health.live().is_ok());
+    }
+}

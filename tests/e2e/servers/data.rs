@@ -1,0 +1,327 @@
+//! What was written stays, moves along, and is gone when it should be.
+
+use super::Cache;
+use crate::world::{PROJECT, World, until};
+use serde_json::{Value, json};
+use std::time::Duration;
+use valkeeper::api::Kind;
+use valkeeper_sandbox::provider::ProviderHandle;
+
+super::with_servers![
+    data_survives_power_off_plan_change_cloud_change_and_a_new_operator,
+    without_persistence_power_off_loses_the_data,
+    a_server_that_crashes_is_started_again,
+    deleting_a_resource_ends_its_server,
+    a_read_replica_follows_its_source_and_stands_alone_after_promotion,
+    a_fork_starts_from_the_backup_it_names,
+    a_migration_by_dump_copies_the_keys_and_ends,
+    a_migration_by_replication_follows_until_it_is_removed,
+    a_migration_that_cannot_connect_says_so,
+    a_password_reset_reaches_the_secret_and_the_old_one_fails,
+    a_redis_becomes_a_valkey_with_its_data,
+    backups_appear_over_time_and_are_limited_by_the_plan,
+    users_of_the_provider_are_users_of_the_server,
+];
+
+async fn data_survives_power_off_plan_change_cloud_change_and_a_new_operator(mut world: World) -> World {
+    {
+        let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+        cache.set("greeting", "hello").await;
+        let secret = cache.secret().await;
+
+        cache.patch(json!({"powered": false})).await;
+        cache.until_ready("PoweredOff").await;
+        assert!(cache.connect().await.is_err(), "nobody is there");
+        cache.edit(json!({"powered": true})).await;
+        assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"), "after power off");
+
+        for change in [json!({"plan": "business-8"}), json!({"cloudName": "aws-eu-west-1"})] {
+            let run = cache.run_id().await;
+            cache.edit(change).await;
+            assert_ne!(cache.run_id().await, run, "other nodes");
+            assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"), "after a change");
+        }
+        let run = cache.run_id().await;
+        cache.edit(json!({"userConfig": {"valkey_io_threads": 2}})).await;
+        until(|| cache.run_id(), |now| *now != run).await;
+        assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"), "after a restart for a setting");
+        assert_eq!(cache.secret().await, secret);
+    }
+    world.kill_operator().await;
+    world.start_operator().await;
+    let cache = Cache { world: &world, kind: Kind::Valkey, name: "cache" };
+    cache.edit(json!({"userConfig": {"valkey_timeout": 5}})).await;
+    until(|| cache.directive("timeout"), |timeout| timeout == "5").await;
+    assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"), "after a new operator");
+    world
+}
+
+async fn without_persistence_power_off_loses_the_data(mut world: World) -> World {
+    fn redis(world: &World) -> Cache<'_> {
+        Cache { world, kind: Kind::Redis, name: "cache" }
+    }
+    let spec = json!({"userConfig": {"redis_persistence": "off"}});
+    Cache::ready(&world, Kind::Redis, "cache", spec).await.set("greeting", "hello").await;
+    redis(&world).edit(json!({"plan": "startup-8"})).await;
+    assert_eq!(redis(&world).get("greeting").await.as_deref(), Some("hello"), "new nodes take over the data");
+    // It would wait for a backup that never comes.
+    world.kill_operator().await;
+    for (powered, state) in [(false, "POWEROFF"), (true, "RUNNING")] {
+        assert!(world.provider.set_powered(PROJECT, "cache", powered));
+        until(|| async { world.service("cache").unwrap()["state"].clone() }, |now| now == state).await;
+    }
+    assert_eq!(redis(&world).get("greeting").await, None);
+    world.start_operator().await;
+    world
+}
+
+async fn a_server_that_crashes_is_started_again(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+    let run = cache.run_id().await;
+    let mut connection = cache.connect().await.unwrap();
+    // The server does not answer this.
+    let _ = redis::cmd("SHUTDOWN").arg("SAVE").query_async::<()>(&mut connection).await;
+    until(|| cache.run_id(), |now| *now != run).await;
+    world
+}
+
+async fn deleting_a_resource_ends_its_server(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+    let info: String = cache.ask(&["INFO", "server"]).await;
+    let process = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
+    let folder: Vec<String> = cache.ask(&["CONFIG", "GET", "dir"]).await;
+    let process = std::path::PathBuf::from(format!("/proc/{process}"));
+    assert!(process.exists() && std::path::Path::new(&folder[1]).exists());
+    cache.delete().await;
+    until(|| async { process.exists() || std::path::Path::new(&folder[1]).exists() }, |exists| !exists).await;
+    world
+}
+
+async fn a_read_replica_follows_its_source_and_stands_alone_after_promotion(world: World) -> World {
+    let source = Cache::ready(&world, Kind::Valkey, "source", json!({})).await;
+    source.set("before", "1").await;
+    source.back_up();
+    let integration = json!([{"integrationType": "read_replica", "sourceServiceName": "source"}]);
+    let replica =
+        Cache::ready(&world, Kind::Valkey, "replica", json!({"serviceIntegrations": integration})).await;
+    assert_eq!(replica.get("before").await.as_deref(), Some("1"), "a replica that runs is complete");
+    source.set("after", "2").await;
+    until(|| replica.get("after"), |value| value.as_deref() == Some("2")).await;
+    let mut connection = replica.connect().await.unwrap();
+    let refused = redis::cmd("SET").arg("key").arg("value").query_async::<()>(&mut connection).await;
+    assert!(refused.unwrap_err().to_string().contains("read only"));
+
+    // The source moves to other nodes and gets another password.
+    source.edit(json!({"plan": "startup-8"})).await;
+    assert!(world.provider.reset_password(PROJECT, "source"));
+    source.set("moved", "3").await;
+    until(|| replica.get("moved"), |value| value.as_deref() == Some("3")).await;
+
+    source.delete().await;
+    replica.set("alone", "4").await;
+    assert_eq!(replica.get("moved").await.as_deref(), Some("3"));
+    world
+}
+
+async fn a_fork_starts_from_the_backup_it_names(world: World) -> World {
+    let source = Cache::ready(&world, Kind::Valkey, "source", json!({"plan": "business-4"})).await;
+    source.set("age", "old").await;
+    let old = source.back_up();
+    until(|| async { backup_size(&world.provider, "source", &old) }, |size| *size < 1024).await;
+    source.set("age", "new").await;
+    let new = source.back_up();
+    until(|| async { backup_size(&world.provider, "source", &new) }, |size| *size < 1024).await;
+    source.set("age", "newest").await;
+
+    let fork = |config: Value| json!({"userConfig": config});
+    let latest =
+        Cache::ready(&world, Kind::Valkey, "latest", fork(json!({"service_to_fork_from": "source"}))).await;
+    assert_eq!(latest.get("age").await.as_deref(), Some("new"));
+    let config = json!({"service_to_fork_from": "source", "recovery_basebackup_name": old});
+    let named = Cache::ready(&world, Kind::Valkey, "named", fork(config)).await;
+    assert_eq!(named.get("age").await.as_deref(), Some("old"));
+    assert_eq!(source.get("age").await.as_deref(), Some("newest"));
+    world
+}
+
+/// Size of a backup; a made-up one until its file is there, and those are large.
+fn backup_size(provider: &ProviderHandle, service: &str, name: &str) -> u64 {
+    let service = provider.service(PROJECT, service).unwrap();
+    let backups = service["backups"].as_array().unwrap();
+    let backup = backups.iter().find(|backup| backup["backup_name"] == name).unwrap();
+    backup["data_size"].as_u64().unwrap()
+}
+
+/// The settings of a migration from `source`, as a stranger would write them.
+async fn migration_from(source: &Cache<'_>, method: &str) -> Value {
+    let secret = source.secret().await;
+    json!({"userConfig": {"migration": {
+        "host": secret["HOST"], "port": secret["PORT"].parse::<u16>().unwrap(), "username": secret["USER"],
+        "password": secret["PASSWORD"], "ssl": secret["SSL"] == "required", "method": method, "ignore_dbs": "3",
+    }}})
+}
+
+/// What the provider says about the migration, as any client asks it.
+async fn progress(world: &World, service: &str) -> (u16, Value) {
+    let url = format!("{}/v1/project/{PROJECT}/service/{service}/migration", world.provider_url());
+    let request = reqwest::Client::new().get(url).bearer_auth(crate::world::TOKEN);
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+async fn a_migration_by_dump_copies_the_keys_and_ends(world: World) -> World {
+    let source =
+        Cache::ready(&world, Kind::Redis, "source", json!({"userConfig": {"redis_ssl": false}})).await;
+    let mut connection = source.connect().await.unwrap();
+    let mut fill = redis::pipe();
+    for number in 0..1_500 {
+        fill.cmd("SET").arg(format!("key-{number}")).arg(number).ignore();
+    }
+    fill.cmd("EXPIRE").arg("key-0").arg(10_000).ignore();
+    fill.cmd("SELECT")
+        .arg(2)
+        .ignore()
+        .cmd("HSET")
+        .arg("hash")
+        .arg("field")
+        .arg(b"\x00\xff".as_slice())
+        .ignore();
+    fill.cmd("SELECT").arg(3).ignore().cmd("SET").arg("ignored").arg("x").ignore();
+    fill.query_async::<()>(&mut connection).await.unwrap();
+
+    let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
+    assert_eq!(progress(&world, "target").await.0, 404, "none is active");
+    target.edit(migration_from(&source, "dump").await).await;
+    let done = |answer: &(u16, Value)| answer.1["migration"]["status"] == "done";
+    let (status, answer) = until(|| progress(&world, "target"), done).await;
+    assert_eq!((status, &answer["migration"]["method"]), (200, &json!("dump")));
+    assert_eq!(answer["migration_detail"].as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(target.ask::<u64>(&["DBSIZE"]).await, 1_500);
+    assert!(target.ask::<i64>(&["TTL", "key-0"]).await > 9_000);
+    let keyspace: String = target.ask(&["INFO", "keyspace"]).await;
+    assert!(keyspace.contains("db2:keys=1") && !keyspace.contains("db3"), "{keyspace}");
+    target.set("key-1", "changed").await;
+    target.edit(json!({"userConfig": {"valkey_io_threads": 2}})).await;
+    until(|| target.directive("io-threads"), |threads| threads == "2").await;
+    assert_eq!(target.get("key-1").await.as_deref(), Some("changed"), "it is not copied again");
+    world
+}
+
+async fn a_migration_by_replication_follows_until_it_is_removed(world: World) -> World {
+    let source = Cache::ready(&world, Kind::Redis, "source", json!({})).await;
+    source.set("before", "1").await;
+    let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
+    target.edit(migration_from(&source, "replication").await).await;
+    let done = |answer: &(u16, Value)| answer.1["migration"]["status"] == "done";
+    let (_, answer) = until(|| progress(&world, "target"), done).await;
+    assert_eq!(answer["migration"]["master_link_status"], "up");
+    assert_eq!(target.get("before").await.as_deref(), Some("1"));
+    source.set("during", "2").await;
+    until(|| target.get("during"), |value| value.as_deref() == Some("2")).await;
+    target.edit(json!({"userConfig": {"migration": null}})).await;
+    until(|| progress(&world, "target"), |(status, _)| *status == 404).await;
+    target.set("own", "3").await;
+    source.set("afterwards", "4").await;
+    assert_eq!(target.get("during").await.as_deref(), Some("2"));
+    assert_eq!(target.get("afterwards").await, None);
+    world
+}
+
+async fn a_migration_that_cannot_connect_says_so(world: World) -> World {
+    let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
+    for method in ["dump", "replication"] {
+        let source =
+            json!({"host": "localhost", "port": 1, "ssl": false, "method": method, "password": "hunter2"});
+        target.edit(json!({"userConfig": {"migration": source}})).await;
+        let failed = |answer: &(u16, Value)| {
+            answer.1["migration"]["status"] == "failed" && answer.1["migration"]["method"] == method
+        };
+        let (_, answer) = until(|| progress(&world, "target"), failed).await;
+        let error = answer["migration"]["error"].as_str().unwrap();
+        assert!(error.contains("Could not connect") && !error.contains("hunter2"), "{error}");
+    }
+    world
+}
+
+async fn a_password_reset_reaches_the_secret_and_the_old_one_fails(world: World) -> World {
+    for (kind, name) in [(Kind::Valkey, "first"), (Kind::Redis, "second")] {
+        let cache = Cache::ready(&world, kind, name, json!({})).await;
+        cache.set("greeting", "hello").await;
+        let before = cache.secret().await;
+        assert!(world.provider.reset_password(PROJECT, name));
+        let after = until(|| cache.secret(), |secret| secret["PASSWORD"] != before["PASSWORD"]).await;
+        assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"));
+        let authority = world.provider.certificate_authority().unwrap();
+        let refused = super::cache::connect(&before, &authority)
+            .await
+            .map(drop)
+            .expect_err("the old password is refused");
+        assert_eq!(refused.kind(), redis::ErrorKind::AuthenticationFailed);
+        assert!(super::cache::connect(&after, &authority).await.is_ok());
+    }
+    world
+}
+
+async fn a_redis_becomes_a_valkey_with_its_data(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Redis, "cache", json!({"userConfig": {"redis_timeout": 9}})).await;
+    cache.set("greeting", "hello").await;
+    let info: String = cache.ask(&["INFO", "server"]).await;
+    assert!(!info.contains("valkey_version"));
+    let url = format!("{}/v1/project/{PROJECT}/service/cache/service_type", world.provider_url());
+    let request = reqwest::Client::new().patch(url).bearer_auth(crate::world::TOKEN);
+    let response = request.json(&json!({"service_type": "valkey"})).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    until(|| async { world.service("cache").unwrap()["state"].clone() }, |state| state == "RUNNING").await;
+    let info: String = cache.ask(&["INFO", "server"]).await;
+    let version =
+        info.lines().find_map(|line| line.strip_prefix("valkey_version:")).expect("a Valkey server");
+    assert_eq!(world.service("cache").unwrap()["metadata"]["valkey_version"], version);
+    assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"), "name, port and password stay");
+    assert_eq!(cache.directive("timeout").await, "9");
+    world
+}
+
+async fn backups_appear_over_time_and_are_limited_by_the_plan(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+    let backups = || async { world.service("cache").unwrap()["backups"].as_array().unwrap().clone() };
+    until(backups, |backups| backups.len() == 1).await;
+    world.provider.advance(Duration::from_hours(25));
+    let kept = until(backups, |backups| backups.len() == 2).await;
+    let url = format!("{}/v1/project/{PROJECT}/service/cache/backups", world.provider_url());
+    let request = reqwest::Client::new().get(url).bearer_auth(crate::world::TOKEN);
+    let listed: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(listed["backups"][0]["backup_name"], kept[0]["backup_name"]);
+    let data: Vec<String> = cache.ask(&["CONFIG", "GET", "dir"]).await;
+    let folder = std::path::Path::new(&data[1]).with_file_name("backups");
+    until(|| async { std::fs::read_dir(&folder).unwrap().count() }, |count| *count == 2).await;
+    world
+}
+
+async fn users_of_the_provider_are_users_of_the_server(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+    let url =
+        format!("{}/v1/project/{PROJECT}/service/cache/user?include_secrets=true", world.provider_url());
+    let access = json!({
+        "valkey_acl_categories": ["+@read"], "valkey_acl_commands": ["+set"], "valkey_acl_keys": ["app:*"],
+        "valkey_acl_channels": [],
+    });
+    let request = reqwest::Client::new().post(url).bearer_auth(crate::world::TOKEN);
+    let request = request.json(&json!({"username": "app", "access_control": access}));
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let mut secret = cache.secret().await;
+    secret.insert("USER".to_owned(), "app".to_owned());
+    secret.insert("PASSWORD".to_owned(), answer["user"]["password"].as_str().unwrap().to_owned());
+    let authority = world.provider.certificate_authority().unwrap();
+    let try_it = || async {
+        super::cache::connect(&secret, &authority).await.map(drop).map_err(|error| error.to_string())
+    };
+    until(try_it, Result::is_ok).await.unwrap();
+    let mut connection = super::cache::connect(&secret, &authority).await.unwrap();
+    redis::cmd("SET").arg("app:1").arg("x").query_async::<()>(&mut connection).await.unwrap();
+    let refused = redis::cmd("GET").arg("other").query_async::<()>(&mut connection).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("NOPERM") || refused.to_string().contains("permission"),
+        "{refused}"
+    );
+    world
+}
