@@ -112,9 +112,11 @@ impl<K: ManagedService> Pass<K> {
     pub(super) async fn saw(&mut self, found: Option<Service>) -> Result<(), PassError> {
         self.measure_look(found.as_ref());
         let Some(service) = found.map(observe::service) else {
+            self.memory.saw_nothing();
             self.observed.remote = Remote::Absent;
             return Ok(());
         };
+        self.memory.absent_since = None;
         if let (Some(target), Some(connection), false) =
             (&self.desired.secret, &service.connection, self.desired.deleting)
         {
@@ -206,7 +208,7 @@ impl<K: ManagedService> Pass<K> {
                 names::DELETION_POLICY_ORPHAN
             );
         }
-        Report::failed(&failure)
+        Report::failed(&failure, &self.desired, &self.observed)
     }
 
     fn recall(&mut self) {
@@ -219,6 +221,10 @@ impl<K: ManagedService> Pass<K> {
         self.observed.sent = sent.map(|(_, patch)| patch.clone());
         self.observed.deletion_requested =
             self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
+        // A deletion that the provider has accepted explains an absence.
+        let long = self.context.settings.building_interval_min / 2;
+        self.observed.absence_is_certain = self.observed.deletion_requested
+            || self.memory.absent_since.is_some_and(|since| now >= since + long);
     }
 }
 
