@@ -7,6 +7,7 @@ mod credentials;
 mod error;
 mod facts;
 mod malformed;
+mod measure;
 mod memory;
 mod migration;
 mod observe;
@@ -15,11 +16,12 @@ mod perform;
 mod publish;
 mod reconcile;
 mod stream;
+mod sync;
 mod token_pauses;
 mod vpc;
 mod vpc_reference;
 
-pub use context::{Context, StartError};
+pub use context::{Context, Instruments, StartError, provider};
 
 use crate::api::{ProjectVpc, Redis, Valkey};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};

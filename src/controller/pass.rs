@@ -110,6 +110,7 @@ impl<K: ManagedService> Pass<K> {
 
     /// Takes in an answer of the provider, and looks at the Secret if the service is up.
     pub(super) async fn saw(&mut self, found: Option<Service>) -> Result<(), PassError> {
+        self.measure_look(found.as_ref());
         let Some(service) = found.map(observe::service) else {
             self.observed.remote = Remote::Absent;
             return Ok(());
@@ -175,6 +176,13 @@ impl<K: ManagedService> Pass<K> {
         fields.into_iter().collect()
     }
 
+    /// Where the token came from, or should have come from.
+    pub(super) fn token_source(&self) -> String {
+        let own = self.object.service().auth_secret_ref.as_ref();
+        let known = self.token.as_ref().map(|sourced| sourced.source.clone());
+        known.unwrap_or_else(|| credentials::expected_source(&self.namespace, own))
+    }
+
     /// What the end of the pass says about the token it used, which other resources may use as well.
     pub(super) fn learn_about_token<T>(&self, outcome: Result<T, PassError>) -> Result<T, PassError> {
         let Some(Sourced { token, source }) = &self.token else { return outcome };
@@ -184,8 +192,7 @@ impl<K: ManagedService> Pass<K> {
 
     /// The report of a failed pass.
     pub(super) fn failure(&self, error: &PassError) -> Report {
-        let source = self.token.as_ref().map_or("use", |sourced| &sourced.source);
-        let mut failure = error.failure(source);
+        let mut failure = error.failure(&self.token_source());
         if self.desired.deleting && !failure.passing {
             let _ = write!(
                 failure.message,

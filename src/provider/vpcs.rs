@@ -32,7 +32,7 @@ impl Client {
     /// Every VPC of a project.
     pub async fn vpcs(&self, token: &Token, project: &str) -> Result<Vec<Vpc>, ProviderError> {
         let doing = format!("listing the VPCs of project {project}");
-        let call = Call::to(doing, Method::GET, vec!["v1", "project", project, "vpcs"], None);
+        let call = Call::to("list_vpcs", doing, Method::GET, vec!["v1", "project", project, "vpcs"], None);
         Ok(self.send::<Listed>(token, call).await?.vpcs)
     }
 
@@ -46,14 +46,18 @@ impl Client {
     ) -> Result<Vpc, ProviderError> {
         let doing = format!("creating VPC {cidr} of {cloud} in project {project}");
         let body = json!({"cloud_name": cloud, "network_cidr": cidr, "peering_connections": []});
-        self.send(token, Call::to(doing, Method::POST, vec!["v1", "project", project, "vpcs"], Some(body)))
-            .await
+        self.send(
+            token,
+            Call::to("create_vpc", doing, Method::POST, vec!["v1", "project", project, "vpcs"], Some(body)),
+        )
+        .await
     }
 
     /// Asks for the deletion of a VPC; one that does not exist counts as deleted. 409 while services are in it.
     pub async fn delete_vpc(&self, token: &Token, project: &str, id: &str) -> Result<(), ProviderError> {
         let doing = format!("deleting VPC {id} of project {project}");
-        let call = Call::to(doing, Method::DELETE, vec!["v1", "project", project, "vpcs", id], None);
+        let call =
+            Call::to("delete_vpc", doing, Method::DELETE, vec!["v1", "project", project, "vpcs", id], None);
         match self.send::<Value>(token, call).await {
             Err(error) if error.status() != Some(404) => Err(error),
             _ => Ok(()),
