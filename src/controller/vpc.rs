@@ -232,7 +232,7 @@ impl Pass {
             observed_generation: Some(generation),
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
         };
-        let object = status::write(&self.api, &self.object, self.object.status.as_ref(), &next).await?;
+        let object = status::write(&self.api, &self.object, &next).await?;
         if let Some(object) = object {
             self.adopt(object);
         }

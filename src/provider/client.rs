@@ -156,7 +156,8 @@ impl Client {
         reference: &Reference,
         body: Value,
     ) -> Result<Service, ProviderError> {
-        let call = Call::about(reference, "update", "updating", Method::PUT, &[], Some(body));
+        let call = Call::about(reference, "update", "updating", Method::PUT, &[], Some(body))
+            .with_query(&[("include_secrets", "true")]);
         Ok(self.send::<Enveloped>(token, call).await?.service)
     }
 

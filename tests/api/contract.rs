@@ -5,7 +5,15 @@ use std::collections::BTreeMap;
 use valkeeper::api::Kind;
 
 /// Fields we have beyond the contract: the provider knows them, or the other kind has them.
-const ADDED_FIELDS: [&str; 7] = [
+const ADDED_FIELDS: [&str; 15] = [
+    "spec.adoptionPolicy",
+    "spec.deletionPolicy",
+    "spec.driftPolicy",
+    "spec.migrationSecretSource",
+    "spec.migrationSecretSource.key",
+    "spec.migrationSecretSource.name",
+    "spec.powerOffPolicy",
+    "spec.recreatePolicy",
     "spec.connInfoSecretTarget.extraKeys",
     "spec.connInfoSecretTarget.serviceBinding",
     "spec.powered",

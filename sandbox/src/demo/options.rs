@@ -1,7 +1,9 @@
 //! The flags of the command. Guarantees a default for each: without flags the sandbox takes free
 //! ports and leaves no files behind.
 
-use clap::Parser;
+use super::engine::Choice;
+use crate::ctl::Ctl;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +12,31 @@ use std::time::Duration;
 /// Starts a Kubernetes API server, a simulated provider and the operator on loopback, applies the
 /// example resources, and shows how their services are built and their Secrets are written.
 #[derive(Debug, Parser)]
-#[command(name = "valkeeper-sandbox", version, max_term_width = 100)]
+#[command(name = "valkeeper-sandbox", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// What is behind the services; by default real servers if there is a program for them
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<Choice>,
+
+    /// The program for Valkey services, instead of `valkey-server` on the PATH
+    #[arg(long, value_name = "FILE")]
+    pub(crate) valkey_server: Option<PathBuf>,
+
+    /// The program for Redis services, instead of `redis-server` on the PATH
+    #[arg(long, value_name = "FILE")]
+    pub(crate) redis_server: Option<PathBuf>,
+
+    /// Keep everything in this folder, and go on from what is there
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kube_assets")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Apply the token only: a cluster for your own manifests
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) without_examples: bool,
+
     /// End when both Secrets are there and hold what the provider says; status 0 if they do
     #[arg(long)]
     pub(crate) once: bool,
@@ -47,4 +72,10 @@ pub(crate) struct Options {
     /// Show the operator's log instead of writing it to a file; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// Everything but the demonstration itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Ctl(Ctl),
 }
