@@ -1,6 +1,6 @@
 //! What all passes share.
 
-use super::memory::Memories;
+use super::{memory::Memories, token_pauses::TokenPauses};
 use crate::{
     cluster::events::Recorder,
     provider::{Address, AddressError, Client as Provider},
@@ -27,6 +27,7 @@ pub struct Context {
     pub(super) memories: Memories,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    pub(super) token_pauses: TokenPauses,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
@@ -70,6 +71,7 @@ impl Context {
         instruments: Instruments,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
         Self {
             client,
@@ -80,12 +82,18 @@ impl Context {
             health,
             metrics,
             memories: Memories::default(),
+            token_pauses,
             held_tokens: Mutex::default(),
         }
     }
 
     pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
         self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether resources of `namespace` are watched.
+    pub(super) fn watches(&self, namespace: &str) -> bool {
+        self.namespaces().iter().any(|watched| watched.as_deref().is_none_or(|name| name == namespace))
     }
 
     /// The namespaces to watch; `None` stands for all of them.

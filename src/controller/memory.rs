@@ -2,7 +2,7 @@
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
 use crate::{
-    api::{ManagedService, names},
+    api::{Custom, names},
     engine::ServicePatch,
 };
 use kube::ResourceExt;
@@ -52,13 +52,13 @@ impl Memory {
     }
 
     /// Notes that a write led to `object`.
-    pub(super) fn wrote<K: ManagedService>(&mut self, object: &K) {
+    pub(super) fn wrote<K: Custom>(&mut self, object: &K) {
         self.written = Some((version(object), Instant::now()));
     }
 
     /// Whether `object` is older than what this process wrote. The watch shows a write within moments; a
     /// cluster restored from a backup never will, so the question is asked for a while only.
-    pub(super) fn is_ahead_of<K: ManagedService>(&self, object: &K) -> bool {
+    pub(super) fn is_ahead_of<K: Custom>(&self, object: &K) -> bool {
         self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
     }
 }
@@ -84,7 +84,7 @@ impl Memories {
 
 /// A number that changes when somebody edits the resource, but not when this program writes its status
 /// or its bookkeeping annotations.
-pub(super) fn edit<K: ManagedService>(object: &K) -> u64 {
+pub(super) fn edit<K: Custom>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
@@ -101,6 +101,6 @@ pub(super) fn edit<K: ManagedService>(object: &K) -> u64 {
 }
 
 /// The version of an object as a number; they can be compared since Kubernetes 1.35.
-fn version<K: ManagedService>(object: &K) -> u64 {
+fn version<K: Custom>(object: &K) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

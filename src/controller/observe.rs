@@ -1,22 +1,20 @@
 //! From the provider's wire format to what the engine looks at.
 
+use super::facts;
 use crate::{
     api::Kind,
-    engine::{
-        Connection, Maintenance, MigrationState, ObservedService, Power, ServiceState, Source,
-        SourceReference,
-    },
+    engine::{Maintenance, MigrationState, ObservedService, Power, ServiceState, Source, SourceReference},
     provider::{Migration, Service},
 };
-use serde_json::Value;
-
 /// The engine's view of a service.
 pub(super) fn service(service: Service) -> ObservedService {
-    let parameters = service.service_uri_params;
-    let connection = Connection::from_parameters(|name| parameters.get(name).and_then(Value::as_str));
+    let connection = facts::connection(&service);
+    let facts = facts::of(&service, connection.as_ref());
     let integrations = &service.service_integrations;
     let me = Some(&service.service_name);
     ObservedService {
+        connection,
+        facts,
         disk_is_managed: integrations.iter().any(|entry| entry.integration_type == "autoscaler"),
         // The same integration is listed on both sides.
         is_replica: integrations
@@ -35,7 +33,6 @@ pub(super) fn service(service: Service) -> ObservedService {
         termination_protection: service.termination_protection,
         tags: service.tags,
         user_config: service.user_config,
-        connection,
         backups: service.backups.len(),
     }
 }

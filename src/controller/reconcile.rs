@@ -9,7 +9,7 @@ use super::{
     pass::Pass,
 };
 use crate::{
-    api::ManagedService,
+    api::{Custom, ManagedService},
     engine::{Pace, Step, backoff},
     failure::Class,
 };
@@ -27,12 +27,20 @@ use tokio::time::{Duration, Instant};
 /// How often to check whether the watch has caught up with this process's own writes.
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
+/// A kind of resource that this program keeps true.
+pub(super) trait Reconciled: Custom {
+    /// Works on one object, which has a permit, and says when its next turn is.
+    fn work(context: Arc<Context>, object: Self, memory: Memory) -> impl Future<Output = Action> + Send;
+}
+
+impl<K: ManagedService> Reconciled for K {
+    fn work(context: Arc<Context>, object: Self, memory: Memory) -> impl Future<Output = Action> + Send {
+        work(context, object, memory)
+    }
+}
+
 /// Takes one turn for `object`, as the queue saw it.
-pub(super) async fn turn<K: ManagedService>(
-    context: Arc<Context>,
-    store: Store<K>,
-    object: Arc<K>,
-) -> Action {
+pub(super) async fn turn<K: Reconciled>(context: Arc<Context>, store: Store<K>, object: Arc<K>) -> Action {
     let uid = object.uid().unwrap_or_default();
     if let Some(later) = too_early(&*object, &context.memories.recall(&uid)) {
         return later;
@@ -50,12 +58,12 @@ pub(super) async fn turn<K: ManagedService>(
     if let Some(later) = too_early(&*object, &memory) {
         return later;
     }
-    work(context, (*object).clone(), memory).await
+    K::work(context, (*object).clone(), memory).await
 }
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early<K: ManagedService>(object: &K, memory: &Memory) -> Option<Action> {
+fn too_early<K: Custom>(object: &K, memory: &Memory) -> Option<Action> {
     if memory.is_ahead_of(object) {
         return Some(Action::requeue(WATCH_POLL));
     }
@@ -101,7 +109,8 @@ async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memor
 }
 
 async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassError> {
-    let decision = pass.run().await?;
+    let outcome = pass.run().await;
+    let decision = pass.learn_about_token(outcome)?;
     let all_sent = !matches!(decision.step, Step::Refuse(_));
     pass.publish(&decision.report, all_sent).await?;
     pass.memory.failures = 0;

@@ -56,7 +56,7 @@ pub struct Client {
 }
 
 /// One call, before it is sent.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     /// A stable name for metrics.
     operation: &'static str,
     doing: String,
@@ -208,7 +208,11 @@ impl Client {
     }
 
     /// Sends a call unless the fence forbids it, counts it, and names the request in the log.
-    async fn send<T: DeserializeOwned>(&self, token: &Token, call: Call<'_>) -> Result<T, ProviderError> {
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        token: &Token,
+        call: Call<'_>,
+    ) -> Result<T, ProviderError> {
         if call.method != Method::GET && self.fence.check().is_err() {
             return Err(ProviderError::Fenced { doing: call.doing });
         }
@@ -286,6 +290,17 @@ impl Client {
 }
 
 impl<'a> Call<'a> {
+    /// A call to the path of `segments`; `doing` says in error messages what it is for.
+    pub(super) fn to(
+        operation: &'static str,
+        doing: String,
+        method: Method,
+        segments: Vec<&'a str>,
+        body: Option<Value>,
+    ) -> Self {
+        Self { operation, doing, method, segments, query: &[], body }
+    }
+
     fn about(
         reference: &'a Reference,
         operation: &'static str,

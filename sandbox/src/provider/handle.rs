@@ -8,6 +8,7 @@ use super::content::Content;
 use super::faults::{Fault, Matcher};
 use super::log::RequestRecord;
 use super::options::{RateLimit, TokenSpec, Unknowns};
+use super::project::Vpc;
 use super::render::{self, Scene, Secrets};
 use super::server::Shared;
 use super::service::Service;
@@ -82,6 +83,14 @@ impl ProviderHandle {
         world.find(project, name).map(|service| self.snapshot(&world, service))
     }
 
+    /// Every VPC of a project.
+    pub fn vpcs(&self, project: &str) -> Vec<Value> {
+        let world = self.shared.world();
+        let vpcs =
+            world.projects.get(project).map(|project| project.vpcs.values().map(Vpc::listing).collect());
+        vpcs.unwrap_or_default()
+    }
+
     /// Number of services over all projects.
     pub fn service_count(&self) -> usize {
         self.shared.world().projects.values().map(|project| project.services.len()).sum()
@@ -95,7 +104,7 @@ impl ProviderHandle {
 
     /// Everything the provider holds: projects with their services, integrations and VPCs.
     pub fn content(&self) -> Content {
-        Content::of(&self.shared.world())
+        Content::of(&self.shared.world(), &self.shared.clock)
     }
 
     fn snapshot(&self, world: &World, service: &Service) -> Value {

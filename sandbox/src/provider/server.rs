@@ -76,7 +76,8 @@ impl ProviderServer {
         let listener =
             listener::bind(options.port).await.with_context(|| format!("port {}", options.port))?;
         let address = listener.local_addr()?;
-        let clock = Clock::default();
+        let offset = options.content.as_ref().map_or(0, |content| content.offset_milliseconds);
+        let clock = Clock::moved(offset);
         let servers = match &options.engine {
             Engine::Simulated => None,
             Engine::Process { binaries, data } => Some(Servers::prepare(binaries.clone(), data.as_deref())?),
