@@ -156,6 +156,7 @@ fn observed(service: Service) -> ObservedService {
         backups: 0,
         disk_is_managed: false,
         is_replica: false,
+        facts: valkeeper::api::ServiceFacts::default(),
     }
 }
 
