@@ -3,7 +3,10 @@
 
 use super::{error::PassError, pass::Pass};
 use crate::{
-    api::{ManagedService, names::reason},
+    api::{
+        ManagedService,
+        names::{self, reason},
+    },
     cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
         ConnectionSecret, CreateRequest, Decision, Power, Remote, Report, ServicePatch, Step,
@@ -52,6 +55,8 @@ impl<K: ManagedService> Pass<K> {
     async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
+        // Should the answer get lost, what was seen before is no longer known to be true.
+        self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
         self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
         let service = self.context.provider.update(&token, &self.reference(), body).await?;
@@ -101,21 +106,34 @@ impl<K: ManagedService> Pass<K> {
 
     async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
         let token = self.token().await?;
-        self.context.provider.delete(&token, &self.reference()).await?;
-        self.tell(Severity::Normal, report.reason, "Delete", &report.message);
-        self.memory.deletion_requested = Some(Instant::now());
+        if self.context.provider.delete(&token, &self.reference()).await? {
+            self.tell(Severity::Normal, report.reason, "Delete", &report.message);
+            self.memory.deletion_requested = Some(Instant::now());
+        } else {
+            self.memory.saw_nothing();
+        }
         // Accepted is not done: only a look that finds nothing releases the finalizer.
         self.observed.remote = Remote::Unknown;
         Ok(())
     }
 
+    /// Lets the token go before the resource, whose finalizer is the only thing that reminds of it; and notes
+    /// before that that the service is settled, since nobody could find that out without the token.
     async fn release(&mut self) -> Result<(), PassError> {
+        if let Some(key) = self.token_secret() {
+            let client = &self.context.client;
+            if !self.desired.is_releasing && token_secret::is_held(client, &key.0, &key.1).await? {
+                let settled = BTreeMap::from([(names::SERVICE_SETTLED, Some(self.desired.uid.clone()))]);
+                let object = metadata::annotate(&self.api, &self.object, &settled).await?;
+                self.adopt(object);
+            }
+            self.context.held_tokens().remove(&key);
+            if self.desired.is_releasing {
+                token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
+            }
+        }
         metadata::release_finalizer(&self.api, &self.object).await?;
         self.released = true;
-        if let Some(key) = self.token_secret() {
-            self.context.held_tokens().remove(&key);
-            token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
-        }
         Ok(())
     }
 

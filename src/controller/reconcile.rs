@@ -97,9 +97,10 @@ async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memor
     };
     pass.measure_state();
     if pass.released {
+        // Should the object be there still, because the answer was not the truth, it gets another turn.
         context.memories.forget(&uid);
         context.metrics.fleet().forget(&uid);
-        return Action::await_change();
+        return Action::requeue(context.settings.attentive_interval);
     }
     pass.memory.edit = Some(memory::edit(&pass.object));
     pass.memory.not_before = Some(Instant::now() + delay);
@@ -144,7 +145,7 @@ fn rest<K: ManagedService>(pass: &mut Pass<K>, step: &Step) -> Duration {
 async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Duration {
     let class = error.class();
     pass.memory.failures += 1;
-    let delay = backoff::delay(class, pass.memory.failures, rand::random());
+    let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
     tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
     // A conflict means that the world moved: nothing to tell, only to look again.
     if class != Class::Conflict || pass.memory.failures > 3 {

@@ -279,14 +279,16 @@ impl Pass {
     async fn fail(&mut self, error: &PassError) -> Duration {
         let class = error.class();
         self.memory.failures += 1;
-        let delay = backoff::delay(class, self.memory.failures, rand::random());
+        let delay = self.context.settings.retry.delay(class, self.memory.failures, rand::random());
         tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
         if matches!(class, Class::Invalid | Class::Denied | Class::Conflict) {
             // The provider said no: there is nothing to be found later.
             self.requested = self.requested && !matches!(error, PassError::Provider(_));
         }
         let source = self.token.as_ref().map_or("use", |sourced| &sourced.source);
-        let report = Report::failed(&error.failure(source));
+        let failure = error.failure(source);
+        let ready = if failure.passing { Ready::Unchanged } else { Ready::Stuck };
+        let report = Report::new(ready, failure.reason, failure.message);
         if let Err(error) = self.publish(&report).await {
             tracing::warn!(%error, "status not written");
         }

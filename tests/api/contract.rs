@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use valkeeper::api::Kind;
 
-/// Fields we have beyond the contract: the provider knows them, or the other kind has them.
+/// Fields we have beyond the contract: policies and Secrets of ours, settings that the provider knows, or
+/// that the other kind has.
 const ADDED_FIELDS: [&str; 15] = [
     "spec.adoptionPolicy",
     "spec.deletionPolicy",

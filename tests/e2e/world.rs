@@ -349,10 +349,7 @@ impl World {
 
 /// A resource with the token of its world; `spec` is merged over a minimal one.
 fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -> K {
-    let mut all = json!({
-        "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
-        "authSecretRef": {"name": "aiven-token", "key": "token"},
-    });
+    let mut all = minimal_spec();
     merge(&mut all, spec);
     // As `kubectl apply` does it.
     let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
