@@ -25,9 +25,9 @@ pub struct Context {
     /// under overload, because it picks waiting keys from a hash set.
     pub(super) permits: Arc<Semaphore>,
     pub(super) memories: Memories,
+    pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
-    pub(super) token_pauses: TokenPauses,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }

@@ -9,6 +9,9 @@ use crate::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+/// The last source of tokens, in words for messages.
+const OF_OPERATOR: &str = "the operator's default token";
+
 /// A token, and where it came from in words for messages.
 #[derive(Clone, Debug)]
 pub(super) struct Sourced {
@@ -86,7 +89,7 @@ async fn of_operator(context: &Context) -> Result<(SecretString, String), PassEr
         }
         (None, None) => return Err(PassError::Token(no_token(context))),
     };
-    Ok((text, "the operator's default token".to_owned()))
+    Ok((text, OF_OPERATOR.to_owned()))
 }
 
 fn no_token(context: &Context) -> String {
@@ -108,6 +111,14 @@ pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Op
             "spec.connInfoSecretTarget.name: {target:?} is the Secret that holds the token of the namespace; choose another name"
         )
     })
+}
+
+/// Where the token of a resource should come from, as far as the resource itself says.
+pub(super) fn expected_source(namespace: &str, own: Option<&SecretKeyReference>) -> String {
+    match own {
+        Some(SecretKeyReference { name, key }) => source(namespace, name, key),
+        None => OF_OPERATOR.to_owned(),
+    }
 }
 
 fn source(namespace: &str, name: &str, key: &str) -> String {

@@ -44,17 +44,24 @@ impl Reconciled for ProjectVpc {
     #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = object.namespace(), name = object.name_any()))]
     async fn work(context: Arc<Context>, object: Self, memory: Memory) -> Action {
         let uid = object.uid().unwrap_or_default();
-        let mut pass = Pass::new(context.clone(), object, memory);
         let deadline = context.settings.pass_deadline;
+        let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
+        let mut pass = Pass::new(context.clone(), object, memory);
+        let begun = Instant::now();
         let turn = AssertUnwindSafe(tokio::time::timeout(deadline, pass.run())).catch_unwind();
-        let delay = match turn.await {
-            Ok(Ok(Ok(pace))) => pass.rest(pace),
-            Ok(Ok(Err(error))) => pass.fail(&error).await,
+        let outcome = match turn.await {
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {
                 let seconds = deadline.as_secs();
-                pass.fail(&PassError::Defect(format!("the pass took longer than {seconds} s"))).await
+                Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
             }
-            Err(_) => pass.fail(&PassError::Defect("the pass panicked; see the log".to_owned())).await,
+            Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
+        };
+        let failed = outcome.as_ref().err().map(|error| error.class().label());
+        context.metrics.pass_ended(Self::NAME, failed, begun.elapsed());
+        let delay = match outcome {
+            Ok(pace) => pass.rest(pace),
+            Err(error) => pass.fail(&error).await,
         };
         if pass.released {
             context.memories.forget(&uid);
@@ -225,7 +232,7 @@ impl Pass {
             observed_generation: Some(generation),
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
         };
-        let object = status::write(&self.api, &self.object, self.object.status.as_ref(), &next).await?;
+        let object = status::write(&self.api, &self.object, &next).await?;
         if let Some(object) = object {
             self.adopt(object);
         }

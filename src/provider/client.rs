@@ -290,7 +290,7 @@ impl Client {
 }
 
 impl<'a> Call<'a> {
-    /// A call to the path of `segments`; `doing` says in error messages what it is for.
+    /// A call to the path of `segments`; `doing` says in error messages what it is for, `operation` in metrics.
     pub(super) fn to(
         operation: &'static str,
         doing: String,

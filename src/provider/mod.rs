@@ -15,8 +15,8 @@ pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
 pub use service::{
-    Backup, Component, Integration, MaintenanceUpdate, MaintenanceWindow, Migration, Notification, Service,
-    TechnicalEmail,
+    Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
+    PendingUpdate, Service, TechnicalEmail,
 };
 pub use token::{Token, TokenError};
 pub use vpcs::Vpc;

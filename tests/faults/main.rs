@@ -18,6 +18,7 @@ mod canary;
 mod invariants;
 mod matrix;
 mod oracle;
+mod perturbations;
 mod report;
 mod scenarios;
 mod singles;

@@ -251,8 +251,8 @@ fn policies(scenario: Scenario, unseen: Scenario) -> Vec<Scenario> {
                 world.provider.set_plan(PROJECT, NAME, "business-4");
             }),
             goal: |world| {
-                let status = world.valkey().and_then(|valkey| valkey.status.clone()).unwrap_or_default();
-                status.drift.is_some() && has(world, "/plan", &json!("startup-4")) && secret_is_true(world)
+                let built = world.service().is_some_and(|service| service["state"] == "RUNNING");
+                built && has(world, "/plan", &json!("startup-4")) && secret_is_true(world)
             },
             ..unseen
         },
