@@ -74,6 +74,29 @@ async fn every_right_is_used(mut world: World) -> World {
         "project": crate::world::PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
         "authSecretRef": {"name": "aiven-token", "key": "token"}}});
     world.redis().create(&PostParams::default(), &serde_json::from_value(redis).unwrap()).await.unwrap();
+    use_a_vpc(&world).await;
+    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
+    world.redis().delete("old", &DeleteParams::default()).await.unwrap();
+    world.until_gone("cache").await;
+    let redis = world.redis();
+    until(|| async { redis.get_opt("old").await.unwrap() }, Option::is_none).await;
+
+    // Where the admission plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server
+    // itself asks for these when a Secret is given an owner whose deletion it blocks. No call shows it.
+    let indirect = ["valkeys", "redis"].map(|resource| format!("update aiven.io/{resource}/finalizers"));
+    until(
+        || async {
+            let mut used = world.calls.rights();
+            used.extend(indirect.clone());
+            (granted().difference(&used).cloned().collect(), used.difference(&granted()).cloned().collect())
+        },
+        |(unused, missing): &(Vec<String>, Vec<String>)| unused.is_empty() && missing.is_empty(),
+    )
+    .await;
+    world
+}
+
+async fn use_a_vpc(world: &World) {
     let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
         "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.0.0.0/24",
         "authSecretRef": {"name": "aiven-token", "key": "token"}}});
@@ -112,25 +135,6 @@ async fn every_right_is_used(mut world: World) -> World {
     .await;
     vpcs.delete("net", &DeleteParams::default()).await.unwrap();
     until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
-    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
-    world.redis().delete("old", &DeleteParams::default()).await.unwrap();
-    world.until_gone("cache").await;
-    let redis = world.redis();
-    until(|| async { redis.get_opt("old").await.unwrap() }, Option::is_none).await;
-
-    // Where the admission plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server
-    // itself asks for these when a Secret is given an owner whose deletion it blocks. No call shows it.
-    let indirect = ["valkeys", "redis"].map(|resource| format!("update aiven.io/{resource}/finalizers"));
-    until(
-        || async {
-            let mut used = world.calls.rights();
-            used.extend(indirect.clone());
-            (granted().difference(&used).cloned().collect(), used.difference(&granted()).cloned().collect())
-        },
-        |(unused, missing): &(Vec<String>, Vec<String>)| unused.is_empty() && missing.is_empty(),
-    )
-    .await;
-    world
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
