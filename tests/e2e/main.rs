@@ -29,6 +29,7 @@ mod ownership;
 mod power;
 mod replaced;
 mod servers;
+mod status;
 mod tokens;
 mod trouble;
 mod vpcs;
