@@ -25,6 +25,8 @@ pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
 pub(super) struct Memory {
     /// Failures in a row.
     pub(super) failures: u32,
+    /// The last pass ended because the object had changed since it was cached.
+    pub(super) conflicted: bool,
     /// No pass before this time, unless somebody edits the resource.
     pub(super) not_before: Option<Instant>,
     /// The edit that the last pass saw.

@@ -66,6 +66,9 @@ impl<K: ManagedService> Pass<K> {
 
     /// Goes on until the engine wants to rest; the last decision says why.
     pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
+        if self.memory.conflicted {
+            self.refresh().await?;
+        }
         self.read_migration_password().await?;
         self.follow_vpc().await?;
         for _ in 0..MOST_STEPS {
@@ -97,6 +100,18 @@ impl<K: ManagedService> Pass<K> {
             self.observed.source = observe::source(K::KIND, &source, found);
             return Ok(());
         }
+        self.read_object().await
+    }
+
+    /// A write met another version than the cache's: the watch may be behind for long, the API server is not.
+    async fn refresh(&mut self) -> Result<(), PassError> {
+        self.read_object().await?;
+        self.desired = desired(&self.context, &self.object);
+        self.memory.conflicted = false;
+        Ok(())
+    }
+
+    async fn read_object(&mut self) -> Result<(), PassError> {
         let name = self.object.name_any();
         let doing = || format!("reading {} {name}", K::KIND.name());
         let object = crate::cluster::bounded(doing, self.api.get(&name)).await?;

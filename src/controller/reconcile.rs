@@ -145,6 +145,7 @@ fn rest<K: ManagedService>(pass: &mut Pass<K>, step: &Step) -> Duration {
 async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Duration {
     let class = error.class();
     pass.memory.failures += 1;
+    pass.memory.conflicted |= class == Class::Conflict && matches!(error, PassError::Cluster(_));
     let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
     tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
     // A conflict means that the world moved: nothing to tell, only to look again.
