@@ -37,7 +37,9 @@ async fn one_fault_at_any_call_on_a_real_api_server() {
 /// meets every scenario, call and mode early.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_faults_at_any_calls() {
-    let seconds = std::env::var("VALKEEPER_PAIRS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let Some(seconds) = std::env::var("VALKEEPER_PAIRS").ok().and_then(|text| text.parse().ok()) else {
+        return eprintln!("skipped: set VALKEEPER_PAIRS to the seconds to spend on pairs of faults");
+    };
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let Some(surroundings) = Surroundings::start(Place::Sandbox).await else { return };
     let baselines = baselines(&surroundings).await;
