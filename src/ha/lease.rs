@@ -91,25 +91,37 @@ impl Candidate {
 
     /// Gives the lease back, so that the next holder need not wait; does nothing if it is not ours.
     pub async fn release(&mut self) {
-        let Some((lease, _)) = self.seen.take() else { return };
-        if holder(&lease) != Some(&self.identity) {
-            return;
+        self.seen = None;
+        match tokio::time::timeout(self.timing.renew_deadline, self.give_back()).await {
+            Ok(Ok(true)) => tracing::info!(lease = self.name, "gave the lease back"),
+            Ok(Ok(false)) => {}
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself");
+            }
         }
-        let now = MicroTime(Timestamp::now());
-        let spec = LeaseSpec {
-            holder_identity: Some(String::new()),
-            lease_duration_seconds: Some(1),
-            acquire_time: Some(now.clone()),
-            renew_time: Some(now),
-            ..lease.spec.unwrap_or_default()
-        };
-        let lease = Lease { spec: Some(spec), ..lease };
-        let parameters = PostParams::default();
-        let replace = self.api.replace(&self.name, &parameters, &lease);
-        if let Ok(Ok(_)) = tokio::time::timeout(self.patience(), replace).await {
-            tracing::info!(lease = self.name, "gave the lease back");
-        } else {
-            tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself");
+    }
+
+    /// Whether there was something to give back.
+    async fn give_back(&self) -> Result<bool, kube::Error> {
+        loop {
+            // Read anew: an attempt may have been cut off between its effect and its answer.
+            let Some(lease) = self.api.get_opt(&self.name).await? else { return Ok(false) };
+            if holder(&lease) != Some(&self.identity) {
+                return Ok(false);
+            }
+            let now = MicroTime(Timestamp::now());
+            let spec = LeaseSpec {
+                holder_identity: Some(String::new()),
+                lease_duration_seconds: Some(1),
+                acquire_time: Some(now.clone()),
+                renew_time: Some(now),
+                ..lease.spec.unwrap_or_default()
+            };
+            let lease = Lease { spec: Some(spec), ..lease };
+            match self.api.replace(&self.name, &PostParams::default(), &lease).await {
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                answer => return answer.map(|_| true),
+            }
         }
     }
 

@@ -25,6 +25,8 @@ struct Stored {
     version: u64,
     /// Answers nothing at all.
     hangs: bool,
+    /// How long the answer to a write takes after its effect.
+    answers_after: Duration,
     /// Identities whose calls fail.
     cut_off: Vec<&'static str>,
 }
@@ -55,23 +57,29 @@ impl Store {
         }
         let method = request.method().clone();
         let body = request.into_body().collect_bytes().await.unwrap();
-        let mut stored = self.0.lock().unwrap();
         if method == Method::GET {
-            return match &stored.lease {
+            return match &self.0.lock().unwrap().lease {
                 Some(lease) => reply(StatusCode::OK, lease),
                 None => failure(StatusCode::NOT_FOUND, "NotFound"),
             };
         }
-        let mut lease: Value = serde_json::from_slice(&body).unwrap();
+        let (answer, wait) = self.replace(&body);
+        tokio::time::sleep(wait).await;
+        answer
+    }
+
+    fn replace(&self, body: &[u8]) -> (Response<Body>, Duration) {
+        let mut stored = self.0.lock().unwrap();
+        let mut lease: Value = serde_json::from_slice(body).unwrap();
         let version = lease.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
         let current = stored.lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
         if current.unwrap_or_default() != version {
-            return failure(StatusCode::CONFLICT, "Conflict");
+            return (failure(StatusCode::CONFLICT, "Conflict"), stored.answers_after);
         }
         stored.version += 1;
         lease["metadata"]["resourceVersion"] = json!(stored.version.to_string());
         stored.lease = Some(lease.clone());
-        reply(StatusCode::OK, &lease)
+        (reply(StatusCode::OK, &lease), stored.answers_after)
     }
 
     fn set(&self, change: impl FnOnce(&mut Stored)) {
@@ -194,6 +202,27 @@ async fn a_lease_that_is_given_back_is_free_at_once() {
     first.release().await;
     assert!(waiting.await.unwrap() - released <= Duration::from_secs(3));
     assert_eq!(store.spec()["holderIdentity"], "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_cut_off_before_its_answer_does_not_keep_the_lease() {
+    let store = Store::default();
+    let mut candidate = store.candidate("a");
+    let fence = candidate.acquire(|_| {}).await;
+    store.set(|stored| stored.answers_after = Duration::from_secs(1));
+    assert!(timeout(TIMING.retry_period + Duration::from_millis(500), candidate.keep(&fence)).await.is_err());
+    candidate.release().await;
+    assert_eq!(store.spec()["holderIdentity"], "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_does_not_lead_gives_nothing_back() {
+    let store = Store::default();
+    store.candidate("a").acquire(|_| {}).await;
+    let mut second = store.candidate("b");
+    assert!(timeout(Duration::from_secs(5), second.acquire(|_| {})).await.is_err());
+    second.release().await;
+    assert_eq!(store.spec()["holderIdentity"], "a");
 }
 
 #[tokio::test(start_paused = true)]

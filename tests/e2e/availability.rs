@@ -74,8 +74,8 @@ fn elected(world: &World) -> Settings {
     let election = &mut settings.election;
     election.leader_elect = true;
     election.leader_elect_resource_namespace = world.lease_namespace();
-    election.leader_elect_lease_duration = Duration::from_secs(3);
-    election.leader_elect_renew_deadline = Duration::from_secs(2);
+    election.leader_elect_lease_duration = Duration::from_secs(8);
+    election.leader_elect_renew_deadline = Duration::from_secs(5);
     election.leader_elect_retry_period = Duration::from_millis(200);
     settings
 }
@@ -85,6 +85,7 @@ async fn a_stopped_leader_hands_over_at_once(mut world: World) -> World {
     let mut settings = elected(&world);
     // With a lease this long, only one that was given back is taken over within this test.
     settings.election.leader_elect_lease_duration = Duration::from_mins(10);
+    settings.election.leader_elect_renew_deadline = Duration::from_mins(1);
     let first = Replica::start(&world, settings.clone()).await;
     first.until("leader").await;
     let second = Replica::start(&world, settings).await;
