@@ -1,18 +1,23 @@
 //! The `valkeeper-sandbox` command: a cluster, a provider and the operator in one process, with two
-//! services to look at. Ends with status 0 when everything worked, else with the reason.
+//! services to look at, or a measurement of the operator. Ends with status 0 when everything worked, else with the reason.
 
+mod bench;
 mod demo;
 
 use clap::Parser as _;
-use demo::options::Options;
+use demo::options::{Command, Options};
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Options::parse();
+    let mut options = Options::parse();
     // Nobody else in this process installs one, so there is nothing to do when it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match demo::run(options).await {
+    let outcome = match options.command.take() {
+        Some(Command::Bench(options)) => bench::run(options).await,
+        None => demo::run(options).await,
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("\nvalkeeper-sandbox: {reason:#}");

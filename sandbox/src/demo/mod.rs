@@ -3,7 +3,7 @@
 
 mod cluster;
 mod files;
-mod manifests;
+pub(crate) mod manifests;
 pub(crate) mod options;
 mod progress;
 mod screen;

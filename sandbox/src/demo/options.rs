@@ -1,7 +1,8 @@
 //! The flags of the command. Guarantees a default for each: without flags the sandbox takes free
 //! ports and leaves no files behind.
 
-use clap::Parser;
+use crate::bench::options::BenchOptions;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,11 @@ use std::time::Duration;
 /// Starts a Kubernetes API server, a simulated provider and the operator on loopback, applies the
 /// example resources, and shows how their services are built and their Secrets are written.
 #[derive(Debug, Parser)]
-#[command(name = "valkeeper-sandbox", version, max_term_width = 100)]
+#[command(name = "valkeeper-sandbox", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// End when both Secrets are there and hold what the provider says; status 0 if they do
     #[arg(long)]
     pub(crate) once: bool,
@@ -47,4 +51,10 @@ pub(crate) struct Options {
     /// Show the operator's log instead of writing it to a file; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// Something else than the demonstration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Bench(BenchOptions),
 }
