@@ -1,28 +1,146 @@
-//! The whole operator as one call: clients, event sender and controllers, wired and run.
+//! The whole operator as one call: sockets, leader election, clients, event sender and controllers,
+//! wired and run. It works only while this process leads, writes nothing after that, and gives the lease
+//! back when it is told to stop and the passes under way have ended.
 
 use crate::{
     cluster::events::Recorder,
-    controller::{self, Context, StartError},
+    controller::{self, Context, Instruments, StartError},
+    ha::{Candidate, Fence},
+    provider::Client as Provider,
+    server::{
+        Listeners, Served,
+        health::{Health, Role},
+    },
     settings::Settings,
+    telemetry::{logs::LogLevel, metrics::Metrics},
 };
-use kube::Client;
+use kube::{Api, Client};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// An operator that has not begun to work.
+pub struct Operator {
+    settings: Settings,
+    client: Client,
+    health: Health,
+    metrics: Metrics,
+}
 
 /// Runs until `shutdown`, then lets the passes under way finish. `client` should come from
 /// [`connect`](crate::cluster::connect), and the process-wide TLS provider must be installed before.
 pub async fn run(settings: Settings, client: Client, shutdown: CancellationToken) -> Result<(), StartError> {
-    let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "valkeeper".to_owned());
-    let (recorder, sending) = Recorder::start(client.clone(), instance);
-    let context = Arc::new(Context::new(settings, client, recorder)?);
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        provider = context.provider_url(),
-        "valkeeper starts"
-    );
-    // The sender ends when the last recorder is dropped, which is when the controllers have ended.
-    let controllers = controller::run(context, shutdown);
-    futures::future::join(controllers, sending).await;
-    tracing::info!("valkeeper stops");
-    Ok(())
+    let listeners = Listeners::bind(settings.listening.addresses()).await?;
+    Operator::new(settings, client).run(listeners, LogLevel::fixed(), shutdown).await
+}
+
+impl Operator {
+    /// An operator with these settings.
+    pub fn new(settings: Settings, client: Client) -> Self {
+        Self { settings, client, health: Health::default(), metrics: Metrics::new() }
+    }
+
+    /// What the probes answer.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// What is exported.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    /// Serves and works until `shutdown`; probes are answered until the last pass has ended.
+    pub async fn run(
+        self,
+        listeners: Listeners,
+        log_level: LogLevel,
+        shutdown: CancellationToken,
+    ) -> Result<(), StartError> {
+        // Settings that cannot work end the program at once, not when it comes to lead.
+        let provider = controller::provider(&self.settings, self.metrics())?;
+        let served = Served { health: self.health(), metrics: self.metrics(), log_level };
+        let ended = CancellationToken::new();
+        let serving = listeners.serve(served, ended.clone());
+        let working = async {
+            let _ended = ended.clone().drop_guard();
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                provider = self.settings.provider_url,
+                "valkeeper starts"
+            );
+            if self.settings.election.leader_elect {
+                self.take_turns(&provider, &shutdown).await;
+            } else {
+                self.work(&provider, Fence::open(), shutdown.clone()).await;
+            }
+        };
+        futures::future::join(working, serving).await;
+        tracing::info!("valkeeper stops");
+        Ok(())
+    }
+
+    /// Waits to lead, works, and waits again when the lease is lost.
+    async fn take_turns(&self, provider: &Provider, shutdown: &CancellationToken) {
+        let mut candidate = self.candidate();
+        while !shutdown.is_cancelled() {
+            self.stand_by();
+            let health = &self.health;
+            let looked = |answered| health.plays(if answered { Role::Standby } else { Role::Unsure });
+            let fence = tokio::select! {
+                () = shutdown.cancelled() => break,
+                fence = candidate.acquire(looked) => fence,
+            };
+            tracing::info!("this replica leads");
+            tokio::select! {
+                () = self.work(provider, fence.clone(), shutdown.clone()) => {}
+                () = candidate.keep(&fence) => tracing::warn!("the lease is lost; this replica waits again"),
+            }
+        }
+        self.stand_by();
+        candidate.release().await;
+    }
+
+    fn candidate(&self) -> Candidate {
+        let election = &self.settings.election;
+        let api = match election.leader_elect_resource_namespace.as_str() {
+            "" => Api::default_namespaced(self.client.clone()),
+            namespace => Api::namespaced(self.client.clone(), namespace),
+        };
+        // Unlike its name, a process is never there twice.
+        let identity = format!("{}_{:016x}", instance(), rand::random::<u64>());
+        Candidate::new(api, &election.leader_elect_resource_name, identity, election.timing())
+    }
+
+    /// Another replica works, as far as is known.
+    fn stand_by(&self) {
+        self.health.plays(Role::Starting);
+        self.metrics.leads(false);
+        self.metrics.fleet().clear();
+    }
+
+    /// Works until `shutdown` and as long after it as passes may take to end.
+    async fn work(&self, provider: &Provider, fence: Fence, shutdown: CancellationToken) {
+        self.health.plays(Role::Leading);
+        self.metrics.leads(true);
+        let client = fence.guard(self.client.clone());
+        let provider = provider.guarded(fence);
+        // The sender ends when the last recorder is dropped, which is when the controllers have ended.
+        let (recorder, sending) = Recorder::start(client.clone(), instance());
+        let instruments = Instruments { health: self.health(), metrics: self.metrics() };
+        let context = Context::new(self.settings.clone(), client, provider, recorder, instruments);
+        let (patience, told) = (self.settings.shutdown_patience, shutdown.clone());
+        let too_long = async {
+            told.cancelled().await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            _ = futures::future::join(controller::run(Arc::new(context), shutdown), sending) => {}
+            () = too_long => tracing::warn!("passes under way were cut off; the next start resumes them"),
+        }
+    }
+}
+
+/// The name of this replica.
+fn instance() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| "valkeeper".to_owned())
 }

@@ -1,6 +1,6 @@
 //! Every flag, environment variable, interval and limit of the operator, in one table with its default.
 
-use crate::{engine::Defaults, provider::Limits};
+use crate::{engine::Defaults, ha::Timing, provider::Limits, server::Addresses};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
@@ -77,6 +77,110 @@ pub struct Settings {
     /// Longest time for one pass over one resource
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = humantime::parse_duration)]
     pub pass_deadline: Duration,
+
+    /// How long passes under way may go on after the operator was told to stop
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = humantime::parse_duration)]
+    pub shutdown_patience: Duration,
+
+    /// Which of several replicas works.
+    #[command(flatten)]
+    pub election: Election,
+
+    /// What is served, and to whom.
+    #[command(flatten)]
+    pub listening: Listening,
+}
+
+/// Which of several replicas works.
+#[derive(Args, Clone, Debug)]
+pub struct Election {
+    /// Work only while holding the lease; needed as soon as two replicas can exist
+    #[arg(long, env = "LEADER_ELECT", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
+    pub leader_elect: bool,
+
+    /// Name of the lease
+    #[arg(long, value_name = "NAME", default_value = "valkeeper")]
+    pub leader_elect_resource_name: String,
+
+    /// Namespace of the lease; the operator's own when empty
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "")]
+    pub leader_elect_resource_namespace: String,
+
+    /// How long other replicas leave a lease alone that is not renewed
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
+    pub leader_elect_lease_duration: Duration,
+
+    /// How long the leader works on without being able to renew the lease
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub leader_elect_renew_deadline: Duration,
+
+    /// How often the lease is looked at
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    pub leader_elect_retry_period: Duration,
+}
+
+/// What is served, and to whom.
+#[derive(Args, Clone, Debug)]
+pub struct Listening {
+    /// Where metrics are read; 0 for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
+    pub metrics_bind_address: String,
+
+    /// Where probes are answered and the log level is changed; 0 for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = ":8081")]
+    pub health_probe_bind_address: String,
+
+    /// Certificate chain with which metrics are served over TLS
+    #[arg(long, value_name = "FILE", requires = "metrics_tls_key_file")]
+    pub metrics_tls_certificate_file: Option<PathBuf>,
+
+    /// Private key of that certificate
+    #[arg(long, value_name = "FILE", requires = "metrics_tls_certificate_file")]
+    pub metrics_tls_key_file: Option<PathBuf>,
+
+    /// File with the token that readers of metrics must present
+    #[arg(long, value_name = "FILE")]
+    pub metrics_bearer_token_file: Option<PathBuf>,
+}
+
+impl Election {
+    /// The intervals, put in order: a deadline comes before the end of the lease, and several attempts
+    /// before the deadline.
+    pub fn timing(&self) -> Timing {
+        let renew_deadline =
+            self.leader_elect_renew_deadline.min(self.leader_elect_lease_duration.mul_f64(0.8));
+        Timing {
+            duration: self.leader_elect_lease_duration,
+            renew_deadline,
+            retry_period: self.leader_elect_retry_period.min(renew_deadline / 3),
+        }
+    }
+}
+
+impl Listening {
+    /// Nowhere.
+    pub fn off() -> Self {
+        Self {
+            metrics_bind_address: "0".to_owned(),
+            health_probe_bind_address: "0".to_owned(),
+            metrics_tls_certificate_file: None,
+            metrics_tls_key_file: None,
+            metrics_bearer_token_file: None,
+        }
+    }
+
+    /// The sockets to bind. An empty address means what it meant to the replaced operator.
+    pub fn addresses(&self) -> Addresses {
+        let unless_off = |address: &str| Some(address.to_owned()).filter(|address| address != "0");
+        let metrics = if self.metrics_bind_address.is_empty() { ":8080" } else { &self.metrics_bind_address };
+        Addresses {
+            health: unless_off(&self.health_probe_bind_address).filter(|address| !address.is_empty()),
+            metrics: unless_off(metrics),
+            metrics_tls: self.metrics_tls_certificate_file.clone().zip(self.metrics_tls_key_file.clone()),
+            metrics_token: self.metrics_bearer_token_file.clone(),
+        }
+    }
 }
 
 /// What deleting a resource does to its service.
@@ -113,6 +217,7 @@ struct Command {
     settings: Settings,
 }
 
+/// For operators inside of another program: the defaults, except that nothing listens.
 impl Default for Settings {
     fn default() -> Self {
         use clap::{CommandFactory as _, FromArgMatches as _};
@@ -120,7 +225,7 @@ impl Default for Settings {
         let command = Command::command().mut_args(|argument| argument.env(None));
         let matches = command.get_matches_from(["valkeeper"]);
         match Command::from_arg_matches(&matches) {
-            Ok(command) => command.settings,
+            Ok(command) => Settings { listening: Listening::off(), ..command.settings },
             Err(error) => error.exit(),
         }
     }

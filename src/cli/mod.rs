@@ -1,6 +1,7 @@
 //! The command line: one module per command.
 
 mod crds;
+mod log_level;
 mod run;
 pub mod validate;
 
@@ -28,6 +29,8 @@ pub struct Arguments {
 enum Command {
     /// Run the operator in this cluster, or in the one of the current kubeconfig
     Run(Box<run::Run>),
+    /// Change what a running operator on this machine logs
+    LogLevel(log_level::SetLogLevel),
     /// Print the custom resource definitions
     Crds(crds::Crds),
     /// Check manifests without a cluster
@@ -37,9 +40,10 @@ enum Command {
 impl Arguments {
     /// Runs the chosen command.
     pub async fn run(self) -> ExitCode {
-        logs::start(&self.log_level, self.log_format);
+        let log_level = logs::start(&self.log_level, self.log_format);
         let outcome = match self.command {
-            Command::Run(run) => run.run().await,
+            Command::Run(run) => run.run(log_level).await,
+            Command::LogLevel(command) => command.run().await,
             Command::Crds(crds) => crds.run(),
             Command::Validate(validate) => validate.run(),
         };

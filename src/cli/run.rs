@@ -1,6 +1,6 @@
 //! `valkeeper run`: the operator, until it is told to stop.
 
-use crate::{cluster, operator, settings::Settings};
+use crate::{cluster, operator::Operator, server::Listeners, settings::Settings, telemetry::logs::LogLevel};
 use anyhow::Context as _;
 use clap::Args;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -20,7 +20,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, log_level: LogLevel) -> anyhow::Result<ExitCode> {
         let cluster = match &self.kubeconfig {
             Some(path) => {
                 let file =
@@ -42,7 +42,9 @@ impl Run {
             tracing::info!("stopping");
             stop.cancel();
         });
-        operator::run(self.settings, cluster::connect(cluster)?, shutdown).await?;
+        let listeners = Listeners::bind(self.settings.listening.addresses()).await?;
+        let operator = Operator::new(self.settings, cluster::connect(cluster)?);
+        operator.run(listeners, log_level, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

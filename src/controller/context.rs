@@ -4,7 +4,9 @@ use super::memory::Memories;
 use crate::{
     cluster::events::Recorder,
     provider::{Address, AddressError, Client as Provider},
+    server::health::Health,
     settings::Settings,
+    telemetry::metrics::Metrics,
 };
 use kube::Client;
 use std::{
@@ -23,6 +25,8 @@ pub struct Context {
     /// under overload, because it picks waiting keys from a hash set.
     pub(super) permits: Arc<Semaphore>,
     pub(super) memories: Memories,
+    pub(super) health: Health,
+    pub(super) metrics: Metrics,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
@@ -36,32 +40,52 @@ pub enum StartError {
     /// The TLS stack did not start.
     #[error("cannot set up the provider client: {0}")]
     Provider(#[from] reqwest::Error),
+    /// An address to listen on, or the certificate for it, cannot be used.
+    #[error(transparent)]
+    Listen(#[from] std::io::Error),
+}
+
+/// Where passes tell what they do.
+#[derive(Clone)]
+pub struct Instruments {
+    /// For probes.
+    pub health: Health,
+    /// For dashboards and alerts.
+    pub metrics: Metrics,
+}
+
+/// A client for the provider of these settings; makes no calls.
+pub fn provider(settings: &Settings, metrics: Metrics) -> Result<Provider, StartError> {
+    let address = Address::parse(&settings.provider_url, settings.allow_plain_http)?;
+    Ok(Provider::new(address, settings.provider_limits())?.measured(metrics))
 }
 
 impl Context {
-    /// Builds the handles; makes no calls.
-    pub fn new(settings: Settings, client: Client, recorder: Recorder) -> Result<Self, StartError> {
-        let address = Address::parse(&settings.provider_url, settings.allow_plain_http)?;
-        let provider = Provider::new(address, settings.provider_limits())?;
+    /// Puts the handles together.
+    pub fn new(
+        settings: Settings,
+        client: Client,
+        provider: Provider,
+        recorder: Recorder,
+        instruments: Instruments,
+    ) -> Self {
         let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
-        Ok(Self {
+        let Instruments { health, metrics } = instruments;
+        Self {
             client,
             provider,
             recorder,
             settings,
             permits,
+            health,
+            metrics,
             memories: Memories::default(),
             held_tokens: Mutex::default(),
-        })
+        }
     }
 
     pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
         self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Where the provider is, for the log.
-    pub fn provider_url(&self) -> &str {
-        &self.settings.provider_url
     }
 
     /// The namespaces to watch; `None` stands for all of them.

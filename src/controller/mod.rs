@@ -5,6 +5,7 @@
 mod context;
 mod credentials;
 mod error;
+mod measure;
 mod memory;
 mod migration;
 mod observe;
@@ -13,8 +14,9 @@ mod perform;
 mod publish;
 mod reconcile;
 mod stream;
+mod sync;
 
-pub use context::{Context, StartError};
+pub use context::{Context, Instruments, StartError, provider};
 
 use crate::api::{Redis, Valkey};
 use futures::{StreamExt as _, stream::FuturesUnordered};

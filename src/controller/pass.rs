@@ -101,6 +101,7 @@ impl<K: ManagedService> Pass<K> {
 
     /// Takes in an answer of the provider, and looks at the Secret if the service is up.
     pub(super) async fn saw(&mut self, found: Option<Service>) -> Result<(), PassError> {
+        self.measure_look(found.as_ref());
         let Some(service) = found.map(observe::service) else {
             self.observed.remote = Remote::Absent;
             return Ok(());

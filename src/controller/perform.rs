@@ -52,7 +52,9 @@ impl<K: ManagedService> Pass<K> {
     async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        let service = self.context.provider.update(&token, &self.reference(), body(patch)?).await?;
+        let body = body(patch)?;
+        self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
+        let service = self.context.provider.update(&token, &self.reference(), body).await?;
         self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
@@ -69,6 +71,7 @@ impl<K: ManagedService> Pass<K> {
     ) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
+        self.measure_drift(["tags"]);
         self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
         self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
@@ -79,7 +82,10 @@ impl<K: ManagedService> Pass<K> {
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
         let owner = self.owner();
-        secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await?;
+        let written =
+            secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await;
+        self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
+        written?;
         let note = format!("Secret {} holds the connection", content.name);
         self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };

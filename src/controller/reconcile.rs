@@ -43,6 +43,7 @@ pub(super) async fn turn<K: ManagedService>(
     // The version that was queued has aged while waiting.
     let Some(object) = store.get(&ObjectRef::from_obj(&*object)) else {
         context.memories.forget(&uid);
+        context.metrics.fleet().forget(&uid);
         return Action::await_change();
     };
     let memory = context.memories.recall(&uid);
@@ -66,20 +67,30 @@ fn too_early<K: ManagedService>(object: &K, memory: &Memory) -> Option<Action> {
 #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = object.namespace(), name = object.name_any()))]
 async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memory) -> Action {
     let uid = object.uid().unwrap_or_default();
-    let mut pass = Pass::new(context.clone(), object, memory);
     let deadline = context.settings.pass_deadline;
+    let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
+    let mut pass = Pass::new(context.clone(), object, memory);
+    let begun = Instant::now();
     let outcome = AssertUnwindSafe(tokio::time::timeout(deadline, run(&mut pass))).catch_unwind().await;
-    let delay = match outcome {
-        Ok(Ok(Ok(delay))) => delay,
-        Ok(Ok(Err(error))) => fail(&mut pass, &error).await,
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => {
             let seconds = deadline.as_secs();
-            fail(&mut pass, &PassError::Defect(format!("the pass took longer than {seconds} s"))).await
+            Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
         }
-        Err(_) => fail(&mut pass, &PassError::Defect("the pass panicked; see the log".to_owned())).await,
+        Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
     };
+    let error = outcome.as_ref().err();
+    context.metrics.pass_ended(K::KIND.name(), error.map(|error| error.class().label()), begun.elapsed());
+    pass.measure_token(error);
+    let delay = match outcome {
+        Ok(delay) => delay,
+        Err(error) => fail(&mut pass, &error).await,
+    };
+    pass.measure_state();
     if pass.released {
         context.memories.forget(&uid);
+        context.metrics.fleet().forget(&uid);
         return Action::await_change();
     }
     pass.memory.edit = Some(memory::edit(&pass.object));

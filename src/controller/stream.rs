@@ -58,6 +58,7 @@ pub(super) async fn keep<K: ManagedService>(
         }
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
     let requests = decode(watch, malformed)
         .modify(prune)
         .reflect(writer)

@@ -8,10 +8,16 @@ use super::{
     service::{Migration, Service},
     token::Token,
 };
+use crate::{
+    failure::Class,
+    ha::Fence,
+    telemetry::metrics::{Metrics, ProviderCall},
+};
 use reqwest::{Method, Response, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, time::Duration};
+use tokio::time::Instant;
 
 /// Bounds on every call.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +51,14 @@ pub struct Client {
     http: reqwest::Client,
     address: Address,
     response_bytes: usize,
+    fence: Fence,
+    metrics: Option<Metrics>,
 }
 
 /// One call, before it is sent.
 struct Call<'a> {
+    /// A stable name for metrics.
+    operation: &'static str,
     doing: String,
     method: Method,
     segments: Vec<&'a str>,
@@ -77,6 +87,9 @@ struct ErrorBody {
 /// Below the provider's own cut-off of idle connections, which is about a minute.
 const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 
+/// Names a request in the logs of both sides.
+const REQUEST_ID: &str = "x-request-id";
+
 impl Client {
     /// A client for one provider address. Fails only when the TLS stack cannot start.
     pub fn new(address: Address, limits: Limits) -> Result<Self, reqwest::Error> {
@@ -87,7 +100,20 @@ impl Client {
             .pool_idle_timeout(IDLE_CONNECTION)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, address, response_bytes: limits.response_bytes })
+        let (fence, metrics) = (Fence::open(), None);
+        Ok(Self { http, address, response_bytes: limits.response_bytes, fence, metrics })
+    }
+
+    /// The same client, except that it changes nothing once `fence` is closed.
+    #[must_use]
+    pub fn guarded(&self, fence: Fence) -> Self {
+        Self { fence, ..self.clone() }
+    }
+
+    /// The same client, whose calls are counted.
+    #[must_use]
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// Reads a service with its credentials; `None` when it does not exist.
@@ -96,7 +122,7 @@ impl Client {
         token: &Token,
         reference: &Reference,
     ) -> Result<Option<Service>, ProviderError> {
-        let call = Call::about(reference, "reading", Method::GET, &[], None)
+        let call = Call::about(reference, "get", "reading", Method::GET, &[], None)
             .with_query(&[("include_secrets", "true")]);
         match self.send::<Enveloped>(token, call).await {
             Ok(answer) => Ok(Some(answer.service)),
@@ -113,6 +139,7 @@ impl Client {
         body: Value,
     ) -> Result<Service, ProviderError> {
         let call = Call {
+            operation: "create",
             doing: format!("creating {reference}"),
             method: Method::POST,
             segments: vec!["v1", "project", &reference.project, "service"],
@@ -129,7 +156,7 @@ impl Client {
         reference: &Reference,
         body: Value,
     ) -> Result<Service, ProviderError> {
-        let call = Call::about(reference, "updating", Method::PUT, &[], Some(body));
+        let call = Call::about(reference, "update", "updating", Method::PUT, &[], Some(body));
         Ok(self.send::<Enveloped>(token, call).await?.service)
     }
 
@@ -141,13 +168,13 @@ impl Client {
         tags: &BTreeMap<String, String>,
     ) -> Result<(), ProviderError> {
         let body = Some(json!({ "tags": tags }));
-        let call = Call::about(reference, "replacing the tags of", Method::PUT, &["tags"], body);
+        let call = Call::about(reference, "tags", "replacing the tags of", Method::PUT, &["tags"], body);
         self.send::<Value>(token, call).await.map(drop)
     }
 
     /// Asks for the deletion of a service; one that does not exist counts as deleted.
     pub async fn delete(&self, token: &Token, reference: &Reference) -> Result<(), ProviderError> {
-        let call = Call::about(reference, "deleting", Method::DELETE, &[], None);
+        let call = Call::about(reference, "delete", "deleting", Method::DELETE, &[], None);
         match self.send::<Value>(token, call).await {
             Err(error) if error.status() != Some(404) => Err(error),
             _ => Ok(()),
@@ -160,7 +187,14 @@ impl Client {
         token: &Token,
         reference: &Reference,
     ) -> Result<Option<Migration>, ProviderError> {
-        let call = Call::about(reference, "following the migration of", Method::GET, &["migration"], None);
+        let call = Call::about(
+            reference,
+            "migration",
+            "following the migration of",
+            Method::GET,
+            &["migration"],
+            None,
+        );
         match self.send::<Migrating>(token, call).await {
             Ok(answer) => Ok(Some(answer.migration)),
             Err(error) if error.status() == Some(404) => Ok(None),
@@ -168,7 +202,39 @@ impl Client {
         }
     }
 
+    /// Sends a call unless the fence forbids it, counts it, and names the request in the log.
     async fn send<T: DeserializeOwned>(&self, token: &Token, call: Call<'_>) -> Result<T, ProviderError> {
+        if call.method != Method::GET && self.fence.check().is_err() {
+            return Err(ProviderError::Fenced { doing: call.doing });
+        }
+        let (operation, begun) = (call.operation, Instant::now());
+        let request_id = format!("{:016x}", rand::random::<u64>());
+        let outcome = self.exchange(token, call, &request_id).await;
+        let error = outcome.as_ref().err();
+        let call = ProviderCall {
+            operation,
+            status: error.map_or(Some(200), ProviderError::status),
+            duration: begun.elapsed(),
+            throttled: error.is_some_and(|error| matches!(error.class(), Class::Throttled { .. })),
+        };
+        // A service that does not exist is an answer like others.
+        if let Some(error) = error.filter(|error| error.status() != Some(404)) {
+            tracing::warn!(operation, request_id, %error, "provider call failed");
+        } else {
+            tracing::debug!(operation, request_id, status = call.status, "provider call");
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.provider_called(call);
+        }
+        outcome
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        token: &Token,
+        call: Call<'_>,
+        request_id: &str,
+    ) -> Result<T, ProviderError> {
         let redaction = Redaction::of(token.expose(), call.body.as_ref());
         let doing = call.doing;
         let unsendable = |cause: String| ProviderError::Unsendable { doing: doing.clone(), cause };
@@ -177,7 +243,11 @@ impl Client {
             .join(&call.segments)
             .ok_or_else(|| unsendable("the project or service name cannot be part of a URL".to_owned()))?;
         let authorization = token.header().map_err(|error| unsendable(error.to_string()))?;
-        let mut request = self.http.request(call.method, url).header(header::AUTHORIZATION, authorization);
+        let mut request = self
+            .http
+            .request(call.method, url)
+            .header(header::AUTHORIZATION, authorization)
+            .header(REQUEST_ID, request_id);
         if !call.query.is_empty() {
             request = request.query(call.query);
         }
@@ -213,6 +283,7 @@ impl Client {
 impl<'a> Call<'a> {
     fn about(
         reference: &'a Reference,
+        operation: &'static str,
         verb: &str,
         method: Method,
         below: &[&'a str],
@@ -220,7 +291,7 @@ impl<'a> Call<'a> {
     ) -> Self {
         let mut segments = vec!["v1", "project", &reference.project, "service", &reference.service];
         segments.extend(below);
-        Self { doing: format!("{verb} {reference}"), method, segments, query: &[], body }
+        Self { operation, doing: format!("{verb} {reference}"), method, segments, query: &[], body }
     }
 
     fn with_query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {

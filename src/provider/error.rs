@@ -35,6 +35,12 @@ pub enum ProviderError {
         /// What is wrong with it.
         cause: String,
     },
+    /// This replica may not write any more, so nothing was sent.
+    #[error("{doing}: {}", crate::ha::Fenced)]
+    Fenced {
+        /// What was being done, to which object.
+        doing: String,
+    },
     /// The request could not be formed, so nothing was sent.
     #[error("{doing}: {cause}")]
     Unsendable {
@@ -67,7 +73,7 @@ impl ProviderError {
                 408 | 417 | 500..=599 => Class::Transient,
                 _ => Class::Invalid,
             },
-            Self::Unreachable { .. } | Self::Unreadable { .. } => Class::Transient,
+            Self::Unreachable { .. } | Self::Unreadable { .. } | Self::Fenced { .. } => Class::Transient,
             Self::Unsendable { .. } => Class::Invalid,
         }
     }

@@ -13,5 +13,8 @@ mod token;
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
-pub use service::{Backup, Integration, MaintenanceWindow, Migration, Service, TechnicalEmail};
+pub use service::{
+    Backup, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata, PendingUpdate,
+    Service, TechnicalEmail,
+};
 pub use token::{Token, TokenError};

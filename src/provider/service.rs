@@ -52,6 +52,9 @@ pub struct Service {
     /// Backups that can be restored.
     #[serde(default, deserialize_with = "null_is_default")]
     pub backups: Vec<Backup>,
+    /// What the provider wants the owner of the service to know.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub service_notifications: Vec<Notification>,
 }
 
 /// When the provider may maintain a service.
@@ -63,6 +66,33 @@ pub struct MaintenanceWindow {
     /// Time of day in UTC, `HH:MM:SS`.
     #[serde(default)]
     pub time: Option<String>,
+    /// What waits for the window.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub updates: Vec<PendingUpdate>,
+}
+
+/// An update that waits for a maintenance window.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PendingUpdate {
+    /// When it is applied in any case, in RFC 3339.
+    #[serde(default)]
+    pub deadline: Option<String>,
+}
+
+/// A note of the provider about a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Notification {
+    /// The parts that depend on what the note is about.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: NotificationMetadata,
+}
+
+/// The parts of a note that depend on what it is about.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct NotificationMetadata {
+    /// When the version that the service runs is no longer supported, in RFC 3339.
+    #[serde(default)]
+    pub service_end_of_life_time: Option<String>,
 }
 
 /// An address that receives notifications.
@@ -97,6 +127,9 @@ pub struct Migration {
 pub struct Backup {
     /// The provider's name of the backup.
     pub backup_name: String,
+    /// When it was taken, in RFC 3339.
+    #[serde(default)]
+    pub backup_time: Option<String>,
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(

@@ -32,6 +32,7 @@ struct Resource {
     kind: &'static str,
     ready: String,
     reason: String,
+    was_ready: bool,
     observed: Option<Instant>,
     dates: Dates,
 }
@@ -81,8 +82,14 @@ impl Fleet {
         let mut resources = self.resources();
         let resource = resources.entry(uid.to_owned()).or_default();
         resource.kind = kind;
+        resource.was_ready |= ready == "True";
         ready.clone_into(&mut resource.ready);
         reason.clone_into(&mut resource.reason);
+    }
+
+    /// Whether this replica has seen the resource ready.
+    pub fn was_ready(&self, uid: &str) -> bool {
+        self.resources().get(uid).is_some_and(|resource| resource.was_ready)
     }
 
     /// The service of a resource was just looked at, and these dates were found.

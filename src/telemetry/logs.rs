@@ -62,6 +62,9 @@ pub fn start(level: &str, format: Format) -> LogLevel {
 
 fn filter(level: &str) -> Result<EnvFilter, UnknownLevel> {
     let level = level.trim();
+    if level.is_empty() {
+        return Err(UnknownLevel("nothing".to_owned()));
+    }
     // Libraries repeat what this program tells with more context.
     if let Ok(level) = level.parse::<LevelFilter>() {
         let directives = format!("warn,kube_client=off,valkeeper={level},valkeeper_sandbox={level}");

@@ -1,4 +1,4 @@
-//! The metrics of the operator, in the OpenMetrics text format. Labels hold kinds, reasons, classes,
+//! The metrics of the operator, in the `OpenMetrics` text format. Labels hold kinds, reasons, classes,
 //! operations and status codes, never the name of an object: the number of series does not grow with
 //! the number of resources. What is true of the resources as a whole is counted when it is asked for,
 //! from [`Fleet`].

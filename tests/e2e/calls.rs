@@ -2,12 +2,21 @@
 
 use http::Method;
 use kube::{Client, Config, client::ClientBuilder};
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 use tower::util::MapRequestLayer;
 
-/// The calls so far: method and path.
+/// The calls so far.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<Vec<(Method, String)>>>);
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
+
+struct Call {
+    method: Method,
+    path: String,
+    watch: bool,
+}
 
 impl Calls {
     /// A client like the operator's own, whose calls are noted here.
@@ -15,8 +24,9 @@ impl Calls {
         config.default_retry = false;
         let calls = self.clone();
         let note = move |request: http::Request<kube::client::Body>| {
-            let entry = (request.method().clone(), request.uri().path().to_owned());
-            calls.0.lock().unwrap().push(entry);
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            calls.0.lock().unwrap().push(Call { method, path, watch });
             request
         };
         ClientBuilder::try_from(config).unwrap().with_layer(&MapRequestLayer::new(note)).build()
@@ -44,7 +54,44 @@ impl Calls {
 
     fn matching(&self, wanted: impl Fn(&Method, &str) -> bool) -> Vec<String> {
         let calls = self.0.lock().unwrap();
-        let matching = calls.iter().filter(|(method, path)| wanted(method, path));
-        matching.map(|(method, path)| format!("{method} {path}")).collect()
+        let matching = calls.iter().filter(|call| wanted(&call.method, &call.path));
+        matching.map(|call| format!("{} {}", call.method, call.path)).collect()
+    }
+
+    /// The rights that the calls so far needed, as `verb group/resource` or
+    /// `verb group/resource/subresource`.
+    pub(crate) fn rights(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().iter().map(Call::right).collect()
+    }
+}
+
+impl Call {
+    fn right(&self) -> String {
+        let mut parts = self.path.trim_matches('/').split('/');
+        let group = match parts.next() {
+            Some("apis") => parts.next().unwrap(),
+            _ => "",
+        };
+        let rest: Vec<&str> = parts.skip(1).collect();
+        let rest = match rest.as_slice() {
+            ["namespaces", _, rest @ ..] if !rest.is_empty() => rest,
+            rest => rest,
+        };
+        let (resource, named, subresource) = match rest {
+            [resource] => (*resource, false, String::new()),
+            [resource, _] => (*resource, true, String::new()),
+            [resource, _, subresource] => (*resource, true, format!("/{subresource}")),
+            other => panic!("{} has the unknown form {other:?}", self.path),
+        };
+        let verb = match (&self.method, named) {
+            (&Method::GET, _) if self.watch => "watch",
+            (&Method::GET, true) => "get",
+            (&Method::GET, false) => "list",
+            (&Method::POST, _) => "create",
+            (&Method::PUT, _) => "update",
+            (&Method::PATCH, _) => "patch",
+            (method, _) => panic!("no verb for {method} {}", self.path),
+        };
+        format!("{verb} {group}/{resource}{subresource}")
     }
 }

@@ -1,12 +1,16 @@
 //! Every field of the spec: set, changed, removed and set again, alone and in the pairs that may touch each
 //! other. After each move the service is what a fresh resource with the same spec would have got.
 
-use crate::world::{World, ready};
+use crate::world::{World, until};
 use futures::future::join_all;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+};
 use serde_json::{Map, Value, json};
-use valkeeper::api::Valkey;
+use valkeeper::api::{Kind, Redis, Valkey};
 
-crate::scenarios![each_field_alone, fields_that_touch_each_other];
+crate::scenarios![each_field_alone, each_field_of_a_redis_alone, fields_that_touch_each_other];
 
 /// What a field is when it was removed from the spec.
 #[derive(Clone, Copy, PartialEq)]
@@ -146,49 +150,102 @@ fn named(prefix: &str, field: &str) -> String {
     format!("{prefix}-{}", field.to_lowercase().replace('_', "-"))
 }
 
-fn settled(valkey: &Valkey) -> bool {
-    ready(valkey).is_some_and(|ready| {
-        ready.status == "True" && ready.observed_generation == valkey.metadata.generation
-    })
+/// Creates and moves resources of one kind.
+#[derive(Clone, Copy)]
+struct Mover<'w> {
+    world: &'w World,
+    kind: Kind,
 }
 
-async fn fresh(world: &World, name: &str, spec: Value) -> Value {
-    world.create_valkey(name, spec).await;
-    world.until_valkey(name, settled).await;
-    substance(world, name)
-}
+impl Mover<'_> {
+    fn api(self) -> Api<DynamicObject> {
+        let resource = match self.kind {
+            Kind::Valkey => ApiResource::erase::<Valkey>(&()),
+            Kind::Redis => ApiResource::erase::<Redis>(&()),
+        };
+        Api::namespaced_with(self.world.client.clone(), &self.world.namespace, &resource)
+    }
 
-async fn moved(world: &World, name: &str, spec: Value) -> Value {
-    world.edit(name, spec).await;
-    world.until_valkey(name, settled).await;
-    substance(world, name)
+    /// A resource with `spec`, and what its service becomes.
+    async fn fresh(self, name: &str, spec: Value) -> Value {
+        let mut all = crate::world::minimal_spec();
+        crate::world::merge(&mut all, spec);
+        let object = json!({"apiVersion": "aiven.io/v1alpha1", "kind": self.kind.name(), "metadata": {"name": name}, "spec": all});
+        let object = serde_json::from_value(object).unwrap();
+        self.api().create(&PostParams::default(), &object).await.unwrap();
+        self.settled(name).await
+    }
+
+    /// What the service becomes when `spec` is merged into that of the resource.
+    async fn moved(self, name: &str, spec: Value) -> Value {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.api().patch(name, &PatchParams::default(), &patch).await.unwrap();
+        self.settled(name).await
+    }
+
+    async fn settled(self, name: &str) -> Value {
+        let api = self.api();
+        let settled = |object: &DynamicObject| {
+            let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+            let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
+            ready.is_some_and(|ready| {
+                ready["status"] == "True"
+                    && ready["observedGeneration"].as_i64() == object.metadata.generation
+            })
+        };
+        until(|| async { api.get(name).await.unwrap() }, settled).await;
+        substance(self.world, name)
+    }
 }
 
 async fn each_field_alone(world: World) -> World {
+    walk(&world, Kind::Valkey, fields()).await;
+    world
+}
+
+/// The same fields under their Redis names; what Redis does not have is left out.
+async fn each_field_of_a_redis_alone(world: World) -> World {
+    let known: Vec<_> = Kind::Redis.user_config_facts().iter().map(|facts| facts.name).collect();
+    let renamed =
+        |value: &Value| serde_json::from_str(&value.to_string().replace("valkey", "redis")).unwrap();
+    let is_known = |field: &Field| {
+        let settings = field.first.get("userConfig").and_then(Value::as_object);
+        settings.into_iter().flatten().all(|(key, _)| known.contains(&key.as_str()))
+    };
+    let fields = fields().into_iter().map(|field| Field {
+        first: renamed(&field.first),
+        second: renamed(&field.second),
+        ..field
+    });
+    walk(&world, Kind::Redis, fields.filter(is_known).collect()).await;
+    world
+}
+
+async fn walk(world: &World, kind: Kind, fields: Vec<Field>) {
+    let mover = Mover { world, kind };
     // Without a declared window the provider draws a day.
-    let base = json!({"maintenanceWindowDow": "sunday", "maintenanceWindowTime": "11:00:00"});
-    let untouched = fresh(&world, "bare", base.clone()).await;
+    let start = json!({"maintenanceWindowDow": "sunday", "maintenanceWindowTime": "11:00:00"});
+    let untouched = mover.fresh("bare", start.clone()).await;
     let walk = |field: Field| {
-        let (world, untouched, base) = (&world, &untouched, &base);
+        let (untouched, start) = (&untouched, &start);
         async move {
             let (name, other) = (named("walk", field.name), named("fresh", field.name));
-            let mut complete = base.clone();
+            let mut complete = start.clone();
             crate::world::merge(&mut complete, field.first.clone());
-            let expected = fresh(world, &other, complete).await;
-            world.ready_valkey(&name, base.clone()).await;
-            assert_eq!(moved(world, &name, field.first.clone()).await, expected, "{} set", field.name);
-            let changed = moved(world, &name, field.second.clone()).await;
-            let removed = moved(world, &name, removal(&field.second)).await;
+            let expected = mover.fresh(&other, complete).await;
+            mover.fresh(&name, start.clone()).await;
+            assert_eq!(mover.moved(&name, field.first.clone()).await, expected, "{} set", field.name);
+            let changed = mover.moved(&name, field.second.clone()).await;
+            let removed = mover.moved(&name, removal(&field.second)).await;
             if field.removed == Removed::Reset {
                 assert_eq!(&removed, untouched, "{} removed", field.name);
             } else if field.name != "plan" {
                 assert_eq!(removed, changed, "{} removed", field.name);
             }
-            assert_eq!(moved(world, &name, field.first.clone()).await, expected, "{} set again", field.name);
+            assert_eq!(mover.moved(&name, field.first.clone()).await, expected, "{} set again", field.name);
         }
     };
-    join_all(fields().into_iter().map(walk)).await;
-    world
+    join_all(fields.into_iter().map(walk)).await;
 }
 
 /// Fields whose changes the provider may mix up, each with a value and the way back.
@@ -225,11 +282,12 @@ async fn fields_that_touch_each_other(world: World) -> World {
         unknowns.power_off_without_backup = valkeeper_sandbox::provider::PowerOffWithoutBackup::Accepted;
     });
     let base = json!({"maintenanceWindowDow": "sunday", "maintenanceWindowTime": "11:00:00"});
-    let start = fresh(&world, "bare", base.clone()).await;
+    let mover = Mover { world: &world, kind: Kind::Valkey };
+    let start = mover.fresh("bare", base.clone()).await;
     let touching = touching();
     let pairs = (0..touching.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
     let walk = |(one, other): (usize, usize)| {
-        let (world, touching, base, start) = (&world, &touching, &base, &start);
+        let (touching, base, start) = (&touching, &base, &start);
         async move {
             let (one, other) = (&touching[one], &touching[other]);
             // A protected service stays on: there is no end state to compare.
@@ -237,16 +295,16 @@ async fn fields_that_touch_each_other(world: World) -> World {
                 return;
             }
             let name = format!("{}-{}", one.0, other.0);
-            world.ready_valkey(&name, base.clone()).await;
+            mover.fresh(&name, base.clone()).await;
             let mut both = one.1.clone();
             crate::world::merge(&mut both, other.1.clone());
             let mut complete = base.clone();
             crate::world::merge(&mut complete, both.clone());
-            let expected = fresh(world, &format!("{name}-fresh"), complete).await;
-            assert_eq!(moved(world, &name, both).await, expected, "{name}");
+            let expected = mover.fresh(&format!("{name}-fresh"), complete).await;
+            assert_eq!(mover.moved(&name, both).await, expected, "{name}");
             let mut back = one.2.clone();
             crate::world::patch(&mut back, other.2.clone());
-            assert_eq!(&moved(world, &name, back).await, start, "{name}, and back");
+            assert_eq!(&mover.moved(&name, back).await, start, "{name}, and back");
         }
     };
     join_all(pairs.map(walk)).await;

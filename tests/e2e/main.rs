@@ -11,8 +11,10 @@
 
 mod calls;
 mod cluster;
+mod roles;
 mod world;
 
+mod availability;
 mod connection_secret;
 mod copies;
 mod cost;

@@ -4,6 +4,7 @@
 use crate::{
     calls::Calls,
     cluster::{Cluster, Place},
+    roles,
 };
 use k8s_openapi::{
     ByteString,
@@ -14,7 +15,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Config, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -100,33 +101,58 @@ impl World {
             operator: None,
             calls: Calls::default(),
         };
+        if world.has_roles() {
+            roles::grant(&world.client).await;
+        }
         world.set_token("aiven-token", "token", TOKEN).await;
         world
     }
 
     /// Starts the operator with intervals that suit a test.
     pub(crate) async fn start_operator(&mut self) {
-        self.start_operator_with(|_| {}).await;
+        self.start(self.settings()).await;
     }
 
     /// The same with other settings.
     pub(crate) async fn start_operator_with(&mut self, change: impl FnOnce(&mut Settings)) {
-        let mut settings = Settings {
+        let mut settings = self.settings();
+        change(&mut settings);
+        self.start(settings).await;
+    }
+
+    async fn start(&mut self, settings: Settings) {
+        let stop = CancellationToken::new();
+        let client = self.calls.watched_client(self.operator_config().await);
+        let shutdown = stop.clone();
+        let task = tokio::spawn(async move { operator::run(settings, client, shutdown).await.unwrap() });
+        self.operator = Some((stop, task));
+    }
+
+    /// Starts the operator as the chart does, with leader election.
+    pub(crate) async fn start_elected(&mut self) {
+        let mut settings = self.settings();
+        settings.election.leader_elect = true;
+        settings.election.leader_elect_resource_namespace = self.lease_namespace();
+        self.start(settings).await;
+    }
+
+    /// Where the lease is: in the namespace of the release, if there is one.
+    pub(crate) fn lease_namespace(&self) -> String {
+        if self.has_roles() { roles::RELEASE.to_owned() } else { self.namespace.clone() }
+    }
+
+    /// The operator's settings in this world.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
             provider_url: self.server.url(),
-            watched_namespaces: vec![self.namespace.clone()],
+            watched_namespaces: self.watched_namespaces(),
             building_interval_min: Duration::from_millis(50),
             building_interval_max: Duration::from_millis(200),
             attentive_interval: Duration::from_millis(500),
             resync_interval: Duration::from_secs(1),
             settle_time: Duration::from_millis(100),
             ..Settings::default()
-        };
-        change(&mut settings);
-        let stop = CancellationToken::new();
-        let client = self.calls.watched_client(self.cluster.config().await);
-        let shutdown = stop.clone();
-        let task = tokio::spawn(async move { operator::run(settings, client, shutdown).await.unwrap() });
-        self.operator = Some((stop, task));
+        }
     }
 
     /// Ends the operator the hard way: in the middle of whatever it does.
@@ -135,6 +161,27 @@ impl World {
             task.abort();
             let _ = task.await;
         }
+    }
+
+    /// How the operator reaches Kubernetes: on a server of its own, with the rights of the chart and no
+    /// others.
+    pub(crate) async fn operator_config(&self) -> Config {
+        let mut config = self.cluster.config().await;
+        if self.has_roles() {
+            config.auth_info.impersonate = Some(roles::ACCOUNT.to_owned());
+        }
+        config
+    }
+
+    /// A server of one's own enforces roles; the sandbox has none, and a cluster of somebody else is left
+    /// as it is.
+    pub(crate) fn has_roles(&self) -> bool {
+        matches!(self.cluster, Cluster::Started(_))
+    }
+
+    /// All, as with the values that the chart has by default, where nobody else's resources can be.
+    fn watched_namespaces(&self) -> Vec<String> {
+        if self.has_roles() { Vec::new() } else { vec![self.namespace.clone()] }
     }
 
     /// Address of the provider's API.
@@ -182,10 +229,7 @@ impl World {
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
-        let mut all = json!({
-            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
-            "authSecretRef": {"name": "aiven-token", "key": "token"},
-        });
+        let mut all = minimal_spec();
         merge(&mut all, spec);
         // As `kubectl apply` does it.
         let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
@@ -315,6 +359,14 @@ pub(crate) fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
 pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.clone().unwrap_or_default();
     data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
+}
+
+/// The least that a resource of any kind needs here.
+pub(crate) fn minimal_spec() -> Value {
+    json!({
+        "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+        "authSecretRef": {"name": "aiven-token", "key": "token"},
+    })
 }
 
 /// Merges `patch` over `target`; a null removes.

@@ -40,6 +40,8 @@ impl Token {
 /// Access control and the pace of answers.
 pub(super) struct Control {
     tokens: Vec<Arc<Token>>,
+    /// Tokens that are refused until they are restored.
+    suspended: Vec<Arc<Token>>,
     pub(super) latency: Duration,
     rate_limit: Option<RateLimit>,
     windows: HashMap<String, (Moment, u32)>,
@@ -49,6 +51,7 @@ impl Control {
     pub(super) fn new(options: &ProviderOptions) -> Self {
         let mut control = Self {
             tokens: Vec::new(),
+            suspended: Vec::new(),
             latency: options.latency,
             rate_limit: options.rate_limit,
             windows: HashMap::new(),
@@ -73,6 +76,32 @@ impl Control {
         let before = self.tokens.len();
         self.tokens.retain(|token| token.name != name);
         self.tokens.len() < before
+    }
+
+    /// Names of all tokens, and whether they are accepted.
+    pub(super) fn token_names(&self) -> Vec<(String, bool)> {
+        let list = |tokens: &[Arc<Token>], accepted| {
+            tokens.iter().map(|token| (token.name.clone(), accepted)).collect::<Vec<_>>()
+        };
+        let mut names = [list(&self.tokens, true), list(&self.suspended, false)].concat();
+        names.sort();
+        names
+    }
+
+    /// Refuses a token until it is restored; whether there was one to refuse.
+    pub(super) fn suspend_token(&mut self, name: &str) -> bool {
+        let taken: Vec<_> = self.tokens.extract_if(.., |token| token.name == name).collect();
+        let any = !taken.is_empty();
+        self.suspended.extend(taken);
+        any
+    }
+
+    /// Accepts a token again; whether there was one to accept.
+    pub(super) fn restore_token(&mut self, name: &str) -> bool {
+        let taken: Vec<_> = self.suspended.extract_if(.., |token| token.name == name).collect();
+        let any = !taken.is_empty();
+        self.tokens.extend(taken);
+        any
     }
 
     /// The token in an `Authorization` header.

@@ -120,6 +120,21 @@ impl ProviderHandle {
         self.shared.world().control.revoke_token(name)
     }
 
+    /// Names of all tokens, and whether they are accepted.
+    pub fn token_names(&self) -> Vec<(String, bool)> {
+        self.shared.world().control.token_names()
+    }
+
+    /// Refuses a token until it is restored; whether there was one to refuse.
+    pub fn suspend_token(&self, name: &str) -> bool {
+        self.shared.world().control.suspend_token(name)
+    }
+
+    /// Accepts a suspended token again; whether there was one.
+    pub fn restore_token(&self, name: &str) -> bool {
+        self.shared.world().control.restore_token(name)
+    }
+
     /// Adds an empty project.
     pub fn add_project(&self, name: &str) {
         self.shared.world().projects.entry(name.to_owned()).or_default();

@@ -9,6 +9,7 @@ mod backing;
 mod call;
 mod catalogue;
 mod clock;
+mod console;
 mod control;
 mod faults;
 mod handle;

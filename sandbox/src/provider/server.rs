@@ -2,6 +2,7 @@
 //! that dropping [`ProviderServer`] closes the port and every connection, hanging requests included.
 
 use super::clock::{Clock, Moment};
+use super::console;
 use super::faults::Script;
 use super::handle::ProviderHandle;
 use super::listener::{self, Cut, CuttableListener};
@@ -83,6 +84,7 @@ impl ProviderServer {
         let service = Router::new()
             .fallback(pipeline::answer)
             .with_state(Arc::clone(&shared))
+            .merge(console::routes(ProviderHandle::new(Arc::clone(&shared))))
             .into_make_service_with_connect_info::<Cut>();
         let serve = axum::serve(CuttableListener::new(listener, lifetime.clone()), service)
             .with_graceful_shutdown(lifetime.clone().cancelled_owned());

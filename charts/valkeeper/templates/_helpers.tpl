@@ -1,0 +1,87 @@
+{{- define "valkeeper.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "valkeeper.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "valkeeper.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "valkeeper.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "valkeeper.labels" -}}
+{{ include "valkeeper.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "valkeeper.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "valkeeper.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "valkeeper.leaseName" -}}
+{{- default (include "valkeeper.fullname" .) .Values.leaderElection.leaseName }}
+{{- end }}
+
+{{/* The whole image reference; a digest wins over a tag. */}}
+{{- define "valkeeper.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* The port of an address such as ":8080". */}}
+{{- define "valkeeper.port" -}}
+{{- regexFind "[0-9]+$" . }}
+{{- end }}
+
+{{- define "valkeeper.metricsAddress" -}}
+{{- default ":8080" (toString .Values.metricsBindAddress) }}
+{{- end }}
+
+{{/* Empty and "0" turned probes off in the replaced chart; here they are always answered. */}}
+{{- define "valkeeper.healthAddress" -}}
+{{- $address := toString .Values.healthProbeBindAddress }}
+{{- if or (eq $address "") (eq $address "0") }}:8081{{ else }}{{ $address }}{{ end }}
+{{- end }}
+
+{{/* What the operator needs where resources are; a test proves that it is all of it and nothing more. */}}
+{{- define "valkeeper.rules" -}}
+- apiGroups: [aiven.io]
+  resources: [valkeys, redis]
+  verbs: [get, list, watch, patch]
+- apiGroups: [aiven.io]
+  resources: [valkeys/status, redis/status]
+  verbs: [patch]
+# For the owner reference of connection Secrets, which blocks the deletion of their owner.
+- apiGroups: [aiven.io]
+  resources: [valkeys/finalizers, redis/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}

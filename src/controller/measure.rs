@@ -1,0 +1,102 @@
+//! What passes tell the metrics. Reads what a pass knows already, makes no calls and changes no decision.
+
+use super::{credentials, error::PassError, pass::Pass};
+use crate::{
+    api::{ManagedService, names},
+    provider::Service,
+    telemetry::fleet::Dates,
+};
+use chrono::{DateTime, Utc};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use kube::ResourceExt;
+use std::time::Duration;
+
+/// Longest time, in seconds, from the creation of a resource to its first status.
+const FIRST_STATUS: i64 = 60;
+
+impl<K: ManagedService> Pass<K> {
+    /// The service was looked at; `None` when there is none.
+    pub(super) fn measure_look(&self, service: Option<&Service>) {
+        let dates = service.map(dates).unwrap_or_default();
+        self.context.metrics.fleet().observed(&self.uid(), K::KIND.name(), dates);
+    }
+
+    /// These fields are about to be corrected. They have drifted if nobody edited the resource since the
+    /// provider last accepted it.
+    pub(super) fn measure_drift<T: AsRef<str>>(&self, fields: impl IntoIterator<Item = T>) {
+        let accepted = self.object.annotations().get(names::GENERATION_PROCESSED);
+        if accepted.is_some_and(|accepted| *accepted == self.desired.generation.to_string()) {
+            for field in fields {
+                self.context.metrics.drifted(K::KIND.name(), field.as_ref());
+            }
+        }
+    }
+
+    /// The status of the resource is about to become that of `next`.
+    pub(super) fn measure_readiness(&self, next: &K) {
+        let (Some(before), Some(after)) = (ready(&self.object), ready(next)) else { return };
+        let Some(created) = next.meta().creation_timestamp.as_ref().map(|created| created.0) else { return };
+        // A resource that is not ready since it exists becomes ready for the first time.
+        let waited = before.last_transition_time.0.duration_since(created).as_secs() < FIRST_STATUS;
+        let again = self.context.metrics.fleet().was_ready(&self.uid());
+        if before.status != "True" && after.status == "True" && waited && !again {
+            let age = Duration::try_from(Timestamp::now().duration_since(created)).unwrap_or_default();
+            self.context.metrics.became_ready(K::KIND.name(), age);
+        }
+    }
+
+    /// The pass ended, in `error` if there was one.
+    pub(super) fn measure_token(&self, error: Option<&PassError>) {
+        let valid = match error {
+            None => true,
+            Some(PassError::Token(_)) => false,
+            Some(PassError::Provider(error)) if error.status() == Some(401) => false,
+            // It says nothing about the token.
+            Some(_) => return,
+        };
+        let source = credentials::source(&self.namespace, self.object.service());
+        let secret_hash = self.context.metrics.fleet().token_used(&source, valid);
+        if !valid {
+            tracing::warn!(secret_hash, source, "no valid token");
+        }
+    }
+
+    /// The pass is over.
+    pub(super) fn measure_state(&self) {
+        if let Some(ready) = ready(&self.object) {
+            let fleet = self.context.metrics.fleet();
+            fleet.reported(&self.uid(), K::KIND.name(), &ready.status, &ready.reason);
+        }
+    }
+
+    fn uid(&self) -> String {
+        self.object.uid().unwrap_or_default()
+    }
+}
+
+fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
+    let conditions = &object.status()?.conditions;
+    conditions.iter().find(|condition| condition.type_ == names::condition::READY)
+}
+
+fn dates(service: &Service) -> Dates {
+    let updates = service.maintenance.as_ref().map(|window| window.updates.as_slice()).unwrap_or_default();
+    let notes = service.service_notifications.iter();
+    // Backups stop when a service is powered off, and that is no reason to wake anybody.
+    let running = service.state == "RUNNING";
+    Dates {
+        pending_updates: updates.len(),
+        maintenance: updates.iter().filter_map(|update| date(update.deadline.as_deref()?)).min(),
+        end_of_life: notes.filter_map(|note| date(note.metadata.service_end_of_life_time.as_deref()?)).min(),
+        last_backup: service
+            .backups
+            .iter()
+            .filter_map(|backup| date(backup.backup_time.as_deref()?))
+            .max()
+            .filter(|_| running),
+    }
+}
+
+fn date(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc())
+}

@@ -1,0 +1,126 @@
+//! The rights that the chart grants, as Helm renders them, on API servers that enforce them: every
+//! scenario there runs with these rights and no others, so that one that is missing fails it; and the
+//! scenario below uses all of them, so that one too many shows.
+
+use crate::world::{World, until};
+use k8s_openapi::api::{
+    core::v1::{Namespace, Secret},
+    rbac::v1::PolicyRule,
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    discovery::ApiResource,
+};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use valkeeper::api::Valkey;
+
+/// The account that the chart's bindings name.
+pub(crate) const ACCOUNT: &str = "system:serviceaccount:valkeeper-system:valkeeper";
+/// The namespace of the release.
+pub(crate) const RELEASE: &str = "valkeeper-system";
+/// What `helm template` makes of the chart with its default values; `tests/chart` keeps it up to date.
+const RENDERED: &str = include_str!("../chart/rendered/default.yaml");
+
+crate::scenarios![every_right_is_used];
+
+/// Creates the namespace of the release, and the roles and bindings of the chart.
+pub(crate) async fn grant(client: &Client) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = serde_json::from_value(json!({"metadata": {"name": RELEASE}})).unwrap();
+    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    for object in rendered(&["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]) {
+        let resource = ApiResource::from_gvk(&object.types.as_ref().unwrap().try_into().unwrap());
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        api.create(&PostParams::default(), &object).await.unwrap();
+    }
+}
+
+fn rendered(kinds: &[&str]) -> Vec<DynamicObject> {
+    let documents =
+        serde_yaml::Deserializer::from_str(RENDERED).map(|document| Value::deserialize(document).unwrap());
+    let objects =
+        documents.filter(|document| document["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)));
+    objects.map(|object| serde_json::from_value(object).unwrap()).collect()
+}
+
+/// The rights in the rendered roles, in the form of `Calls::rights`.
+fn granted() -> BTreeSet<String> {
+    let mut rights = BTreeSet::new();
+    for role in rendered(&["Role", "ClusterRole"]) {
+        let rules: Vec<PolicyRule> = serde_json::from_value(role.data["rules"].clone()).unwrap();
+        for rule in rules {
+            for group in rule.api_groups.iter().flatten() {
+                for resource in rule.resources.iter().flatten() {
+                    rights.extend(rule.verbs.iter().map(|verb| format!("{verb} {group}/{resource}")));
+                }
+            }
+        }
+    }
+    rights
+}
+
+async fn every_right_is_used(mut world: World) -> World {
+    world.kill_operator().await;
+    world.calls.clear();
+    world.start_elected().await;
+    world.ready_valkey("cache", json!({})).await;
+    let redis = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Redis", "metadata": {"name": "old"}, "spec": {
+        "project": crate::world::PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+        "authSecretRef": {"name": "aiven-token", "key": "token"}}});
+    world.redis().create(&PostParams::default(), &serde_json::from_value(redis).unwrap()).await.unwrap();
+    let reads = || async { world.secrets().get_opt("old").await.unwrap() };
+    until(reads, Option::is_some).await;
+    // An edited connection Secret is mended.
+    let edited = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));
+    world.secrets().patch("cache", &PatchParams::default(), &edited).await.unwrap();
+    until(|| world.secret("cache"), |secret| secret["VALKEY_HOST"] != "elsewhere").await;
+    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
+    world.redis().delete("old", &DeleteParams::default()).await.unwrap();
+    world.until_gone("cache").await;
+    let redis = world.redis();
+    until(|| async { redis.get_opt("old").await.unwrap() }, Option::is_none).await;
+
+    // Where the admission plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server
+    // itself asks for these when a Secret is given an owner whose deletion it blocks. No call shows it.
+    let indirect = ["valkeys", "redis"].map(|resource| format!("update aiven.io/{resource}/finalizers"));
+    until(
+        || async {
+            let mut used = world.calls.rights();
+            used.extend(indirect.clone());
+            (granted().difference(&used).cloned().collect(), used.difference(&granted()).cloned().collect())
+        },
+        |(unused, missing): &(Vec<String>, Vec<String>)| unused.is_empty() && missing.is_empty(),
+    )
+    .await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_granted_is_refused() {
+    crate::world::run(crate::cluster::Place::Real, |world: World| async move {
+        if !world.has_roles() {
+            return world;
+        }
+        world.ready_valkey("cache", json!({})).await;
+        let operator = Client::try_from(world.operator_config().await).unwrap();
+        let secrets: Api<Secret> = Api::namespaced(operator.clone(), &world.namespace);
+        let valkeys: Api<Valkey> = Api::namespaced(operator, &world.namespace);
+        assert!(secrets.get("cache").await.is_ok());
+        let refused = [
+            secrets.list(&ListParams::default()).await.map(drop),
+            secrets.delete("cache", &DeleteParams::default()).await.map(drop),
+            valkeys.delete("cache", &DeleteParams::default()).await.map(drop),
+        ];
+        for outcome in refused {
+            assert!(matches!(outcome, Err(kube::Error::Api(status)) if status.code == 403));
+        }
+        world
+    })
+    .await;
+}
