@@ -12,9 +12,14 @@ mod observe;
 mod pass;
 mod perform;
 mod publish;
+mod queue;
 mod reconcile;
+mod roster;
+mod rest;
 mod stream;
+mod survey;
 mod sync;
+mod token_reads;
 
 pub use context::{Context, Instruments, StartError, provider};
 
@@ -36,8 +41,9 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let waiting_stops = async {
         shutdown.cancelled().await;
         // Passes under way end in peace; those that only wait for a permit do not begin.
-        context.permits.close();
+        context.queue.close();
     };
     let turns = async { while streams.next().await.is_some() {} };
-    futures::future::join(waiting_stops, turns).await;
+    let surveys = survey::Surveys::keep(context.clone(), shutdown.clone());
+    futures::future::join3(waiting_stops, turns, surveys).await;
 }

@@ -8,7 +8,9 @@ use crate::{
     },
     provider::{Migration, Service},
 };
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 
 /// The engine's view of a service.
 pub(super) fn service(service: Service) -> ObservedService {
@@ -38,6 +40,38 @@ pub(super) fn service(service: Service) -> ObservedService {
         connection,
         backups: service.backups.len(),
     }
+}
+
+/// A number that changes when something that decisions depend on does.
+pub(super) fn digest(service: &ObservedService, hasher: &RandomState) -> u64 {
+    let ObservedService {
+        service_type,
+        state,
+        plan,
+        cloud,
+        project_vpc_id,
+        disk_space_mb,
+        maintenance,
+        technical_emails,
+        termination_protection,
+        tags,
+        user_config,
+        connection,
+        backups,
+        disk_is_managed,
+        is_replica,
+    } = service;
+    let mut state_of_hash = hasher.build_hasher();
+    let into = &mut state_of_hash;
+    (service_type, state.as_str(), plan, cloud, project_vpc_id, disk_space_mb).hash(into);
+    (&maintenance.day, &maintenance.time, technical_emails, termination_protection, tags).hash(into);
+    // One backup is enough for whatever depends on them.
+    (*backups > 0, disk_is_managed, is_replica).hash(into);
+    user_config.hash(into);
+    if let Some(Connection { host, port, user, password, ssl }) = connection {
+        (host, port, user, password.expose_secret(), ssl).hash(into);
+    }
+    state_of_hash.finish()
 }
 
 /// The engine's view of the service that another one is to be made from.

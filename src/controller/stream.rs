@@ -1,7 +1,10 @@
 //! From a watch to turns. One object that cannot be decoded gets a condition and is left out, instead of
 //! stopping the watch for all; what the cache keeps of the others is pruned to what decisions need.
 
-use super::{context::Context, reconcile};
+use super::{
+    context::Context,
+    reconcile::{self, Place},
+};
 use crate::{
     api::{
         GROUP, ManagedService, VERSION,
@@ -12,7 +15,7 @@ use crate::{
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt as _,
     api::{Patch, PatchParams},
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
@@ -59,16 +62,20 @@ pub(super) async fn keep<K: ManagedService>(
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
-    let requests = decode(watch, malformed)
+    let (wake, mut woken) = mpsc::unbounded_channel::<ObjectRef<K>>();
+    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(|object| Ok(object.into()));
+    let forgetting = context.clone();
+    let watched = decode(watch, malformed)
         .modify(prune)
         .reflect(writer)
-        .filter_map(|event| async { request(event) })
+        .filter_map(move |event| std::future::ready(request(&forgetting, event)));
+    let requests = futures::stream::select(woken, watched)
         .take_until(shutdown.cancelled_owned());
     let turns = applier(
         {
-            let store = store.clone();
+            let place = Arc::new(Place { store: store.clone(), wake });
             move |object, context: Arc<Context>| {
-                Box::pin(reconcile::turn(context, store.clone(), object).map_ok_infallible())
+                Box::pin(reconcile::turn(context, place.clone(), object).map_ok_infallible())
             }
         },
         |_, error: &Infallible, _| match *error {},
@@ -144,11 +151,16 @@ pub(super) fn prune<K: ManagedService>(object: &mut K) {
 }
 
 fn request<K: ManagedService>(
+    context: &Context,
     event: Result<Event<K>, watcher::Error>,
 ) -> Option<Result<ReconcileRequest<K>, Infallible>> {
     match event {
         Ok(Event::Apply(object) | Event::InitApply(object)) => {
             Some(Ok(ReconcileRequest::from(ObjectRef::from_obj(&object))))
+        }
+        Ok(Event::Delete(object)) => {
+            context.forget(&object.uid().unwrap_or_default(), &object.name_any());
+            None
         }
         _ => None,
     }

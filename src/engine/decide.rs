@@ -18,6 +18,10 @@ use std::collections::BTreeMap;
 /// The next step for `desired`, given what was seen.
 pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
     let mut decision = next(desired, observed);
+    if observed.listed && !decision.step.suits_a_listing() {
+        // A list only says where to look: whatever matters is decided on the service itself.
+        decision.step = Step::Look;
+    }
     if matches!(decision.step, Step::Done) && migration::is_under_way(observed) {
         decision.step = Step::Wait(Pace::Attentive);
     }

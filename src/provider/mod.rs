@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod error;
+mod listing;
 mod redaction;
 mod service;
 mod token;
@@ -13,6 +14,7 @@ mod token;
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
+pub use listing::Listing;
 pub use service::{
     Backup, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata, PendingUpdate,
     Service, TechnicalEmail,

@@ -3,7 +3,7 @@
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use std::fmt;
+use std::{fmt, hash::BuildHasher};
 
 /// A token that has the form of one; whether the provider accepts it shows at the first call.
 #[derive(Clone)]
@@ -39,6 +39,11 @@ impl Token {
         let mut value = HeaderValue::from_str(text.expose_secret()).map_err(|_| TokenError::Unsendable)?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// A number that tells tokens apart without showing them.
+    pub fn fingerprint(&self, hasher: &impl BuildHasher) -> u64 {
+        hasher.hash_one(self.0.expose_secret())
     }
 
     /// The token itself, for removing it from texts.
