@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use valkeeper_sandbox::servers::Binaries;
 
 /// Longest wait for a run.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -71,14 +76,85 @@ async fn a_port_in_use_is_named_as_the_reason() {
     assert!(errors.contains("cannot start the provider's API") && errors.contains(&port), "{errors}");
 }
 
+/// Whether there are programs to run; says so, or fails where everything should be there.
+fn servers_available() -> bool {
+    let found = Binaries::find(None, None).unwrap().is_some();
+    assert!(found || std::env::var_os("E2E_NO_SKIP").is_none(), "install valkey-server or redis-server");
+    if !found {
+        eprintln!("skipped: install valkey-server or redis-server");
+    }
+    found
+}
+
 #[tokio::test]
-async fn without_once_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("config");
-    let mut child =
-        command(&["--kubeconfig", path.to_str().unwrap()]).stdout(Stdio::piped()).spawn().unwrap();
+async fn services_are_real_servers_if_there_is_a_program_and_simulated_on_request() {
+    let (success, text, errors) = output(&["--once", "--engine", "simulated"]).await;
+    assert!(success && text.contains("simulated"), "{text}{errors}");
+    assert!(!text.contains("Connected"), "{text}");
+    if servers_available() {
+        // Side by side, they do not meet.
+        let (first, second) = tokio::join!(output(&["--once"]), output(&["--once", "--engine", "process"]));
+        for (success, text, errors) in [first, second] {
+            assert!(success, "{text}{errors}");
+            assert!(text.contains("Connected with nothing but the Secrets"), "{text}");
+            assert_eq!(text.matches("SET and GET there and back in").count(), 2, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_program_real_servers_are_refused_and_simulated_ones_announced() {
+    let without = |arguments: &[&str]| {
+        let mut command = command(arguments);
+        command.env("PATH", "/nowhere").output()
+    };
+    let refused = without(&["--once", "--engine", "process"]).await.unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("on the PATH"), "{refused:?}");
+    let simulated = without(&["--once"]).await.unwrap();
+    assert!(simulated.status.success());
+    assert!(String::from_utf8_lossy(&simulated.stdout).contains("simulated; install valkey-server"));
+    let given = without(&["--once", "--valkey-server", "/bin/false"]).await.unwrap();
+    assert!(String::from_utf8_lossy(&given.stderr).contains("not a Valkey or Redis server"), "{given:?}");
+}
+
+/// The processes that work in `folder`.
+fn processes_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let places = entries.filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok());
+    places.filter(|place| place.starts_with(folder)).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn servers_end_with_the_sandbox_even_when_it_is_killed() {
+    if !servers_available() {
+        return;
+    }
+    for signal in ["-KILL", "-TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(&[]);
+        let mut child = command.env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        until_watching(&mut child).await;
+        assert_eq!(processes_of(folder.path()).len(), 2);
+        let id = child.id().unwrap().to_string();
+        Command::new("kill").args([signal, &id]).status().await.unwrap();
+        child.wait().await.unwrap();
+        let gone = async {
+            while !processes_of(folder.path()).is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.unwrap();
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert!(signal == "-KILL" || left == 0, "an orderly end leaves nothing behind");
+    }
+}
+
+/// Reads what a run prints until it only watches.
+async fn until_watching(child: &mut Child) -> String {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let until_watching = async {
+    let watching = async {
         let mut text = String::new();
         while let Some(line) = lines.next_line().await.unwrap() {
             text += &line;
@@ -89,7 +165,147 @@ async fn without_once_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_be
         }
         text
     };
-    let text = tokio::time::timeout(PATIENCE, until_watching).await.unwrap();
+    let text = tokio::time::timeout(PATIENCE, watching).await.unwrap();
+    child.stdout = Some(lines.into_inner().into_inner());
+    text
+}
+
+/// A running sandbox with a state, and a client of its first service.
+struct Kept {
+    child: Child,
+    kubernetes: String,
+    provider: String,
+}
+
+impl Kept {
+    async fn start(folder: &Path) -> Self {
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let (state, kubeconfig) = (path("state"), path("config"));
+        let mut child = command(&["--state", &state, "--kubeconfig", &kubeconfig])
+            .env("TMPDIR", folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let text = until_watching(&mut child).await;
+        let fact = |name: &str| {
+            let line = text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap();
+            line.trim().to_owned()
+        };
+        Self { child, kubernetes: fact("Kubernetes API"), provider: fact("Provider API") }
+    }
+
+    async fn read(&self, url: String) -> Value {
+        let request = reqwest::Client::new().get(url).header("Authorization", "aivenv1 sandbox-token");
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn object(&self, path: &str) -> Value {
+        self.read(format!("{}{path}", self.kubernetes)).await
+    }
+
+    async fn secret(&self) -> BTreeMap<String, String> {
+        let secret = self.object("/api/v1/namespaces/default/secrets/my-valkey-secret").await;
+        let decode = |value: &Value| BASE64_STANDARD.decode(value.as_str().unwrap()).unwrap();
+        let data = secret["data"].as_object().unwrap().iter();
+        data.map(|(key, value)| (key.clone(), String::from_utf8(decode(value)).unwrap())).collect()
+    }
+
+    async fn connect(&self) -> redis::aio::MultiplexedConnection {
+        let secret = self.secret().await;
+        let url = format!("{}/v1/project/my-aiven-project/kms/ca", self.provider);
+        let authority = self.read(url).await["certificate"].as_str().unwrap().to_owned();
+        let url = format!(
+            "rediss://{}:{}@{}:{}",
+            secret["VALKEY_USER"], secret["VALKEY_PASSWORD"], secret["VALKEY_HOST"], secret["VALKEY_PORT"]
+        );
+        let certificates =
+            redis::TlsCertificates { client_tls: None, root_cert: Some(authority.into_bytes()) };
+        let client = redis::Client::build_with_tls(url, certificates).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    async fn end(mut self, signal: &str) {
+        let id = self.child.id().unwrap().to_string();
+        Command::new("kill").args([signal, &id]).status().await.unwrap();
+        self.child.wait().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn with_a_state_objects_services_and_data_survive_the_sandbox() {
+    if !servers_available() {
+        return;
+    }
+    // Fails when another test of this process was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let valkey = "/apis/aiven.io/v1alpha1/namespaces/default/valkeys/my-valkey";
+    let first = Kept::start(folder.path()).await;
+    let (secret, uid) = (first.secret().await, first.object(valkey).await["metadata"]["uid"].clone());
+    let mut connection = first.connect().await;
+    redis::cmd("SET").arg("greeting").arg("hello").query_async::<()>(&mut connection).await.unwrap();
+    first.end("-TERM").await;
+
+    let second = Kept::start(folder.path()).await;
+    assert_eq!(
+        (second.secret().await, &second.object(valkey).await["metadata"]["uid"]),
+        (secret.clone(), &uid)
+    );
+    let mut connection = second.connect().await;
+    let value: String = redis::cmd("GET").arg("greeting").query_async(&mut connection).await.unwrap();
+    assert_eq!(value, "hello");
+    redis::cmd("SET").arg("greeting").arg("again").query_async::<()>(&mut connection).await.unwrap();
+    second.end("-KILL").await;
+
+    let third = Kept::start(folder.path()).await;
+    assert_eq!((third.secret().await, &third.object(valkey).await["metadata"]["uid"]), (secret, &uid));
+    let mut connection = third.connect().await;
+    let value: String = redis::cmd("GET").arg("greeting").query_async(&mut connection).await.unwrap();
+    assert_eq!(value, "again", "the server saved it when the sandbox was killed");
+    let services = format!("{}/v1/project/my-aiven-project/service", third.provider);
+    assert_eq!(third.read(services).await["services"].as_array().unwrap().len(), 2, "none was built again");
+    third.end("-TERM").await;
+}
+
+#[tokio::test]
+async fn ctl_acts_on_the_sandbox_whose_kubeconfig_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let file = path.to_str().unwrap();
+    let mut child = command(&["--kubeconfig", file]).stdout(Stdio::piped()).spawn().unwrap();
+    until_watching(&mut child).await;
+    let ctl = async |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_valkeeper-sandbox"));
+        let output = command.arg("ctl").args(arguments).args(["--kubeconfig", file]).output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap().trim().to_owned())
+    };
+    for (arguments, expected) in [
+        (&["reset-password", "my-valkey"][..], "my-valkey has a new password."),
+        (&["tags", "my-valkey", "a=1", "b=2"], "my-valkey has 2 tags now."),
+        (&["plan", "k8s-redis", "startup-8"], "k8s-redis has the plan startup-8 now."),
+        (&["fail", "throttle", "--times", "2"], "The next 2 requests fail."),
+        (&["slow", "1"], "Every answer takes 1 milliseconds longer."),
+        (&["recover"], "The API works normally again."),
+        (&["revoke-token", "sandbox"], "The token sandbox is refused from now on."),
+        (&["accept-token", "sandbox"], "The token sandbox is accepted again."),
+    ] {
+        assert_eq!(ctl(arguments).await, (true, expected.to_owned()));
+    }
+    let (success, text) = ctl(&["power-off", "nothing"]).await;
+    assert!(!success && text.contains("There are: k8s-redis, my-valkey."), "{text}");
+    let id = child.id().unwrap().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn without_once_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let mut child =
+        command(&["--kubeconfig", path.to_str().unwrap()]).stdout(Stdio::piped()).spawn().unwrap();
+    let text = until_watching(&mut child).await;
     assert!(text.contains("Three things to try"), "{text}");
     assert!(path.exists());
     let id = child.id().unwrap().to_string();

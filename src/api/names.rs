@@ -45,6 +45,11 @@ pub mod condition {
     pub const RECONCILING: &str = "Reconciling";
     /// Nothing moves until somebody changes something (kstatus).
     pub const STALLED: &str = "Stalled";
+    /// Every type that this operator writes; others in the same list are other controllers'.
+    pub const OURS: [&str; 8] =
+        [READY, INITIALIZED, RUNNING, PAUSED, MIGRATION_COMPLETE, PASSWORD_EXPOSED, RECONCILING, STALLED];
+    /// What the replaced operator wrote about failures, and never took back.
+    pub const LEGACY_ERROR: &str = "Error";
 }
 
 /// The `reason` of conditions and events.

@@ -42,8 +42,7 @@ pub(super) async fn token(
 ) -> Result<Token, PassError> {
     let text = match own {
         Some(reference) => {
-            let value =
-                token_reads::key(context, namespace, &reference.name, &reference.key).await?;
+            let value = token_reads::key(context, namespace, &reference.name, &reference.key).await?;
             let value = value.ok_or_else(|| {
                 PassError::Token(format!(
                     "Secret {namespace}/{}, which spec.authSecretRef names, does not exist. Create it with the token under key {}",

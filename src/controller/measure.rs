@@ -63,6 +63,11 @@ impl<K: ManagedService> Pass<K> {
 
     /// The pass is over.
     pub(super) fn measure_state(&self) {
+        let conditions = self.object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let paused = |entry: &Condition| entry.type_ == names::condition::PAUSED && entry.status == "True";
+        if conditions.iter().any(paused) {
+            self.context.metrics.fleet().paused(&self.uid());
+        }
         if let Some(ready) = ready(&self.object) {
             let fleet = self.context.metrics.fleet();
             fleet.reported(&self.uid(), K::KIND.name(), &ready.status, &ready.reason);

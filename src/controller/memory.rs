@@ -111,7 +111,8 @@ pub(super) fn edit<K: ManagedService>(object: &K) -> u64 {
 fn is_settled<K: ManagedService>(object: &K) -> bool {
     let meta = object.meta();
     let Some(status) = object.status() else { return false };
-    let ready = status.conditions.iter().any(|entry| entry.type_ == condition::READY && entry.status == "True");
+    let ready =
+        status.conditions.iter().any(|entry| entry.type_ == condition::READY && entry.status == "True");
     ready
         && status.observed_generation == meta.generation
         && meta.deletion_timestamp.is_none()

@@ -2,7 +2,13 @@
 //! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
 
 use super::{
-    context::Context, credentials, error::PassError, memory::Memory, observe, queue::Permit, reconcile::{Listed, Turn},
+    context::Context,
+    credentials,
+    error::PassError,
+    memory::Memory,
+    observe,
+    queue::Permit,
+    reconcile::{Listed, Turn},
 };
 use crate::{
     api::{ManagedService, names, validate::validate},

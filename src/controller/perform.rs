@@ -6,7 +6,7 @@ use crate::{
     api::{ManagedService, names::reason},
     cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
-        ConnectionSecret, CreateRequest, Decision, Remote, Report, ServicePatch, Step,
+        ConnectionSecret, CreateRequest, Decision, Power, Remote, Report, ServicePatch, Step,
         connection::SecretContent,
     },
 };
@@ -63,7 +63,14 @@ impl<K: ManagedService> Pass<K> {
             self.settle();
         }
         self.desired.resets_were_sent();
-        self.saw(Some(service)).await
+        self.saw(Some(service)).await?;
+        if matches!(&self.observed.remote, Remote::Present(service)
+            if service.connection.is_none() && service.state.power() == Power::Serving)
+        {
+            // An answer without credentials says nothing about the service: look.
+            self.observed.remote = Remote::Unknown;
+        }
+        Ok(())
     }
 
     async fn replace_tags(

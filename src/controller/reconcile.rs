@@ -82,7 +82,7 @@ pub(super) async fn turn<K: ManagedService>(
     }
     // What waits in the queue should be small: there may be thousands.
     let turn = Turn { object: (*object).clone(), memory, listed: None, permit };
-    Box::pin(begin(context, turn, place.wake.clone())).await
+    begin(context, turn, place.wake.clone()).boxed().await
 }
 
 /// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.

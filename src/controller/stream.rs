@@ -69,8 +69,7 @@ pub(super) async fn keep<K: ManagedService>(
         .modify(prune)
         .reflect(writer)
         .filter_map(move |event| std::future::ready(request(&forgetting, event)));
-    let requests = futures::stream::select(woken, watched)
-        .take_until(shutdown.cancelled_owned());
+    let requests = futures::stream::select(woken, watched).take_until(shutdown.cancelled_owned());
     let turns = applier(
         {
             let place = Arc::new(Place { store: store.clone(), wake });

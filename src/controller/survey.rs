@@ -100,8 +100,7 @@ impl Surveys {
         if let Some(survey) = surveys.get(&key) {
             return Arc::clone(survey);
         }
-        let survey =
-            Arc::new(Survey { key: key.clone(), roster: Mutex::default(), hurry: Notify::new() });
+        let survey = Arc::new(Survey { key: key.clone(), roster: Mutex::default(), hurry: Notify::new() });
         surveys.insert(key, Arc::clone(&survey));
         // Nobody receives any more when the process ends.
         drop(self.begin.send(Arc::clone(&survey)));
@@ -121,7 +120,7 @@ impl Surveys {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(survey) = begun.recv() => {
-                    tasks.spawn(keep(Arc::clone(&context), survey));
+                    tasks.spawn(keep(Arc::clone(&context), survey).boxed());
                 }
                 Some(_) = tasks.join_next() => {}
             }
@@ -200,7 +199,9 @@ impl Survey {
         let quiet = settings.survey_interval.min(settings.resync_interval).max(shortest);
         let pause = match roster.youngest {
             _ if roster.fresh => shortest,
-            Some(since) => backoff::building(since.elapsed(), shortest, settings.building_interval_max.min(quiet)),
+            Some(since) => {
+                backoff::building(since.elapsed(), shortest, settings.building_interval_max.min(quiet))
+            }
             None => quiet,
         };
         let failing = shortest.saturating_mul(1_u32.checked_shl(failures.min(16)).unwrap_or(u32::MAX));

@@ -14,6 +14,7 @@ use crate::{
     ha::Fence,
     telemetry::metrics::{Metrics, ProviderCall},
 };
+use futures::future::BoxFuture;
 use reqwest::{Method, Response, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -170,7 +171,8 @@ impl Client {
         reference: &Reference,
         body: Value,
     ) -> Result<Service, ProviderError> {
-        let call = Call::about(reference, "update", "updating", Method::PUT, &[], Some(body));
+        let call = Call::about(reference, "update", "updating", Method::PUT, &[], Some(body))
+            .with_query(&[("include_secrets", "true")]);
         Ok(self.send::<Enveloped>(token, call).await?.service)
     }
 
@@ -296,7 +298,8 @@ impl Client {
         if let Some(patience) = call.patience {
             request = request.timeout(patience);
         }
-        let response = match request.send().await {
+        let sending: BoxFuture<'_, _> = Box::pin(request.send());
+        let response = match sending.await {
             Ok(response) => response,
             Err(error) => return Err(unreachable(&doing, &redaction, error)),
         };
@@ -372,7 +375,15 @@ impl<'a> Call<'a> {
     ) -> Self {
         let mut segments = vec!["v1", "project", &reference.project, "service", &reference.service];
         segments.extend(below);
-        Self { operation, doing: format!("{verb} {reference}"), method, segments, query: &[], body, patience: None }
+        Self {
+            operation,
+            doing: format!("{verb} {reference}"),
+            method,
+            segments,
+            query: &[],
+            body,
+            patience: None,
+        }
     }
 
     fn with_query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {

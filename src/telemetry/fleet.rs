@@ -99,6 +99,13 @@ impl Fleet {
         (resource.kind, resource.observed, resource.dates) = (kind, Some(Instant::now()), dates);
     }
 
+    /// The resource is deliberately not looked at.
+    pub fn paused(&self, uid: &str) {
+        if let Some(resource) = self.resources().get_mut(uid) {
+            resource.observed = None;
+        }
+    }
+
     /// The resource is gone.
     pub fn forget(&self, uid: &str) {
         self.resources().remove(uid);
@@ -149,6 +156,8 @@ impl Fleet {
     fn count_ages(&self, resources: &HashMap<String, Resource>) {
         let mut ages: Vec<f64> = resources
             .values()
+            // What is not ready is counted as such, and may be waiting for its owner.
+            .filter(|resource| resource.ready == "True")
             .filter_map(|resource| resource.observed)
             .map(|observed| observed.elapsed().as_secs_f64())
             .collect();
@@ -221,7 +230,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_age_of_the_last_look_grows_until_the_next() {
         let metrics = Metrics::new();
-        metrics.fleet().observed("a", "Valkey", Dates::default());
+        for uid in ["a", "b", "c", "d"] {
+            metrics.fleet().reported(uid, "Valkey", if uid == "c" { "False" } else { "True" }, "x");
+        }
+        for uid in ["a", "c", "d"] {
+            metrics.fleet().observed(uid, "Valkey", Dates::default());
+        }
+        metrics.fleet().paused("d");
         tokio::time::advance(Duration::from_secs(90)).await;
         metrics.fleet().observed("b", "Valkey", Dates::default());
         let text = metrics.render().unwrap();

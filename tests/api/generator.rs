@@ -69,6 +69,7 @@ fn add_property(root: &Path, name: &str, property: Value) {
 fn stale_files_are_named() {
     let files = [
         "charts/valkeeper-crds/templates/redis.yaml",
+        "charts/valkeeper/README.md",
         "crds/valkeys.yaml",
         "docs/reference/redis.md",
         "src/api/user_config/valkey.rs",

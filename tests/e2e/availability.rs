@@ -26,7 +26,8 @@ use valkeeper::{
 crate::scenarios![
     a_stopped_leader_hands_over_at_once,
     a_killed_leader_is_replaced_when_its_lease_runs_out,
-    probes_and_metrics_tell_what_the_operator_does,
+    probes_answer_and_the_log_level_changes,
+    metrics_tell_what_the_operator_does_and_name_nobody,
     a_missing_definition_makes_unready_and_not_dead,
 ];
 
@@ -117,7 +118,7 @@ async fn a_killed_leader_is_replaced_when_its_lease_runs_out(mut world: World) -
     world
 }
 
-async fn probes_and_metrics_tell_what_the_operator_does(mut world: World) -> World {
+async fn metrics_tell_what_the_operator_does_and_name_nobody(mut world: World) -> World {
     world.kill_operator().await;
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "reader-token\n").unwrap();
@@ -136,14 +137,6 @@ async fn probes_and_metrics_tell_what_the_operator_does(mut world: World) -> Wor
     world.until_not_ready("ledger-db", "TokenMissing").await;
 
     let http = reqwest::Client::new();
-    let get = |path: &str| http.get(format!("http://{}{path}", replica.probes)).send();
-    assert_eq!(get("/livez").await.unwrap().status(), StatusCode::OK);
-    assert_eq!(get("/readyz").await.unwrap().text().await.unwrap(), "ok: leader\n");
-    let level =
-        |level: &'static str| http.put(format!("http://{}/log-level", replica.probes)).body(level).send();
-    assert_eq!(level("debug").await.unwrap().status(), StatusCode::OK);
-    assert_eq!(level("loud").await.unwrap().status(), StatusCode::BAD_REQUEST);
-
     let url = format!("http://{}/metrics", replica.reading);
     assert_eq!(http.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let wrong = http.get(&url).bearer_auth("reader-tokem").send().await.unwrap();
@@ -173,11 +166,40 @@ async fn probes_and_metrics_tell_what_the_operator_does(mut world: World) -> Wor
         assert!(text.contains(wanted), "{wanted} in\n{text}");
     }
     assert!(text.contains("valkeeper_token_valid{secret_hash=\"") && text.contains("\"} 0"), "{text}");
+    check_what_is_watched(&text);
     for name in ["orders-db", "ledger-db", "aiven-token", &world.namespace, crate::world::PROJECT] {
         assert!(!text.contains(name), "a metric names {name}");
     }
     replica.stop().await;
     world
+}
+
+async fn probes_answer_and_the_log_level_changes(mut world: World) -> World {
+    world.kill_operator().await;
+    let replica = Replica::start(&world, elected(&world)).await;
+    replica.until("leader").await;
+    let http = reqwest::Client::new();
+    let get = |path: &str| http.get(format!("http://{}{path}", replica.probes)).send();
+    assert_eq!(get("/livez").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(get("/readyz").await.unwrap().text().await.unwrap(), "ok: leader\n");
+    let level =
+        |level: &'static str| http.put(format!("http://{}/log-level", replica.probes)).body(level).send();
+    assert_eq!(level("debug").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(level("loud").await.unwrap().status(), StatusCode::BAD_REQUEST);
+    replica.stop().await;
+    world
+}
+
+/// Alerts and dashboard name nothing that `text` does not export.
+fn check_what_is_watched(text: &str) {
+    let watching = ["charts/valkeeper/alerts.yaml", "charts/valkeeper/dashboards/valkeeper.json"]
+        .map(|path| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap());
+    for name in regex::Regex::new(r"\b(valkeeper|process)_[a-z_]+").unwrap().find_iter(&watching.concat()) {
+        let exported = text
+            .lines()
+            .any(|line| line.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        assert!(exported, "{} is watched and not exported", name.as_str());
+    }
 }
 
 async fn a_missing_definition_makes_unready_and_not_dead(mut world: World) -> World {

@@ -1,7 +1,10 @@
 //! From `kubectl apply` to a ready resource, and what must never happen on the way.
 
 use crate::world::{PROJECT, World, ready, until};
-use kube::{ResourceExt, api::PostParams};
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::json;
 use valkeeper::api::{Redis, Valkey};
 use valkeeper_sandbox::provider::{Fault, Matcher};
@@ -73,10 +76,17 @@ async fn a_restart_while_building_continues_with_the_same_service(mut world: Wor
 
 async fn a_settled_resource_causes_no_writes(world: World) -> World {
     world.ready_valkey("cache", json!({"tags": {"a": "b"}, "userConfig": {"valkey_timeout": 10}})).await;
+    let theirs = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": "cache"},
+        "status": {"conditions": [{"type": "Theirs", "status": "True", "reason": "R", "message": "m",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+    let by_another = PatchParams::apply("another-controller");
+    world.valkeys().patch_status("cache", &by_another, &Patch::Apply(theirs)).await.unwrap();
     let (before, looks) = (world.valkeys().get("cache").await.unwrap(), world.provider.requests().len());
+    world.calls.clear();
     let (writes, secret) = (world.writes(), world.secrets().get("cache").await.unwrap());
     until(|| async { world.provider.requests().len() }, |now| *now >= looks + 3).await;
     assert_eq!(world.writes(), writes, "provider writes");
+    assert_eq!(world.calls.writes(), [""; 0], "not even one that changes nothing");
     assert_eq!(world.valkeys().get("cache").await.unwrap().resource_version(), before.resource_version());
     assert_eq!(world.secrets().get("cache").await.unwrap().resource_version(), secret.resource_version());
     world

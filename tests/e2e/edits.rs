@@ -8,6 +8,7 @@ crate::scenarios![
     each_edit_reaches_the_provider_exactly_once,
     a_removed_setting_goes_back_to_its_default,
     settings_that_others_made_are_left_alone,
+    an_edit_does_not_make_a_ready_resource_look_broken,
 ];
 
 async fn each_edit_reaches_the_provider_exactly_once(world: World) -> World {
@@ -63,4 +64,16 @@ async fn settings_that_others_made_are_left_alone(world: World) -> World {
 fn owner_tag(world: &World) -> (String, String) {
     let tags = world.service("cache").unwrap()["tags"].clone();
     (OWNER_TAG.to_owned(), tags[OWNER_TAG].as_str().unwrap().to_owned())
+}
+
+/// The answer to an update may hold no credentials; that is not news of the service.
+async fn an_edit_does_not_make_a_ready_resource_look_broken(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    world.edit("cache", json!({"userConfig": {"valkey_timeout": 60}})).await;
+    world.until_ready("cache").await;
+    until(|| world.events("cache"), |events| events.iter().any(|(_, note)| note.contains("valkey_timeout")))
+        .await;
+    let events = world.events("cache").await;
+    assert!(events.iter().all(|(reason, _)| reason != "CredentialsUnavailable"), "{events:#?}");
+    world
 }

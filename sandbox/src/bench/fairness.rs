@@ -89,7 +89,8 @@ async fn during_an_outage(scene: &mut Scene, names: &[String]) -> anyhow::Result
 }
 
 fn figures(times: &[Duration], idle: &[Duration]) -> Edits {
-    let ratio = |part| round(quantile(times, part).as_secs_f64() / quantile(idle, part).as_secs_f64().max(0.001));
+    let ratio =
+        |part| round(quantile(times, part).as_secs_f64() / quantile(idle, part).as_secs_f64().max(0.001));
     let milliseconds = |part| round(quantile(times, part).as_secs_f64() * 1000.0);
     Edits {
         p50_milliseconds: milliseconds(0.5),

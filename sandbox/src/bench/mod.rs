@@ -76,7 +76,9 @@ async fn create(scene: &mut Scene, options: &BenchOptions, resources: usize) -> 
     let begun = Instant::now();
     workload::apply(&scene.client, FIRST, resources, options.projects).await?;
     let applied = begun.elapsed();
-    let patience = options.build_time * 3 + Duration::from_mins(2) + Duration::from_millis(100) * u32::try_from(resources)?;
+    let patience = options.build_time * 3
+        + Duration::from_mins(2)
+        + Duration::from_millis(100) * u32::try_from(resources)?;
     let wanted = u64::try_from(resources)?;
     scene.until("all Secrets are there", patience, |scene| scene.proxy.secrets_created() >= wanted).await?;
     let elapsed = begun.elapsed();
@@ -93,10 +95,15 @@ async fn create(scene: &mut Scene, options: &BenchOptions, resources: usize) -> 
         seconds_to_all_secrets: round(elapsed.as_secs_f64()),
         physical_floor_seconds: round(floor),
         ratio_to_floor: round(elapsed.as_secs_f64() / floor),
-        ratio_to_floor_with_apply: round(elapsed.as_secs_f64() / floor.max(options.build_time.as_secs_f64() + applied.as_secs_f64())),
+        ratio_to_floor_with_apply: round(
+            elapsed.as_secs_f64() / floor.max(options.build_time.as_secs_f64() + applied.as_secs_f64()),
+        ),
         provider_writes_per_resource: each(writes, resources),
         provider_calls_per_resource: each(all, resources),
-        provider_calls: calls.into_iter().map(|((method, route), count)| (format!("{method} {route}"), count)).collect(),
+        provider_calls: calls
+            .into_iter()
+            .map(|((method, route), count)| (format!("{method} {route}"), count))
+            .collect(),
         kubernetes_writes_per_resource: each(tally.writes(), resources),
         kubernetes_events_per_resource: each(tally.events(), resources),
         kubernetes_reads_per_resource: each(tally.reads(), resources),

@@ -68,7 +68,9 @@ impl Operator {
         command.arg("--kubeconfig").arg(&place.kubeconfig);
         command.args(["--provider-url", &place.provider_url]);
         command.args(&options.operator_argument);
-        command.env_clear().envs(std::env::var_os("MALLOC_ARENA_MAX").map(|value| ("MALLOC_ARENA_MAX", value)));
+        command
+            .env_clear()
+            .envs(std::env::var_os("MALLOC_ARENA_MAX").map(|value| ("MALLOC_ARENA_MAX", value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("cannot start {}", place.program.display()))?;
         let pid = child.id().context("the operator ended at once")?;
@@ -80,7 +82,10 @@ impl Operator {
         if let Some(status) = self.child.try_wait()? {
             let text = fs::read_to_string(log).unwrap_or_default();
             let last: Vec<&str> = text.lines().rev().take(5).collect();
-            bail!("the operator ended with {status}: {}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            bail!(
+                "the operator ended with {status}: {}",
+                last.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
         }
         Ok(())
     }
@@ -95,7 +100,8 @@ impl Operator {
         };
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+        let ticks =
+            after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
         // A tick is a hundredth of a second on every Linux that matters.
         let processor = Duration::from_millis(ticks.sum::<u64>() * 10);
         Ok(Usage { rss: kilobytes("VmRSS:"), peak: kilobytes("VmHWM:"), processor })

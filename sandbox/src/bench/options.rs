@@ -39,7 +39,13 @@ pub(crate) struct BenchOptions {
     pub(crate) apiserver: ApiServer,
 
     /// What to measure
-    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',', default_value = "create,idle,restart,fairness")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "PART",
+        value_delimiter = ',',
+        default_value = "create,idle,restart,fairness"
+    )]
     pub(crate) parts: Vec<Part>,
 
     /// The operator to measure; by default the one that is built with this program

@@ -32,12 +32,21 @@ pub(crate) fn draw(reports: &[Report]) -> String {
     for count in &counts {
         let x = across(*count);
         let bottom = HEIGHT - BOTTOM;
-        let _ = writeln!(svg, "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#ddd\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{count}</text>", bottom + 18.0);
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#ddd\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{count}</text>",
+            bottom + 18.0
+        );
     }
     let mut factor: f64 = 1.0;
     while factor.log10() <= decades + 0.01 {
         let (y, right) = (down(factor), WIDTH - RIGHT);
-        let _ = writeln!(svg, "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#ddd\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{factor}×</text>", LEFT - 6.0, y + 4.0);
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#ddd\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{factor}×</text>",
+            LEFT - 6.0,
+            y + 4.0
+        );
         factor *= 10.0;
     }
     for (index, line) in lines.iter().enumerate() {
@@ -51,14 +60,24 @@ pub(crate) fn draw(reports: &[Report]) -> String {
         #[allow(clippy::cast_precision_loss, reason = "a handful of lines")]
         let y = TOP + 12.0 + 22.0 * index as f64;
         let x = WIDTH - RIGHT + 14.0;
-        let _ = writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/><line x1=\"{x}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-width=\"3\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>", points.join(" "), y - 4.0, x + 18.0, y - 4.0, x + 24.0, line.name);
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/><line x1=\"{x}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-width=\"3\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
+            points.join(" "),
+            y - 4.0,
+            x + 18.0,
+            y - 4.0,
+            x + 24.0,
+            line.name
+        );
     }
     svg.push_str("</svg>\n");
     svg
 }
 
 fn lines(reports: &[Report]) -> Vec<Line> {
-    let line = |name, value: &dyn Fn(&Report) -> f64| Line { name, values: reports.iter().map(value).collect() };
+    let line =
+        |name, value: &dyn Fn(&Report) -> f64| Line { name, values: reports.iter().map(value).collect() };
     vec![
         line("the number of resources", &|report| {
             #[allow(clippy::cast_precision_loss, reason = "far below the limit")]

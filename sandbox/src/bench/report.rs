@@ -121,8 +121,20 @@ impl Report {
         let create = &self.create;
         let line = |name: &str, value: String| (name.to_owned(), value);
         vec![
-            line("time to all Secrets", format!("{:.1} s (applied in {:.1} s)", create.seconds_to_all_secrets, create.seconds_to_apply)),
-            line("… as a multiple of the floor", format!("{:.2}× of {:.1} s; {:.2}× with the time to apply", create.ratio_to_floor, create.physical_floor_seconds, create.ratio_to_floor_with_apply)),
+            line(
+                "time to all Secrets",
+                format!(
+                    "{:.1} s (applied in {:.1} s)",
+                    create.seconds_to_all_secrets, create.seconds_to_apply
+                ),
+            ),
+            line(
+                "… as a multiple of the floor",
+                format!(
+                    "{:.2}× of {:.1} s; {:.2}× with the time to apply",
+                    create.ratio_to_floor, create.physical_floor_seconds, create.ratio_to_floor_with_apply
+                ),
+            ),
             line("provider writes per resource", create.provider_writes_per_resource.to_string()),
             line("provider calls per resource", create.provider_calls_per_resource.to_string()),
             line("Kubernetes writes per resource", create.kubernetes_writes_per_resource.to_string()),
@@ -141,7 +153,10 @@ impl Idle {
             ("Kubernetes writes, idle".to_owned(), self.kubernetes_writes.to_string()),
             ("Kubernetes reads per minute, idle".to_owned(), self.kubernetes_reads_per_minute.to_string()),
             ("RSS, idle".to_owned(), format!("{} MB", self.rss_megabytes)),
-            ("processor time per minute, idle".to_owned(), format!("{} s", self.processor_seconds_per_minute)),
+            (
+                "processor time per minute, idle".to_owned(),
+                format!("{} s", self.processor_seconds_per_minute),
+            ),
         ]
     }
 }
@@ -150,8 +165,14 @@ impl Restart {
     fn lines(&self) -> Vec<(String, String)> {
         vec![
             ("restart to all observed".to_owned(), format!("{:.1} s", self.seconds_to_all_observed)),
-            ("provider calls, restart".to_owned(), format!("{} ({} allowed)", self.provider_calls, self.allowed_provider_calls)),
-            ("writes, restart".to_owned(), format!("{} provider, {} Kubernetes", self.provider_writes, self.kubernetes_writes)),
+            (
+                "provider calls, restart".to_owned(),
+                format!("{} ({} allowed)", self.provider_calls, self.allowed_provider_calls),
+            ),
+            (
+                "writes, restart".to_owned(),
+                format!("{} provider, {} Kubernetes", self.provider_writes, self.kubernetes_writes),
+            ),
             ("peak RSS, restart".to_owned(), format!("{} MB", self.peak_rss_megabytes)),
         ]
     }

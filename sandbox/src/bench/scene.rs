@@ -128,7 +128,8 @@ impl Scene {
 
     /// Waits until nothing was written for a while.
     pub(crate) async fn until_quiet(&mut self) -> anyhow::Result<()> {
-        let writes = |scene: &Self| (scene.proxy.writes() + scene.proxy.tally().events(), scene.provider.writes());
+        let writes =
+            |scene: &Self| (scene.proxy.writes() + scene.proxy.tally().events(), scene.provider.writes());
         let mut last = (writes(self), Instant::now());
         while last.1.elapsed() < QUIET {
             tokio::time::sleep(Duration::from_millis(100)).await;

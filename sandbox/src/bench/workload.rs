@@ -33,7 +33,8 @@ pub(crate) fn name(batch: &str, index: usize) -> String {
 /// Creates the Secret with the token.
 pub(crate) async fn create_token(client: &Client) -> anyhow::Result<()> {
     let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(client.clone(), NAMESPACE);
-    let secret = serde_json::from_value(json!({"metadata": {"name": "token"}, "stringData": {"token": TOKEN}}))?;
+    let secret =
+        serde_json::from_value(json!({"metadata": {"name": "token"}, "stringData": {"token": TOKEN}}))?;
     api.create(&PostParams::default(), &secret).await?;
     Ok(())
 }
@@ -113,7 +114,12 @@ async fn first_request(provider: &ProviderHandle, name: &str, before: u64, begun
 pub(crate) fn quantile(times: &[Duration], part: f64) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort();
-    #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a small index")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a small index"
+    )]
     let index = ((sorted.len() as f64 * part).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
     sorted.get(index).copied().unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use super::options::Options;
 use kube::Client;
 use valkeeper_sandbox::envtest::RealApiServer;
-use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
+use valkeeper_sandbox::kube::{Content, KubeOptions, KubeServer};
 
 /// A running API server.
 pub(crate) enum Cluster {
@@ -13,13 +13,21 @@ pub(crate) enum Cluster {
 }
 
 impl Cluster {
-    pub(crate) async fn start(options: &Options) -> anyhow::Result<Self> {
+    pub(crate) async fn start(options: &Options, content: Option<Content>) -> anyhow::Result<Self> {
         Ok(if let Some(folder) = &options.kube_assets {
             Self::Real(Box::new(RealApiServer::start(folder).await?))
         } else {
-            let settings = KubeOptions { port: options.kube_port, ..KubeOptions::default() };
+            let settings = KubeOptions { port: options.kube_port, content, ..KubeOptions::default() };
             Self::Embedded(KubeServer::start(settings).await?)
         })
+    }
+
+    /// Everything the embedded one holds.
+    pub(crate) fn content(&self) -> Option<Content> {
+        match self {
+            Self::Embedded(server) => Some(server.content()),
+            Self::Real(_) => None,
+        }
     }
 
     pub(crate) fn kubeconfig(&self) -> String {

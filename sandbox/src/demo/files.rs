@@ -3,6 +3,7 @@
 //! the files are gone at the end unless they are to be kept.
 
 use super::options::Options;
+use crate::ctl::PROVIDER_NOTE;
 use anyhow::{Context as _, bail};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -18,6 +19,8 @@ pub(crate) struct Files {
     folder: Option<TempDir>,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) log: PathBuf,
+    /// The certificate authority of real servers.
+    pub(crate) authority: PathBuf,
     keep: bool,
 }
 
@@ -28,8 +31,8 @@ impl Files {
             Some(path) => std::path::absolute(path)?,
             None => folder.path().join("kubeconfig"),
         };
-        let log = folder.path().join("operator.log");
-        Ok(Self { folder: Some(folder), kubeconfig, log, keep: options.keep_files })
+        let (log, authority) = (folder.path().join("operator.log"), folder.path().join("ca.pem"));
+        Ok(Self { folder: Some(folder), kubeconfig, log, authority, keep: options.keep_files })
     }
 
     /// Opens the log for writing.
@@ -37,8 +40,8 @@ impl Files {
         File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))
     }
 
-    /// Writes the kubeconfig.
-    pub(crate) fn write_kubeconfig(&self, content: &str) -> anyhow::Result<()> {
+    /// Writes the kubeconfig, which also tells where the provider is.
+    pub(crate) fn write_kubeconfig(&self, content: &str, provider: &str) -> anyhow::Result<()> {
         let path = &self.kubeconfig;
         if path.exists() && !is_ours(path) {
             bail!("{} exists and was not written by the sandbox: choose another file", path.display());
@@ -46,7 +49,7 @@ impl Files {
         let write = || {
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-            write!(file, "{MARK}\n{content}")
+            write!(file, "{MARK}\n{PROVIDER_NOTE}{provider}\n{content}")
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }

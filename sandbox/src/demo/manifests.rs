@@ -29,6 +29,8 @@ pub(crate) struct Example {
     pub(crate) prefix: String,
     /// Where the manifest is in the repository.
     pub(crate) file: &'static str,
+    /// Whether loopback was added to its `ip_filter`.
+    pub(crate) admits_loopback: bool,
 }
 
 /// Teaches the API server the operator's resources.
@@ -46,17 +48,22 @@ pub(crate) async fn install_definitions(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Applies the token and the examples.
-pub(crate) async fn apply(client: &Client, token: &str) -> anyhow::Result<Vec<Example>> {
+/// Applies the token.
+pub(crate) async fn apply_token(client: &Client, token: &str) -> anyhow::Result<()> {
     let mut secret: Value = serde_yaml::from_str(TOKEN)?;
     secret["stringData"] = json!({ "token": token });
     let secrets = ApiResource::erase::<k8s_openapi::api::core::v1::Secret>(&());
-    apply_one(client, &secrets, secret).await?;
+    apply_one(client, &secrets, secret).await
+}
+
+/// Applies the examples; with `admit_loopback`, clients of this machine may connect to their services.
+pub(crate) async fn apply(client: &Client, admit_loopback: bool) -> anyhow::Result<Vec<Example>> {
     let mut examples = Vec::new();
     let files = [(Kind::Valkey, VALKEY, "examples/valkey.yaml"), (Kind::Redis, REDIS, "examples/redis.yaml")];
     for (kind, text, file) in files {
-        let manifest: Value = serde_yaml::from_str(text)?;
-        let example = Example::read(kind, &manifest, file);
+        let mut manifest: Value = serde_yaml::from_str(text)?;
+        let mut example = Example::read(kind, &manifest, file);
+        example.admits_loopback = admit_loopback && admit(&mut manifest);
         apply_one(client, &resource(kind), manifest).await.with_context(|| format!("cannot apply {file}"))?;
         examples.push(example);
     }
@@ -75,8 +82,20 @@ impl Example {
             prefix: text(&target["prefix"], kind.secret_prefix()),
             name,
             file,
+            admits_loopback: false,
         }
     }
+}
+
+/// Adds loopback to an `ip_filter`, if there is one.
+fn admit(manifest: &mut Value) -> bool {
+    let filter = manifest.pointer_mut("/spec/userConfig/ip_filter").and_then(Value::as_array_mut);
+    let Some(filter) = filter else { return false };
+    let description = "this machine, added by the sandbox";
+    filter.extend(
+        ["127.0.0.0/8", "::1/128"].map(|network| json!({ "network": network, "description": description })),
+    );
+    true
 }
 
 /// The resource of a kind, for dynamic access.

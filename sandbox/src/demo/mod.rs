@@ -2,22 +2,26 @@
 //! what to try, and stay up. Guarantees that everything ends with the command, whichever way it ends.
 
 mod cluster;
+mod connect;
+mod engine;
 mod files;
 pub(crate) mod manifests;
 pub(crate) mod options;
 mod progress;
+mod sandbox;
 mod screen;
 mod secrets;
+mod state;
 mod summary;
 mod table;
 
 use anyhow::{Context as _, bail};
-use cluster::Cluster;
 use files::Files;
 use kube::Client;
 use manifests::Example;
 use options::Options;
 use progress::Progress;
+use sandbox::Sandbox;
 use screen::Screen;
 use secrets::Checked;
 use std::sync::Mutex;
@@ -28,7 +32,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use valkeeper::{controller::StartError, operator, settings::Settings};
-use valkeeper_sandbox::provider::{ProviderOptions, ProviderServer, TokenSpec};
+use valkeeper_sandbox::provider::ProviderServer;
 
 /// How often the resources are looked at.
 const PACE: Duration = Duration::from_millis(200);
@@ -42,8 +46,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let files = Files::prepare(&options)?;
     start_logging(&options, &files)?;
     let screen = Screen::new();
+    let sandbox = Sandbox::start(&options).await?;
     let outcome = tokio::select! {
-        outcome = present(&options, &files, &screen) => outcome,
+        outcome = present(&options, &files, &screen, &sandbox) => outcome,
+        error = sandbox.keep_state() => Err(error),
         stopped = stopped() => {
             stopped.context("cannot listen for signals")?;
             screen.line("");
@@ -54,7 +60,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     if outcome.is_err() && options.verbose == 0 {
         show_end_of_log(&files, &screen);
     }
-    outcome
+    sandbox.stop().await.and(outcome)
 }
 
 /// Waits for Ctrl-C, or for the request to terminate.
@@ -77,30 +83,44 @@ fn start_logging(options: &Options, files: &Files) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everything from the start to the end of the run.
-async fn present(options: &Options, files: &Files, screen: &Screen) -> anyhow::Result<()> {
-    let provider = start_provider(options).await.context("cannot start the provider's API")?;
-    let cluster = Cluster::start(options).await.context("cannot start the Kubernetes API")?;
-    files.write_kubeconfig(&cluster.kubeconfig())?;
-    let client = cluster.client().await?;
+/// Everything from the first look to the end of the run.
+async fn present(options: &Options, files: &Files, screen: &Screen, sandbox: &Sandbox) -> anyhow::Result<()> {
+    let provider = &sandbox.provider;
+    let client = sandbox.cluster.client().await?;
     manifests::install_definitions(&client).await.context("cannot install the resource definitions")?;
-    let config = cluster.config().await?;
-    summary::opening(screen, &address(&config), &provider, files, options);
-    let mut operator = Operator::start(&provider, valkeeper::cluster::connect(config)?);
-
-    let examples = manifests::apply(&client, TOKEN).await?;
-    summary::applied(screen, &examples);
-    let mut progress = Progress::new(client.clone());
-    let patience = options.build_time + PATIENCE;
-    let checked = tokio::select! {
-        checked = until_checked(&client, &provider, &examples, &mut progress, screen, patience) => checked?,
-        ended = operator.ended() => return Err(ended),
-    };
-    summary::result(screen, &client, &checked).await?;
-    if options.once {
-        return operator.stop().await;
+    manifests::apply_token(&client, TOKEN).await?;
+    let authority = provider.handle().certificate_authority();
+    if let Some(authority) = &authority {
+        std::fs::write(&files.authority, authority)?;
     }
-    summary::suggestions(screen, files, &provider, TOKEN);
+    // From here on the cluster can be used, which is what waiting for this file means.
+    files.write_kubeconfig(&sandbox.cluster.kubeconfig(), &provider.url())?;
+    let config = sandbox.cluster.config().await?;
+    summary::opening(screen, &address(&config), provider, &sandbox.engine, files, options);
+    let mut operator = Operator::start(provider, valkeeper::cluster::connect(config)?);
+    let mut progress = Progress::new(client.clone());
+    if options.without_examples {
+        summary::ready(screen, files);
+    } else {
+        let examples = manifests::apply(&client, authority.is_some()).await?;
+        summary::applied(screen, &examples);
+        let patience = options.build_time + PATIENCE;
+        let checked = tokio::select! {
+            checked = until_checked(&client, provider, &examples, &mut progress, screen, patience) => checked?,
+            ended = operator.ended() => return Err(ended),
+        };
+        summary::result(screen, &client, &checked).await?;
+        if let Some(authority) = &authority {
+            screen.heading("Connected with nothing but the Secrets");
+            for example in &examples {
+                connect::prove(screen, &client, example, authority).await?;
+            }
+        }
+        if options.once {
+            return operator.stop().await;
+        }
+        summary::suggestions(screen, files, provider);
+    }
     tokio::select! {
         error = watch(&mut progress, screen) => Err(error),
         ended = operator.ended() => Err(ended),
@@ -110,17 +130,6 @@ async fn present(options: &Options, files: &Files, screen: &Screen) -> anyhow::R
 /// Address of the API server as people write it.
 fn address(config: &kube::Config) -> String {
     config.cluster_url.to_string().trim_end_matches('/').to_owned()
-}
-
-async fn start_provider(options: &Options) -> anyhow::Result<ProviderServer> {
-    ProviderServer::start(ProviderOptions {
-        port: options.provider_port,
-        tokens: vec![TokenSpec::full_access("sandbox", TOKEN)],
-        build_time: options.build_time,
-        latency: options.latency,
-        ..ProviderOptions::default()
-    })
-    .await
 }
 
 /// Looks at the resources until all are ready and their Secrets say what the provider says.

@@ -1,7 +1,9 @@
 //! The flags of the command. Guarantees a default for each: without flags the sandbox takes free
 //! ports and leaves no files behind.
 
+use super::engine::Choice;
 use crate::bench::options::BenchOptions;
+use crate::ctl::Ctl;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +17,26 @@ use std::time::Duration;
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+
+    /// What is behind the services; by default real servers if there is a program for them
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<Choice>,
+
+    /// The program for Valkey services, instead of `valkey-server` on the PATH
+    #[arg(long, value_name = "FILE")]
+    pub(crate) valkey_server: Option<PathBuf>,
+
+    /// The program for Redis services, instead of `redis-server` on the PATH
+    #[arg(long, value_name = "FILE")]
+    pub(crate) redis_server: Option<PathBuf>,
+
+    /// Keep everything in this folder, and go on from what is there
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kube_assets")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Apply the token only: a cluster for your own manifests
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) without_examples: bool,
 
     /// End when both Secrets are there and hold what the provider says; status 0 if they do
     #[arg(long)]
@@ -53,8 +75,9 @@ pub(crate) struct Options {
     pub(crate) verbose: u8,
 }
 
-/// Something else than the demonstration.
+/// Everything but the demonstration itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Bench(BenchOptions),
+    Bench(Box<BenchOptions>),
+    Ctl(Ctl),
 }

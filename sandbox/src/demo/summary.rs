@@ -1,6 +1,7 @@
 //! The texts around the progress: where everything is, what was applied, what came of it, what to try.
 //! Guarantees lines that fit into eighty columns, except where a path of the user is longer.
 
+use super::engine;
 use super::files::Files;
 use super::manifests::Example;
 use super::options::Options;
@@ -9,20 +10,26 @@ use super::secrets::Checked;
 use super::table;
 use kube::Client;
 use valkeeper::api::Kind;
-use valkeeper_sandbox::provider::ProviderServer;
+use valkeeper_sandbox::provider::{Engine, ProviderServer};
 
 /// Where everything is.
 pub(crate) fn opening(
     screen: &Screen,
     kubernetes: &str,
     provider: &ProviderServer,
+    engine: &Engine,
     files: &Files,
     options: &Options,
 ) {
     screen.heading("Valkeeper sandbox");
     screen.fact("Kubernetes API", kubernetes);
     screen.fact("Provider API", &provider.url());
+    screen.fact("Console", &format!("{}/console", provider.url()));
+    screen.fact("Services", &engine::describe(engine));
     screen.fact("Kubeconfig", &files.kubeconfig.display().to_string());
+    if matches!(engine, Engine::Process { .. }) {
+        screen.fact("CA certificate", &files.authority.display().to_string());
+    }
     if options.verbose == 0 {
         screen.fact("Operator log", &files.log.display().to_string());
     }
@@ -34,6 +41,9 @@ pub(crate) fn applied(screen: &Screen, examples: &[Example]) {
     screen.fact("secret", "aiven-token          examples/token.yaml");
     for example in examples {
         screen.fact(&example.kind.name().to_lowercase(), &format!("{:20} {}", example.name, example.file));
+        if example.admits_loopback {
+            screen.fact("", &format!("{:20} with loopback in its ip_filter", ""));
+        }
     }
     screen.heading("Progress");
 }
@@ -57,19 +67,31 @@ pub(crate) async fn result(screen: &Screen, client: &Client, checked: &[Checked]
 }
 
 /// What to do next.
-pub(crate) fn suggestions(screen: &Screen, files: &Files, provider: &ProviderServer, token: &str) {
-    screen.heading("Point kubectl at it, in another terminal");
-    screen.line(&format!("  export KUBECONFIG={}", files.kubeconfig.display()));
+pub(crate) fn suggestions(screen: &Screen, files: &Files, provider: &ProviderServer) {
+    point_kubectl(screen, files);
     screen.heading("Three things to try");
     screen.line("  1. Move to a larger plan, and follow it here:");
     screen.line("     kubectl patch valkey my-valkey --type merge \\");
     screen.line("       -p '{\"spec\": {\"plan\": \"business-4\"}}'");
     screen.line("  2. Reset the password at the provider; the Secret follows within seconds:");
-    screen.line(&format!("     API={}/v1/project/my-aiven-project", provider.url()));
-    screen.line(&format!("     curl -so /dev/null -X PUT -H 'Authorization: aivenv1 {token}' \\"));
-    screen.line("       $API/service/my-valkey/credentials/reset");
+    screen.line("     cargo run -p valkeeper-sandbox -- ctl reset-password my-valkey");
     screen.line("     kubectl get secret my-valkey-secret -o jsonpath='{.data.VALKEY_PASSWORD}'");
-    screen.line("  3. Delete a resource; its service and its Secret go with it:");
-    screen.line("     kubectl delete redis k8s-redis");
-    screen.heading("Watching; Ctrl-C stops everything.");
+    screen.line("  3. Change a plan in the console, and watch the operator correct it:");
+    screen.line(&format!("     {}/console", provider.url()));
+    screen.line("     kubectl get events --watch");
+    screen.heading(WATCHING);
+}
+
+/// For people who brought manifests of their own.
+pub(crate) fn ready(screen: &Screen, files: &Files) {
+    point_kubectl(screen, files);
+    screen.line("  The token is in Secret aiven-token, key token, of namespace default.");
+    screen.heading(WATCHING);
+}
+
+const WATCHING: &str = "Watching; Ctrl-C stops everything.";
+
+fn point_kubectl(screen: &Screen, files: &Files) {
+    screen.heading("Point kubectl at it, in another terminal");
+    screen.line(&format!("  export KUBECONFIG={}", files.kubeconfig.display()));
 }

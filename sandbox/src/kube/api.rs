@@ -96,7 +96,9 @@ impl Api {
         let (objects, revision, after) = self.select_state(target, query)?;
         let skipped =
             after.map_or(0, |after| objects.partition_point(|object| Key::of(&object.value) <= after));
-        let limit = query.get("limit").parse::<usize>().ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        let limit =
+            query.positive("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        query.positive("timeoutSeconds")?;
         let (mut items, mut seen, mut more) = (Vec::new(), skipped, false);
         for object in objects.iter().skip(skipped) {
             if items.len() == limit {

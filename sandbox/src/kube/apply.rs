@@ -12,9 +12,9 @@ use super::failure::{Answer, Failure};
 use super::field_error::FieldError;
 use super::fields::{FieldSet, Managers, Writer, typecheck};
 use super::object::Metadata;
-use super::registry::group_version;
 use super::request::{Target, WriteOptions};
 use super::schema;
+use super::versions::group_version;
 use super::write::Edit;
 
 /// What the applied configuration makes of `live`.
@@ -103,6 +103,7 @@ pub(crate) fn merge_schema(target: &Target) -> &Value {
 /// The field manager of a request.
 pub(crate) fn writer(target: &Target, manager: &str) -> Writer {
     let ignored: &[&str] = match target.subresource.as_deref() {
+        Some("status") if target.resource.builtin.is_some() => &["spec"],
         Some("status") => &["spec", "metadata"],
         _ if target.resource.id.plural == "namespaces" && target.resource.builtin.is_some() => {
             &["status", "spec"]
@@ -171,6 +172,12 @@ fn blank(target: &Target, new: &Value) -> Value {
             }
         }
         "CustomResourceDefinition" => blank["spec"] = json!({"names": {}}),
+        "ClusterRole" | "Role" => blank["rules"] = Value::Null,
+        "Deployment" => {
+            let template = json!({"metadata": {}, "spec": {"containers": []}});
+            blank["spec"] = json!({"strategy": {}, "template": template});
+            blank["status"] = json!({});
+        }
         "NetworkPolicy" => blank["spec"] = json!({"podSelector": {}}),
         _ => {
             for field in ["spec", "status"] {

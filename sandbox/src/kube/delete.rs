@@ -7,10 +7,11 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::api::{Api, Listing, view};
+use super::body::parse_body;
 use super::failure::{Answer, Failure, GroupResource};
 use super::field_error::FieldError;
 use super::object::{Metadata, Object, now};
-use super::request::{Query, Target, parse_body};
+use super::request::{Query, Target};
 use super::store::Key;
 use super::write::is_gone;
 

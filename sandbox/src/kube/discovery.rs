@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::openapi;
-use super::registry::{Catalog, Resource, group_version};
+use super::registry::{Catalog, Resource};
 use super::render;
 use super::request::{Accept, OPENAPI_PROTOBUF};
+use super::versions::group_version;
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 

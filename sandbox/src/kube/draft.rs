@@ -56,13 +56,7 @@ impl Draft {
         let replaces = matches!(edit, Edit::Replace(_));
         let (uid, stored) = (self.new.meta("uid"), live.value.meta("uid"));
         if replaces && !uid.is_empty() && uid != stored {
-            let why = format!(
-                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, \
-                 AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}",
-                id.plural,
-                live.value.meta("namespace").to_owned() + "/" + name
-            );
-            return Err(Failure::conflict(id, name, &why));
+            return Err(other_uid(target, uid, stored));
         }
         if !uid.is_empty() && uid != stored {
             let error = FieldError::invalid("metadata.uid", &json!(uid), "field is immutable");
@@ -89,16 +83,20 @@ impl Draft {
 
     /// Takes over from `live` everything the request's part of the API does not change.
     pub(crate) fn confine(&mut self, target: &Target, live: &Value) {
-        let mut kept = live.clone();
-        match target.subresource.as_deref() {
-            Some("status") => {
-                kept.copy_field(&self.new, "status");
-                self.new = kept;
-            }
-            Some("finalize") => {
-                kept["spec"].copy_field(&self.new["spec"], "finalizers");
-                if kept["spec"]["finalizers"] == json!([]) {
-                    kept["spec"] = json!({});
+        let part = target.subresource.as_deref();
+        match part {
+            Some("status" | "finalize") => {
+                let mut kept = live.clone();
+                if target.resource.builtin.is_some() {
+                    kept.copy_field(&self.new, "metadata");
+                }
+                if part == Some("status") {
+                    kept.copy_field(&self.new, "status");
+                } else {
+                    kept["spec"].copy_field(&self.new["spec"], "finalizers");
+                    if kept["spec"]["finalizers"] == json!([]) {
+                        kept["spec"] = json!({});
+                    }
                 }
                 self.new = kept;
             }
@@ -135,6 +133,18 @@ impl Draft {
     }
 }
 
+/// The update is meant for another object than the stored one, which has no UID if there is none.
+pub(crate) fn other_uid(target: &Target, given: &str, stored: &str) -> Failure {
+    let (id, key) = (&target.resource.id, target.key());
+    let slash = if key.namespace.is_empty() { "" } else { "/" };
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{}/{}{slash}{}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {stored}",
+        id.plural, key.namespace, key.name
+    );
+    Failure::conflict(id, target.name(), &why)
+}
+
 /// Metadata that only the server writes.
 const SERVER_FIELDS: [&str; 7] = [
     "uid",
@@ -148,8 +158,7 @@ const SERVER_FIELDS: [&str; 7] = [
 
 /// Whether an update may leave the version open.
 fn unconditional(resource: &Resource) -> bool {
-    resource.builtin.is_some()
-        && !["leases", "customresourcedefinitions"].contains(&resource.id.plural.as_str())
+    resource.builtin.is_some_and(|builtin| builtin.unconditional_update)
 }
 
 /// Whether the change of a custom resource is one that `metadata.generation` counts.
@@ -194,7 +203,7 @@ pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError>
 pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> Vec<FieldError> {
     let is_part = matches!(target.subresource.as_deref(), Some("status" | "finalize"));
     match target.resource.builtin {
-        Some(_) if is_part => Vec::new(),
+        Some(_) if is_part => builtin::prepare_part(new, live),
         Some(_) => builtin::prepare_update(new, live),
         None => {
             let mut errors = builtin::metadata::validate_update(new, live);
@@ -217,7 +226,8 @@ pub(crate) fn refuse_invalid(target: &Target, object: &Value, errors: &[FieldErr
     if errors.is_empty() {
         return Ok(());
     }
-    Err(Failure::invalid(&resource.id.group, &resource.kind, object.meta("name"), errors))
+    // Upstream validates, and names, the kind that is stored.
+    Err(Failure::invalid(&resource.storage.group, &resource.kind, object.meta("name"), errors))
 }
 
 /// The stored form of an object.

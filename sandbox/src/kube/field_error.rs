@@ -46,6 +46,17 @@ impl FieldError {
         )
     }
 
+    /// Adds to `errors` what is wrong with a text, problem by problem.
+    pub fn extend(
+        errors: &mut Vec<Self>,
+        field: impl Into<String>,
+        text: &str,
+        problems: impl IntoIterator<Item = String>,
+    ) {
+        let (field, value) = (field.into(), Value::from(text));
+        errors.extend(problems.into_iter().map(|problem| Self::invalid(field.as_str(), &value, &problem)));
+    }
+
     /// The value, shown in a way of its own, breaks a rule.
     pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
         Self::new(field, "FieldValueInvalid", with_detail(&format!("Invalid value: {shown}"), detail))

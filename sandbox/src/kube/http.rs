@@ -10,6 +10,7 @@ use http::{Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::api::Api;
+use super::body::{content_type, parse_body, parse_yaml};
 use super::decode::check_name;
 use super::delete::{DeleteOptions, Deleted};
 use super::discovery;
@@ -18,7 +19,7 @@ use super::field_error::FieldError;
 use super::object::Metadata;
 use super::patch::{APPLY, Patch};
 use super::render;
-use super::request::{Accept, Query, Target, WriteOptions, content_type, parse_body, parse_yaml};
+use super::request::{Accept, Query, Target, WriteOptions};
 use super::watch::watch;
 use super::write::{Edit, Written};
 

@@ -1,7 +1,6 @@
 //! A Kubernetes API server, small and in memory, for development and tests. Guarantees what clients and
 //! controllers rely on: optimistic locking, gapless watches, server-side apply, finalizers, garbage
-//! collection. Leaves out access control, admission and workloads, and
-//! answers in JSON only.
+//! collection. Access control, admission and workloads are stored, not enforced. Answers in JSON only.
 
 pub mod builtin;
 pub mod field_error;
@@ -14,6 +13,8 @@ pub mod table;
 
 mod api;
 mod apply;
+mod body;
+mod content;
 mod controllers;
 mod decode;
 mod delete;
@@ -31,6 +32,7 @@ mod request;
 mod scale;
 mod selector;
 mod store;
+mod versions;
 mod watch;
 mod write;
 
@@ -47,9 +49,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
+pub use self::content::Content;
+use self::failure::GroupResource;
 use self::registry::Registry;
 use self::request::{Target, WriteOptions};
-use self::store::Store;
+use self::store::{Key, Store};
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -60,11 +64,13 @@ pub struct KubeOptions {
     pub history: usize,
     /// How often a watch that allows bookmarks gets one.
     pub bookmark_interval: Duration,
+    /// What an earlier server held.
+    pub content: Option<Content>,
 }
 
 impl Default for KubeOptions {
     fn default() -> Self {
-        Self { port: 0, history: 10_000, bookmark_interval: Duration::from_mins(1) }
+        Self { port: 0, history: 10_000, bookmark_interval: Duration::from_mins(1), content: None }
     }
 }
 
@@ -96,7 +102,13 @@ impl KubeServer {
             bookmark_interval: options.bookmark_interval,
             defining: Mutex::new(()),
         });
+        if let Some(content) = options.content {
+            content.restore(&api);
+        }
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            if api.store.get(&GroupResource::new("", "namespaces"), &Key::new("", name)).is_some() {
+                continue;
+            }
             create_namespace(&api, name).with_context(|| format!("namespace {name}"))?;
         }
         let address = (Ipv4Addr::LOCALHOST, options.port);
@@ -142,6 +154,11 @@ impl KubeServer {
     /// The configuration of a client in this process.
     pub fn client_config(&self) -> anyhow::Result<::kube::Config> {
         Ok(::kube::Config::new(self.url().parse().context("the server's own URL")?))
+    }
+
+    /// Everything the server holds.
+    pub fn content(&self) -> Content {
+        Content::of(&self.api.store)
     }
 
     /// Forgets the history: watches and pages of older states get `410 Gone`.

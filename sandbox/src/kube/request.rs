@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::failure::{Answer, Failure};
-use super::field_error::FieldError;
-use super::protobuf;
+use super::field_error::{FieldError, quoted};
 use super::registry::{Catalog, Resource};
 use super::store::Key;
 
@@ -102,6 +101,18 @@ impl Query {
     /// The parameter's value, empty when absent.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// The parameter as a number, where it is given and says anything.
+    pub(crate) fn positive(&self, name: &str) -> Answer<Option<u64>> {
+        let text = self.get(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let number = text.parse::<i64>().map_err(|_| {
+            Failure::bad_request(format!("strconv.ParseInt: parsing {}: invalid syntax", quoted(text)))
+        })?;
+        Ok(u64::try_from(number).ok().filter(|number| *number > 0))
     }
 
     pub(crate) fn is_true(&self, name: &str) -> bool {
@@ -215,41 +226,6 @@ fn accept_one(media_type: &str) -> Option<Accept> {
     Some(Accept { form, yaml, aggregated, protobuf })
 }
 
-/// Reads a body as the content type says, JSON unless it says something else.
-pub(crate) fn parse_body(headers: &HeaderMap, body: &[u8], kind: &str) -> Answer<Value> {
-    let parsed = match content_type(headers) {
-        "application/json" | "" => serde_json::from_slice(body).map_err(|error| error.to_string()),
-        "application/yaml" => parse_yaml(body),
-        "application/vnd.kubernetes.protobuf" => match protobuf::read(body) {
-            Some(object) => return Ok(object),
-            None => return Err(Failure::unsupported_media_type("application/json, application/yaml")),
-        },
-        _ => return Err(Failure::unsupported_media_type("application/json, application/yaml")),
-    };
-    let unrecognized = |error| {
-        Failure::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; \
-             json parse error: {error}"
-        ))
-    };
-    match parsed {
-        Ok(object @ Value::Object(_)) => Ok(object),
-        Ok(_) => Err(unrecognized("not an object".to_owned())),
-        Err(error) => Err(unrecognized(error)),
-    }
-}
-
-/// Reads YAML, of which JSON is a part.
-pub(crate) fn parse_yaml(body: &[u8]) -> Result<Value, String> {
-    serde_yaml::from_slice(body).map_err(|error| error.to_string())
-}
-
-/// The content type without its parameters.
-pub(crate) fn content_type(headers: &HeaderMap) -> &str {
-    let found = headers.get(header::CONTENT_TYPE).and_then(|found| found.to_str().ok()).unwrap_or_default();
-    found.split(';').next().unwrap_or_default().trim()
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -271,6 +247,19 @@ mod tests {
         assert_eq!((negotiated.form, negotiated.yaml), (Form::Object, false));
         assert!(accept("application/vnd.kubernetes.protobuf").is_err());
         assert!(accept("application/yaml").unwrap().yaml);
+    }
+
+    #[test]
+    fn numbers_in_the_query_are_numbers() {
+        let positive = |text: &str| {
+            let uri = format!("/api/v1/secrets?limit={text}").parse().unwrap();
+            Query::parse(&uri).unwrap().positive("limit")
+        };
+        assert_eq!(
+            [positive("").unwrap(), positive("0").unwrap(), positive("5").unwrap()],
+            [None, None, Some(5)]
+        );
+        assert_eq!(positive("five").unwrap_err().code(), http::StatusCode::BAD_REQUEST);
     }
 
     #[test]

@@ -98,6 +98,25 @@ impl Store {
         (Self { state, changes, capacity }, receiver)
     }
 
+    /// Everything in the store, for [`Store::load`].
+    pub(crate) fn dump(&self) -> (u64, Vec<(GroupResource, Arc<Object>)>) {
+        let state = self.lock();
+        let objects = state.collections.iter().flat_map(|(resource, collection)| {
+            collection.objects.values().map(|object| (resource.clone(), Arc::clone(object)))
+        });
+        (state.revision, objects.collect())
+    }
+
+    /// Fills an empty store with what another one held; nothing before its revision is known.
+    pub(crate) fn load(&self, revision: u64, objects: Vec<(GroupResource, Object)>) {
+        let mut state = self.lock();
+        (state.revision, state.floor) = (revision, revision);
+        for (resource, object) in objects {
+            let key = Key::of(&object.value);
+            state.collection(&resource).objects.insert(key, Arc::new(object));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,15 +211,8 @@ impl Store {
         let object = Arc::new(Object::new(value, revision, shape));
         let collection = state.collection(resource);
         let previous = collection.objects.insert(key.clone(), Arc::clone(&object));
-        let change = Change {
-            resource: resource.clone(),
-            key: key.clone(),
-            object: Arc::clone(&object),
-            previous,
-            deleted: false,
-        };
-        self.record(&mut state, change);
-        Ok(object)
+        let (resource, key) = (resource.clone(), key.clone());
+        Ok(self.record(&mut state, Change { resource, key, object, previous, deleted: false }))
     }
 
     /// Removes an object whose present version is `expected`; `last` is what watches are told it was.
@@ -217,19 +229,14 @@ impl Store {
         last.meta_mut().insert("resourceVersion".to_owned(), revision.to_string().into());
         let object = Arc::new(Object::new(last, revision, expected.shape));
         let previous = state.collection(resource).objects.remove(key);
-        let change = Change {
-            resource: resource.clone(),
-            key: key.clone(),
-            object: Arc::clone(&object),
-            previous,
-            deleted: true,
-        };
-        self.record(&mut state, change);
-        Ok(object)
+        let (resource, key) = (resource.clone(), key.clone());
+        Ok(self.record(&mut state, Change { resource, key, object, previous, deleted: true }))
     }
 
-    fn record(&self, state: &mut State, change: Change) {
-        let revision = change.object.revision;
+    /// Remembers and reports a write, and answers with its object.
+    fn record(&self, state: &mut State, change: Change) -> Arc<Object> {
+        let object = Arc::clone(&change.object);
+        let revision = object.revision;
         state.revision = revision;
         let collection = state.collection(&change.resource);
         if collection.history.len() >= self.capacity
@@ -241,6 +248,7 @@ impl Store {
         collection.latest.send_replace(revision);
         // Nobody listens once the server has stopped.
         let _ = self.changes.send(change);
+        object
     }
 
     /// Whether no object of any resource is in the namespace.

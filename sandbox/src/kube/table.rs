@@ -3,6 +3,8 @@
 
 mod age;
 mod builtin;
+mod events;
+mod inert;
 #[cfg(test)]
 mod tests;
 

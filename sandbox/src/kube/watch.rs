@@ -41,7 +41,7 @@ pub(crate) fn watch(api: &Arc<Api>, target: Target, query: Query, accept: Accept
     let selector = selector(&target, &query)?;
     let start = Start::parse(&query)?;
     api.check_known(start.revision)?;
-    let timeout = query.get("timeoutSeconds").parse().ok().filter(|seconds| *seconds > 0);
+    let timeout = query.positive("timeoutSeconds")?;
     let wants_bookmarks = query.is_true("allowWatchBookmarks");
     let mut watch = Watch {
         // Subscribed before the state is read: a change in between is signalled.

@@ -133,8 +133,12 @@ impl Api {
     pub(crate) fn update(&self, target: &Target, edit: &Edit, options: &WriteOptions) -> Answer<Written> {
         loop {
             let Some(current) = self.store.get(&target.resource.storage, &target.key()) else {
-                let Edit::Apply { config, .. } = edit else { return Err(target.not_found()) };
-                match self.create_by_apply(target, config, options) {
+                let created = match edit {
+                    Edit::Apply { config, .. } => self.create_by_apply(target, config, options),
+                    Edit::Replace(body) => self.create_by_update(target, body, options),
+                    Edit::Patch(_) => return Err(target.not_found()),
+                };
+                match created {
                     // Somebody else created it meanwhile.
                     Err(failure) if failure.is_already_exists() => continue,
                     result => return result,
@@ -144,6 +148,22 @@ impl Api {
                 return Ok(written);
             }
         }
+    }
+
+    /// Creates what an update does not find, where the kind allows for it.
+    fn create_by_update(&self, target: &Target, body: &Value, options: &WriteOptions) -> Answer<Written> {
+        let resource = &target.resource;
+        let allowed = resource.builtin.is_some_and(|builtin| builtin.create_on_update);
+        if !allowed || target.subresource.is_some() {
+            return Err(target.not_found());
+        }
+        let uid = body.meta("uid");
+        if !uid.is_empty() {
+            return Err(draft::other_uid(target, uid, ""));
+        }
+        let mut body = body.clone();
+        body.meta_mut().remove("resourceVersion");
+        self.create(target, body, options)
     }
 
     fn create_by_apply(&self, target: &Target, config: &Value, options: &WriteOptions) -> Answer<Written> {

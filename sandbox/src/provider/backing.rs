@@ -27,6 +27,18 @@ impl Backing {
         servers::HOST.clone_into(&mut service.connection.host);
         service.backing = Some(Self { seed, ..Self::default() });
     }
+
+    /// Whether the keys of a migration were copied, which is done once.
+    pub(super) fn has_copied(&self) -> bool {
+        self.migration.as_ref().is_some_and(Course::has_copied)
+    }
+
+    /// Remembers that they were.
+    pub(super) fn mark_copied(service: &mut Service) {
+        if let Some(backing) = &mut service.backing {
+            backing.migration = Some(Course::copied());
+        }
+    }
 }
 
 impl Service {
@@ -72,9 +84,7 @@ impl Service {
     pub(super) fn wanted(&self, world: &World, now: Moment) -> Option<Wanted> {
         let backing = self.backing.as_ref()?;
         let kind = self.service_type.name();
-        let finished =
-            backing.migration.as_ref().is_some_and(|course| course.dump && course.status == "done");
-        let migration = self.user_config.get("migration").filter(|_| !finished);
+        let migration = self.user_config.get("migration").filter(|_| !backing.has_copied());
         Some(Wanted {
             host: made_up_host(&self.project, &self.name),
             phase: self.phase(now),

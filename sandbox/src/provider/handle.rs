@@ -4,6 +4,7 @@
 //! same provider and that nothing here shows up in the request log.
 
 use super::clock::after;
+use super::content::Content;
 use super::faults::{Fault, Matcher};
 use super::log::RequestRecord;
 use super::options::{RateLimit, TokenSpec, Unknowns};
@@ -89,6 +90,11 @@ impl ProviderHandle {
     /// services are simulated.
     pub fn certificate_authority(&self) -> Option<String> {
         self.shared.world().servers.as_ref().map(|servers| servers.authority().to_owned())
+    }
+
+    /// Everything the provider holds: projects with their services, integrations and VPCs.
+    pub fn content(&self) -> Content {
+        Content::of(&self.shared.world())
     }
 
     fn snapshot(&self, world: &World, service: &Service) -> Value {

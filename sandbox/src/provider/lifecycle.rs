@@ -5,6 +5,7 @@
 use super::catalogue::ServiceType;
 use super::clock::{Moment, after};
 use super::service::{Backup, Service, stable_hash};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -14,7 +15,7 @@ pub(super) const REMOVAL: Duration = Duration::from_hours(180 * 24);
 const REMOVAL_NOTICE: Duration = Duration::from_hours(150 * 24);
 
 /// Where a service is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Lifecycle {
     Building {
         cause: Cause,
@@ -37,7 +38,7 @@ pub(super) enum Lifecycle {
 }
 
 /// Why nodes are being built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Cause {
     Create,
     Change,

@@ -10,6 +10,7 @@ mod call;
 mod catalogue;
 mod clock;
 mod console;
+mod content;
 mod control;
 mod faults;
 mod handle;
@@ -31,6 +32,7 @@ mod supervisor;
 mod world;
 
 pub use catalogue::{Cloud, Plan, ServiceType};
+pub use content::Content;
 pub use faults::{Fault, Matcher};
 pub use handle::ProviderHandle;
 pub use log::RequestRecord;

@@ -3,6 +3,7 @@
 //! changing a knob later is [`super::ProviderHandle::set_unknowns`].
 
 use super::catalogue::{self, Cloud, Plan};
+use super::content::Content;
 use crate::servers::Binaries;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct ProviderOptions {
     pub log_capacity: usize,
     /// What is behind the services.
     pub engine: Engine,
+    /// What an earlier provider held.
+    pub content: Option<Content>,
     /// Behaviour that documentation does not settle.
     pub unknowns: Unknowns,
 }
@@ -70,6 +73,7 @@ impl Default for ProviderOptions {
             rate_limit: None,
             log_capacity: 50_000,
             engine: Engine::Simulated,
+            content: None,
             unknowns: Unknowns::default(),
         }
     }

@@ -3,6 +3,7 @@
 
 use super::clock::{Moment, microseconds, seconds};
 use super::service::{Integration, Service};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Project {
 }
 
 /// A private network of a project.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Vpc {
     pub(super) id: String,
     pub(super) cloud: String,
@@ -94,7 +95,7 @@ pub(super) struct Vpc {
 }
 
 /// State of a VPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum VpcState {
     Approved,
     Active,

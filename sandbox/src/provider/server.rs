@@ -74,8 +74,12 @@ impl ProviderServer {
             Engine::Simulated => None,
             Engine::Process { binaries, data } => Some(Servers::prepare(binaries.clone(), data.as_deref())?),
         };
+        let mut world = World::new(&options, servers.clone(), clock.now());
+        if let Some(content) = options.content {
+            content.restore(&mut world)?;
+        }
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(&options, servers.clone(), clock.now())),
+            world: Mutex::new(world),
             clock,
             log: Mutex::new(Log::new(options.log_capacity)),
             script: Mutex::default(),

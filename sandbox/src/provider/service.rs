@@ -10,6 +10,7 @@ use super::render::Rendered;
 use super::schema::{Object, Schema};
 use super::secret::Secret;
 use crate::servers;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -122,14 +123,14 @@ pub(super) struct User {
 }
 
 /// When maintenance may happen.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct MaintenanceWindow {
     pub(super) day: String,
     pub(super) time: String,
 }
 
 /// A backup of a service.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Backup {
     pub(super) time: Moment,
     pub(super) bytes: u64,
@@ -143,6 +144,7 @@ impl Backup {
 }
 
 /// A connection between two services, or a service and an endpoint; listed on both services.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Integration {
     pub(super) id: String,
     pub(super) kind: String,
@@ -152,7 +154,7 @@ pub(super) struct Integration {
 }
 
 /// One end of an integration.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Side {
     pub(super) project: String,
     pub(super) service: Option<String>,

@@ -41,6 +41,19 @@ impl Place {
         self.folder.join("data")
     }
 
+    /// Waits for the server of a sandbox that was killed: it saves its data before it ends.
+    async fn wait_until_free(&self) -> anyhow::Result<()> {
+        let Ok(process) = std::fs::read_to_string(self.folder.join("server.pid")) else { return Ok(()) };
+        let place = PathBuf::from(format!("/proc/{}/cwd", process.trim()));
+        let data = self.data();
+        let gone = async {
+            while std::fs::read_link(&place).is_ok_and(|place| place == data) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(END, gone).await.context("another server uses the data and does not end")
+    }
+
     /// The server's own snapshot.
     pub(super) fn dump(&self) -> PathBuf {
         self.data().join("dump.rdb")
@@ -69,6 +82,7 @@ impl Server {
         binary: &Binary,
         wanted: &Wanted,
     ) -> anyhow::Result<Self> {
+        place.wait_until_free().await?;
         servers.authority.issue(&wanted.host, &place.folder)?;
         let mut failure = None;
         // A port that was free may be taken when the server wants it.
@@ -209,6 +223,7 @@ fn configuration(servers: &Servers, place: &Place, wanted: &Wanted, tls_port: u1
     directive("unixsocketperm", "700");
     directive("dir", &place.data().display().to_string());
     directive("daemonize", "no");
+    directive("pidfile", &file("server.pid"));
     directive("appendonly", "no");
     directive("save", "");
     // A server that is told to end has no time to wait for replicas.

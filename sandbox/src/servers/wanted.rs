@@ -4,10 +4,11 @@
 
 use super::networks::Networks;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A service that was created at some moment: another one of the same name is another service.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) project: String,
     pub(crate) service: String,
@@ -62,7 +63,7 @@ pub(crate) struct Wanted {
 }
 
 /// A snapshot of another service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seed {
     pub(crate) source: Identity,
     pub(crate) snapshot: String,

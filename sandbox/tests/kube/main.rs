@@ -4,6 +4,7 @@
 
 mod definitions;
 mod deletion;
+mod inert;
 mod watches;
 mod writes;
 

@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod browser;
 mod changes;
+mod console;
 mod creation;
 mod faults;
 mod harness;

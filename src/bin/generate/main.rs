@@ -4,6 +4,7 @@
 //! stale. The Rust sources come first: when they change, the program is built and run again, because the
 //! definitions, the chart and the reference are derived from the compiled types.
 
+mod chart;
 mod definitions;
 mod reference;
 mod rust_source;
@@ -53,6 +54,7 @@ fn main() -> Result<ExitCode> {
         derived.extend(definitions::files(kind)?);
         derived.push(reference::file(kind, root)?);
     }
+    derived.extend(chart::files(root)?);
     if arguments.check {
         return Ok(report(&stale(root, &sources), &stale(root, &derived)));
     }

@@ -132,11 +132,7 @@ fn validate_immutable(new: &Value, old: &Value, data: &[&str], errors: &mut Vec<
 
 fn validate_keys(object: &Value, field: &str, errors: &mut Vec<FieldError>) {
     for (key, _) in values(object, field) {
-        let shown = Value::from(key);
-        let problems = names::config_key(key);
-        errors.extend(
-            problems.iter().map(|problem| FieldError::invalid(format!("{field}[{key}]"), &shown, problem)),
-        );
+        FieldError::extend(errors, format!("{field}[{key}]"), key, names::config_key(key));
     }
 }
 

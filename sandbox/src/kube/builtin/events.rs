@@ -103,10 +103,7 @@ fn validate_core(event: &Value, controller: &str) -> Vec<FieldError> {
         if name.is_empty() {
             errors.push(FieldError::required(controller, ""));
         }
-        let problems = names::qualified_name(name);
-        errors.extend(
-            problems.iter().map(|problem| FieldError::invalid(controller, &Value::from(name), problem)),
-        );
+        FieldError::extend(&mut errors, controller, name, names::qualified_name(name));
         for field in ["reportingInstance", "action", "reason"] {
             match text(event, field).len() {
                 0 => errors.push(FieldError::required(field, "")),

@@ -16,7 +16,7 @@ pub enum NameRule {
     Subdomain,
     /// A DNS label, RFC 1123: namespaces and services.
     Label,
-    /// Everything that can be a segment of a path: events.
+    /// Everything that can be a segment of a path: events, roles and their bindings.
     PathSegment,
 }
 
@@ -61,23 +61,11 @@ pub fn validate_create(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
             Some(stem) if !stem.is_empty() => format!("{}a", &prefix[..stem.len()]),
             _ => prefix.to_owned(),
         };
-        let value = Value::from(prefix);
-        errors.extend(
-            rule.problems(&sample)
-                .iter()
-                .map(|problem| FieldError::invalid("metadata.generateName", &value, problem)),
-        );
+        FieldError::extend(&mut errors, "metadata.generateName", prefix, rule.problems(&sample));
     }
     match metadata["name"].as_str().filter(|name| !name.is_empty()) {
         None => errors.push(FieldError::required("metadata.name", "name or generateName is required")),
-        Some(name) => {
-            let value = Value::from(name);
-            errors.extend(
-                rule.problems(name)
-                    .iter()
-                    .map(|problem| FieldError::invalid("metadata.name", &value, problem)),
-            );
-        }
+        Some(name) => FieldError::extend(&mut errors, "metadata.name", name, rule.problems(name)),
     }
     let namespace = metadata["namespace"].as_str().unwrap_or_default();
     match (namespaced, namespace.is_empty()) {
@@ -155,14 +143,9 @@ fn validate_common(metadata: &Value, errors: &mut Vec<FieldError>) {
 /// Checks keys and values of labels, or of a selector that consists of them.
 pub(super) fn validate_labels(field: &str, labels: &Value, errors: &mut Vec<FieldError>) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        let shown = Value::from(key.as_str());
-        errors.extend(
-            names::qualified_name(key).iter().map(|problem| FieldError::invalid(field, &shown, problem)),
-        );
+        FieldError::extend(errors, field, key, names::qualified_name(key));
         let text = value.as_str().unwrap_or_default();
-        errors.extend(
-            names::label_value(text).iter().map(|problem| FieldError::invalid(field, value, problem)),
-        );
+        FieldError::extend(errors, field, text, names::label_value(text));
     }
 }
 
@@ -170,9 +153,7 @@ fn validate_annotations(annotations: &Value, errors: &mut Vec<FieldError>) {
     let field = "metadata.annotations";
     let mut size = 0;
     for (key, value) in annotations.as_object().into_iter().flatten() {
-        let shown = Value::from(key.as_str());
-        let problems = names::qualified_name(&key.to_lowercase());
-        errors.extend(problems.iter().map(|problem| FieldError::invalid(field, &shown, problem)));
+        FieldError::extend(errors, field, key, names::qualified_name(&key.to_lowercase()));
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > MAXIMUM_ANNOTATIONS {
@@ -221,10 +202,7 @@ fn validate_finalizers(finalizers: &Value, errors: &mut Vec<FieldError>) {
     let field = "metadata.finalizers";
     let found: Vec<&str> = texts(finalizers).collect();
     for name in &found {
-        let shown = Value::from(*name);
-        errors.extend(
-            names::qualified_name(name).iter().map(|problem| FieldError::invalid(field, &shown, problem)),
-        );
+        FieldError::extend(errors, field, name, names::qualified_name(name));
     }
     if found.contains(&"orphan") && found.contains(&"foregroundDeletion") {
         let detail = "finalizer orphan and foregroundDeletion cannot be both set";

@@ -24,7 +24,8 @@ pub(super) fn default_update(new: &mut Value, old: &Value) {
     label(new);
 }
 
-fn label(namespace: &mut Value) {
+/// Every namespace carries its name as a label.
+pub(super) fn label(namespace: &mut Value) {
     let name = namespace["metadata"]["name"].clone();
     if let Some(labels) = namespace.get_mut("metadata").and_then(|metadata| fields(metadata, "labels"))
         && !name.is_null()

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::metadata::{self, NameRule};
 use super::{
-    configuration, custom_resource, events, leases, namespaces, network_policies, resources, services,
+    access, admission, configuration, custom_resource, deployments, disruption_budgets, events, leases,
+    namespaces, network_policies, resources, services,
 };
 use crate::kube::field_error::FieldError;
 use crate::kube::{openapi, schema};
@@ -18,15 +19,12 @@ pub fn prepare_create(object: &mut Value) -> Vec<FieldError> {
     let kind = Kind::of(object);
     kind.clean(object);
     match kind.name.as_str() {
-        "ConfigMap" => configuration::drop_empty(object),
         "CustomResourceDefinition" => custom_resource::default_create(object),
-        "Event" => events::default(object),
-        "Lease" => leases::default(object),
+        "Deployment" => deployments::default_create(object),
         "Namespace" => namespaces::default_create(object),
-        "NetworkPolicy" => network_policies::default(object),
-        "Secret" => configuration::default_secret(object),
+        "PodDisruptionBudget" => disruption_budgets::default_create(object),
         "Service" => services::default_create(object),
-        _ => {}
+        _ => kind.default(object),
     }
     if kind.has_generation() {
         object["metadata"]["generation"] = json!(1);
@@ -43,23 +41,28 @@ pub fn prepare_update(new: &mut Value, old: &Value) -> Vec<FieldError> {
     kind.clean(new);
     metadata::carry_over(new, old);
     match kind.name.as_str() {
-        "ConfigMap" => configuration::drop_empty(new),
         "CustomResourceDefinition" => custom_resource::default_update(new, old),
-        "Event" => events::default(new),
-        "Lease" => leases::default(new),
         "Namespace" => namespaces::default_update(new, old),
-        "NetworkPolicy" => network_policies::default(new),
-        "Secret" => configuration::default_secret(new),
         "Service" => services::default_update(new, old),
-        _ => {}
+        _ => kind.default(new),
     }
     if kind.has_generation() {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
-        new["metadata"]["generation"] = json!(generation + i64::from(new["spec"] != old["spec"]));
+        let changed = ["spec", "webhooks"].iter().any(|key| new.get(key) != old.get(key));
+        new["metadata"]["generation"] = json!(generation + i64::from(changed));
     }
     let mut errors = metadata::validate_update(new, old);
     errors.extend(kind.validate(new, Some(old)));
     errors
+}
+
+/// The same for a change through a subresource such as `status`, where only the metadata is checked.
+pub fn prepare_part(new: &mut Value, old: &Value) -> Vec<FieldError> {
+    if new["apiVersion"] == "v1" && new["kind"] == "Namespace" {
+        namespaces::label(new);
+    }
+    metadata::normalize(new);
+    metadata::validate_update(new, old)
 }
 
 struct Kind {
@@ -83,6 +86,29 @@ impl Kind {
         }
     }
 
+    /// The defaults of kinds that have the same for new and for changed objects.
+    fn default(&self, object: &mut Value) {
+        match self.name.as_str() {
+            "ClusterRole" | "Role" => access::default_role(object),
+            "ClusterRoleBinding" | "RoleBinding" => access::default_binding(object),
+            "ConfigMap" => configuration::drop_empty(object),
+            "Deployment" => deployments::default(object),
+            "Event" => events::default(object),
+            "Lease" => leases::default(object),
+            "MutatingAdmissionPolicy" | "ValidatingAdmissionPolicy" => admission::default_policy(object),
+            "MutatingAdmissionPolicyBinding" | "ValidatingAdmissionPolicyBinding" => {
+                admission::default_policy_binding(object);
+            }
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
+                admission::default_webhooks(object);
+            }
+            "NetworkPolicy" => network_policies::default(object),
+            "PodDisruptionBudget" => disruption_budgets::default(object),
+            "Secret" => configuration::default_secret(object),
+            _ => {}
+        }
+    }
+
     fn resource(&self) -> Option<&'static super::BuiltinResource> {
         resources().iter().find(|resource| resource.group == self.group && resource.kind == self.name)
     }
@@ -97,7 +123,7 @@ impl Kind {
 
     fn name_rule(&self) -> NameRule {
         match self.name.as_str() {
-            "Event" => NameRule::PathSegment,
+            "ClusterRole" | "ClusterRoleBinding" | "Event" | "Role" | "RoleBinding" => NameRule::PathSegment,
             "Namespace" | "Service" => NameRule::Label,
             _ => NameRule::Subdomain,
         }
@@ -105,10 +131,18 @@ impl Kind {
 
     fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         match self.name.as_str() {
+            "ClusterRole" | "Role" => access::validate_role(new),
+            "ClusterRoleBinding" | "RoleBinding" => access::validate_binding(new, old),
             "ConfigMap" => configuration::validate_config_map(new, old),
             "CustomResourceDefinition" => custom_resource::validate(new, old),
+            "Deployment" => deployments::validate(new, old),
             "Event" => events::validate(new, old),
             "Lease" => leases::validate(new),
+            "MutatingAdmissionPolicy" | "ValidatingAdmissionPolicy" => admission::validate_policy(new),
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
+                admission::validate_webhooks(new)
+            }
+            "PodDisruptionBudget" => disruption_budgets::validate(new),
             "Secret" => configuration::validate_secret(new, old),
             "Service" => services::validate(new, old),
             _ => Vec::new(),

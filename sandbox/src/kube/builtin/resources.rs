@@ -9,12 +9,8 @@ pub struct BuiltinResource {
     pub version: &'static str,
     /// Plural, the segment in URLs.
     pub plural: &'static str,
-    /// Singular, in lower case.
-    pub singular: &'static str,
     /// Kind of an object.
     pub kind: &'static str,
-    /// Kind of a list of objects.
-    pub list_kind: &'static str,
     /// Whether objects live in a namespace.
     pub namespaced: bool,
     /// Short names for `kubectl`.
@@ -55,9 +51,7 @@ const PLAIN: BuiltinResource = BuiltinResource {
     group: "",
     version: "v1",
     plural: "",
-    singular: "",
     kind: "",
-    list_kind: "",
     namespaced: true,
     short_names: &[],
     categories: &[],
@@ -68,72 +62,83 @@ const PLAIN: BuiltinResource = BuiltinResource {
     create_on_update: false,
 };
 
+const ADMISSION: BuiltinResource = BuiltinResource {
+    group: "admissionregistration.k8s.io",
+    namespaced: false,
+    categories: &["api-extensions"],
+    has_generation: true,
+    unconditional_update: false,
+    ..PLAIN
+};
+
+const ACCESS: BuiltinResource =
+    BuiltinResource { group: "rbac.authorization.k8s.io", create_on_update: true, ..PLAIN };
+
 /// The built-in resources, in the order of their groups.
 pub fn resources() -> &'static [BuiltinResource] {
     RESOURCES
 }
 
 const RESOURCES: &[BuiltinResource] = &[
-    BuiltinResource {
-        plural: "configmaps",
-        singular: "configmap",
-        kind: "ConfigMap",
-        list_kind: "ConfigMapList",
-        short_names: &["cm"],
-        ..PLAIN
-    },
+    BuiltinResource { plural: "configmaps", kind: "ConfigMap", short_names: &["cm"], ..PLAIN },
     BuiltinResource {
         plural: "events",
-        singular: "event",
         kind: "Event",
-        list_kind: "EventList",
         create_on_update: true,
         short_names: &["ev"],
         ..PLAIN
     },
     BuiltinResource {
         plural: "namespaces",
-        singular: "namespace",
         kind: "Namespace",
-        list_kind: "NamespaceList",
         namespaced: false,
         short_names: &["ns"],
         verbs: &["create", "delete", "get", "list", "patch", "update", "watch"],
         subresources: &["finalize", "status"],
         ..PLAIN
     },
-    BuiltinResource {
-        plural: "secrets",
-        singular: "secret",
-        kind: "Secret",
-        list_kind: "SecretList",
-        ..PLAIN
-    },
-    BuiltinResource {
-        plural: "serviceaccounts",
-        singular: "serviceaccount",
-        kind: "ServiceAccount",
-        list_kind: "ServiceAccountList",
-        short_names: &["sa"],
-        ..PLAIN
-    },
+    BuiltinResource { plural: "secrets", kind: "Secret", ..PLAIN },
+    BuiltinResource { plural: "serviceaccounts", kind: "ServiceAccount", short_names: &["sa"], ..PLAIN },
     BuiltinResource {
         plural: "services",
-        singular: "service",
         kind: "Service",
-        list_kind: "ServiceList",
         short_names: &["svc"],
         categories: &["all"],
         create_on_update: true,
         subresources: &["status"],
         ..PLAIN
     },
+    BuiltinResource { plural: "mutatingadmissionpolicies", kind: "MutatingAdmissionPolicy", ..ADMISSION },
+    BuiltinResource {
+        plural: "mutatingadmissionpolicybindings",
+        kind: "MutatingAdmissionPolicyBinding",
+        ..ADMISSION
+    },
+    BuiltinResource {
+        plural: "mutatingwebhookconfigurations",
+        kind: "MutatingWebhookConfiguration",
+        ..ADMISSION
+    },
+    BuiltinResource {
+        plural: "validatingadmissionpolicies",
+        kind: "ValidatingAdmissionPolicy",
+        subresources: &["status"],
+        ..ADMISSION
+    },
+    BuiltinResource {
+        plural: "validatingadmissionpolicybindings",
+        kind: "ValidatingAdmissionPolicyBinding",
+        ..ADMISSION
+    },
+    BuiltinResource {
+        plural: "validatingwebhookconfigurations",
+        kind: "ValidatingWebhookConfiguration",
+        ..ADMISSION
+    },
     BuiltinResource {
         group: "apiextensions.k8s.io",
         plural: "customresourcedefinitions",
-        singular: "customresourcedefinition",
         kind: "CustomResourceDefinition",
-        list_kind: "CustomResourceDefinitionList",
         namespaced: false,
         short_names: &["crd", "crds"],
         categories: &["api-extensions"],
@@ -143,11 +148,19 @@ const RESOURCES: &[BuiltinResource] = &[
         ..PLAIN
     },
     BuiltinResource {
+        group: "apps",
+        plural: "deployments",
+        kind: "Deployment",
+        short_names: &["deploy"],
+        categories: &["all"],
+        subresources: &["status"],
+        has_generation: true,
+        ..PLAIN
+    },
+    BuiltinResource {
         group: "coordination.k8s.io",
         plural: "leases",
-        singular: "lease",
         kind: "Lease",
-        list_kind: "LeaseList",
         unconditional_update: false,
         create_on_update: true,
         ..PLAIN
@@ -155,9 +168,7 @@ const RESOURCES: &[BuiltinResource] = &[
     BuiltinResource {
         group: "events.k8s.io",
         plural: "events",
-        singular: "event",
         kind: "Event",
-        list_kind: "EventList",
         create_on_update: true,
         short_names: &["ev"],
         ..PLAIN
@@ -165,11 +176,28 @@ const RESOURCES: &[BuiltinResource] = &[
     BuiltinResource {
         group: "networking.k8s.io",
         plural: "networkpolicies",
-        singular: "networkpolicy",
         kind: "NetworkPolicy",
-        list_kind: "NetworkPolicyList",
         short_names: &["netpol"],
         has_generation: true,
         ..PLAIN
     },
+    BuiltinResource {
+        group: "policy",
+        plural: "poddisruptionbudgets",
+        kind: "PodDisruptionBudget",
+        short_names: &["pdb"],
+        subresources: &["status"],
+        has_generation: true,
+        unconditional_update: false,
+        ..PLAIN
+    },
+    BuiltinResource { plural: "clusterroles", kind: "ClusterRole", namespaced: false, ..ACCESS },
+    BuiltinResource {
+        plural: "clusterrolebindings",
+        kind: "ClusterRoleBinding",
+        namespaced: false,
+        ..ACCESS
+    },
+    BuiltinResource { plural: "roles", kind: "Role", ..ACCESS },
+    BuiltinResource { plural: "rolebindings", kind: "RoleBinding", ..ACCESS },
 ];

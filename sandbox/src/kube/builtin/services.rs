@@ -113,11 +113,8 @@ pub(super) fn validate(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         {
             None => errors.push(FieldError::required("spec.externalName", "")),
             Some(name) => {
-                let problems = names::subdomain(name);
-                let invalid = |problem: &String| {
-                    FieldError::invalid("spec.externalName", &spec["externalName"], problem)
-                };
-                errors.extend(problems.iter().map(invalid));
+                let shown = spec["externalName"].as_str().unwrap_or_default();
+                FieldError::extend(&mut errors, "spec.externalName", shown, names::subdomain(name));
             }
         }
     }

@@ -3,12 +3,14 @@
 //! callers. Objects whose fields change between atomic and granular are not reconciled.
 
 mod compare;
+mod entry;
 mod managers;
 mod merge;
 mod set;
 mod shape;
 mod typecheck;
 
-pub(crate) use managers::{Managers, Writer};
+pub(crate) use entry::Writer;
+pub(crate) use managers::Managers;
 pub(crate) use set::FieldSet;
 pub(crate) use typecheck::typecheck;

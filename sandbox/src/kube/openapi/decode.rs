@@ -1,6 +1,9 @@
 //! Whether a JSON document has the types that a built-in kind demands. An API server finds out when it
 //! decodes a request, before it validates anything; these are its words for what does not fit.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::definitions::{DEFINITIONS, REFERENCE};
@@ -48,8 +51,9 @@ fn check(schema: &Value, value: &Value, position: &Position<'_>) -> Option<Strin
         let target = DEFINITIONS.get(name)?;
         return match short(name) {
             time @ ("Time" | "MicroTime") => time_error(value, time == "MicroTime"),
+            "Quantity" => quantity_error(value),
             // Free-form, or contained in themselves.
-            "FieldsV1" | "IntOrString" | "Quantity" | "JSONSchemaProps" => None,
+            "FieldsV1" | "IntOrString" | "JSONSchemaProps" => None,
             _ if target["type"] != "object" => None,
             container if !value.is_object() => Some(mismatch(value, position, &format!("v1.{container}"))),
             container => check(target, value, &Position { container, path: position.path }),
@@ -84,6 +88,17 @@ fn check(schema: &Value, value: &Value, position: &Position<'_>) -> Option<Strin
         ("string", Value::String(_)) | ("boolean", Value::Bool(_)) | ("number", Value::Number(_)) => None,
         _ => Some(mismatch(value, position, &type_name(schema))),
     }
+}
+
+/// Why a value is not an amount such as `1`, `100m` or `2Gi`.
+fn quantity_error(value: &Value) -> Option<String> {
+    static QUANTITY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$").ok()
+    });
+    let matches = |text: &str| QUANTITY.as_ref().is_some_and(|quantity| quantity.is_match(text));
+    let fits = value.is_number() || value.as_str().is_some_and(matches);
+    let why = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+    (!fits).then(|| why.to_owned())
 }
 
 fn mismatch(value: &Value, position: &Position<'_>, wanted: &str) -> String {

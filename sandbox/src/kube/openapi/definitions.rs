@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use k8s_openapi::api::networking::v1 as networking;
-use k8s_openapi::api::{coordination::v1 as coordination, core::v1 as core, events::v1 as events};
+use k8s_openapi::api::{
+    admissionregistration::v1 as admission, apps::v1 as apps, coordination::v1 as coordination,
+    core::v1 as core, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
+    rbac::v1 as rbac,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use k8s_openapi::{ListableResource, Resource};
@@ -100,6 +103,18 @@ fn definitions() -> BTreeMap<String, Value> {
     register::<coordination::Lease>(&mut generator, &mut kinds);
     register::<networking::NetworkPolicy>(&mut generator, &mut kinds);
     register::<apiextensions::CustomResourceDefinition>(&mut generator, &mut kinds);
+    register::<apps::Deployment>(&mut generator, &mut kinds);
+    register::<policy::PodDisruptionBudget>(&mut generator, &mut kinds);
+    register::<rbac::ClusterRole>(&mut generator, &mut kinds);
+    register::<rbac::ClusterRoleBinding>(&mut generator, &mut kinds);
+    register::<rbac::Role>(&mut generator, &mut kinds);
+    register::<rbac::RoleBinding>(&mut generator, &mut kinds);
+    register::<admission::MutatingAdmissionPolicy>(&mut generator, &mut kinds);
+    register::<admission::MutatingAdmissionPolicyBinding>(&mut generator, &mut kinds);
+    register::<admission::MutatingWebhookConfiguration>(&mut generator, &mut kinds);
+    register::<admission::ValidatingAdmissionPolicy>(&mut generator, &mut kinds);
+    register::<admission::ValidatingAdmissionPolicyBinding>(&mut generator, &mut kinds);
+    register::<admission::ValidatingWebhookConfiguration>(&mut generator, &mut kinds);
     generator.subschema_for::<meta::DeleteOptions>();
     generator.subschema_for::<meta::Status>();
     let mut found: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
@@ -118,18 +133,21 @@ fn register<T: Resource + ListableResource + JsonSchema>(
     kinds.insert(T::schema_name().into_owned(), kind);
 }
 
+/// What upstream's document says besides, by definition.
+static ADORNMENTS: LazyLock<HashMap<String, Value>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("adornments.json")).unwrap_or_default());
+
 /// Adds to a definition what the generated one lacks.
 fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
     let Some(fields) = definition.as_object_mut() else { return };
     if let Some(kind) = kind {
         fields.insert("x-kubernetes-group-version-kind".to_owned(), kind.clone());
-        // Types in Rust always have metadata; on the wire only this one demands it.
-        if name != "io.k8s.api.core.v1.Event" {
-            remove_required(fields, "metadata");
+        // Types in Rust always have metadata; on the wire hardly any demands it.
+        if let Some(required) = fields.get_mut("required").and_then(Value::as_array_mut) {
+            required.retain(|found| found != "metadata");
         }
     }
-    let short = name.rsplit('.').next().unwrap_or(name);
-    match short {
+    match name.rsplit('.').next().unwrap_or(name) {
         "FieldsV1" | "RawExtension" => {
             fields.insert("x-kubernetes-preserve-unknown-fields".to_owned(), Value::Bool(true));
         }
@@ -137,141 +155,26 @@ fn adorn(name: &str, definition: &mut Value, kind: Option<&Value>) {
             fields.retain(|key, _| key == "description");
             fields.insert("x-kubernetes-preserve-unknown-fields".to_owned(), Value::Bool(true));
         }
-        "LabelSelector" | "LocalObjectReference" | "ObjectReference" | "OwnerReference" => {
-            fields.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
-        }
         _ => {}
     }
-    for (_, property, values) in ENUMS.iter().filter(|(kind, ..)| *kind == short) {
-        if let Some(Value::Object(property)) =
-            fields.get_mut("properties").and_then(|found| found.get_mut(*property))
-        {
-            property.insert("enum".to_owned(), json!(values));
-        }
+    if let Some(adornment) = ADORNMENTS.get(name).and_then(Value::as_object) {
+        adorn_fields(fields, adornment);
     }
-    for (_, property, merge) in MERGES.iter().filter(|(kind, ..)| *kind == short) {
-        if let Some(Value::Object(property)) =
-            fields.get_mut("properties").and_then(|found| found.get_mut(*property))
-        {
-            merge.write(property);
-        }
-    }
-}
-
-fn remove_required(fields: &mut Map<String, Value>, name: &str) {
-    let Some(required) = fields.get_mut("required").and_then(Value::as_array_mut) else { return };
-    required.retain(|found| found != name);
-    if required.is_empty() {
+    if fields.get("required").and_then(Value::as_array).is_some_and(Vec::is_empty) {
         fields.remove("required");
     }
 }
 
-/// How a property that is a list or a map is merged.
-enum Merge {
-    /// Replaced as a whole.
-    AtomicList,
-    /// A map replaced as a whole.
-    AtomicMap,
-    /// A set of scalars.
-    Set,
-    /// Entries identified by these fields.
-    Keys(&'static [&'static str]),
-    /// A key of entries that need not be given.
-    Default(&'static str),
-    /// As `Keys`, for server-side apply only; strategic merge replaces the list.
-    ApplyKeys(&'static [&'static str]),
-}
-
-impl Merge {
-    fn write(&self, property: &mut Map<String, Value>) {
-        if let Self::Default(value) = self {
-            property.insert("default".to_owned(), json!(value));
-            return;
-        }
-        let mut set = |key: &str, value: Value| property.insert(format!("x-kubernetes-{key}"), value);
-        match self {
-            Self::Default(_) => {}
-            Self::AtomicList => {
-                set("list-type", json!("atomic"));
-            }
-            Self::AtomicMap => {
-                set("map-type", json!("atomic"));
-            }
-            Self::Set => {
-                set("list-type", json!("set"));
-                set("patch-strategy", json!("merge"));
-            }
-            Self::Keys(keys) => {
-                set("list-type", json!("map"));
-                set("list-map-keys", json!(keys));
-                set("patch-merge-key", json!(keys[0]));
-                set("patch-strategy", json!("merge"));
-            }
-            Self::ApplyKeys(keys) => {
-                set("list-type", json!("map"));
-                set("list-map-keys", json!(keys));
-            }
+fn adorn_fields(fields: &mut Map<String, Value>, adornment: &Map<String, Value>) {
+    for (key, value) in adornment.iter().filter(|(key, _)| *key != "properties") {
+        fields.insert(key.clone(), value.clone());
+    }
+    let Some(properties) = fields.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, adornment) in adornment.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        if let (Some(Value::Object(property)), Some(adornment)) =
+            (properties.get_mut(name), adornment.as_object())
+        {
+            property.extend(adornment.clone());
         }
     }
 }
-
-/// Definition, property and how it merges.
-const MERGES: &[(&str, &str, Merge)] = &[
-    ("ObjectMeta", "finalizers", Merge::Set),
-    ("ObjectMeta", "managedFields", Merge::AtomicList),
-    ("ObjectMeta", "ownerReferences", Merge::Keys(&["uid"])),
-    ("LabelSelector", "matchExpressions", Merge::AtomicList),
-    ("LabelSelectorRequirement", "values", Merge::AtomicList),
-    ("LoadBalancerIngress", "ports", Merge::AtomicList),
-    ("LoadBalancerStatus", "ingress", Merge::AtomicList),
-    ("NamespaceSpec", "finalizers", Merge::AtomicList),
-    ("NamespaceStatus", "conditions", Merge::Keys(&["type"])),
-    ("ServiceAccount", "imagePullSecrets", Merge::AtomicList),
-    ("ServiceAccount", "secrets", Merge::Keys(&["name"])),
-    ("ServiceSpec", "clusterIPs", Merge::AtomicList),
-    ("ServiceSpec", "externalIPs", Merge::AtomicList),
-    ("ServiceSpec", "ipFamilies", Merge::AtomicList),
-    ("ServiceSpec", "loadBalancerSourceRanges", Merge::AtomicList),
-    ("ServicePort", "protocol", Merge::Default("TCP")),
-    ("ServiceSpec", "ports", Merge::Keys(&["port", "protocol"])),
-    ("ServiceSpec", "selector", Merge::AtomicMap),
-    ("ServiceStatus", "conditions", Merge::Keys(&["type"])),
-    ("IPBlock", "except", Merge::AtomicList),
-    ("NetworkPolicyEgressRule", "ports", Merge::AtomicList),
-    ("NetworkPolicyEgressRule", "to", Merge::AtomicList),
-    ("NetworkPolicyIngressRule", "from", Merge::AtomicList),
-    ("NetworkPolicyIngressRule", "ports", Merge::AtomicList),
-    ("NetworkPolicySpec", "egress", Merge::AtomicList),
-    ("NetworkPolicySpec", "ingress", Merge::AtomicList),
-    ("NetworkPolicySpec", "policyTypes", Merge::AtomicList),
-    ("CustomResourceDefinitionNames", "categories", Merge::AtomicList),
-    ("CustomResourceDefinitionNames", "shortNames", Merge::AtomicList),
-    ("CustomResourceDefinitionSpec", "versions", Merge::AtomicList),
-    ("CustomResourceDefinitionStatus", "conditions", Merge::ApplyKeys(&["type"])),
-    ("CustomResourceDefinitionStatus", "storedVersions", Merge::AtomicList),
-    ("CustomResourceDefinitionVersion", "additionalPrinterColumns", Merge::AtomicList),
-    ("CustomResourceDefinitionVersion", "selectableFields", Merge::AtomicList),
-    ("JSONSchemaProps", "allOf", Merge::AtomicList),
-    ("JSONSchemaProps", "anyOf", Merge::AtomicList),
-    ("JSONSchemaProps", "enum", Merge::AtomicList),
-    ("JSONSchemaProps", "oneOf", Merge::AtomicList),
-    ("JSONSchemaProps", "required", Merge::AtomicList),
-    ("JSONSchemaProps", "x-kubernetes-list-map-keys", Merge::AtomicList),
-    ("JSONSchemaProps", "x-kubernetes-validations", Merge::Keys(&["rule"])),
-    ("WebhookConversion", "conversionReviewVersions", Merge::AtomicList),
-];
-
-const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
-
-/// Definition, property and the values it may have.
-const ENUMS: &[(&str, &str, &[&str])] = &[
-    ("NamespaceStatus", "phase", &["Active", "Terminating"]),
-    ("NetworkPolicyPort", "protocol", PROTOCOLS),
-    ("PortStatus", "protocol", PROTOCOLS),
-    ("ServicePort", "protocol", PROTOCOLS),
-    ("ServiceSpec", "externalTrafficPolicy", &["Cluster", "Local"]),
-    ("ServiceSpec", "internalTrafficPolicy", &["Cluster", "Local"]),
-    ("ServiceSpec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]),
-    ("ServiceSpec", "sessionAffinity", &["ClientIP", "None"]),
-    ("ServiceSpec", "type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
-];

@@ -13,6 +13,7 @@ mod structural;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod types;
 mod validate;
 
 pub use definition::check_crd;

@@ -3,20 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{CREATED, Column, age};
+use super::{CREATED, Column, age, events, inert};
 
 pub(super) fn columns(kind: &str) -> Vec<Column> {
     let made = Column::made;
-    let wide = |column: Column| Column { priority: 1, ..column };
     let mut columns = vec![Column::name()];
     match kind {
         "ConfigMap" => columns.push(made("Data", |object, _| count(object, &["data", "binaryData"]))),
         "CustomResourceDefinition" => {
-            let created = made("Created At", |object, _| object["metadata"]["creationTimestamp"].clone());
-            columns.push(Column { kind: "date".to_owned(), description: CREATED.to_owned(), ..created });
+            columns.push(Column { description: CREATED.to_owned(), ..created_column() });
             return columns;
         }
-        "Event" => return events(),
+        "Event" => return events::columns(),
         "Lease" => columns.push(made("Holder", |object, _| text(object, "/spec/holderIdentity", ""))),
         "Namespace" => columns.push(made("Status", |object, _| text(object, "/status/phase", ""))),
         "NetworkPolicy" => {
@@ -35,89 +33,32 @@ pub(super) fn columns(kind: &str) -> Vec<Column> {
             columns.push(wide(made("Selector", |object, _| labels(&object["spec"]["selector"]))));
             return columns;
         }
-        _ => {}
+        _ => return inert::columns(kind),
     }
     columns.push(age_column());
     columns
 }
 
-fn age_column() -> Column {
+/// The same column where `kubectl` shows it only if asked for more.
+pub(super) fn wide(column: Column) -> Column {
+    Column { priority: 1, ..column }
+}
+
+pub(super) fn created_column() -> Column {
+    let created = Column::made("Created At", |object, _| object["metadata"]["creationTimestamp"].clone());
+    Column { kind: "date".to_owned(), ..created }
+}
+
+pub(super) fn age_column() -> Column {
     Column::made("Age", |object, now| ago(&object["metadata"]["creationTimestamp"], now))
 }
 
-fn events() -> Vec<Column> {
-    let made = Column::made;
-    let wide = |column: Column| Column { priority: 1, ..column };
-    vec![
-        made("Last Seen", |event, now| ago(last_seen(event), now)),
-        made("Type", |event, _| text(event, "/type", "")),
-        made("Reason", |event, _| text(event, "/reason", "")),
-        made("Object", |event, _| {
-            let object = either(event, "involvedObject", "regarding");
-            let part = |key: &str| object[key].as_str().unwrap_or_default();
-            Value::from(format!("{}/{}", part("kind").to_lowercase(), part("name")))
-        }),
-        wide(made("Subobject", |event, _| {
-            text(either(event, "involvedObject", "regarding"), "/fieldPath", "")
-        })),
-        wide(made("Source", |event, _| source(event))),
-        made("Message", |event, _| {
-            Value::from(either(event, "message", "note").as_str().unwrap_or_default().trim())
-        }),
-        wide(made("First Seen", |event, now| ago(first_seen(event), now))),
-        wide(made("Count", |event, _| times(event))),
-        wide(Column::name()),
-    ]
-}
-
-/// A field of an event in `v1`, or of the same meaning in `events.k8s.io/v1`.
-fn either<'a>(event: &'a Value, core: &str, newer: &str) -> &'a Value {
-    event.get(core).or_else(|| event.get(newer)).unwrap_or(&Value::Null)
-}
-
-fn last_seen(event: &Value) -> &Value {
-    let series = &event["series"]["lastObservedTime"];
-    let last = either(event, "lastTimestamp", "deprecatedLastTimestamp");
-    if !series.is_null() {
-        series
-    } else if last.is_null() {
-        first_seen(event)
-    } else {
-        last
-    }
-}
-
-fn first_seen(event: &Value) -> &Value {
-    let first = either(event, "firstTimestamp", "deprecatedFirstTimestamp");
-    if first.is_null() { &event["eventTime"] } else { first }
-}
-
-fn times(event: &Value) -> Value {
-    let series = &event["series"]["count"];
-    let count = either(event, "count", "deprecatedCount");
-    if !series.is_null() {
-        return series.clone();
-    }
-    if count.is_null() || *count == 0 { Value::from(1) } else { count.clone() }
-}
-
-fn source(event: &Value) -> Value {
-    let source = either(event, "source", "deprecatedSource");
-    let reporter = either(event, "reportingComponent", "reportingController");
-    let parts = match source["component"].as_str() {
-        Some(component) => [Some(component), source["host"].as_str()],
-        None => [reporter.as_str(), event["reportingInstance"].as_str()],
-    };
-    let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-    Value::from(parts.join(", "))
-}
-
-fn ago(moment: &Value, now: DateTime<Utc>) -> Value {
+pub(super) fn ago(moment: &Value, now: DateTime<Utc>) -> Value {
     let age = moment.as_str().and_then(|moment| age::since(moment, now));
     Value::from(age.unwrap_or_else(|| "<unknown>".to_owned()))
 }
 
-fn text(object: &Value, pointer: &str, missing: &str) -> Value {
+pub(super) fn text(object: &Value, pointer: &str, missing: &str) -> Value {
     let found = object.pointer(pointer).and_then(Value::as_str).filter(|found| !found.is_empty());
     Value::from(found.unwrap_or(missing))
 }
@@ -151,34 +92,41 @@ fn ports(service: &Value) -> Value {
             None => format!("{}/{protocol}", port["port"]),
         }
     };
-    let all: Vec<String> = service["spec"]["ports"].as_array().into_iter().flatten().map(port).collect();
-    if all.is_empty() { Value::from("<none>") } else { Value::from(all.join(",")) }
+    joined(service["spec"]["ports"].as_array().into_iter().flatten().map(port))
 }
 
-fn pairs(labels: &Value) -> Vec<String> {
-    let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
-    labels.as_object().into_iter().flatten().map(pair).collect()
+fn pair((key, value): (&String, &Value)) -> String {
+    format!("{key}={}", value.as_str().unwrap_or_default())
 }
 
 fn labels(labels: &Value) -> Value {
-    let all = pairs(labels);
-    if all.is_empty() { Value::from("<none>") } else { Value::from(all.join(",")) }
+    joined(labels.as_object().into_iter().flatten().map(pair))
 }
 
-/// A label selector in the form of the command line: `a=b,c in (d,e),!f`.
-fn selector(selector: &Value) -> Value {
-    let mut parts = pairs(&selector["matchLabels"]);
+/// A label selector in the form of the command line, sorted by key: `a=b,c in (d,e),!f`.
+pub(super) fn selector(selector: &Value) -> Value {
+    let required = selector["matchLabels"].as_object().into_iter().flatten();
+    let mut parts: Vec<(&str, String)> =
+        required.map(|(key, value)| (key.as_str(), pair((key, value)))).collect();
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default();
-        let values: Vec<&str> =
+        let mut values: Vec<&str> =
             expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        values.sort_unstable();
         let values = values.join(",");
-        parts.push(match expression["operator"].as_str() {
+        let shown = match expression["operator"].as_str() {
             Some("In") => format!("{key} in ({values})"),
             Some("NotIn") => format!("{key} notin ({values})"),
             Some("DoesNotExist") => format!("!{key}"),
             _ => key.to_owned(),
-        });
+        };
+        parts.push((key, shown));
     }
-    if parts.is_empty() { Value::from("<none>") } else { Value::from(parts.join(",")) }
+    parts.sort_by_key(|(key, _)| *key);
+    joined(parts.into_iter().map(|(_, shown)| shown))
+}
+
+fn joined(parts: impl IntoIterator<Item = String>) -> Value {
+    let all: Vec<String> = parts.into_iter().collect();
+    if all.is_empty() { Value::from("<none>") } else { Value::from(all.join(",")) }
 }

@@ -165,7 +165,7 @@ fn autoscaler_side(
 }
 
 /// Lists an integration in its project and on its services.
-pub(super) fn store(world: &mut World, integration: &Arc<Integration>) {
+pub(in crate::provider) fn store(world: &mut World, integration: &Arc<Integration>) {
     if let Ok(project) = world.project_mut(&integration.source.project) {
         project.integrations.insert(integration.id.clone(), Arc::clone(integration));
     }

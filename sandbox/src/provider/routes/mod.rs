@@ -14,6 +14,7 @@ mod vpcs;
 
 use super::call::Call;
 use super::outcome::Outcome;
+pub(super) use integrations::store as store_integration;
 
 /// An endpoint.
 pub(super) struct Route {

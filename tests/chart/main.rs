@@ -1,0 +1,30 @@
+//! The charts: what Helm makes of them, that a real API server takes it, and that alerts, dashboard and
+//! runbook fit the operator. Needs `helm` (or its path in `HELM`), `promtool` and `KUBEBUILDER_ASSETS`;
+//! what is missing is said, and fails where `CHART_NO_SKIP` promises that nothing is.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+mod helm;
+mod install;
+mod monitoring;
+mod render;
+
+/// Says that something was not tested, and what is missing.
+fn skip(missing: &str) {
+    assert!(std::env::var_os("CHART_NO_SKIP").is_none(), "cannot be tested: {missing}");
+    eprintln!("skipped: {missing}");
+}
+
+/// A file or folder of the repository.
+fn repository(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).unwrap()
+}
