@@ -25,9 +25,31 @@ pub struct Settings {
     #[arg(long, env = "DEFAULT_AIVEN_TOKEN_FILE", value_name = "FILE", conflicts_with = "default_token")]
     pub default_token_file: Option<PathBuf>,
 
+    /// Secret with the token for resources of its namespace that have no spec.authSecretRef; namespaces
+    /// without such a Secret use the operator's default token
+    #[arg(long, env = "NAMESPACE_TOKEN_SECRET", value_name = "NAME")]
+    pub namespace_token_secret: Option<String>,
+
+    /// Key in that Secret
+    #[arg(long, env = "NAMESPACE_TOKEN_KEY", value_name = "KEY", default_value = "token")]
+    pub namespace_token_key: String,
+
+    /// How long a token that the provider does not accept is left alone before it is tried again
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub token_pause: Duration,
+
     /// Namespaces to watch, separated by commas; all when empty
     #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
     pub watched_namespaces: Vec<String>,
+
+    /// Leave VPC resources to another operator; services can still refer to them
+    #[arg(long)]
+    pub no_project_vpcs: bool,
+
+    /// Let services refer to a VPC resource of another namespace only if its annotation
+    /// valkeeper.io/referenced-from names theirs
+    #[arg(long)]
+    pub require_vpc_consent: bool,
 
     /// What deleting a resource does to its service when the resource does not say
     #[arg(long, value_enum, value_name = "POLICY", default_value = "delete")]

@@ -31,6 +31,7 @@ pub struct ServiceSpec {
     pub auth_secret_ref: Option<SecretKeyReference>,
     /// The Secret that connection details are written to. Changing it does not touch the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
     pub conn_info_secret_target: Option<ConnectionSecretTarget>,
     /// When true, no connection Secret is written. Can only be set when the resource is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +110,8 @@ pub struct SecretKeyReference {
 }
 
 /// Where connection details are written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
 pub struct ConnectionSecretTarget {
     /// Name of the Secret. Empty means the name of the resource; once set it stays.
     pub name: String,
@@ -122,7 +124,23 @@ pub struct ConnectionSecretTarget {
     /// Annotations added to the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
+    /// Keys to write besides the five usual ones, after the same prefix. `URI` is one text for client libraries,
+    /// `rediss://user:password@host:port`. `REPLICA_HOST` and `REPLICA_PORT` are there while the plan has a replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[validate(length(max = 3))]
+    pub extra_keys: Option<Vec<ExtraKey>>,
+    /// When true, the Secret also has the entries of the Service Binding specification (`type`, `provider`, `host`,
+    /// `port`, `username`, `password`, `uri`), and `status.binding.name` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_binding: Option<bool>,
 }
+
+/// A key that a connection Secret holds on demand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("enum" = ["URI", "REPLICA_HOST", "REPLICA_PORT"]))]
+pub struct ExtraKey(pub String);
 
 /// Another resource, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]

@@ -6,12 +6,13 @@
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
     JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt as _;
+use serde_json::json;
 
-use super::{Kind, Redis, Valkey, rules};
+use super::{Kind, ProjectVpc, Redis, Valkey, project_vpc, rules};
 
 /// The format of fields whose values are never shown.
 pub const SECRET_FORMAT: &str = "password";
@@ -30,6 +31,34 @@ pub fn definition(kind: Kind) -> CustomResourceDefinition {
         }
     }
     definition
+}
+
+/// The definition of `ProjectVPC`, as installed in a cluster.
+pub fn project_vpc() -> CustomResourceDefinition {
+    let mut definition = ProjectVpc::crd();
+    for version in &mut definition.spec.versions {
+        let columns = [
+            ("Project", ".spec.project"),
+            ("Cloud", ".spec.cloudName"),
+            ("Network CIDR", ".spec.networkCidr"),
+        ];
+        let state = [("State", ".status.state")];
+        let mut columns: Vec<_> =
+            columns.iter().chain(&state).map(|(name, path)| column(name, "string", path)).collect();
+        columns.extend(readiness());
+        columns.push(wide("Id", "string", ".status.id"));
+        columns.push(wide("Age", "date", ".metadata.creationTimestamp"));
+        version.additional_printer_columns = Some(columns);
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            finish(schema, project_vpc::rules());
+        }
+    }
+    definition
+}
+
+/// Every definition: the kinds of service, and `ProjectVPC`.
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    Kind::ALL.into_iter().map(definition).chain([project_vpc()]).collect()
 }
 
 /// The schema that resources of a kind are checked against; secrets have the format [`SECRET_FORMAT`] in it.
@@ -52,32 +81,55 @@ fn derived(kind: Kind) -> CustomResourceDefinition {
 fn plain_schema(kind: Kind) -> JSONSchemaProps {
     let version = derived(kind).spec.versions.into_iter().next();
     let mut schema = version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default();
-    schema.title = None;
-    for_each(&mut schema, &mut normalise);
-    for placed in rules::rules(kind) {
-        place(&mut schema, placed);
-    }
+    finish(&mut schema, rules::rules(kind));
     schema
+}
+
+/// Brings what a derive produced into the form users are served.
+fn finish(schema: &mut JSONSchemaProps, rules: Vec<rules::PlacedRule>) {
+    schema.title = None;
+    for_each(schema, &mut normalise);
+    for placed in rules {
+        place(schema, placed);
+    }
+    // Tools that compare generations would take a resource that nobody has looked at yet for a settled one.
+    if let Some(status) = schema.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
 }
 
 /// What `kubectl get` shows.
 fn printer_columns() -> Vec<CustomResourceColumnDefinition> {
-    let column = |name: &str, kind: &str, path: &str| CustomResourceColumnDefinition {
-        name: name.into(),
-        type_: kind.into(),
-        json_path: path.into(),
-        ..CustomResourceColumnDefinition::default()
-    };
-    vec![
+    let mut columns = vec![
         column("Project", "string", ".spec.project"),
         column("Region", "string", ".spec.cloudName"),
         column("Plan", "string", ".spec.plan"),
         column("State", "string", ".status.state"),
-        // Users' scripts know the columns before it, so it is only shown when asked for (`-o wide`).
-        CustomResourceColumnDefinition {
-            priority: Some(1),
-            ..column("Age", "date", ".metadata.creationTimestamp")
-        },
+    ];
+    // Users' scripts know the columns before it, so the others are only shown when asked for (`-o wide`).
+    columns.extend(readiness());
+    columns.push(wide("Secret", "string", ".status.connectionSecret.name"));
+    columns.push(wide("Age", "date", ".metadata.creationTimestamp"));
+    columns
+}
+
+fn column(name: &str, kind: &str, path: &str) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition {
+        name: name.into(),
+        type_: kind.into(),
+        json_path: path.into(),
+        ..CustomResourceColumnDefinition::default()
+    }
+}
+
+fn wide(name: &str, kind: &str, path: &str) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition { priority: Some(1), ..column(name, kind, path) }
+}
+
+fn readiness() -> [CustomResourceColumnDefinition; 2] {
+    [
+        wide("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+        wide("Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason"),
     ]
 }
 

@@ -9,9 +9,11 @@ pub mod crd;
 pub mod field_path;
 pub mod names;
 pub mod policies;
+pub mod project_vpc;
 pub mod redis;
 pub mod rules;
 pub mod sensitive;
+pub mod service_facts;
 pub mod status;
 pub mod user_config;
 pub mod validate;
@@ -20,12 +22,15 @@ pub mod yaml;
 
 use std::fmt::Debug;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use common::ServiceSpec;
+pub use project_vpc::{ProjectVpc, ProjectVpcStatus};
 pub use redis::{Redis, RedisSpec};
+pub use service_facts::ServiceFacts;
 pub use status::ServiceStatus;
 pub use user_config::PropertyFacts;
 pub use validate::{Violation, validate};
@@ -81,6 +86,11 @@ impl Kind {
         }
     }
 
+    /// Whether the replaced operator wrote the keys of connection Secrets once more without a prefix.
+    pub const fn wrote_bare_keys(self) -> bool {
+        matches!(self, Self::Redis)
+    }
+
     /// What the provider's schema says about each `userConfig` property, sorted by name.
     pub const fn user_config_facts(self) -> &'static [PropertyFacts] {
         match self {
@@ -90,8 +100,8 @@ impl Kind {
     }
 }
 
-/// A custom resource that stands for one service at the provider.
-pub trait ManagedService:
+/// A namespaced custom resource with a status, whatever it stands for.
+pub trait Custom:
     kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
     + Clone
     + Debug
@@ -101,6 +111,15 @@ pub trait ManagedService:
     + Sync
     + 'static
 {
+    /// The `kind` of its manifests.
+    const NAME: &'static str;
+
+    /// What was last reported about it.
+    fn conditions(&self) -> &[Condition];
+}
+
+/// A custom resource that stands for one service at the provider.
+pub trait ManagedService: Custom {
     /// Which kind this is.
     const KIND: Kind;
 

@@ -22,6 +22,10 @@ pub const PAUSED: &str = "valkeeper.io/paused";
 /// Annotation set by users: any new value asks for a reconcile now.
 pub const RECONCILE_AT: &str = "valkeeper.io/reconcile-at";
 
+/// Annotation set by users on a `ProjectVPC`: the namespaces, separated by commas, whose services may refer to
+/// it, or `*` for all.
+pub const REFERENCED_FROM: &str = "valkeeper.io/referenced-from";
+
 /// Tag on a service: the `metadata.uid` of the resource it belongs to.
 pub const OWNER_TAG: &str = "valkeeper-owner";
 /// What all tags that mark ownership start with; they are never counted as tags of the user.
@@ -124,6 +128,12 @@ pub mod reason {
     pub const TERMINATION_PROTECTED: &str = "TerminationProtected";
     /// The deletion-policy annotation has an unknown value.
     pub const UNKNOWN_DELETION_POLICY: &str = "UnknownDeletionPolicy";
+    /// Something that is to be deleted is still needed.
+    pub const IN_USE: &str = "InUse";
+    /// The VPC of the service cannot be used yet.
+    pub const VPC_NOT_READY: &str = "VpcNotReady";
+    /// The VPC of the service may not be used from here.
+    pub const VPC_REFUSED: &str = "VpcRefused";
     /// The stored object cannot be decoded.
     pub const MALFORMED: &str = "Malformed";
     /// Kubernetes refused something that the resource needs.

@@ -1,5 +1,6 @@
 //! The `Redis` kind: the shared spec and the `userConfig` of the provider's Redis.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::user_config::redis::RedisUserConfig;
-use super::{Kind, ManagedService, ServiceSpec, ServiceStatus, declared_keys};
+use super::{Custom, Kind, ManagedService, ServiceSpec, ServiceStatus, declared_keys};
 
 /// Desired state of a managed Redis service. The provider has retired Redis: upgrade to `Valkey`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema, Validate)]
@@ -33,6 +34,14 @@ pub struct RedisSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub user_config: Option<RedisUserConfig>,
+}
+
+impl Custom for Redis {
+    const NAME: &'static str = Kind::Redis.name();
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
 }
 
 impl ManagedService for Redis {

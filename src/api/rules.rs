@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::Validati
 use super::Kind;
 
 /// What the API server says about a changed immutable field.
-const IMMUTABLE: &str = "Value is immutable";
+pub(super) const IMMUTABLE: &str = "Value is immutable";
 /// What it says about a changed `connInfoSecretTargetDisabled`.
 const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
 /// What it says about two ways to name a VPC.
@@ -83,7 +83,7 @@ fn creation_only(name: &str) -> String {
     format!("{name} can only be set during resource creation.")
 }
 
-fn field(path: &[&'static str], rule: &str, message: &str) -> PlacedRule {
+pub(super) fn field(path: &[&'static str], rule: &str, message: &str) -> PlacedRule {
     let rule = ValidationRule {
         rule: rule.to_owned(),
         message: Some(message.to_owned()),

@@ -1,5 +1,6 @@
 //! The `Valkey` kind: the shared spec and the `userConfig` of the provider's Valkey.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::user_config::valkey::ValkeyUserConfig;
-use super::{Kind, ManagedService, ServiceSpec, ServiceStatus, declared_keys};
+use super::{Custom, Kind, ManagedService, ServiceSpec, ServiceStatus, declared_keys};
 
 /// Desired state of a managed Valkey service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema, Validate)]
@@ -32,6 +33,14 @@ pub struct ValkeySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub user_config: Option<ValkeyUserConfig>,
+}
+
+impl Custom for Valkey {
+    const NAME: &'static str = Kind::Valkey.name();
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
 }
 
 impl ManagedService for Valkey {

@@ -1,7 +1,7 @@
 //! Kubernetes events about custom resources. Events are told once per transition and off the critical
 //! path: a full queue or a failing API server loses an event, never a step.
 
-use crate::api::{GROUP, ManagedService, VERSION};
+use crate::api::{Custom, GROUP, VERSION};
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -52,14 +52,7 @@ impl Recorder {
     }
 
     /// Tells that `action` led to `reason`; `note` is for people and holds no secrets.
-    pub fn tell<K: ManagedService>(
-        &self,
-        object: &K,
-        severity: Severity,
-        reason: &str,
-        action: &str,
-        note: &str,
-    ) {
+    pub fn tell<K: Custom>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str) {
         let now = Timestamp::now();
         let namespace = object.namespace().unwrap_or_default();
         let event = Event {
@@ -75,7 +68,7 @@ impl Recorder {
             note: Some(cut(note)),
             regarding: Some(ObjectReference {
                 api_version: Some(format!("{GROUP}/{VERSION}")),
-                kind: Some(K::KIND.name().to_owned()),
+                kind: Some(K::NAME.to_owned()),
                 name: Some(object.name_any()),
                 namespace: Some(namespace),
                 uid: object.meta().uid.clone(),

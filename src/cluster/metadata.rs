@@ -3,7 +3,7 @@
 //! carry the identity of the object, so that a namesake created later is never touched.
 
 use super::{ClusterError, bounded, managers};
-use crate::api::{ManagedService, names};
+use crate::api::{Custom, names};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Puts the finalizer on `object` and returns the object as it is afterwards.
-pub async fn add_finalizer<K: ManagedService>(api: &Api<K>, object: &K) -> Result<K, ClusterError> {
+pub async fn add_finalizer<K: Custom>(api: &Api<K>, object: &K) -> Result<K, ClusterError> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(names::FINALIZER.to_owned());
     patch_finalizers(api, object, &finalizers, "adding the finalizer to").await
 }
 
 /// Takes the finalizer off `object`; after that Kubernetes removes an object that is being deleted.
-pub async fn release_finalizer<K: ManagedService>(api: &Api<K>, object: &K) -> Result<(), ClusterError> {
+pub async fn release_finalizer<K: Custom>(api: &Api<K>, object: &K) -> Result<(), ClusterError> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.retain(|finalizer| finalizer != names::FINALIZER);
     match patch_finalizers(api, object, &finalizers, "releasing the finalizer of").await {
@@ -29,7 +29,7 @@ pub async fn release_finalizer<K: ManagedService>(api: &Api<K>, object: &K) -> R
 }
 
 /// Sets annotations, or removes those whose value is `None`; returns the object as it is afterwards.
-pub async fn annotate<K: ManagedService>(
+pub async fn annotate<K: Custom>(
     api: &Api<K>,
     object: &K,
     annotations: &BTreeMap<&'static str, Option<String>>,
@@ -38,7 +38,7 @@ pub async fn annotate<K: ManagedService>(
     patch(api, object, body, "annotating").await
 }
 
-async fn patch_finalizers<K: ManagedService>(
+async fn patch_finalizers<K: Custom>(
     api: &Api<K>,
     object: &K,
     finalizers: &[String],
@@ -53,15 +53,10 @@ async fn patch_finalizers<K: ManagedService>(
     patch(api, object, body, verb).await
 }
 
-async fn patch<K: ManagedService>(
-    api: &Api<K>,
-    object: &K,
-    body: Value,
-    verb: &str,
-) -> Result<K, ClusterError> {
+async fn patch<K: Custom>(api: &Api<K>, object: &K, body: Value, verb: &str) -> Result<K, ClusterError> {
     let name = object.name_any();
     let parameters =
         PatchParams { field_manager: Some(managers::METADATA.to_owned()), ..PatchParams::default() };
-    let doing = || format!("{verb} {} {name}", K::KIND.name());
+    let doing = || format!("{verb} {} {name}", K::NAME);
     bounded(doing, api.patch(&name, &parameters, &Patch::Merge(body))).await
 }

@@ -6,6 +6,7 @@ mod client;
 mod error;
 pub mod events;
 pub mod metadata;
+mod secret_leftover;
 pub mod secrets;
 pub mod status;
 pub mod token_secret;

@@ -1,8 +1,11 @@
 //! Secrets, always by name: reading a token, and looking at, creating and mending a connection Secret.
 //! A Secret that is not controlled by the custom resource is never written to.
 
-use super::{ClusterError, bounded, managers};
-use crate::engine::{ConnectionSecret, connection::SecretContent};
+use super::{ClusterError, bounded, managers, secret_leftover::Leftover};
+use crate::{
+    api::service_facts::WrittenSecret,
+    engine::{ConnectionSecret, connection::SecretContent},
+};
 use k8s_openapi::{
     ByteString,
     api::core::v1::Secret,
@@ -25,13 +28,10 @@ pub struct Look {
     resource_version: Option<String>,
     /// Names that an earlier version of the content put there and this one does not have.
     leftover: Leftover,
-}
-
-#[derive(Debug, Default)]
-struct Leftover {
-    data: BTreeSet<String>,
-    labels: BTreeSet<String>,
-    annotations: BTreeSet<String>,
+    /// The keys it held.
+    keys: Option<BTreeSet<String>>,
+    /// What it holds of ours, if that is all it should hold.
+    pub record: Option<WrittenSecret>,
 }
 
 /// The value under `key` of Secret `name`; `Ok(None)` when there is no such Secret, `Ok(Some(None))`
@@ -71,34 +71,41 @@ pub async fn look(
     if let Some(owner) = finding {
         return Ok(Look { finding: ConnectionSecret::Foreign { owner }, ..Look::default() });
     }
-    let leftover = leftover(&secret.metadata, content);
-    let current = leftover.is_empty() && holds(&secret, content);
+    let keys = secret.data.iter().flatten().map(|(key, _)| key.clone()).collect();
+    let content = content.clone().fitting(Some(&keys));
+    let leftover = Leftover::of(&secret, &content);
+    let current = leftover.is_empty() && holds(&secret, &content);
     Ok(Look {
         finding: ConnectionSecret::Ours { current, immutable: secret.immutable == Some(true) },
         resource_version: secret.metadata.resource_version,
         leftover,
+        keys: Some(keys),
+        record: current.then(|| content.record()),
     })
 }
 
 /// Creates the Secret when `seen` found none, and mends it when it is ours. Fails with a conflict when
-/// the Secret has changed, or come into being, since it was seen.
+/// the Secret has changed, or come into being, since it was seen; returns what to remember of it.
 pub async fn write(
     client: &Client,
     namespace: &str,
     content: &SecretContent,
     owner: &OwnerReference,
     seen: &Look,
-) -> Result<(), ClusterError> {
+) -> Result<WrittenSecret, ClusterError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let content = &content.clone().fitting(seen.keys.as_ref());
     let doing = || format!("writing Secret {namespace}/{}", content.name);
     let manager = Some(managers::SECRET.to_owned());
     let Some(version) = &seen.resource_version else {
         let parameters = PostParams { field_manager: manager, ..PostParams::default() };
-        return bounded(doing, api.create(&parameters, &secret(content, owner))).await.map(drop);
+        return bounded(doing, api.create(&parameters, &secret(content, owner)))
+            .await
+            .map(|_| content.record());
     };
     let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
     let patch = Patch::Merge(mend(content, version, &seen.leftover));
-    bounded(doing, api.patch(&content.name, &parameters, &patch)).await.map(drop)
+    bounded(doing, api.patch(&content.name, &parameters, &patch)).await.map(|_| content.record())
 }
 
 async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, ClusterError> {
@@ -156,42 +163,9 @@ fn holds(secret: &Secret, content: &SecretContent) -> bool {
         && contains(&secret.metadata.annotations, &content.annotations)
 }
 
-/// What our manager owns according to the API server's own books, less what the content has.
-fn leftover(metadata: &ObjectMeta, content: &SecretContent) -> Leftover {
-    let mut leftover = Leftover::default();
-    let ours = metadata
-        .managed_fields
-        .iter()
-        .flatten()
-        .filter(|entry| entry.manager.as_deref() == Some(managers::SECRET));
-    for fields in ours.filter_map(|entry| entry.fields_v1.as_ref()) {
-        leftover.data.extend(owned(&fields.0, &["f:data"], |key| content.data.contains_key(key)));
-        leftover
-            .labels
-            .extend(owned(&fields.0, &["f:metadata", "f:labels"], |key| content.labels.contains_key(key)));
-        leftover.annotations.extend(owned(&fields.0, &["f:metadata", "f:annotations"], |key| {
-            content.annotations.contains_key(key)
-        }));
-    }
-    leftover
-}
-
-fn owned(fields: &Value, path: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    let members = path.iter().try_fold(fields, |value, step| value.get(step)).and_then(Value::as_object);
-    let names = members.into_iter().flatten().filter_map(|(key, _)| key.strip_prefix("f:"));
-    names.filter(|key| !wanted(key)).map(str::to_owned).collect()
-}
-
-impl Leftover {
-    fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.labels.is_empty() && self.annotations.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 
     fn content(prefix: &str) -> SecretContent {
         let pair = |key: &str| (format!("{prefix}{key}"), SecretString::from("value"));
@@ -200,33 +174,10 @@ mod tests {
             labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
             annotations: BTreeMap::new(),
             data: [pair("HOST"), pair("PORT")].into(),
+            bare: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            written: None,
         }
-    }
-
-    #[test]
-    fn a_changed_prefix_removes_the_keys_under_the_old_one_and_nothing_else() {
-        let fields = json!({"f:data": {".": {}, "f:OLD_HOST": {}, "f:NEW_HOST": {}}, "f:metadata": {"f:labels": {"f:gone": {}}}});
-        let metadata = ObjectMeta {
-            managed_fields: Some(vec![
-                ManagedFieldsEntry {
-                    manager: Some(managers::SECRET.to_owned()),
-                    fields_v1: Some(FieldsV1(fields)),
-                    ..Default::default()
-                },
-                ManagedFieldsEntry {
-                    manager: Some("somebody".to_owned()),
-                    fields_v1: Some(FieldsV1(json!({"f:data": {"f:EXTRA": {}}}))),
-                    ..Default::default()
-                },
-            ]),
-            ..ObjectMeta::default()
-        };
-        let content = content("NEW_");
-        let patch = mend(&content, "7", &leftover(&metadata, &content));
-        assert_eq!(patch["metadata"]["resourceVersion"], "7");
-        assert_eq!(patch["data"]["OLD_HOST"], Value::Null);
-        assert_eq!(patch["metadata"]["labels"], json!({"a": "b", "gone": null}));
-        assert!(patch["data"].get("EXTRA").is_none());
     }
 
     #[test]

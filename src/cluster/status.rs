@@ -2,34 +2,47 @@
 //! Conditions of other controllers stay as they are, and do not count as news.
 
 use super::{ClusterError, bounded, managers};
-use crate::api::{GROUP, ManagedService, ServiceStatus, VERSION, names::condition};
+use crate::api::{Custom, GROUP, ManagedService, ServiceStatus, VERSION, names::condition};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
+use serde::Serialize;
 use serde_json::json;
 
-/// Writes `status` unless `object` has it already; returns the object as it is afterwards.
-pub async fn write<K: ManagedService>(
+/// Writes the status of a service's resource; returns the object as it is afterwards.
+pub async fn write_service<K: ManagedService>(
     api: &Api<K>,
     object: &K,
     status: &ServiceStatus,
 ) -> Result<Option<K>, ClusterError> {
     if has_legacy_error(object) {
         remove_legacy_error(api, object).await?;
-    } else if own(object).as_ref() == Some(status) {
+        return write(api, object, None, status).await;
+    }
+    write(api, object, own(object).as_ref(), status).await
+}
+
+/// Writes `status` unless `object` has it already, as `before`; returns the object as it is afterwards.
+pub async fn write<K: Custom, S: Serialize + PartialEq>(
+    api: &Api<K>,
+    object: &K,
+    before: Option<&S>,
+    status: &S,
+) -> Result<Option<K>, ClusterError> {
+    if before == Some(status) {
         return Ok(None);
     }
     let name = object.name_any();
     let body = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": K::KIND.name(),
+        "kind": K::NAME,
         // The identity is a precondition: the status of one object never lands on its successor.
         "metadata": {"name": name, "uid": object.meta().uid},
         "status": status,
     });
     let parameters = PatchParams::apply(managers::STATUS).force();
-    let doing = || format!("writing the status of {} {name}", K::KIND.name());
+    let doing = || format!("writing the status of {} {name}", K::NAME);
     bounded(doing, api.patch_status(&name, &parameters, &Patch::Apply(body))).await.map(Some)
 }
 
@@ -55,6 +68,6 @@ async fn remove_legacy_error<K: ManagedService>(api: &Api<K>, object: &K) -> Res
     let patch = Patch::Merge(json!({"metadata": metadata, "status": {"conditions": conditions}}));
     let parameters =
         PatchParams { field_manager: Some(managers::STATUS.to_owned()), ..PatchParams::default() };
-    let doing = || format!("clearing the status of {} {name}", K::KIND.name());
+    let doing = || format!("clearing the status of {} {name}", K::NAME);
     bounded(doing, api.patch_status(&name, &parameters, &patch)).await.map(drop)
 }

@@ -5,7 +5,7 @@
 
 use super::{ClusterError, bounded, managers};
 use crate::{
-    api::{GROUP, Kind, VERSION, names},
+    api::{ProjectVpc, Redis, Valkey, names},
     failure::Class,
 };
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -92,18 +92,20 @@ fn is_ours(metadata: &ObjectMeta) -> bool {
 /// Whether a resource that has a service to delete names the Secret. Read without types: one that cannot be
 /// decoded needs its token all the same.
 async fn is_needed(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
-    for kind in Kind::ALL {
-        let resource = ApiResource {
-            group: GROUP.to_owned(),
-            version: VERSION.to_owned(),
-            api_version: format!("{GROUP}/{VERSION}"),
-            kind: kind.name().to_owned(),
-            plural: kind.plural().to_owned(),
-        };
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-        let doing = || format!("listing {} in {namespace}", kind.plural());
+    let kinds = [
+        ApiResource::erase::<Valkey>(&()),
+        ApiResource::erase::<Redis>(&()),
+        ApiResource::erase::<ProjectVpc>(&()),
+    ];
+    for resource in &kinds {
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
+        let doing = || format!("listing {} in {namespace}", resource.plural);
         let parameters = ListParams::default();
-        let objects = bounded(doing, api.list(&parameters)).await?;
+        let objects = match bounded(doing, api.list(&parameters)).await {
+            // A definition that is not installed has no objects.
+            Err(error) if error.is_not_found() => continue,
+            objects => objects?,
+        };
         let needs = |object: &DynamicObject| {
             let named = object.data.pointer("/spec/authSecretRef/name").and_then(serde_json::Value::as_str);
             let held =

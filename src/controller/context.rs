@@ -1,6 +1,8 @@
 //! What all passes share.
 
-use super::{memory::Memories, queue::Queue, survey::Surveys, token_reads::TokenReads};
+use super::{
+    memory::Memories, queue::Queue, survey::Surveys, token_pauses::TokenPauses, token_reads::TokenReads,
+};
 use crate::{
     cluster::events::Recorder,
     provider::{Address, AddressError, Client as Provider},
@@ -27,6 +29,7 @@ pub struct Context {
     pub(super) token_reads: TokenReads,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    pub(super) token_pauses: TokenPauses,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
@@ -70,6 +73,7 @@ impl Context {
         instruments: Instruments,
     ) -> Self {
         let queue = Queue::new(settings.concurrency);
+        let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
         Self {
             client,
@@ -82,6 +86,7 @@ impl Context {
             memories: Memories::default(),
             surveys: Surveys::default(),
             token_reads: TokenReads::default(),
+            token_pauses,
             held_tokens: Mutex::default(),
         }
     }
@@ -94,6 +99,11 @@ impl Context {
     pub(super) fn forget(&self, uid: &str, name: &str) {
         self.memories.forget(uid, name);
         self.metrics.fleet().forget(uid);
+    }
+
+    /// Whether resources of `namespace` are watched.
+    pub(super) fn watches(&self, namespace: &str) -> bool {
+        self.namespaces().iter().any(|watched| watched.as_deref().is_none_or(|name| name == namespace))
     }
 
     /// The namespaces to watch; `None` stands for all of them.

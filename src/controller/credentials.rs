@@ -1,24 +1,11 @@
-//! Which token a resource uses: its own `authSecretRef`, else the operator's default. Tokens are read
-//! anew for every pass and dropped with it, so that a rotated one is picked up without a restart.
+//! Which token a resource uses: its own `authSecretRef`, else the one of its namespace, else the operator's
+//! default. Tokens are read anew for every pass and dropped with it, so that a rotated one is picked up
+//! without a restart. A token Secret that is there but unusable is an error, never a reason to fall back
+//! to a token with other permissions.
 
 use super::{context::Context, error::PassError, token_reads};
-use crate::{
-    api::{ServiceSpec, common::SecretKeyReference},
-    provider::Token,
-};
-use secrecy::ExposeSecret;
-
-/// Where the token of a resource comes from, in words for messages.
-pub(super) fn source(namespace: &str, spec: &ServiceSpec) -> String {
-    place(namespace, spec.auth_secret_ref.as_ref())
-}
-
-fn place(namespace: &str, own: Option<&SecretKeyReference>) -> String {
-    match own {
-        Some(reference) => format!("Secret {namespace}/{}, key {}", reference.name, reference.key),
-        None => "the operator's default token".to_owned(),
-    }
-}
+use crate::{api::common::SecretKeyReference, engine::Desired, provider::Token, settings::Settings};
+use secrecy::{ExposeSecret, SecretString};
 
 /// Where to read a token.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +17,15 @@ pub(super) struct TokenSource {
 }
 
 /// Reads the token of a source.
-pub(super) async fn read(context: &Context, source: &TokenSource) -> Result<Token, PassError> {
+pub(super) async fn read(context: &Context, source: &TokenSource) -> Result<Sourced, PassError> {
     token(context, &source.namespace, source.own.as_ref()).await
+}
+
+/// A token, and where it came from in words for messages.
+#[derive(Clone, Debug)]
+pub(super) struct Sourced {
+    pub(super) token: Token,
+    pub(super) source: String,
 }
 
 /// Reads the token for a resource of `namespace` that names `own` as its token.
@@ -39,41 +33,95 @@ pub(super) async fn token(
     context: &Context,
     namespace: &str,
     own: Option<&SecretKeyReference>,
-) -> Result<Token, PassError> {
-    let text = match own {
-        Some(reference) => {
-            let value = token_reads::key(context, namespace, &reference.name, &reference.key).await?;
-            let value = value.ok_or_else(|| {
-                PassError::Token(format!(
-                    "Secret {namespace}/{}, which spec.authSecretRef names, does not exist. Create it with the token under key {}",
-                    reference.name, reference.key
-                ))
-            })?;
-            value.ok_or_else(|| {
-                PassError::Token(format!(
-                    "Secret {namespace}/{} has no key {}. Add the key, or correct spec.authSecretRef.key",
-                    reference.name, reference.key
-                ))
-            })?
-        }
-        None => default_token(context).await?,
+) -> Result<Sourced, PassError> {
+    let (text, source) = match own {
+        Some(reference) => from_reference(context, namespace, reference).await?,
+        None => match of_namespace(context, namespace).await? {
+            Some(found) => found,
+            None => of_operator(context).await?,
+        },
     };
-    Token::parse(text.expose_secret()).map_err(|error| {
-        PassError::Token(format!("{error}. Put a valid token into {}", place(namespace, own)))
+    let token = Token::parse(text.expose_secret())
+        .map_err(|error| PassError::Token(format!("{error}. Put a valid token into {source}")))?;
+    context.token_pauses.check(&token, &source)?;
+    Ok(Sourced { token, source })
+}
+
+async fn from_reference(
+    context: &Context,
+    namespace: &str,
+    reference: &SecretKeyReference,
+) -> Result<(SecretString, String), PassError> {
+    let SecretKeyReference { name, key } = reference;
+    let value = token_reads::key(context, namespace, name, key).await?;
+    let value = value.ok_or_else(|| {
+        PassError::Token(format!(
+            "Secret {namespace}/{name}, which spec.authSecretRef names, does not exist. Create it with the token under key {key}"
+        ))
+    })?;
+    let value = value.ok_or_else(|| {
+        PassError::Token(format!(
+            "Secret {namespace}/{name} has no key {key}. Add the key, or correct spec.authSecretRef.key"
+        ))
+    })?;
+    Ok((value, source(namespace, name, key)))
+}
+
+async fn of_namespace(
+    context: &Context,
+    namespace: &str,
+) -> Result<Option<(SecretString, String)>, PassError> {
+    let Some(name) = &context.settings.namespace_token_secret else { return Ok(None) };
+    let key = &context.settings.namespace_token_key;
+    let Some(value) = token_reads::key(context, namespace, name, key).await? else {
+        return Ok(None);
+    };
+    let value = value.ok_or_else(|| {
+        PassError::Token(format!(
+            "Secret {namespace}/{name}, which holds the token of this namespace, has no key {key}. Add the key, or set spec.authSecretRef"
+        ))
+    })?;
+    Ok(Some((value, source(namespace, name, key))))
+}
+
+async fn of_operator(context: &Context) -> Result<(SecretString, String), PassError> {
+    let settings = &context.settings;
+    let given = settings.default_token.as_ref().filter(|token| !token.expose_secret().trim().is_empty());
+    let text = match (given, &settings.default_token_file) {
+        (Some(token), _) => token.clone(),
+        (None, Some(path)) => {
+            let text = tokio::fs::read_to_string(path).await.map_err(|error| {
+                let path = path.display();
+                PassError::Token(format!("Cannot read the operator's default token from {path}: {error}"))
+            })?;
+            text.into()
+        }
+        (None, None) => return Err(PassError::Token(no_token(context))),
+    };
+    Ok((text, "the operator's default token".to_owned()))
+}
+
+fn no_token(context: &Context) -> String {
+    let of_namespace = match &context.settings.namespace_token_secret {
+        Some(name) => format!(", create Secret {name} in this namespace"),
+        None => String::new(),
+    };
+    format!(
+        "No token: set spec.authSecretRef to a Secret of this namespace{of_namespace}, or give the operator a default token"
+    )
+}
+
+/// The Secret with the token of a namespace must never become one with a connection, not even where it does
+/// not exist yet.
+pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Option<String> {
+    let target = &desired.secret.as_ref()?.name;
+    (settings.namespace_token_secret.as_ref() == Some(target)).then(|| {
+        format!(
+            "spec.connInfoSecretTarget.name: {target:?} is the Secret that holds the token of the namespace; choose another name"
+        )
     })
 }
 
-async fn default_token(context: &Context) -> Result<secrecy::SecretString, PassError> {
-    if let Some(token) = &context.settings.default_token {
-        return Ok(token.clone());
-    }
-    let Some(path) = &context.settings.default_token_file else {
-        return Err(PassError::Token(
-            "No token: set spec.authSecretRef to a Secret of this namespace, or give the operator a default token".to_owned(),
-        ));
-    };
-    let text = tokio::fs::read_to_string(path).await.map_err(|error| {
-        PassError::Token(format!("Cannot read the operator's default token from {}: {error}", path.display()))
-    })?;
-    Ok(text.into())
+fn source(namespace: &str, name: &str, key: &str) -> String {
+    format!("Secret {namespace}/{name}, key {key}")
 }

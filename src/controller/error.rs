@@ -24,6 +24,9 @@ pub(super) enum PassError {
         /// What is missing, and what to do.
         message: String,
     },
+    /// The provider does not accept the token.
+    #[error("{0}")]
+    TokenRejected(String),
     /// A defect of this program.
     #[error("{0}")]
     Defect(String),
@@ -34,7 +37,7 @@ impl PassError {
         match self {
             Self::Provider(error) => error.class(),
             Self::Cluster(error) => error.class(),
-            Self::Token(_) | Self::Missing { .. } => Class::Denied,
+            Self::Token(_) | Self::TokenRejected(_) | Self::Missing { .. } => Class::Denied,
             Self::Defect(_) => Class::Bug,
         }
     }
@@ -46,14 +49,12 @@ impl PassError {
         let (reason, advice) = match (self, class) {
             (Self::Token(_), _) => (reason::TOKEN_MISSING, String::new()),
             (Self::Missing { reason, .. }, _) => (*reason, String::new()),
+            (Self::TokenRejected(_), _) => (reason::TOKEN_REJECTED, String::new()),
             (Self::Defect(_), _) => (reason::INTERNAL_ERROR, String::new()),
             (Self::Cluster(_), Class::Transient | Class::Throttled { .. } | Class::Conflict) => {
                 (reason::CLUSTER_UNAVAILABLE, String::new())
             }
             (Self::Cluster(_), _) => (reason::CLUSTER_REJECTED, String::new()),
-            (Self::Provider(error), _) if error.status() == Some(401) => {
-                (reason::TOKEN_REJECTED, format!(". Put a valid token into {credentials}"))
-            }
             (Self::Provider(_), Class::Throttled { .. }) => (reason::THROTTLED, String::new()),
             (Self::Provider(_), Class::Transient) => (reason::PROVIDER_UNAVAILABLE, String::new()),
             (Self::Provider(_), Class::Denied) => {

@@ -1,6 +1,6 @@
 //! What passes tell the metrics. Reads what a pass knows already, makes no calls and changes no decision.
 
-use super::{credentials, error::PassError, pass::Pass};
+use super::{error::PassError, pass::Pass};
 use crate::{
     api::{ManagedService, names},
     provider::Service,
@@ -49,12 +49,12 @@ impl<K: ManagedService> Pass<K> {
     pub(super) fn measure_token(&self, error: Option<&PassError>) {
         let valid = match error {
             None => true,
-            Some(PassError::Token(_)) => false,
+            Some(PassError::Token(_) | PassError::TokenRejected(_)) => false,
             Some(PassError::Provider(error)) if error.status() == Some(401) => false,
             // It says nothing about the token.
             Some(_) => return,
         };
-        let source = credentials::source(&self.namespace, self.object.service());
+        let source = self.token_source();
         let secret_hash = self.context.metrics.fleet().token_used(&source, valid);
         if !valid {
             tracing::warn!(secret_hash, source, "no valid token");
@@ -92,7 +92,9 @@ fn dates(service: &Service) -> Dates {
     Dates {
         pending_updates: updates.len(),
         maintenance: updates.iter().filter_map(|update| date(update.deadline.as_deref()?)).min(),
-        end_of_life: notes.filter_map(|note| date(note.metadata.service_end_of_life_time.as_deref()?)).min(),
+        end_of_life: notes
+            .filter_map(|note| date(note.metadata.get("service_end_of_life_time")?.as_str()?))
+            .min(),
         last_backup: service
             .backups
             .iter()

@@ -1,10 +1,10 @@
 //! What this process remembers of each resource between passes. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
-use super::survey::Survey;
+use super::{reconcile::Reconciled, survey::Survey};
 use crate::{
     api::{
-        ManagedService,
+        Custom, ManagedService,
         names::{self, condition},
     },
     engine::ServicePatch,
@@ -51,19 +51,19 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Notes that a write led to `object`.
-    pub(super) fn wrote<K: ManagedService>(&mut self, object: &K) {
+    pub(super) fn wrote<K: Custom>(&mut self, object: &K) {
         self.written = Some((version(object), Instant::now()));
     }
 
     /// Whether somebody changed the resource since the last pass; where there was none, since the last
     /// status.
-    pub(super) fn is_edited<K: ManagedService>(&self, object: &K) -> bool {
-        self.edit.map_or_else(|| !is_settled(object), |known| known != edit(object))
+    pub(super) fn is_edited<K: Reconciled>(&self, object: &K) -> bool {
+        self.edit.map_or_else(|| !object.is_settled(), |known| known != edit(object))
     }
 
     /// Whether `object` is older than what this process wrote. The watch shows a write within moments; a
     /// cluster restored from a backup never will, so the question is asked for a while only.
-    pub(super) fn is_ahead_of<K: ManagedService>(&self, object: &K) -> bool {
+    pub(super) fn is_ahead_of<K: Custom>(&self, object: &K) -> bool {
         self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
     }
 }
@@ -93,7 +93,7 @@ impl Memories {
 
 /// A number that changes when somebody edits the resource, but not when this program writes its status
 /// or its bookkeeping annotations.
-pub(super) fn edit<K: ManagedService>(object: &K) -> u64 {
+pub(super) fn edit<K: Custom>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
@@ -108,7 +108,7 @@ pub(super) fn edit<K: ManagedService>(object: &K) -> u64 {
 }
 
 /// Whether the status says that everything this version of the resource asks for was done.
-fn is_settled<K: ManagedService>(object: &K) -> bool {
+pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
     let meta = object.meta();
     let Some(status) = object.status() else { return false };
     let ready =
@@ -121,6 +121,6 @@ fn is_settled<K: ManagedService>(object: &K) -> bool {
 }
 
 /// The version of an object as a number; they can be compared since Kubernetes 1.35.
-fn version<K: ManagedService>(object: &K) -> u64 {
+fn version<K: Custom>(object: &K) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

@@ -5,6 +5,8 @@
 mod context;
 mod credentials;
 mod error;
+mod facts;
+mod malformed;
 mod measure;
 mod memory;
 mod migration;
@@ -19,12 +21,15 @@ mod roster;
 mod stream;
 mod survey;
 mod sync;
+mod token_pauses;
 mod token_reads;
+mod vpc;
+mod vpc_reference;
 
 pub use context::{Context, Instruments, StartError, provider};
 
-use crate::api::{Redis, Valkey};
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use crate::api::{ProjectVpc, Redis, Valkey};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -33,10 +38,12 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let namespaces = context.namespaces();
     let mut streams = FuturesUnordered::new();
     for namespace in namespaces {
-        streams.push(futures::future::join(
-            stream::keep::<Valkey>(context.clone(), namespace.clone(), shutdown.clone()),
-            stream::keep::<Redis>(context.clone(), namespace, shutdown.clone()),
-        ));
+        let watch = (context.clone(), namespace, shutdown.clone());
+        streams.push(stream::keep::<Valkey>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        streams.push(stream::keep::<Redis>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        if !context.settings.no_project_vpcs {
+            streams.push(stream::keep::<ProjectVpc>(watch.0, watch.1, watch.2).boxed());
+        }
     }
     let waiting_stops = async {
         shutdown.cancelled().await;

@@ -1,5 +1,6 @@
 //! From the provider's wire format to what the engine looks at.
 
+use super::facts;
 use crate::{
     api::Kind,
     engine::{
@@ -9,16 +10,17 @@ use crate::{
     provider::{Migration, Service},
 };
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 
 /// The engine's view of a service.
 pub(super) fn service(service: Service) -> ObservedService {
-    let parameters = service.service_uri_params;
-    let connection = Connection::from_parameters(|name| parameters.get(name).and_then(Value::as_str));
+    let connection = facts::connection(&service);
+    let facts = facts::of(&service, connection.as_ref());
     let integrations = &service.service_integrations;
     let me = Some(&service.service_name);
     ObservedService {
+        connection,
+        facts,
         disk_is_managed: integrations.iter().any(|entry| entry.integration_type == "autoscaler"),
         // The same integration is listed on both sides.
         is_replica: integrations
@@ -37,7 +39,6 @@ pub(super) fn service(service: Service) -> ObservedService {
         termination_protection: service.termination_protection,
         tags: service.tags,
         user_config: service.user_config,
-        connection,
         backups: service.backups.len(),
     }
 }
@@ -58,6 +59,7 @@ pub(super) fn digest(service: &ObservedService, hasher: &RandomState) -> u64 {
         user_config,
         connection,
         backups,
+        facts,
         disk_is_managed,
         is_replica,
     } = service;
@@ -65,12 +67,12 @@ pub(super) fn digest(service: &ObservedService, hasher: &RandomState) -> u64 {
     let into = &mut state_of_hash;
     (service_type, state.as_str(), plan, cloud, project_vpc_id, disk_space_mb).hash(into);
     (&maintenance.day, &maintenance.time, technical_emails, termination_protection, tags).hash(into);
-    // One backup is enough for whatever depends on them.
-    (*backups > 0, disk_is_managed, is_replica).hash(into);
+    (backups, disk_is_managed, is_replica).hash(into);
     user_config.hash(into);
-    if let Some(Connection { host, port, user, password, ssl }) = connection {
-        (host, port, user, password.expose_secret(), ssl).hash(into);
+    if let Some(Connection { host, port, user, password, ssl, replica }) = connection {
+        (host, port, user, password.expose_secret(), ssl, format!("{replica:?}")).hash(into);
     }
+    format!("{facts:?}").hash(into);
     state_of_hash.finish()
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     context::Context,
-    credentials,
+    credentials::{self, Sourced},
     error::PassError,
     memory::Memory,
     observe,
@@ -11,7 +11,7 @@ use super::{
     reconcile::{Listed, Turn},
 };
 use crate::{
-    api::{ManagedService, names, validate::validate},
+    api::{ManagedService, names, service_facts::WrittenSecret, validate::validate},
     cluster::secrets,
     engine::{self, Decision, Desired, DriftSeen, Observed, Remote, Report, Source, connection},
     provider::{Reference, Service, Token},
@@ -43,6 +43,7 @@ pub(super) struct Pass<K: ManagedService> {
     pub(super) observed: Observed,
     pub(super) memory: Memory,
     pub(super) secret_seen: secrets::Look,
+    pub(super) secret_written: Option<WrittenSecret>,
     pub(super) released: bool,
     pub(super) told: Vec<&'static str>,
     pub(super) drift_seen: Option<DriftSeen>,
@@ -52,7 +53,7 @@ pub(super) struct Pass<K: ManagedService> {
     /// Gives the resource another turn.
     pub(super) wake: Wake<K>,
     permit: Permit,
-    token: Option<Token>,
+    token: Option<Sourced>,
 }
 
 impl<K: ManagedService> Pass<K> {
@@ -68,6 +69,7 @@ impl<K: ManagedService> Pass<K> {
             observed: Observed::default(),
             memory,
             secret_seen: secrets::Look::default(),
+            secret_written: None,
             released: false,
             told: Vec::new(),
             drift_seen: None,
@@ -82,6 +84,7 @@ impl<K: ManagedService> Pass<K> {
     /// Goes on until the engine wants to rest; the last decision says why.
     pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
         self.read_migration_password().await?;
+        self.follow_vpc().await?;
         if let Some((service, _slot)) = self.listed.take() {
             self.observed.listed = true;
             self.saw(Some(*service)).await?;
@@ -147,6 +150,7 @@ impl<K: ManagedService> Pass<K> {
             let content = connection::content(target, connection);
             let owner = self.owner();
             self.secret_seen = secrets::look(&self.context.client, &self.namespace, &content, &owner).await?;
+            self.secret_written.clone_from(&self.secret_seen.record);
             self.observed.secret = self.secret_seen.finding.clone();
         }
         self.follow_migration(&service).await?;
@@ -171,12 +175,13 @@ impl<K: ManagedService> Pass<K> {
             let own = self.object.service().auth_secret_ref.as_ref();
             self.token = Some(credentials::token(&self.context, &self.namespace, own).await?);
         }
-        self.token.clone().ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
+        let token = self.token.as_ref().map(|sourced| sourced.token.clone());
+        token.ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
     }
 
     /// The token that this pass has used, if it used one.
     pub(super) fn used_token(&self) -> Option<&Token> {
-        self.token.as_ref()
+        self.token.as_ref().map(|sourced| &sourced.token)
     }
 
     /// Waits for a call of the provider; while it is slow others work.
@@ -210,9 +215,28 @@ impl<K: ManagedService> Pass<K> {
         fields.into_iter().collect()
     }
 
+    /// What the end of the pass says about the token it used, which other resources may use as well.
+    pub(super) fn learn_about_token<T>(&self, outcome: Result<T, PassError>) -> Result<T, PassError> {
+        let Some(Sourced { token, source }) = &self.token else { return outcome };
+        let pauses = &self.context.token_pauses;
+        outcome.inspect(|_| pauses.accepted(token)).map_err(|error| pauses.learn(token, source, error))
+    }
+
+    /// Where the token of this pass came from, or should have come from, in words.
+    pub(super) fn token_source(&self) -> String {
+        if let Some(Sourced { source, .. }) = &self.token {
+            return source.clone();
+        }
+        match self.token_secret() {
+            Some((namespace, name)) => format!("Secret {namespace}/{name}"),
+            None => "the operator's default token".to_owned(),
+        }
+    }
+
     /// The report of a failed pass.
     pub(super) fn failure(&self, error: &PassError) -> Report {
-        let mut failure = error.failure(&credentials::source(&self.namespace, self.object.service()));
+        let source = self.token.as_ref().map_or("use", |sourced| &sourced.source);
+        let mut failure = error.failure(source);
         if self.desired.deleting && !failure.passing {
             let _ = write!(
                 failure.message,
@@ -239,8 +263,8 @@ impl<K: ManagedService> Pass<K> {
 
 fn desired<K: ManagedService>(context: &Context, object: &K) -> Desired {
     let defaults = context.settings.policy_defaults();
-    Desired {
-        violations: validate(object).iter().map(ToString::to_string).collect(),
-        ..Desired::of(object, defaults)
-    }
+    let mut desired = Desired::of(object, defaults);
+    desired.violations = validate(object).iter().map(ToString::to_string).collect();
+    desired.violations.extend(credentials::misplaced_connection(&context.settings, &desired));
+    desired
 }

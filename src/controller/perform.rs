@@ -92,10 +92,10 @@ impl<K: ManagedService> Pass<K> {
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
         let owner = self.owner();
-        let written =
-            secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await;
+        let seen = &self.secret_seen;
+        let written = secrets::write(&self.context.client, &self.namespace, content, &owner, seen).await;
         self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
-        written?;
+        self.secret_written = Some(written?);
         let note = format!("Secret {} holds the connection", content.name);
         self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };
@@ -139,7 +139,7 @@ impl<K: ManagedService> Pass<K> {
             return Ok(());
         }
         let next = self.next_status(report, false);
-        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+        if let Some(object) = status::write_service(&self.api, &self.object, &next).await? {
             self.adopt(object);
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
         status::Drift,
     },
     cluster::{events::Severity, status},
-    engine::{self, Ready, Report, conditions},
+    engine::{self, Ready, Report, conditions, facts},
 };
 use chrono::{Timelike as _, Utc};
 use kube::ResourceExt as _;
@@ -23,7 +23,7 @@ impl<K: ManagedService> Pass<K> {
         self.tell_reported_drift(report);
         self.tell_transition(report);
         let next = self.next_status(report, all_sent);
-        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+        if let Some(object) = status::write_service(&self.api, &self.object, &next).await? {
             self.measure_readiness(&object);
             self.adopt(object);
         }
@@ -36,6 +36,7 @@ impl<K: ManagedService> Pass<K> {
         ServiceStatus {
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
             state: report.state.clone().or(before.state),
+            facts: facts::next(before.facts, &self.observed, &self.desired, self.secret_written.as_ref()),
             observed_generation: Some(generation),
             drift: self.drift(report),
             last_handled_reconcile_at: self.object.annotations().get(names::RECONCILE_AT).cloned(),

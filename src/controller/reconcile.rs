@@ -12,7 +12,7 @@ use super::{
     roster::Delivery,
 };
 use crate::{
-    api::{ManagedService, names},
+    api::{Custom, ManagedService, names},
     engine::{Step, backoff},
     failure::Class,
     provider::Service,
@@ -35,7 +35,7 @@ use tokio::{
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
 /// Where the resources of one watch are, and where they ask for another turn.
-pub(super) struct Place<K: ManagedService> {
+pub(super) struct Place<K: Custom> {
     pub(super) store: Store<K>,
     pub(super) wake: Wake<K>,
 }
@@ -52,8 +52,34 @@ pub(super) struct Turn<K> {
 /// A service from a list.
 pub(super) type Listed = (Box<Service>, OwnedSemaphorePermit);
 
+/// A kind of resource that this program keeps true.
+pub(super) trait Reconciled: Custom {
+    /// Works on one object, whose turn has begun, and says when its next turn is.
+    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>)
+    -> impl Future<Output = Action> + Send;
+
+    /// Whether the status says that everything this version of the resource asks for was done.
+    fn is_settled(&self) -> bool {
+        false
+    }
+}
+
+impl<K: ManagedService> Reconciled for K {
+    fn work(
+        context: Arc<Context>,
+        turn: Turn<Self>,
+        wake: Wake<Self>,
+    ) -> impl Future<Output = Action> + Send {
+        begin(context, turn, wake)
+    }
+
+    fn is_settled(&self) -> bool {
+        memory::is_settled(self)
+    }
+}
+
 /// Takes one turn for `object`, as the runtime saw it.
-pub(super) async fn turn<K: ManagedService>(
+pub(super) async fn turn<K: Reconciled>(
     context: Arc<Context>,
     place: Arc<Place<K>>,
     object: Arc<K>,
@@ -82,7 +108,7 @@ pub(super) async fn turn<K: ManagedService>(
     }
     // What waits in the queue should be small: there may be thousands.
     let turn = Turn { object: (*object).clone(), memory, listed: None, permit };
-    begin(context, turn, place.wake.clone()).boxed().await
+    K::work(context, turn, place.wake.clone()).boxed().await
 }
 
 /// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
@@ -105,7 +131,7 @@ async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake
     work(context, turn, wake).await
 }
 
-fn lane<K: ManagedService>(object: &K, memory: &Memory) -> Lane {
+fn lane<K: Reconciled>(object: &K, memory: &Memory) -> Lane {
     let handled = object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
     match (memory.is_edited(object), handled) {
         (true, true) => Lane::Edit,
@@ -117,7 +143,7 @@ fn lane<K: ManagedService>(object: &K, memory: &Memory) -> Lane {
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early<K: ManagedService>(object: &K, memory: &Memory) -> Option<Action> {
+fn too_early<K: Custom>(object: &K, memory: &Memory) -> Option<Action> {
     if memory.is_ahead_of(object) {
         return Some(Action::requeue(WATCH_POLL));
     }
@@ -166,7 +192,8 @@ async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wak
 }
 
 async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassError> {
-    let decision = pass.run().await?;
+    let outcome = pass.run().await;
+    let decision = pass.learn_about_token(outcome)?;
     let all_sent = !matches!(decision.step, Step::Refuse(_));
     pass.publish(&decision.report, all_sent).await?;
     pass.memory.failures = 0;

@@ -88,8 +88,8 @@ pub(super) async fn wait_for_a_list<K: ManagedService>(
     wake: &Wake<K>,
 ) -> Option<Duration> {
     let joining = joining(&context.settings, object, wake);
-    let token = credentials::read(context, &joining.source).await.ok()?;
-    let survey = context.surveys.of(&token, &object.service().project);
+    let found = credentials::read(context, &joining.source).await.ok()?;
+    let survey = context.surveys.of(&found.token, &object.service().project);
     survey.join(joining);
     let worthwhile = survey.is_worthwhile(&context.settings);
     memory.survey = Some(survey);

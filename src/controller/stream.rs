@@ -3,20 +3,13 @@
 
 use super::{
     context::Context,
-    reconcile::{self, Place},
+    malformed,
+    reconcile::{self, Place, Reconciled},
 };
-use crate::{
-    api::{
-        GROUP, ManagedService, VERSION,
-        names::{condition, reason},
-    },
-    cluster::{bounded, managers},
-};
+use crate::api::Custom;
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client, ResourceExt as _,
-    api::{Patch, PatchParams},
+    Api, ResourceExt as _,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt as _, applier,
@@ -25,7 +18,6 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use serde_json::json;
 use std::{collections::HashSet, convert::Infallible, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +30,7 @@ const PAGE: u32 = 100;
 const WAITING: usize = 64;
 
 /// Watches one kind in one namespace (`None`: in all) and takes turns until `shutdown`.
-pub(super) async fn keep<K: ManagedService>(
+pub(super) async fn keep<K: Reconciled>(
     context: Arc<Context>,
     namespace: Option<String>,
     shutdown: CancellationToken,
@@ -56,7 +48,7 @@ pub(super) async fn keep<K: ManagedService>(
         let mut marked = HashSet::new();
         while let Some(object) = to_mark.recv().await {
             if marked.insert((object.metadata.uid.clone(), object.metadata.generation)) {
-                mark_malformed::<K>(&client, object).await;
+                malformed::mark::<K>(&client, &object).await;
             }
         }
     };
@@ -110,13 +102,13 @@ trait MapOkInfallible: Future<Output = Action> + Sized {
 impl<F: Future<Output = Action>> MapOkInfallible for F {}
 
 /// Takes undecodable objects out of the events and sends them to be marked.
-fn decode<K: ManagedService>(
+fn decode<K: Custom>(
     watch: impl Stream<Item = Result<Event<DeserializeGuard<K>>, watcher::Error>>,
     malformed: mpsc::Sender<InvalidObject>,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> {
     watch.filter_map(move |event| {
         let set_aside = |object: InvalidObject| {
-            tracing::warn!(kind = K::KIND.name(), name = object.metadata.name, "object cannot be decoded");
+            tracing::warn!(kind = K::NAME, name = object.metadata.name, "object cannot be decoded");
             // When too many wait, the next list brings this one again.
             drop(malformed.try_send(object));
             None
@@ -132,7 +124,7 @@ fn decode<K: ManagedService>(
             Ok(Event::Init) => Some(Ok(Event::Init)),
             Ok(Event::InitDone) => Some(Ok(Event::InitDone)),
             Err(error) => {
-                tracing::warn!(kind = K::KIND.name(), %error, "watch interrupted");
+                tracing::warn!(kind = K::NAME, %error, "watch interrupted");
                 Some(Err(error))
             }
         };
@@ -141,7 +133,7 @@ fn decode<K: ManagedService>(
 }
 
 /// Bookkeeping of the API server and of kubectl makes up most of an object's size.
-pub(super) fn prune<K: ManagedService>(object: &mut K) {
+pub(super) fn prune<K: Custom>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {
@@ -149,7 +141,7 @@ pub(super) fn prune<K: ManagedService>(object: &mut K) {
     }
 }
 
-fn request<K: ManagedService>(
+fn request<K: Custom>(
     context: &Context,
     event: Result<Event<K>, watcher::Error>,
 ) -> Option<Result<ReconcileRequest<K>, Infallible>> {
@@ -162,33 +154,5 @@ fn request<K: ManagedService>(
             None
         }
         _ => None,
-    }
-}
-
-async fn mark_malformed<K: ManagedService>(client: &Client, object: InvalidObject) {
-    let ObjectMeta { name: Some(name), namespace: Some(namespace), uid, generation, .. } = object.metadata
-    else {
-        return;
-    };
-    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let body = json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": K::KIND.name(),
-        "metadata": {"name": name, "uid": uid},
-        "status": {"conditions": [{
-            "type": condition::READY,
-            "status": "False",
-            "reason": reason::MALFORMED,
-            "message": format!("The object cannot be read: {}. Correct it with kubectl edit", object.error),
-            "observedGeneration": generation,
-            "lastTransitionTime": now,
-        }]},
-    });
-    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), &namespace);
-    let parameters = PatchParams::apply(managers::STATUS).force();
-    let patch = Patch::Apply(body);
-    let call = api.patch_status(&name, &parameters, &patch);
-    if let Err(error) = bounded(|| format!("marking {} {name}", K::KIND.name()), call).await {
-        tracing::warn!(%error, "cannot tell that an object is malformed");
     }
 }

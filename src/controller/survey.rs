@@ -6,7 +6,7 @@
 
 use super::{
     context::Context,
-    credentials::{self, TokenSource},
+    credentials::{self, Sourced, TokenSource},
     error::PassError,
     observe,
     roster::{Delivery, Member, Roster},
@@ -210,12 +210,12 @@ impl Survey {
     }
 
     /// Reads the token; those whose token has become another one are sent away.
-    async fn token(&self, context: &Context) -> Result<Option<Token>, PassError> {
+    async fn token(&self, context: &Context) -> Result<Option<Sourced>, PassError> {
         let mut outcome = Ok(None);
         let sources = self.roster().sources();
         for source in sources {
             match credentials::read(context, &source).await {
-                Ok(token) if context.surveys.fits(&token, self) => return Ok(Some(token)),
+                Ok(found) if context.surveys.fits(&found.token, self) => return Ok(Some(found)),
                 Ok(_) => self.roster().drop_source(&source),
                 Err(error) => outcome = Err(error),
             }
@@ -225,9 +225,15 @@ impl Survey {
 
     /// Lists the project once.
     async fn list(&self, context: &Context) -> Result<(), PassError> {
-        let Some(token) = self.token(context).await? else { return Ok(()) };
+        let Some(Sourced { token, source }) = self.token(context).await? else { return Ok(()) };
+        let outcome = self.list_with(context, &token).await;
+        outcome.map_err(|error| context.token_pauses.learn(&token, &source, error))
+    }
+
+    async fn list_with(&self, context: &Context, token: &Token) -> Result<(), PassError> {
         let (round, asked) = (self.roster().begin(), Instant::now());
-        let mut services = context.provider.services(&token, &self.key.project).await?;
+        let mut services = context.provider.services(token, &self.key.project).await?;
+        context.token_pauses.accepted(token);
         let (mut listed, mut waited) = (0, Duration::ZERO);
         let mut wanted = |name: &str| {
             listed += 1;

@@ -2,7 +2,10 @@
 //! its status does, and conditions that say the same as before come out equal, so that nothing is
 //! written.
 
-use super::report::{MigrationNote, Ready, Report};
+use super::{
+    kstatus,
+    report::{MigrationNote, Ready, Report},
+};
 use crate::api::names::{condition, reason};
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
@@ -14,11 +17,14 @@ use k8s_openapi::{
 pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
     let find = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
     let mut conditions = Vec::new();
-    if let Some(ready) = ready(find(condition::READY), report) {
+    if let Some(ready) = ready(find(condition::READY), report, generation) {
         conditions.push((condition::READY, ready, report.reason, report.message.clone()));
+        if let Some(type_) = kstatus::condition(report, ready) {
+            conditions.push((type_, "True", report.reason, report.message.clone()));
+        }
     }
     if report.initialized {
-        let message = "The service exists and has this object's settings".to_owned();
+        let message = "Exists at the provider with the settings of this object".to_owned();
         conditions.push((condition::INITIALIZED, "True", reason::CREATED_OR_UPDATED, message));
     }
     if let Some(running) = report.running {
@@ -67,11 +73,21 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
     next
 }
 
-/// A look that failed for a passing reason does not take back what was true before.
-fn ready(before: Option<&Condition>, report: &Report) -> Option<&'static str> {
+/// The reason of the `Ready` condition.
+pub fn reason_of_ready(conditions: &[Condition]) -> Option<&str> {
+    let ready = conditions.iter().find(|entry| entry.type_ == condition::READY);
+    ready.map(|entry| entry.reason.as_str())
+}
+
+/// A look that failed for a passing reason does not take back what was true before, unless the spec has
+/// changed since: then it is not known to be true.
+fn ready(before: Option<&Condition>, report: &Report, generation: i64) -> Option<&'static str> {
+    let still_true = |condition: &Condition| {
+        condition.status == "True" && condition.observed_generation.is_none_or(|seen| seen == generation)
+    };
     match report.ready {
         Ready::Yes => Some("True"),
-        Ready::Unchanged if before.is_some_and(|condition| condition.status == "True") => None,
+        Ready::Unchanged if before.is_some_and(still_true) => None,
         Ready::Progressing | Ready::Stuck | Ready::Unchanged => Some("False"),
     }
 }

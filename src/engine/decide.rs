@@ -3,8 +3,8 @@
 
 use super::{
     connection, deletion,
-    desired::{Desired, Vpc},
-    diff, migration,
+    desired::Desired,
+    diff, migration, network,
     observed::{ConnectionSecret, Observed, ObservedService, Power, Remote},
     ownership, power,
     report::{Ready, Report},
@@ -17,7 +17,9 @@ use std::collections::BTreeMap;
 
 /// The next step for `desired`, given what was seen.
 pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
-    let mut decision = next(desired, observed);
+    let resolved = network::resolved(desired, observed);
+    let desired = resolved.as_ref().unwrap_or(desired);
+    let mut decision = network::complete(desired, observed, next(desired, observed));
     if observed.listed && !decision.step.suits_a_listing() {
         // A list only says where to look: whatever matters is decided on the service itself.
         decision.step = Step::Look;
@@ -45,12 +47,6 @@ fn next(desired: &Desired, observed: &Observed) -> Decision {
             step: Step::Refuse(Pace::Quiet),
             report: Report::invalid_spec(&desired.violations),
         };
-    }
-    if let Vpc::Reference(name) = &desired.vpc {
-        let message = format!(
-            "spec.projectVPCRef names ProjectVPC {name}, which this version cannot follow; put the VPC's id into spec.projectVpcId instead"
-        );
-        return stuck(Report::new(Ready::Stuck, reason::INVALID_SPEC, message), Pace::Quiet);
     }
     match &observed.remote {
         Remote::Unknown => look(Report::new(Ready::Progressing, reason::CREATING, "Looking for the service")),
@@ -80,6 +76,9 @@ fn absent(desired: &Desired, observed: &Observed) -> Decision {
         let mut report = Report::new(Ready::Stuck, reason::EXTERNAL_MISSING, message);
         report.running = Some(false);
         return stuck(report, Pace::Attentive);
+    }
+    if let Some(decision) = network::obstacle(desired, observed) {
+        return decision;
     }
     if let Some(decision) = source::obstacle(desired, observed) {
         return decision;

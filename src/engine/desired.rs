@@ -4,6 +4,7 @@
 use super::{
     observed::Maintenance,
     policies::{Defaults, Policies},
+    secret_target::{self, SecretTarget},
     source::SourceReference,
 };
 use crate::api::{
@@ -103,19 +104,6 @@ pub enum Vpc {
     Reference(String),
 }
 
-/// The Secret that receives the connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretTarget {
-    /// Name, in the namespace of the custom resource.
-    pub name: String,
-    /// What each key starts with.
-    pub prefix: String,
-    /// Labels that the Secret must have.
-    pub labels: BTreeMap<String, String>,
-    /// Annotations that the Secret must have.
-    pub annotations: BTreeMap<String, String>,
-}
-
 impl Desired {
     /// Reads a custom resource. It must have been validated: values out of bounds are not noticed here.
     pub fn of<K: ManagedService>(object: &K, defaults: Defaults) -> Self {
@@ -164,7 +152,7 @@ impl Desired {
                 .map(|entry| (entry.integration_type.clone(), entry.source_service_name.clone()))
                 .collect(),
             powered: spec.powered.unwrap_or(true),
-            secret: secret_target(object, &name),
+            secret: secret_target::of(object, &name),
             declared: BTreeSet::new(),
             previously_declared: status
                 .map(|status| &status.declared_fields)
@@ -216,21 +204,6 @@ impl Desired {
         }
         paths
     }
-}
-
-fn secret_target<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
-    let spec = object.service();
-    if spec.conn_info_secret_target_disabled == Some(true) {
-        return None;
-    }
-    let target = spec.conn_info_secret_target.clone().unwrap_or_default();
-    Some(SecretTarget {
-        // The replaced operator wrote `name: ""` into objects that had no target.
-        name: if target.name.is_empty() { name.to_owned() } else { target.name },
-        prefix: target.prefix.unwrap_or_else(|| K::KIND.secret_prefix().to_owned()),
-        labels: target.labels.unwrap_or_default(),
-        annotations: target.annotations.unwrap_or_default(),
-    })
 }
 
 /// Objects that the replaced operator has brought up carry its annotation, whatever their conditions say.

@@ -11,26 +11,33 @@ mod deletion;
 mod desired;
 mod diff;
 mod drift;
+pub mod facts;
+mod kstatus;
 mod migration;
+mod network;
 mod observed;
 mod ownership;
 mod policies;
 mod power;
 mod report;
+mod secret_target;
 mod source;
 mod step;
 mod update;
 mod user_config;
+pub mod vpc;
 
 pub use decide::decide;
-pub use desired::{Desired, SecretTarget, Vpc};
+pub use desired::{Desired, Vpc};
 pub use drift::summary as drift_summary;
+pub use network::VpcReference;
 pub use observed::{
     Connection, ConnectionSecret, Maintenance, MigrationState, Observed, ObservedService, Power, Remote,
-    ServiceState, Source,
+    Replica, ServiceState, Source,
 };
 pub use policies::{Defaults, DeletionPolicy, Policies};
 pub use report::{DriftSeen, Failure, MigrationNote, Ready, Report};
+pub use secret_target::SecretTarget;
 pub use source::SourceReference;
 pub use step::{CreateRequest, Decision, Pace, ServicePatch, Step};
 

@@ -1,8 +1,8 @@
 //! What was seen of the world: the provider's service and the connection Secret, reduced to the parts
 //! that decisions depend on. Credentials are invisible in `Debug`.
 
-use super::step::ServicePatch;
-use crate::api::Kind;
+use super::{network::VpcReference, step::ServicePatch};
+use crate::api::{Kind, ServiceFacts};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -22,6 +22,8 @@ pub struct Observed {
     pub migration: Option<MigrationState>,
     /// The token cannot disappear while the resource needs it.
     pub token_is_held: bool,
+    /// The VPC that the resource refers to.
+    pub vpc: VpcReference,
     /// The custom resource itself was read from the API server, not from a cache, in this pass.
     pub object_is_live: bool,
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
@@ -74,6 +76,8 @@ pub struct ObservedService {
     pub connection: Option<Connection>,
     /// Number of backups that can be restored.
     pub backups: usize,
+    /// What the status tells besides.
+    pub facts: ServiceFacts,
     /// An autoscaler integration decides on the disk space.
     pub disk_is_managed: bool,
     /// The service replicates another one.
@@ -209,6 +213,25 @@ pub struct Connection {
     pub password: SecretString,
     /// The provider's word for whether TLS is needed, such as `required`.
     pub ssl: String,
+    /// Where reads can go as well.
+    pub replica: Replica,
+}
+
+/// The second endpoint of a service whose plan has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replica {
+    /// The provider did not list endpoints this time.
+    #[default]
+    Unlisted,
+    /// There is none.
+    None,
+    /// Here.
+    At {
+        /// Host name.
+        host: String,
+        /// Port, as text.
+        port: String,
+    },
 }
 
 impl fmt::Debug for Connection {

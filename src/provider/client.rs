@@ -58,7 +58,7 @@ pub struct Client {
 }
 
 /// One call, before it is sent.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     /// A stable name for metrics.
     operation: &'static str,
     doing: String,
@@ -234,7 +234,11 @@ impl Client {
         self.counted(token, call, async |answer| Ok(answer.listing(limit))).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, token: &Token, call: Call<'_>) -> Result<T, ProviderError> {
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        token: &Token,
+        call: Call<'_>,
+    ) -> Result<T, ProviderError> {
         let limit = self.response_bytes;
         self.counted(token, call, async |answer| answer.json(limit).await).await
     }
@@ -365,6 +369,17 @@ fn unreachable(doing: &str, redaction: &Redaction, error: reqwest::Error) -> Pro
 }
 
 impl<'a> Call<'a> {
+    /// A call to the path of `segments`; `doing` says in error messages what it is for.
+    pub(super) fn to(
+        operation: &'static str,
+        doing: String,
+        method: Method,
+        segments: Vec<&'a str>,
+        body: Option<Value>,
+    ) -> Self {
+        Self { operation, doing, method, segments, query: &[], body, patience: None }
+    }
+
     fn about(
         reference: &'a Reference,
         operation: &'static str,

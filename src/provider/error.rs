@@ -60,6 +60,17 @@ impl ProviderError {
         }
     }
 
+    /// The provider's own words, or what came instead of them.
+    pub fn answer(&self) -> &str {
+        match self {
+            Self::Rejected { message, .. } => message,
+            Self::Unreachable { cause, .. }
+            | Self::Unreadable { cause, .. }
+            | Self::Unsendable { cause, .. } => cause,
+            Self::Fenced { .. } => "nothing was sent",
+        }
+    }
+
     /// How this failure is treated.
     pub fn class(&self) -> Class {
         match self {

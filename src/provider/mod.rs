@@ -10,13 +10,15 @@ mod listing;
 mod redaction;
 mod service;
 mod token;
+mod vpcs;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
 pub use listing::Listing;
 pub use service::{
-    Backup, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata, PendingUpdate,
-    Service, TechnicalEmail,
+    Backup, Component, Integration, MaintenanceUpdate, MaintenanceWindow, Migration, Notification, Service,
+    TechnicalEmail,
 };
 pub use token::{Token, TokenError};
+pub use vpcs::Vpc;

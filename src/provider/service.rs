@@ -52,9 +52,45 @@ pub struct Service {
     /// Backups that can be restored.
     #[serde(default, deserialize_with = "null_is_default")]
     pub backups: Vec<Backup>,
-    /// What the provider wants the owner of the service to know.
+    /// Endpoints, one per purpose and route.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub components: Vec<Component>,
+    /// What the provider wants people to know about the service.
     #[serde(default, deserialize_with = "null_is_default")]
     pub service_notifications: Vec<Notification>,
+}
+
+/// One endpoint of a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Component {
+    /// What listens there, such as `valkey` or `prometheus`.
+    pub component: String,
+    /// Host name.
+    #[serde(default)]
+    pub host: String,
+    /// Port.
+    #[serde(default)]
+    pub port: u16,
+    /// `dynamic`, `public`, `private` or `privatelink`.
+    #[serde(default)]
+    pub route: String,
+    /// `primary` or `replica`.
+    #[serde(default)]
+    pub usage: String,
+    /// Whether it takes TLS connections.
+    #[serde(default)]
+    pub ssl: Option<bool>,
+}
+
+/// Something people should know about a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Notification {
+    /// Such as `service_end_of_life`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Details that depend on the type.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: Map<String, Value>,
 }
 
 /// When the provider may maintain a service.
@@ -66,33 +102,26 @@ pub struct MaintenanceWindow {
     /// Time of day in UTC, `HH:MM:SS`.
     #[serde(default)]
     pub time: Option<String>,
-    /// What waits for the window.
+    /// Updates that are waiting.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub updates: Vec<PendingUpdate>,
+    pub updates: Vec<MaintenanceUpdate>,
 }
 
-/// An update that waits for a maintenance window.
+/// A maintenance update that is waiting.
 #[derive(Clone, Debug, Deserialize)]
-pub struct PendingUpdate {
-    /// When it is applied in any case, in RFC 3339.
+pub struct MaintenanceUpdate {
+    /// What it does.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// When it is done at the latest.
     #[serde(default)]
     pub deadline: Option<String>,
-}
-
-/// A note of the provider about a service.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Notification {
-    /// The parts that depend on what the note is about.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub metadata: NotificationMetadata,
-}
-
-/// The parts of a note that depend on what it is about.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct NotificationMetadata {
-    /// When the version that the service runs is no longer supported, in RFC 3339.
+    /// When it will start.
     #[serde(default)]
-    pub service_end_of_life_time: Option<String>,
+    pub start_at: Option<String>,
+    /// When it may start.
+    #[serde(default)]
+    pub start_after: Option<String>,
 }
 
 /// An address that receives notifications.

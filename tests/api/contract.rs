@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use valkeeper::api::Kind;
 
 /// Fields we have beyond the contract: the provider knows them, or the other kind has them.
-const ADDED_FIELDS: [&str; 5] = [
+const ADDED_FIELDS: [&str; 7] = [
+    "spec.connInfoSecretTarget.extraKeys",
+    "spec.connInfoSecretTarget.serviceBinding",
     "spec.powered",
     "spec.userConfig.enable_ipv6",
     "spec.userConfig.valkey_active_expire_effort",

@@ -167,7 +167,7 @@ fn generated_files_are_current() {
 }
 
 #[test]
-fn columns_are_those_users_know_and_on_demand_the_age() {
+fn columns_are_those_users_know_and_on_demand_more() {
     for kind in Kind::ALL {
         let columns = definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"].clone();
         let names = |wide: bool| -> Vec<String> {
@@ -176,7 +176,8 @@ fn columns_are_those_users_know_and_on_demand_the_age() {
             columns.map(|column| column["name"].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(names(false), ["Project", "Region", "Plan", "State"]);
-        assert_eq!(names(true), ["Project", "Region", "Plan", "State", "Age"]);
+        let wide = ["Project", "Region", "Plan", "State", "Ready", "Reason", "Secret", "Age"];
+        assert_eq!(names(true), wide);
     }
 }
 

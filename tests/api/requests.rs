@@ -72,6 +72,7 @@ fn other_service(kind: Kind) -> ObservedService {
         backups: 0,
         disk_is_managed: false,
         is_replica: false,
+        facts: valkeeper::api::ServiceFacts::default(),
     }
 }
 

@@ -74,7 +74,11 @@ pub(crate) fn skip(missing: &str) {
 
 async fn install_definitions(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for text in [include_str!("../../crds/valkeys.yaml"), include_str!("../../crds/redis.yaml")] {
+    for text in [
+        include_str!("../../crds/valkeys.yaml"),
+        include_str!("../../crds/redis.yaml"),
+        include_str!("../../crds/projectvpcs.yaml"),
+    ] {
         let definition: CustomResourceDefinition = serde_yaml::from_str(text).unwrap();
         let name = definition.metadata.name.clone().unwrap();
         let parameters = PatchParams::apply("valkeeper-tests").force();

@@ -75,6 +75,8 @@ async fn a_restart_while_building_continues_with_the_same_service(mut world: Wor
 }
 
 async fn a_settled_resource_causes_no_writes(world: World) -> World {
+    // A new backup is news for the status.
+    world.provider.set_backup_after(std::time::Duration::from_hours(1));
     world.ready_valkey("cache", json!({"tags": {"a": "b"}, "userConfig": {"valkey_timeout": 10}})).await;
     let theirs = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": "cache"},
         "status": {"conditions": [{"type": "Theirs", "status": "True", "reason": "R", "message": "m",

@@ -27,7 +27,9 @@ mod kubectl;
 mod ownership;
 mod power;
 mod servers;
+mod tokens;
 mod trouble;
+mod vpcs;
 
 /// Makes two tests of each scenario, one per kind of API server.
 macro_rules! scenarios {

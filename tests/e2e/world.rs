@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use valkeeper::{
-    api::{ManagedService, Redis, Valkey, names::TOKEN_FINALIZER},
+    api::{Custom, ManagedService, ProjectVpc, Redis, Valkey, names::TOKEN_FINALIZER},
     operator,
     settings::Settings,
     telemetry::logs,
@@ -87,6 +87,7 @@ impl World {
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
             backup_after: Duration::from_millis(100),
+            vpc_time: Duration::from_millis(300),
             engine,
             ..ProviderOptions::default()
         })
@@ -151,8 +152,15 @@ impl World {
             attentive_interval: Duration::from_millis(500),
             resync_interval: Duration::from_secs(1),
             settle_time: Duration::from_millis(100),
+            token_pause: Duration::from_secs(1),
             ..Settings::default()
         }
+    }
+
+    /// Ends the operator and starts it again with other settings.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Settings)) {
+        self.kill_operator().await;
+        self.start_operator_with(change).await;
     }
 
     /// Ends the operator the hard way: in the middle of whatever it does.
@@ -212,6 +220,10 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    pub(crate) fn vpcs(&self) -> Api<ProjectVpc> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     pub(crate) fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -229,15 +241,16 @@ impl World {
 
     /// Creates a Valkey with the token of this world; `spec` is merged over a minimal one.
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
-        let mut all = minimal_spec();
-        merge(&mut all, spec);
-        // As `kubectl apply` does it.
-        let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
-        let metadata = json!({"name": name, "annotations": annotations});
-        let body =
-            json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": metadata, "spec": all});
-        let valkey: Valkey = serde_json::from_value(body).unwrap();
+        let valkey = manifest("Valkey", name, spec);
         self.valkeys().create(&PostParams::default(), &valkey).await.unwrap()
+    }
+
+    /// Creates a Redis in the same way and waits until it is ready.
+    pub(crate) async fn ready_redis(&self, name: &str, spec: Value) -> Redis {
+        let api = self.redis();
+        api.create(&PostParams::default(), &manifest("Redis", name, spec)).await.unwrap();
+        let look = || async { api.get(name).await.unwrap() };
+        until(look, |redis| ready(redis).is_some_and(|ready| ready.status == "True")).await
     }
 
     /// Creates one and waits until it is ready.
@@ -336,6 +349,17 @@ impl World {
     }
 }
 
+/// A resource with the token of its world; `spec` is merged over a minimal one.
+fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -> K {
+    let mut all = minimal_spec();
+    merge(&mut all, spec);
+    // As `kubectl apply` does it.
+    let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": all.to_string()});
+    let metadata = json!({"name": name, "annotations": annotations});
+    let body = json!({"apiVersion": "aiven.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": all});
+    serde_json::from_value(body).unwrap()
+}
+
 /// Polls until `wanted`; panics with the last value when it takes too long.
 pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
     mut look: impl FnMut() -> F,
@@ -352,8 +376,8 @@ pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
     }
 }
 
-pub(crate) fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
-    object.status()?.conditions.iter().find(|condition| condition.type_ == "Ready")
+pub(crate) fn ready<K: Custom>(object: &K) -> Option<&Condition> {
+    object.conditions().iter().find(|condition| condition.type_ == "Ready")
 }
 
 pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {

@@ -63,6 +63,8 @@ impl Scene {
             tokens: vec![TokenSpec::full_access("bench", workload::TOKEN)],
             build_time: options.build_time,
             latency: options.latency,
+            // The status tells of backups; that is not what is measured.
+            backup_after: Duration::from_hours(1),
             log_capacity: LOG,
             ..ProviderOptions::default()
         })

@@ -8,6 +8,7 @@ use super::content::Content;
 use super::faults::{Fault, Matcher};
 use super::log::RequestRecord;
 use super::options::{RateLimit, TokenSpec, Unknowns};
+use super::project::Vpc;
 use super::render::{self, Scene, Secrets};
 use super::server::Shared;
 use super::service::Service;
@@ -79,6 +80,14 @@ impl ProviderHandle {
     pub fn service(&self, project: &str, name: &str) -> Option<Value> {
         let world = self.shared.world();
         world.find(project, name).map(|service| self.snapshot(&world, service))
+    }
+
+    /// Every VPC of a project.
+    pub fn vpcs(&self, project: &str) -> Vec<Value> {
+        let world = self.shared.world();
+        let vpcs =
+            world.projects.get(project).map(|project| project.vpcs.values().map(Vpc::listing).collect());
+        vpcs.unwrap_or_default()
     }
 
     /// Number of services over all projects.

@@ -13,6 +13,8 @@ use crate::api::{names, rules};
 
 /// Suffix of the longest key in a connection Secret; a key has at most 253 characters.
 const LONGEST_KEY: &str = "PASSWORD";
+/// The same when the replica is asked for.
+const LONGEST_EXTRA_KEY: &str = "REPLICA_HOST";
 
 /// The violations in a `spec` and the name of its resource.
 pub(super) fn check(name: Option<&str>, spec: &Map<String, Value>) -> Vec<Violation> {
@@ -194,8 +196,10 @@ impl<'s> Spec<'s> {
             );
         }
         let prefix = ["connInfoSecretTarget", "prefix"];
+        let extra = !self.list(&["connInfoSecretTarget", "extraKeys"]).is_empty();
+        let longest = if extra { LONGEST_EXTRA_KEY } else { LONGEST_KEY };
         let possible =
-            |prefix: &str| syntax::is_secret_key_text(prefix) && prefix.len() + LONGEST_KEY.len() <= 253;
+            |prefix: &str| syntax::is_secret_key_text(prefix) && prefix.len() + longest.len() <= 253;
         if self.text(&prefix).is_some_and(|prefix| !possible(prefix)) {
             self.report(&prefix, "must start a key of a Secret: letters, digits, -, _ and .");
         }

@@ -49,9 +49,8 @@ fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let root = &arguments.root;
     let sources = Kind::ALL.into_iter().map(|kind| user_config(kind, root)).collect::<Result<Vec<_>>>()?;
-    let mut derived = Vec::new();
+    let mut derived = definitions::files()?;
     for kind in Kind::ALL {
-        derived.extend(definitions::files(kind)?);
         derived.push(reference::file(kind, root)?);
     }
     derived.extend(chart::files(root)?);

@@ -81,6 +81,7 @@ fn service() -> ObservedService {
         backups: 1,
         disk_is_managed: false,
         is_replica: false,
+        facts: crate::api::ServiceFacts::default(),
     }
 }
 

@@ -1,0 +1,129 @@
+//! Which token a resource uses, how a new one reaches it, and what a bad one costs.
+
+use crate::world::{TOKEN, World, until};
+use kube::api::DeleteParams;
+use serde_json::json;
+use std::time::Duration;
+use valkeeper_sandbox::provider::TokenSpec;
+
+crate::scenarios![
+    the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over_the_operators,
+    a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another,
+    the_secret_with_the_token_of_the_namespace_is_refused_as_target,
+    a_token_file_is_read_again_when_it_changes,
+    a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else,
+    a_new_token_is_used_at_once_although_the_old_one_is_paused,
+];
+
+/// The names of the tokens that asked for `service` so far.
+fn used(world: &World, service: &str) -> Vec<String> {
+    let requests = world.provider.requests();
+    let about = requests.iter().filter(|request| request.path.ends_with(&format!("/service/{service}")));
+    about.filter_map(|request| request.token.clone()).collect()
+}
+
+async fn the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over_the_operators(
+    mut world: World,
+) -> World {
+    for name in ["operator", "namespace"] {
+        world.provider.add_token(&TokenSpec::full_access(name, format!("{name}-token-5d1c")));
+    }
+    world
+        .restart_with(|settings| {
+            settings.default_token = Some(" operator-token-5d1c\n".into());
+            settings.namespace_token_secret = Some("project-token".to_owned());
+        })
+        .await;
+    world.ready_valkey("first", json!({})).await;
+    world.ready_valkey("second", json!({"authSecretRef": null})).await;
+    assert!(used(&world, "first").iter().all(|token| token == "e2e"));
+    assert!(used(&world, "second").iter().all(|token| token == "operator"));
+
+    world.set_token("project-token", "token", "\t namespace-token-5d1c \n").await;
+    until(|| async { used(&world, "second") }, |tokens| tokens.last().unwrap() == "namespace").await;
+    world.secrets().delete("project-token", &DeleteParams::default()).await.unwrap();
+    until(|| async { used(&world, "second") }, |tokens| tokens.last().unwrap() == "operator").await;
+    assert!(used(&world, "first").iter().all(|token| token == "e2e"));
+    world
+}
+
+async fn a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another(mut world: World) -> World {
+    world.set_token("project-token", "tokn", TOKEN).await;
+    world
+        .restart_with(|settings| {
+            settings.default_token = Some(TOKEN.into());
+            settings.namespace_token_secret = Some("project-token".to_owned());
+        })
+        .await;
+    world.create_valkey("cache", json!({"authSecretRef": null})).await;
+    let message = world.until_not_ready("cache", "TokenMissing").await;
+    assert!(message.contains("project-token") && message.contains("has no key token"), "{message}");
+    assert!(world.provider.requests().is_empty());
+    world
+}
+
+async fn the_secret_with_the_token_of_the_namespace_is_refused_as_target(mut world: World) -> World {
+    world.restart_with(|settings| settings.namespace_token_secret = Some("project-token".to_owned())).await;
+    world.create_valkey("project-token", json!({})).await;
+    let message = world.until_not_ready("project-token", "InvalidSpec").await;
+    assert!(message.contains("spec.connInfoSecretTarget.name"), "{message}");
+    assert!(world.provider.requests().is_empty());
+    world
+}
+
+async fn a_token_file_is_read_again_when_it_changes(mut world: World) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    world.restart_with(|settings| settings.default_token_file = Some(file.clone())).await;
+    world.create_valkey("cache", json!({"authSecretRef": null})).await;
+    let message = world.until_not_ready("cache", "TokenMissing").await;
+    assert!(message.contains("Cannot read the operator's default token"), "{message}");
+    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    world.until_ready("cache").await;
+
+    world.provider.add_token(&TokenSpec::full_access("rotated", "rotated-file-token"));
+    std::fs::write(&file, "  rotated-file-token").unwrap();
+    until(|| async { used(&world, "cache") }, |tokens| tokens.last().unwrap() == "rotated").await;
+    world
+}
+
+async fn a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else(mut world: World) -> World {
+    const SHARING: [&str; 4] = ["cache-a", "cache-b", "cache-c", "cache-d"];
+    world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
+    world.provider.add_token(&TokenSpec::full_access("other", "other-token-77aa"));
+    world.set_token("other-token", "token", "other-token-77aa").await;
+    for name in SHARING {
+        world.ready_valkey(name, json!({})).await;
+    }
+    world.ready_valkey("alone", json!({"authSecretRef": {"name": "other-token"}})).await;
+
+    world.provider.revoke_token("e2e");
+    for name in SHARING {
+        let message = world.until_not_ready(name, "TokenRejected").await;
+        assert!(message.contains("401") && message.contains("Put a valid token into Secret"), "{message}");
+    }
+    let refused = || world.provider.requests().iter().filter(|request| request.status == Some(401)).count();
+    let (before, looks) = (refused(), used(&world, "alone").len());
+    assert!(before <= SHARING.len(), "at most those under way at the same moment");
+    until(|| async { used(&world, "alone").len() }, |now| *now >= looks + 4).await;
+    assert_eq!(refused(), before);
+    world.until_ready("alone").await;
+    // What was told once is not told again.
+    let told = world.events("cache-a").await.iter().filter(|(reason, _)| reason == "TokenRejected").count();
+    assert!(told <= 1, "{told}");
+    world
+}
+
+async fn a_new_token_is_used_at_once_although_the_old_one_is_paused(mut world: World) -> World {
+    world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
+    world.ready_valkey("cache-a", json!({})).await;
+    world.ready_valkey("cache-b", json!({})).await;
+    world.provider.revoke_token("e2e");
+    world.until_not_ready("cache-a", "TokenRejected").await;
+    world.until_not_ready("cache-b", "TokenRejected").await;
+    world.provider.add_token(&TokenSpec::full_access("rotated", "rotated-token-1b2c"));
+    world.set_token("aiven-token", "token", "rotated-token-1b2c\n").await;
+    world.until_ready("cache-a").await;
+    world.until_ready("cache-b").await;
+    world
+}
