@@ -4,6 +4,7 @@
 use super::{
     address::Address,
     error::ProviderError,
+    limits::Throttles,
     listing::Listing,
     redaction::Redaction,
     service::{Migration, Service},
@@ -18,7 +19,7 @@ use futures::future::BoxFuture;
 use reqwest::{Method, Response, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Bounds on every call.
@@ -53,6 +54,7 @@ pub struct Client {
     http: reqwest::Client,
     address: Address,
     response_bytes: usize,
+    throttles: Arc<Throttles>,
     fence: Fence,
     metrics: Option<Metrics>,
 }
@@ -114,8 +116,8 @@ impl Client {
             .pool_idle_timeout(IDLE_CONNECTION)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        let (fence, metrics) = (Fence::open(), None);
-        Ok(Self { http, address, response_bytes: limits.response_bytes, fence, metrics })
+        let (throttles, fence, metrics) = (Arc::default(), Fence::open(), None);
+        Ok(Self { http, address, response_bytes: limits.response_bytes, throttles, fence, metrics })
     }
 
     /// The same client, except that it changes nothing once `fence` is closed.
@@ -253,12 +255,14 @@ impl Client {
         if call.method != Method::GET && self.fence.check().is_err() {
             return Err(ProviderError::Fenced { doing: call.doing });
         }
+        self.throttles.check(token, &call.doing)?;
         let (operation, begun) = (call.operation, Instant::now());
         let request_id = format!("{:016x}", rand::random::<u64>());
         let outcome = match self.open(token, call, &request_id).await {
             Ok(answer) => read(answer).await,
             Err(error) => Err(error),
         };
+        self.throttles.learn(token, &outcome);
         let error = outcome.as_ref().err();
         let call = ProviderCall {
             operation,

@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod error;
+mod limits;
 mod listing;
 mod redaction;
 mod service;

@@ -27,6 +27,7 @@ mod kubectl;
 mod ownership;
 mod power;
 mod servers;
+mod survey;
 mod tokens;
 mod trouble;
 mod vpcs;
