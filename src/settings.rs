@@ -1,6 +1,11 @@
 //! Every flag, environment variable, interval and limit of the operator, in one table with its default.
 
-use crate::{engine::Defaults, ha::Timing, provider::Limits, server::Addresses};
+use crate::{
+    engine::{Defaults, backoff},
+    ha::Timing,
+    provider::Limits,
+    server::Addresses,
+};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
@@ -111,6 +116,10 @@ pub struct Settings {
     /// Longest time for one pass over one resource
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = humantime::parse_duration)]
     pub pass_deadline: Duration,
+
+    /// Delays after failures; no flag, because the defaults are part of what the operator promises.
+    #[arg(skip)]
+    pub retry: backoff::Bounds,
 
     /// How long passes under way may go on after the operator was told to stop
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = humantime::parse_duration)]

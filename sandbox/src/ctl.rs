@@ -48,6 +48,8 @@ enum Action {
     PowerOn { service: String },
     /// Delete a service with its data
     Delete { service: String },
+    /// Print the certificate authority of the services
+    Ca,
     /// Refuse a token
     RevokeToken { token: String },
     /// Accept a revoked token again
@@ -61,6 +63,11 @@ enum Action {
     },
     /// Delay every answer of the API
     Slow { milliseconds: u32 },
+    /// Let time pass at the provider, so that backups appear
+    Advance {
+        #[arg(value_name = "TIME")]
+        time: String,
+    },
     /// End all failures and delays
     Recover,
 }
@@ -86,20 +93,24 @@ pub(crate) async fn run(ctl: Ctl) -> anyhow::Result<()> {
         Some(url) => url.clone(),
         None => find(ctl.kubeconfig.as_deref())?,
     };
+    let client = reqwest::Client::new();
+    let mut url = reqwest::Url::parse(&provider).context("the address of the provider")?;
     let (path, mut fields) = request(&ctl.action);
+    url.path_segments_mut().ok().context("the address of the provider")?.clear().push("console").extend(path);
     if let Some(project) = &ctl.project {
         fields.push(("project", project.clone()));
     }
-    let mut url = reqwest::Url::parse(&provider).context("the address of the provider")?;
-    url.path_segments_mut().ok().context("the address of the provider")?.clear().push("console").extend(path);
-    let request = reqwest::Client::new().post(url).header("Accept", "text/plain").form(&fields);
+    let request = match ctl.action {
+        Action::Ca => client.get(url),
+        _ => client.post(url).header("Accept", "text/plain").form(&fields),
+    };
     let response =
         request.send().await.map_err(reqwest::Error::without_url).context("the sandbox does not answer")?;
     let (success, text) = (response.status().is_success(), response.text().await?);
     if !success {
         bail!("{text}");
     }
-    println!("{text}");
+    println!("{}", text.trim_end());
     Ok(())
 }
 
@@ -113,12 +124,14 @@ fn request(action: &Action) -> (Vec<&str>, Vec<(&'static str, String)>) {
         Action::PowerOff { service } => (Some(service), "power-off", vec![]),
         Action::PowerOn { service } => (Some(service), "power-on", vec![]),
         Action::Delete { service } => (Some(service), "delete", vec![]),
+        Action::Ca => (None, "ca.pem", vec![]),
         Action::RevokeToken { token } => (None, "revoke-token", vec![("token", token.clone())]),
         Action::AcceptToken { token } => (None, "accept-token", vec![("token", token.clone())]),
         Action::Fail { how, times } => {
             (None, "fail", vec![("how", name_of(*how)), ("times", times.to_string())])
         }
         Action::Slow { milliseconds } => (None, "slow", vec![("milliseconds", milliseconds.to_string())]),
+        Action::Advance { time } => (None, "advance", vec![("time", time.clone())]),
         Action::Recover => (None, "recover", vec![]),
     };
     let path = service.map_or_else(|| vec![name], |service| vec!["service", service, name]);

@@ -286,6 +286,7 @@ async fn ctl_acts_on_the_sandbox_whose_kubeconfig_it_is_given() {
         (&["plan", "k8s-redis", "startup-8"], "k8s-redis has the plan startup-8 now."),
         (&["fail", "throttle", "--times", "2"], "The next 2 requests fail."),
         (&["slow", "1"], "Every answer takes 1 milliseconds longer."),
+        (&["advance", "12h"], "12h have passed at the provider."),
         (&["recover"], "The API works normally again."),
         (&["revoke-token", "sandbox"], "The token sandbox is refused from now on."),
         (&["accept-token", "sandbox"], "The token sandbox is accepted again."),
@@ -313,4 +314,36 @@ async fn without_once_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_be
     let status = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
     assert!(status.success());
     assert!(!path.exists());
+}
+
+/// The script that the documentation tells people to use in their pipelines.
+#[tokio::test]
+async fn the_documented_script_tests_manifests() {
+    if Command::new("kubectl").args(["version", "--client"]).output().await.is_err() {
+        assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "install kubectl");
+        eprintln!("skipped: install kubectl");
+        return;
+    }
+    let page = include_str!("../../docs/sandbox.md");
+    let start = page.find("# test-manifests.sh").unwrap();
+    let script = &page[start..start + page[start..].find("\n```").unwrap()];
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("manifests")).unwrap();
+    let manifest =
+        |name: &str, content: &str| std::fs::write(folder.path().join("manifests").join(name), content);
+    manifest("valkey.yaml", include_str!("../../examples/valkey.yaml")).unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_valkeeper-sandbox")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let run = async || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script.replace("--timeout=60s", "--timeout=10s"), "sh", "manifests"]);
+        shell.current_dir(folder.path()).env("PATH", &path).env_remove("KUBECONFIG").kill_on_drop(true);
+        tokio::time::timeout(PATIENCE, shell.output()).await.unwrap().unwrap()
+    };
+    let good = run().await;
+    assert!(good.status.success(), "{good:?}");
+    assert!(String::from_utf8_lossy(&good.stdout).contains("secret/my-valkey-secret"), "{good:?}");
+    let wrong = include_str!("../../examples/redis.yaml").replace("startup-4", "startup-5");
+    manifest("redis.yaml", &wrong).unwrap();
+    assert!(!run().await.status.success(), "there is no such plan");
 }

@@ -114,12 +114,29 @@ pub trait Custom:
     /// The `kind` of its manifests.
     const NAME: &'static str;
 
+    /// The type of its status.
+    type Status: Reported;
+
     /// What was last reported about it.
+    fn reported(&self) -> Option<&Self::Status>;
+
+    /// The conditions that were last reported about it.
+    fn conditions(&self) -> &[Condition] {
+        self.reported().map_or(&[], Reported::conditions)
+    }
+}
+
+/// A status with conditions.
+pub trait Reported: Clone + PartialEq + Serialize {
+    /// The conditions.
     fn conditions(&self) -> &[Condition];
+
+    /// The conditions, to be changed.
+    fn conditions_mut(&mut self) -> &mut Vec<Condition>;
 }
 
 /// A custom resource that stands for one service at the provider.
-pub trait ManagedService: Custom {
+pub trait ManagedService: Custom<Status = ServiceStatus> {
     /// Which kind this is.
     const KIND: Kind;
 

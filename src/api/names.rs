@@ -9,6 +9,10 @@ pub const FINALIZER: &str = "finalizers.aiven.io/delete-remote-resource";
 /// Keeps a token Secret until no resource needs it to delete its service.
 pub const TOKEN_FINALIZER: &str = "finalizers.aiven.io/needed-to-delete-services";
 
+/// Annotation: the `metadata.uid` of a resource that is being deleted and whose service is settled, so that
+/// only its token is still held.
+pub const SERVICE_SETTLED: &str = "valkeeper.io/service-settled";
+
 /// Annotation: the last `metadata.generation` the provider accepted.
 pub const GENERATION_PROCESSED: &str = "controllers.aiven.io/generation-was-processed";
 /// Annotation: `true` when running as desired, `false` when powered off as desired, absent otherwise.

@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::Custom;
 use super::common::SecretKeyReference;
 use super::rules::{self, PlacedRule};
 use super::status::null_as_default;
 use super::user_config::pattern;
+use super::{Custom, Reported};
 
 /// What the provider accepts as a network.
 const CIDR: &str = "^[0-9]{1,3}([.][0-9]{1,3}){3}/[0-9]{1,2}$";
@@ -71,11 +71,23 @@ pub struct ProjectVpcStatus {
     pub conditions: Vec<Condition>,
 }
 
+impl Reported for ProjectVpcStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn conditions_mut(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
+    }
+}
+
 impl Custom for ProjectVpc {
     const NAME: &'static str = "ProjectVPC";
 
-    fn conditions(&self) -> &[Condition] {
-        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    type Status = ProjectVpcStatus;
+
+    fn reported(&self) -> Option<&ProjectVpcStatus> {
+        self.status.as_ref()
     }
 }
 

@@ -1,6 +1,5 @@
 //! The `Redis` kind: the shared spec and the `userConfig` of the provider's Redis.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,8 +38,10 @@ pub struct RedisSpec {
 impl Custom for Redis {
     const NAME: &'static str = Kind::Redis.name();
 
-    fn conditions(&self) -> &[Condition] {
-        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    type Status = ServiceStatus;
+
+    fn reported(&self) -> Option<&ServiceStatus> {
+        self.status.as_ref()
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::ServiceFacts;
+use super::{Reported, ServiceFacts};
 
 /// The observed state of a managed service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,16 @@ pub struct DriftedField {
     pub declared: String,
     /// What the provider had, as JSON; hidden where it may be a secret.
     pub found: String,
+}
+
+impl Reported for ServiceStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn conditions_mut(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
+    }
 }
 
 /// Go writes an empty list as `null`.

@@ -1,6 +1,5 @@
 //! The `Valkey` kind: the shared spec and the `userConfig` of the provider's Valkey.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,8 +37,10 @@ pub struct ValkeySpec {
 impl Custom for Valkey {
     const NAME: &'static str = Kind::Valkey.name();
 
-    fn conditions(&self) -> &[Condition] {
-        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    type Status = ServiceStatus;
+
+    fn reported(&self) -> Option<&ServiceStatus> {
+        self.status.as_ref()
     }
 }
 

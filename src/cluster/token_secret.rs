@@ -33,6 +33,12 @@ pub async fn hold(client: &Client, namespace: &str, name: &str) -> Result<(), Cl
     write(&api, name, &secret, &finalizers).await
 }
 
+/// Whether the Secret carries a finalizer of this program.
+pub async fn is_held(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    Ok(read(&api, name).await?.is_some_and(|secret| is_ours(&secret.metadata)))
+}
+
 /// Takes the finalizer off the Secret when no resource of the namespace needs the Secret any more.
 pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
     let mut outcome = Ok(());
@@ -59,8 +65,14 @@ async fn try_to_let_go(client: &Client, namespace: &str, name: &str) -> Result<(
     }
 }
 
+/// Reads the Secret. That there is none is asked twice: a proxy that answers 404 once must not leave a
+/// finalizer behind that nobody remembers.
 async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, ClusterError> {
-    bounded(|| format!("reading token Secret {name}"), api.get_opt(name)).await
+    let doing = || format!("reading token Secret {name}");
+    match bounded(doing, api.get_opt(name)).await? {
+        Some(secret) => Ok(Some(secret)),
+        None => bounded(doing, api.get_opt(name)).await,
+    }
 }
 
 async fn write(
@@ -110,7 +122,9 @@ async fn is_needed(client: &Client, namespace: &str, name: &str) -> Result<bool,
             let named = object.data.pointer("/spec/authSecretRef/name").and_then(serde_json::Value::as_str);
             let held =
                 object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER);
-            held && named == Some(name)
+            let settled =
+                object.metadata.annotations.as_ref().and_then(|all| all.get(names::SERVICE_SETTLED));
+            held && named == Some(name) && (settled.is_none() || settled != object.metadata.uid.as_ref())
         };
         if objects.items.iter().any(needs) {
             return Ok(true);

@@ -27,9 +27,9 @@ pub struct Context {
     pub(super) memories: Memories,
     pub(super) surveys: Surveys,
     pub(super) token_reads: TokenReads,
+    pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
-    pub(super) token_pauses: TokenPauses,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }

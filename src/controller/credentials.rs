@@ -7,6 +7,9 @@ use super::{context::Context, error::PassError, token_reads};
 use crate::{api::common::SecretKeyReference, engine::Desired, provider::Token, settings::Settings};
 use secrecy::{ExposeSecret, SecretString};
 
+/// The last source of tokens, in words for messages.
+const OF_OPERATOR: &str = "the operator's default token";
+
 /// Where to read a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TokenSource {
@@ -98,7 +101,7 @@ async fn of_operator(context: &Context) -> Result<(SecretString, String), PassEr
         }
         (None, None) => return Err(PassError::Token(no_token(context))),
     };
-    Ok((text, "the operator's default token".to_owned()))
+    Ok((text, OF_OPERATOR.to_owned()))
 }
 
 fn no_token(context: &Context) -> String {
@@ -120,6 +123,14 @@ pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Op
             "spec.connInfoSecretTarget.name: {target:?} is the Secret that holds the token of the namespace; choose another name"
         )
     })
+}
+
+/// Where the token of a resource should come from, as far as the resource itself says.
+pub(super) fn expected_source(namespace: &str, own: Option<&SecretKeyReference>) -> String {
+    match own {
+        Some(SecretKeyReference { name, key }) => source(namespace, name, key),
+        None => OF_OPERATOR.to_owned(),
+    }
 }
 
 fn source(namespace: &str, name: &str, key: &str) -> String {

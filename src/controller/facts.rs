@@ -47,7 +47,8 @@ fn replica(service: &Service, tls: bool) -> Replica {
 pub(super) fn of(service: &Service, connection: Option<&Connection>) -> ServiceFacts {
     let updates = service.maintenance.iter().flat_map(|window| &window.updates);
     let notified = service.service_notifications.iter().find(|notification| notification.kind == END_OF_LIFE);
-    let end_of_life = notified.and_then(|notification| notification.metadata.get("service_end_of_life_time"));
+    let end_of_life =
+        notified.and_then(|notification| notification.metadata.service_end_of_life_time.clone());
     ServiceFacts {
         endpoint: connection
             .map(|connection| Endpoint { host: connection.host.clone(), port: connection.port.clone() }),
@@ -56,14 +57,14 @@ pub(super) fn of(service: &Service, connection: Option<&Connection>) -> ServiceF
         node_count: service.node_count.and_then(|count| i64::try_from(count).ok()),
         project_vpc_id: service.project_vpc_id.clone(),
         maintenance_updates: updates.take(MOST_UPDATES).map(update).collect(),
-        end_of_life_time: end_of_life.and_then(Value::as_str).map(str::to_owned),
+        end_of_life_time: end_of_life,
         last_backup_time: service.backups.iter().filter_map(|backup| backup.backup_time.clone()).max(),
         connection_secret: None,
         binding: None,
     }
 }
 
-fn update(update: &provider::MaintenanceUpdate) -> MaintenanceUpdate {
+fn update(update: &provider::PendingUpdate) -> MaintenanceUpdate {
     let description = update.description.as_deref().unwrap_or_default();
     MaintenanceUpdate {
         description: description.chars().take(LONGEST_DESCRIPTION).collect(),

@@ -50,7 +50,6 @@ impl<K: ManagedService> Pass<K> {
         let valid = match error {
             None => true,
             Some(PassError::Token(_) | PassError::TokenRejected(_)) => false,
-            Some(PassError::Provider(error)) if error.status() == Some(401) => false,
             // It says nothing about the token.
             Some(_) => return,
         };
@@ -92,9 +91,7 @@ fn dates(service: &Service) -> Dates {
     Dates {
         pending_updates: updates.len(),
         maintenance: updates.iter().filter_map(|update| date(update.deadline.as_deref()?)).min(),
-        end_of_life: notes
-            .filter_map(|note| date(note.metadata.get("service_end_of_life_time")?.as_str()?))
-            .min(),
+        end_of_life: notes.filter_map(|note| date(note.metadata.service_end_of_life_time.as_deref()?)).min(),
         last_backup: service
             .backups
             .iter()

@@ -41,7 +41,9 @@ pub(super) struct Memory {
     pub(super) settles_at: Option<Instant>,
     /// The update that was sent last, and for which generation, until a look shows its effect.
     pub(super) sent: Option<(i64, ServicePatch)>,
-    /// When the deletion was last requested.
+    /// Since when every answer has said that there is no service.
+    pub(super) absent_since: Option<Instant>,
+    /// When the deletion was last requested and accepted.
     pub(super) deletion_requested: Option<Instant>,
     /// The passing failure that was last told in an event.
     pub(super) told: Option<&'static str>,
@@ -50,6 +52,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Notes an answer that there is no service.
+    pub(super) fn saw_nothing(&mut self) {
+        self.absent_since.get_or_insert_with(Instant::now);
+    }
+
     /// Notes that a write led to `object`.
     pub(super) fn wrote<K: Custom>(&mut self, object: &K) {
         self.written = Some((version(object), Instant::now()));
@@ -100,7 +107,9 @@ pub(super) fn edit<K: Custom>(object: &K) -> u64 {
     meta.deletion_timestamp.is_some().hash(&mut hasher);
     meta.finalizers.hash(&mut hasher);
     for annotation in object.annotations() {
-        if ![names::GENERATION_PROCESSED, names::INSTANCE_RUNNING].contains(&annotation.0.as_str()) {
+        if ![names::GENERATION_PROCESSED, names::INSTANCE_RUNNING, names::SERVICE_SETTLED]
+            .contains(&annotation.0.as_str())
+        {
             annotation.hash(&mut hasher);
         }
     }

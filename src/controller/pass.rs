@@ -141,9 +141,11 @@ impl<K: ManagedService> Pass<K> {
     pub(super) async fn saw(&mut self, found: Option<Service>) -> Result<(), PassError> {
         self.measure_look(found.as_ref());
         let Some(service) = found.map(observe::service) else {
+            self.memory.saw_nothing();
             self.observed.remote = Remote::Absent;
             return Ok(());
         };
+        self.memory.absent_since = None;
         if let (Some(target), Some(connection), false) =
             (&self.desired.secret, &service.connection, self.desired.deleting)
         {
@@ -215,6 +217,13 @@ impl<K: ManagedService> Pass<K> {
         fields.into_iter().collect()
     }
 
+    /// Where the token came from, or should have come from.
+    pub(super) fn token_source(&self) -> String {
+        let own = self.object.service().auth_secret_ref.as_ref();
+        let known = self.token.as_ref().map(|sourced| sourced.source.clone());
+        known.unwrap_or_else(|| credentials::expected_source(&self.namespace, own))
+    }
+
     /// What the end of the pass says about the token it used, which other resources may use as well.
     pub(super) fn learn_about_token<T>(&self, outcome: Result<T, PassError>) -> Result<T, PassError> {
         let Some(Sourced { token, source }) = &self.token else { return outcome };
@@ -222,21 +231,9 @@ impl<K: ManagedService> Pass<K> {
         outcome.inspect(|_| pauses.accepted(token)).map_err(|error| pauses.learn(token, source, error))
     }
 
-    /// Where the token of this pass came from, or should have come from, in words.
-    pub(super) fn token_source(&self) -> String {
-        if let Some(Sourced { source, .. }) = &self.token {
-            return source.clone();
-        }
-        match self.token_secret() {
-            Some((namespace, name)) => format!("Secret {namespace}/{name}"),
-            None => "the operator's default token".to_owned(),
-        }
-    }
-
     /// The report of a failed pass.
     pub(super) fn failure(&self, error: &PassError) -> Report {
-        let source = self.token.as_ref().map_or("use", |sourced| &sourced.source);
-        let mut failure = error.failure(source);
+        let mut failure = error.failure(&self.token_source());
         if self.desired.deleting && !failure.passing {
             let _ = write!(
                 failure.message,
@@ -245,7 +242,7 @@ impl<K: ManagedService> Pass<K> {
                 names::DELETION_POLICY_ORPHAN
             );
         }
-        Report::failed(&failure)
+        Report::failed(&failure, &self.desired, &self.observed)
     }
 
     fn recall(&mut self) {
@@ -258,6 +255,10 @@ impl<K: ManagedService> Pass<K> {
         self.observed.sent = sent.map(|(_, patch)| patch.clone());
         self.observed.deletion_requested =
             self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
+        // A deletion that the provider has accepted explains an absence.
+        let long = self.context.settings.building_interval_min / 2;
+        self.observed.absence_is_certain = self.observed.deletion_requested
+            || self.memory.absent_since.is_some_and(|since| now >= since + long);
     }
 }
 

@@ -3,7 +3,10 @@
 
 use super::{error::PassError, pass::Pass};
 use crate::{
-    api::{ManagedService, names::reason},
+    api::{
+        ManagedService,
+        names::{self, reason},
+    },
     cluster::{events::Severity, metadata, secrets, status, token_secret},
     engine::{
         ConnectionSecret, CreateRequest, Decision, Power, Remote, Report, ServicePatch, Step,
@@ -53,6 +56,8 @@ impl<K: ManagedService> Pass<K> {
     async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
+        // Should the answer get lost, what was seen before is no longer known to be true.
+        self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
         self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
         let (provider, reference) = (self.context.provider.clone(), self.reference());
@@ -92,8 +97,8 @@ impl<K: ManagedService> Pass<K> {
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
         let owner = self.owner();
-        let seen = &self.secret_seen;
-        let written = secrets::write(&self.context.client, &self.namespace, content, &owner, seen).await;
+        let written =
+            secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await;
         self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
         self.secret_written = Some(written?);
         let note = format!("Secret {} holds the connection", content.name);
@@ -105,21 +110,34 @@ impl<K: ManagedService> Pass<K> {
     async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
         let token = self.token().await?;
         let (provider, reference) = (self.context.provider.clone(), self.reference());
-        self.during(provider.delete(&token, &reference)).await?;
-        self.tell(Severity::Normal, report.reason, "Delete", &report.message);
-        self.memory.deletion_requested = Some(Instant::now());
+        if self.during(provider.delete(&token, &reference)).await? {
+            self.tell(Severity::Normal, report.reason, "Delete", &report.message);
+            self.memory.deletion_requested = Some(Instant::now());
+        } else {
+            self.memory.saw_nothing();
+        }
         // Accepted is not done: only a look that finds nothing releases the finalizer.
         self.observed.remote = Remote::Unknown;
         Ok(())
     }
 
+    /// Lets the token go before the resource, whose finalizer is the only thing that reminds of it; and notes
+    /// before that that the service is settled, since nobody could find that out without the token.
     async fn release(&mut self) -> Result<(), PassError> {
+        if let Some(key) = self.token_secret() {
+            let client = &self.context.client;
+            if !self.desired.is_releasing && token_secret::is_held(client, &key.0, &key.1).await? {
+                let settled = BTreeMap::from([(names::SERVICE_SETTLED, Some(self.desired.uid.clone()))]);
+                let object = metadata::annotate(&self.api, &self.object, &settled).await?;
+                self.adopt(object);
+            }
+            self.context.held_tokens().remove(&key);
+            if self.desired.is_releasing {
+                token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
+            }
+        }
         metadata::release_finalizer(&self.api, &self.object).await?;
         self.released = true;
-        if let Some(key) = self.token_secret() {
-            self.context.held_tokens().remove(&key);
-            token_secret::let_go(&self.context.client, &key.0, &key.1).await?;
-        }
         Ok(())
     }
 
@@ -139,7 +157,7 @@ impl<K: ManagedService> Pass<K> {
             return Ok(());
         }
         let next = self.next_status(report, false);
-        if let Some(object) = status::write_service(&self.api, &self.object, &next).await? {
+        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
             self.adopt(object);
         }
         Ok(())

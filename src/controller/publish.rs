@@ -23,7 +23,7 @@ impl<K: ManagedService> Pass<K> {
         self.tell_reported_drift(report);
         self.tell_transition(report);
         let next = self.next_status(report, all_sent);
-        if let Some(object) = status::write_service(&self.api, &self.object, &next).await? {
+        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
             self.measure_readiness(&object);
             self.adopt(object);
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{Custom, ManagedService, names},
-    engine::{Step, backoff},
+    engine::Step,
     failure::Class,
     provider::Service,
 };
@@ -182,8 +182,9 @@ async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wak
     pass.measure_state();
     if pass.released {
         pass.leave_survey();
+        // Should the object be there still, because the answer was not the truth, it gets another turn.
         context.forget(&uid, &pass.desired.name);
-        return Action::await_change();
+        return Action::requeue(context.settings.attentive_interval);
     }
     pass.memory.edit = Some(memory::edit(&pass.object));
     pass.memory.not_before = Some(Instant::now() + delay);
@@ -212,7 +213,7 @@ async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Durat
     if class == Class::Denied {
         pass.context.token_reads.forget();
     }
-    let delay = backoff::delay(class, pass.memory.failures, rand::random());
+    let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
     tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
     // A conflict means that the world moved: nothing to tell, only to look again.
     if class != Class::Conflict || pass.memory.failures > 3 {

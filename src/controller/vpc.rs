@@ -46,17 +46,24 @@ impl Reconciled for ProjectVpc {
     async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Action {
         let Turn { object, memory, permit: _permit, .. } = turn;
         let uid = object.uid().unwrap_or_default();
-        let mut pass = Pass::new(context.clone(), object, memory);
         let deadline = context.settings.pass_deadline;
+        let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
+        let mut pass = Pass::new(context.clone(), object, memory);
+        let begun = Instant::now();
         let turn = AssertUnwindSafe(tokio::time::timeout(deadline, pass.run())).catch_unwind();
-        let delay = match turn.await {
-            Ok(Ok(Ok(pace))) => pass.rest(pace),
-            Ok(Ok(Err(error))) => pass.fail(&error).await,
+        let outcome = match turn.await {
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {
                 let seconds = deadline.as_secs();
-                pass.fail(&PassError::Defect(format!("the pass took longer than {seconds} s"))).await
+                Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
             }
-            Err(_) => pass.fail(&PassError::Defect("the pass panicked; see the log".to_owned())).await,
+            Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
+        };
+        let failed = outcome.as_ref().err().map(|error| error.class().label());
+        context.metrics.pass_ended(Self::NAME, failed, begun.elapsed());
+        let delay = match outcome {
+            Ok(pace) => pass.rest(pace),
+            Err(error) => pass.fail(&error).await,
         };
         if pass.released {
             context.memories.forget(&uid, &pass.object.name_any());
@@ -227,7 +234,7 @@ impl Pass {
             observed_generation: Some(generation),
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
         };
-        let object = status::write(&self.api, &self.object, self.object.status.as_ref(), &next).await?;
+        let object = status::write(&self.api, &self.object, &next).await?;
         if let Some(object) = object {
             self.adopt(object);
         }
@@ -274,14 +281,16 @@ impl Pass {
     async fn fail(&mut self, error: &PassError) -> Duration {
         let class = error.class();
         self.memory.failures += 1;
-        let delay = backoff::delay(class, self.memory.failures, rand::random());
+        let delay = self.context.settings.retry.delay(class, self.memory.failures, rand::random());
         tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
         if matches!(class, Class::Invalid | Class::Denied | Class::Conflict) {
             // The provider said no: there is nothing to be found later.
             self.requested = self.requested && !matches!(error, PassError::Provider(_));
         }
         let source = self.token.as_ref().map_or("use", |sourced| &sourced.source);
-        let report = Report::failed(&error.failure(source));
+        let failure = error.failure(source);
+        let ready = if failure.passing { Ready::Unchanged } else { Ready::Stuck };
+        let report = Report::new(ready, failure.reason, failure.message);
         if let Err(error) = self.publish(&report).await {
             tracing::warn!(%error, "status not written");
         }

@@ -4,25 +4,62 @@
 use crate::failure::Class;
 use std::time::Duration;
 
-/// The delay before attempt `attempt + 1`, where `attempt` counts failures in a row from 1.
-/// `jitter` is a number in `[0, 1)`; the result varies by a fifth in both directions.
-pub fn delay(class: Class, attempt: u32, jitter: f64) -> Duration {
-    let (first, last) = match class {
-        Class::Transient => (Duration::from_secs(1), Duration::from_mins(1)),
-        Class::Throttled { after: Some(after) } => {
-            // Never before the time that was asked for.
-            let after = after.clamp(Duration::from_secs(1), Duration::from_mins(10));
-            return after + after.mul_f64(0.2 * jitter);
+/// The first and the longest delay for each class of failure; between them, delays double.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Outages and timeouts.
+    pub transient: [Duration; 2],
+    /// A pause that was asked for without saying how long.
+    pub throttled: [Duration; 2],
+    /// The world moved.
+    pub conflict: [Duration; 2],
+    /// Permissions, tokens, and things that do not exist.
+    pub denied: [Duration; 2],
+    /// Requests that somebody has to correct.
+    pub invalid: [Duration; 2],
+    /// Defects of this program.
+    pub bug: [Duration; 2],
+    /// What a pause that was asked for is cut to, on both sides.
+    pub pause: [Duration; 2],
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let (seconds, minutes) = (Duration::from_secs, Duration::from_mins);
+        Self {
+            transient: [seconds(1), minutes(1)],
+            throttled: [seconds(5), minutes(2)],
+            conflict: [Duration::from_millis(200), seconds(30)],
+            // A token or a permission that somebody mends must be noticed within a minute.
+            denied: [seconds(2), seconds(45)],
+            invalid: [seconds(30), minutes(30)],
+            bug: [seconds(10), minutes(10)],
+            pause: [seconds(1), minutes(10)],
         }
-        Class::Throttled { after: None } => (Duration::from_secs(5), Duration::from_mins(2)),
-        Class::Conflict => (Duration::from_millis(200), Duration::from_secs(30)),
-        // A token or a permission that somebody mends must be noticed within a minute.
-        Class::Denied | Class::NotFound => (Duration::from_secs(2), Duration::from_secs(45)),
-        Class::Invalid => (Duration::from_secs(30), Duration::from_mins(30)),
-        Class::Bug => (Duration::from_secs(10), Duration::from_mins(10)),
-    };
-    let doubled = first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
-    spread(doubled.min(last), jitter)
+    }
+}
+
+impl Bounds {
+    /// The delay before attempt `attempt + 1`, where `attempt` counts failures in a row from 1.
+    /// `jitter` is a number in `[0, 1)`; the result varies by a fifth in both directions.
+    pub fn delay(&self, class: Class, attempt: u32, jitter: f64) -> Duration {
+        let [first, last] = match class {
+            Class::Transient => self.transient,
+            Class::Throttled { after: Some(after) } => {
+                // Never before the time that was asked for.
+                let [shortest, longest] = self.pause;
+                let after = after.clamp(shortest, longest.max(shortest));
+                return after + after.mul_f64(0.2 * jitter);
+            }
+            Class::Throttled { after: None } => self.throttled,
+            Class::Conflict => self.conflict,
+            Class::Denied | Class::NotFound => self.denied,
+            Class::Invalid => self.invalid,
+            Class::Bug => self.bug,
+        };
+        let doubled = first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+        spread(doubled.min(last), jitter)
+    }
 }
 
 /// `base`, varied by a fifth in both directions.
@@ -44,7 +81,7 @@ mod tests {
     fn delays_grow_and_stay_within_bounds() {
         let mut previous = Duration::ZERO;
         for attempt in 1..100 {
-            let delay = delay(Class::Transient, attempt, 0.5);
+            let delay = Bounds::default().delay(Class::Transient, attempt, 0.5);
             assert!(delay >= previous && delay <= Duration::from_secs(72), "{attempt}: {delay:?}");
             previous = delay;
         }
@@ -53,16 +90,16 @@ mod tests {
 
     #[test]
     fn a_mended_token_is_noticed_within_a_minute() {
-        assert!(delay(Class::Denied, 50, 0.999) < Duration::from_mins(1));
+        assert!(Bounds::default().delay(Class::Denied, 50, 0.999) < Duration::from_mins(1));
     }
 
     #[test]
     fn a_throttled_caller_never_comes_back_early() {
         for jitter in [0.0, 0.5, 0.99] {
             let after = Duration::from_mins(2);
-            assert!(delay(Class::Throttled { after: Some(after) }, 1, jitter) >= after);
+            assert!(Bounds::default().delay(Class::Throttled { after: Some(after) }, 1, jitter) >= after);
         }
         let absurd = Class::Throttled { after: Some(Duration::from_secs(u64::MAX)) };
-        assert!(delay(absurd, 1, 0.9) <= Duration::from_mins(12));
+        assert!(Bounds::default().delay(absurd, 1, 0.9) <= Duration::from_mins(12));
     }
 }

@@ -19,6 +19,9 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
     if !desired.has_finalizer {
         return Decision { step: Step::Done, report };
     }
+    if desired.is_releasing {
+        return Decision { step: Step::ReleaseFinalizer, report };
+    }
     match &desired.policies.deletion {
         DeletionPolicy::Orphan => return Decision { step: Step::ReleaseFinalizer, report },
         DeletionPolicy::Unknown { place, value } => {
@@ -31,7 +34,8 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
     }
     match &observed.remote {
         Remote::Unknown => look(report),
-        Remote::Absent => Decision { step: Step::ReleaseFinalizer, report },
+        Remote::Absent if observed.absence_is_certain => Decision { step: Step::ReleaseFinalizer, report },
+        Remote::Absent => wait(report, Pace::Building),
         Remote::Present(service) => present(desired, observed, service, report),
     }
 }

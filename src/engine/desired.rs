@@ -34,6 +34,8 @@ pub struct Desired {
     pub deleting: bool,
     /// Our finalizer is on the custom resource.
     pub has_finalizer: bool,
+    /// The service is settled, and all that is left is to let the token and the resource go.
+    pub is_releasing: bool,
     /// How the resource behaves where more than one behaviour is right.
     pub policies: Policies,
     /// The service was created or taken over by this object before.
@@ -122,6 +124,7 @@ impl Desired {
             generation: metadata.generation.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
             has_finalizer: has_finalizer(metadata),
+            is_releasing: is_releasing(metadata),
             policies: Policies::of(&spec.policies, &annotations, defaults),
             initialized: has_condition(object, condition::INITIALIZED, "True") || was_processed(metadata),
             migration_complete: has_condition(object, condition::MIGRATION_COMPLETE, "True"),
@@ -234,6 +237,11 @@ fn source(spec: &ServiceSpec, user_config: &Map<String, Value>) -> Option<Source
         purpose: "read replica",
         backup: None,
     })
+}
+
+fn is_releasing(metadata: &ObjectMeta) -> bool {
+    let settled = metadata.annotations.as_ref().and_then(|all| all.get(names::SERVICE_SETTLED));
+    metadata.deletion_timestamp.is_some() && settled.is_some() && settled == metadata.uid.as_ref()
 }
 
 fn has_finalizer(metadata: &ObjectMeta) -> bool {

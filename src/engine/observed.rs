@@ -33,6 +33,10 @@ pub struct Observed {
     pub sent: Option<ServicePatch>,
     /// The deletion was requested recently; repeating it at every look would be noise.
     pub deletion_requested: bool,
+    /// Answers have said for a while that there is no such service, or its deletion was accepted. A single
+    /// answer is not enough to let go of what costs money: it may be late (provider behaviour:
+    /// read-after-write lag), and so may a request to create the service.
+    pub absence_is_certain: bool,
 }
 
 /// What is known of the service.

@@ -1,6 +1,9 @@
 //! What may be said about a resource at some moment: the material of its conditions and events.
 
-use super::observed::ObservedService;
+use super::{
+    desired::Desired,
+    observed::{ConnectionSecret, Observed, ObservedService, Power, Remote},
+};
 use crate::api::{names::reason, status::DriftedField};
 
 /// A statement about the resource.
@@ -104,7 +107,6 @@ impl Report {
         reason: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        use super::observed::Power;
         Self {
             state: Some(service.state.as_str().to_owned()),
             initialized: true,
@@ -118,9 +120,38 @@ impl Report {
         Self::new(Ready::Stuck, reason::INVALID_SPEC, violations.join("; "))
     }
 
-    /// About a pass that failed.
-    pub fn failed(failure: &Failure) -> Self {
-        let ready = if failure.passing { Ready::Unchanged } else { Ready::Stuck };
-        Self::new(ready, failure.reason, failure.message.clone())
+    /// About a pass that failed. An outage does not take back what was true before, unless the pass got far
+    /// enough to learn that it is not true any more.
+    pub fn failed(failure: &Failure, desired: &Desired, observed: &Observed) -> Self {
+        let ready = match (failure.passing, may_still_be_ready(desired, observed)) {
+            (false, _) => Ready::Stuck,
+            (true, true) => Ready::Unchanged,
+            (true, false) => Ready::Progressing,
+        };
+        let mut report = Self::new(ready, failure.reason, failure.message.clone());
+        if let (Ready::Progressing, Remote::Present(service)) = (ready, &observed.remote) {
+            report.state = Some(service.state.as_str().to_owned());
+            report.running = Some(service.state.power() == Power::Serving);
+        }
+        report
     }
+}
+
+/// Whether nothing that was seen contradicts a `Ready` from before.
+fn may_still_be_ready(desired: &Desired, observed: &Observed) -> bool {
+    let power = match &observed.remote {
+        Remote::Unknown => return !desired.deleting,
+        Remote::Absent => return false,
+        Remote::Present(service) => service.state.power(),
+    };
+    let secret = match observed.secret {
+        ConnectionSecret::Unknown | ConnectionSecret::Ours { current: true, .. } => true,
+        ConnectionSecret::Absent | ConnectionSecret::Foreign { .. } | ConnectionSecret::Ours { .. } => false,
+    };
+    let as_asked = match power {
+        Power::Serving => desired.powered && secret,
+        Power::Off => !desired.powered,
+        Power::Changing => false,
+    };
+    as_asked && !observed.unsettled && !desired.deleting
 }

@@ -42,6 +42,11 @@ impl Address {
         }
     }
 
+    /// Whether calls are encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// The URL of a path below the address. Each segment is percent-encoded on its own, so a name can
     /// never reach another path; `.` and `..`, which URLs treat specially, give `None`.
     pub(super) fn join(&self, segments: &[&str]) -> Option<Url> {

@@ -109,14 +109,18 @@ const REQUEST_ID: &str = "x-request-id";
 impl Client {
     /// A client for one provider address. Fails only when the TLS stack cannot start.
     pub fn new(address: Address, limits: Limits) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("valkeeper/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect_timeout)
             .timeout(limits.request_timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        let (throttles, fence, metrics) = (Arc::default(), Fence::open(), None);
+            .redirect(reqwest::redirect::Policy::none());
+        if !address.is_encrypted() {
+            // No certificate will be checked, and reading those of the machine takes a while.
+            builder = builder.tls_certs_only([]);
+        }
+        let (http, throttles) = (builder.build()?, Arc::default());
+        let (fence, metrics) = (Fence::open(), None);
         Ok(Self { http, address, response_bytes: limits.response_bytes, throttles, fence, metrics })
     }
 
@@ -190,12 +194,13 @@ impl Client {
         self.send::<Value>(token, call).await.map(drop)
     }
 
-    /// Asks for the deletion of a service; one that does not exist counts as deleted.
-    pub async fn delete(&self, token: &Token, reference: &Reference) -> Result<(), ProviderError> {
+    /// Asks for the deletion of a service; `false` when the provider says that there is none.
+    pub async fn delete(&self, token: &Token, reference: &Reference) -> Result<bool, ProviderError> {
         let call = Call::about(reference, "delete", "deleting", Method::DELETE, &[], None);
         match self.send::<Value>(token, call).await {
-            Err(error) if error.status() != Some(404) => Err(error),
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if error.status() == Some(404) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -373,7 +378,7 @@ fn unreachable(doing: &str, redaction: &Redaction, error: reqwest::Error) -> Pro
 }
 
 impl<'a> Call<'a> {
-    /// A call to the path of `segments`; `doing` says in error messages what it is for.
+    /// A call to the path of `segments`; `doing` says in error messages what it is for, `operation` in metrics.
     pub(super) fn to(
         operation: &'static str,
         doing: String,

@@ -67,7 +67,7 @@ impl ProviderError {
             Self::Unreachable { cause, .. }
             | Self::Unreadable { cause, .. }
             | Self::Unsendable { cause, .. } => cause,
-            Self::Fenced { .. } => "nothing was sent",
+            Self::Fenced { .. } => "another replica leads",
         }
     }
 

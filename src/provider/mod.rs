@@ -18,8 +18,8 @@ pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
 pub use listing::Listing;
 pub use service::{
-    Backup, Component, Integration, MaintenanceUpdate, MaintenanceWindow, Migration, Notification, Service,
-    TechnicalEmail,
+    Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
+    PendingUpdate, Service, TechnicalEmail,
 };
 pub use token::{Token, TokenError};
 pub use vpcs::Vpc;

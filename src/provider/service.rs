@@ -52,12 +52,12 @@ pub struct Service {
     /// Backups that can be restored.
     #[serde(default, deserialize_with = "null_is_default")]
     pub backups: Vec<Backup>,
+    /// What the provider wants the owner of the service to know.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub service_notifications: Vec<Notification>,
     /// Endpoints, one per purpose and route.
     #[serde(default, deserialize_with = "null_is_default")]
     pub components: Vec<Component>,
-    /// What the provider wants people to know about the service.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub service_notifications: Vec<Notification>,
 }
 
 /// One endpoint of a service.
@@ -82,17 +82,6 @@ pub struct Component {
     pub ssl: Option<bool>,
 }
 
-/// Something people should know about a service.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Notification {
-    /// Such as `service_end_of_life`.
-    #[serde(default, rename = "type")]
-    pub kind: String,
-    /// Details that depend on the type.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub metadata: Map<String, Value>,
-}
-
 /// When the provider may maintain a service.
 #[derive(Clone, Debug, Deserialize)]
 pub struct MaintenanceWindow {
@@ -102,26 +91,45 @@ pub struct MaintenanceWindow {
     /// Time of day in UTC, `HH:MM:SS`.
     #[serde(default)]
     pub time: Option<String>,
-    /// Updates that are waiting.
+    /// What waits for the window.
     #[serde(default, deserialize_with = "null_is_default")]
-    pub updates: Vec<MaintenanceUpdate>,
+    pub updates: Vec<PendingUpdate>,
 }
 
-/// A maintenance update that is waiting.
+/// An update that waits for a maintenance window.
 #[derive(Clone, Debug, Deserialize)]
-pub struct MaintenanceUpdate {
+pub struct PendingUpdate {
     /// What it does.
     #[serde(default)]
     pub description: Option<String>,
-    /// When it is done at the latest.
-    #[serde(default)]
-    pub deadline: Option<String>,
-    /// When it will start.
+    /// When it will start, in RFC 3339.
     #[serde(default)]
     pub start_at: Option<String>,
-    /// When it may start.
+    /// When it may start, in RFC 3339.
     #[serde(default)]
     pub start_after: Option<String>,
+    /// When it is applied in any case, in RFC 3339.
+    #[serde(default)]
+    pub deadline: Option<String>,
+}
+
+/// A note of the provider about a service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Notification {
+    /// Such as `service_end_of_life`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// The parts that depend on what the note is about.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: NotificationMetadata,
+}
+
+/// The parts of a note that depend on what it is about.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct NotificationMetadata {
+    /// When the version that the service runs is no longer supported, in RFC 3339.
+    #[serde(default)]
+    pub service_end_of_life_time: Option<String>,
 }
 
 /// An address that receives notifications.

@@ -137,6 +137,7 @@ fn what_crds_prints_is_what_the_repository_holds() {
     let printed: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
         .map(|document| serde::Deserialize::deserialize(document).unwrap())
         .collect();
-    let held: Vec<_> = valkeeper::api::Kind::ALL.into_iter().map(crate::definitions::definition).collect();
+    let services = valkeeper::api::Kind::ALL.into_iter().map(crate::definitions::definition);
+    let held: Vec<_> = services.chain([crate::definitions::project_vpc()]).collect();
     assert_eq!(printed, held);
 }

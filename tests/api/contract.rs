@@ -4,8 +4,17 @@ use std::collections::BTreeMap;
 
 use valkeeper::api::Kind;
 
-/// Fields we have beyond the contract: the provider knows them, or the other kind has them.
-const ADDED_FIELDS: [&str; 7] = [
+/// Fields we have beyond the contract: policies and Secrets of ours, settings that the provider knows, or
+/// that the other kind has.
+const ADDED_FIELDS: [&str; 15] = [
+    "spec.adoptionPolicy",
+    "spec.deletionPolicy",
+    "spec.driftPolicy",
+    "spec.migrationSecretSource",
+    "spec.migrationSecretSource.key",
+    "spec.migrationSecretSource.name",
+    "spec.powerOffPolicy",
+    "spec.recreatePolicy",
     "spec.connInfoSecretTarget.extraKeys",
     "spec.connInfoSecretTarget.serviceBinding",
     "spec.powered",

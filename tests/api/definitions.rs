@@ -21,6 +21,11 @@ pub(crate) fn definition(kind: Kind) -> Value {
     serde_yaml::from_str(&text(&format!("crds/{}.yaml", kind.plural()))).unwrap()
 }
 
+/// The definition file of `ProjectVPC`.
+pub(crate) fn project_vpc() -> Value {
+    serde_yaml::from_str(&text("crds/projectvpcs.yaml")).unwrap()
+}
+
 fn schema(kind: Kind) -> Value {
     definition(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
@@ -179,6 +184,37 @@ fn columns_are_those_users_know_and_on_demand_more() {
         let wide = ["Project", "Region", "Plan", "State", "Ready", "Reason", "Secret", "Age"];
         assert_eq!(names(true), wide);
     }
+}
+
+/// As the definition of the replaced operator has it, so that stored resources and scripts go on working.
+#[test]
+fn a_project_vpc_has_the_fields_and_columns_users_know() {
+    let version = project_vpc()["spec"]["versions"][0].clone();
+    let mut defined = BTreeMap::new();
+    fields(&version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec", &mut defined);
+    let text = |(path, facts): (String, Facts)| {
+        let facts = facts.into_iter().filter(|(name, _)| name != "Type");
+        format!(
+            "{path}: {}",
+            facts.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        )
+    };
+    let defined: Vec<_> = defined.into_iter().map(text).collect();
+    assert_eq!(
+        defined,
+        [
+            "spec.authSecretRef: ",
+            "spec.authSecretRef.key: MinLength 1, Required ",
+            "spec.authSecretRef.name: MinLength 1, Required ",
+            "spec.cloudName: Immutable , MaxLength 256, Required ",
+            "spec.networkCidr: Immutable , MaxLength 36, Required ",
+            "spec.project: Immutable , MaxLength 63, Pattern `^[a-zA-Z0-9_-]+$`, Required ",
+        ]
+    );
+    let columns = version["additionalPrinterColumns"].as_array().unwrap();
+    let shown = columns.iter().filter(|column| column.get("priority").is_none());
+    let shown: Vec<_> = shown.map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(shown, ["Project", "Cloud", "Network CIDR", "State"]);
 }
 
 #[test]

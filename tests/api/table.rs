@@ -127,17 +127,18 @@ async fn everybody_accepts_what_is_valid(place: Place) {
     }
 }
 
-/// Every document of every example.
+/// Every document of every example, those of the guides too.
 fn examples() -> Vec<Value> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let files =
-        folder.read_dir().unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     let documents = |text: String| -> Vec<Value> {
         serde_yaml::Deserializer::from_str(&text)
             .map(|document| Value::deserialize(document).unwrap())
             .collect()
     };
-    files.flat_map(documents).collect()
+    let entries =
+        [folder.clone(), folder.join("guides")].into_iter().flat_map(|folder| folder.read_dir().unwrap());
+    let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    files.map(|path| std::fs::read_to_string(path).unwrap()).flat_map(documents).collect()
 }
 
 async fn every_example_applies(place: Place) {

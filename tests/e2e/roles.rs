@@ -80,6 +80,18 @@ async fn every_right_is_used(mut world: World) -> World {
     let edited = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));
     world.secrets().patch("cache", &PatchParams::default(), &edited).await.unwrap();
     until(|| world.secret("cache"), |secret| secret["VALKEY_HOST"] != "elsewhere").await;
+    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
+        "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.9.0.0/24",
+        "authSecretRef": {"name": "aiven-token", "key": "token"}}});
+    let vpcs = world.vpcs();
+    vpcs.create(&PostParams::default(), &serde_json::from_value(vpc).unwrap()).await.unwrap();
+    until(
+        || async { vpcs.get("net").await.unwrap() },
+        |vpc| vpc.status.as_ref().is_some_and(|status| status.state.as_deref() == Some("ACTIVE")),
+    )
+    .await;
+    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
+    until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     world.redis().delete("old", &DeleteParams::default()).await.unwrap();
     world.until_gone("cache").await;

@@ -147,6 +147,8 @@ async fn references_to_other_namespaces_need_a_watched_one_and_consent_where_tha
     let shared = namespaces.create(&PostParams::default(), &shared).await.unwrap().name_any();
     let api: Api<ProjectVpc> = Api::namespaced(world.client.clone(), &shared);
 
+    let own = world.namespace.clone();
+    world.restart_with(|settings| settings.watched_namespaces = vec![own]).await;
     world.create_valkey("cache", reference("net", Some(&shared))).await;
     let refused = world.until_not_ready("cache", "VpcRefused").await;
     assert!(refused.contains("does not watch"), "{refused}");

@@ -69,10 +69,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* What the operator needs where resources are; a test proves that it is all of it and nothing more. */}}
 {{- define "valkeeper.rules" -}}
 - apiGroups: [aiven.io]
-  resources: [valkeys, redis]
+  resources: [valkeys, redis, projectvpcs]
   verbs: [get, list, watch, patch]
 - apiGroups: [aiven.io]
-  resources: [valkeys/status, redis/status]
+  resources: [valkeys/status, redis/status, projectvpcs/status]
   verbs: [patch]
 # For the owner reference of connection Secrets, which blocks the deletion of their owner.
 - apiGroups: [aiven.io]

@@ -19,6 +19,16 @@ impl Clock {
         Utc::now() + TimeDelta::milliseconds(self.offset_milliseconds.load(Ordering::SeqCst))
     }
 
+    /// A clock that was moved already.
+    pub(super) fn moved(offset_milliseconds: i64) -> Self {
+        Self { offset_milliseconds: AtomicI64::new(offset_milliseconds) }
+    }
+
+    /// How far it was moved.
+    pub(super) fn offset_milliseconds(&self) -> i64 {
+        self.offset_milliseconds.load(Ordering::SeqCst)
+    }
+
     pub(super) fn advance(&self, by: Duration) {
         let milliseconds = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.offset_milliseconds.fetch_add(milliseconds, Ordering::SeqCst);

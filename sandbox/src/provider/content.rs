@@ -4,7 +4,7 @@
 
 use super::backing::Backing;
 use super::catalogue::ServiceType;
-use super::clock::Moment;
+use super::clock::{Clock, Moment};
 use super::lifecycle::Lifecycle;
 use super::project::{Project, Vpc};
 use super::render::Rendered;
@@ -23,6 +23,8 @@ use std::sync::Arc;
 /// The projects of a provider.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Content {
+    /// How far the clock was moved.
+    pub(super) offset_milliseconds: i64,
     projects: BTreeMap<String, StoredProject>,
 }
 
@@ -81,7 +83,7 @@ struct StoredUser {
 }
 
 impl Content {
-    pub(super) fn of(world: &World) -> Self {
+    pub(super) fn of(world: &World, clock: &Clock) -> Self {
         let project = |(name, project): (&String, &Project)| {
             let stored = StoredProject {
                 services: project.services.values().map(|service| StoredService::of(service)).collect(),
@@ -91,7 +93,10 @@ impl Content {
             };
             (name.clone(), stored)
         };
-        Self { projects: world.projects.iter().map(project).collect() }
+        Self {
+            offset_milliseconds: clock.offset_milliseconds(),
+            projects: world.projects.iter().map(project).collect(),
+        }
     }
 
     pub(super) fn restore(self, world: &mut World) -> anyhow::Result<()> {

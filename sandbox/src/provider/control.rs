@@ -43,6 +43,7 @@ pub(super) struct Control {
     /// Tokens that are refused until they are restored.
     suspended: Vec<Arc<Token>>,
     pub(super) latency: Duration,
+    pub(super) time_per_request: Duration,
     rate_limit: Option<RateLimit>,
     windows: HashMap<String, (Moment, u32)>,
 }
@@ -53,6 +54,7 @@ impl Control {
             tokens: Vec::new(),
             suspended: Vec::new(),
             latency: options.latency,
+            time_per_request: Duration::ZERO,
             rate_limit: options.rate_limit,
             windows: HashMap::new(),
         };

@@ -13,6 +13,7 @@ use super::render::{self, Scene, Secrets};
 use super::server::Shared;
 use super::service::Service;
 use super::world::World;
+use crate::faults::FaultPlan;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,7 +104,7 @@ impl ProviderHandle {
 
     /// Everything the provider holds: projects with their services, integrations and VPCs.
     pub fn content(&self) -> Content {
-        Content::of(&self.shared.world())
+        Content::of(&self.shared.world(), &self.shared.clock)
     }
 
     fn snapshot(&self, world: &World, service: &Service) -> Value {
@@ -199,6 +200,17 @@ impl ProviderHandle {
     /// Makes the next `times` requests that match fail.
     pub fn fail_next(&self, matcher: Matcher, times: u32, fault: Fault) {
         self.shared.script().add(matcher, times, fault);
+    }
+
+    /// Lets `plan` number every request, and decide what goes wrong with it.
+    pub fn follow(&self, plan: FaultPlan) {
+        *self.shared.plan() = Some(plan);
+    }
+
+    /// How far the provider's time moves with every request from now on, so that what takes time is a
+    /// matter of looks and not of the speed of a machine.
+    pub fn set_time_per_request(&self, time: Duration) {
+        self.shared.world().control.time_per_request = time;
     }
 
     /// Failures that are scripted and have not happened yet.

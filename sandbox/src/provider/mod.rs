@@ -21,6 +21,7 @@ mod log;
 mod options;
 mod outcome;
 mod pipeline;
+mod planned;
 mod project;
 mod render;
 mod routes;

@@ -8,6 +8,7 @@ use super::faults::Fault;
 use super::listener::Cut;
 use super::log::Arrival;
 use super::outcome::{ApiError, Outcome};
+use super::planned;
 use super::routes::{self, Access, Match, Route};
 use super::server::Shared;
 use axum::body::{Body, Bytes};
@@ -35,16 +36,27 @@ pub(super) async fn answer(
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return finish(&shared, sequence, error(&ApiError::new(413, "Request body too large"), None));
     };
-    let latency = shared.world().control.latency;
+    let (latency, step) = {
+        let world = shared.world();
+        (world.control.latency, world.control.time_per_request)
+    };
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let fault = shared.script().take(parts.method.as_str(), parts.uri.path());
+    let planned = planned::begin(&shared, &parts, &body).await;
+    let fault = match &planned {
+        Some(planned) => planned.fault(),
+        None => shared.script().take(parts.method.as_str(), parts.uri.path()),
+    };
     if let Some(Fault::Delay(delay)) = fault {
         tokio::time::sleep(delay).await;
     }
     let executes = fault.as_ref().is_none_or(Fault::executes);
     let outcome = if executes { Some(execute(&shared, sequence, &parts, &body, matched)) } else { None };
+    shared.clock.advance(step);
+    if let Some(planned) = planned {
+        planned.finish(outcome.as_ref());
+    }
     let response = match fault {
         None | Some(Fault::Delay(_)) => regular(&shared, outcome),
         Some(fault) => Some(faulty(&shared, fault, outcome, &cut).await),

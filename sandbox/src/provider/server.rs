@@ -11,6 +11,7 @@ use super::options::{Engine, ProviderOptions};
 use super::pipeline;
 use super::supervisor;
 use super::world::World;
+use crate::faults::FaultPlan;
 use crate::servers::Servers;
 use anyhow::Context as _;
 use axum::Router;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     world: Mutex<World>,
     log: Mutex<Log>,
     script: Mutex<Script>,
+    plan: Mutex<Option<FaultPlan>>,
 }
 
 impl Shared {
@@ -42,6 +44,11 @@ impl Shared {
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
         locked(&self.log)
+    }
+
+    /// The plan that numbers the requests of this provider together with those of others.
+    pub(super) fn plan(&self) -> MutexGuard<'_, Option<FaultPlan>> {
+        locked(&self.plan)
     }
 
     pub(super) fn script(&self) -> MutexGuard<'_, Script> {
@@ -69,7 +76,8 @@ impl ProviderServer {
         let listener =
             listener::bind(options.port).await.with_context(|| format!("port {}", options.port))?;
         let address = listener.local_addr()?;
-        let clock = Clock::default();
+        let offset = options.content.as_ref().map_or(0, |content| content.offset_milliseconds);
+        let clock = Clock::moved(offset);
         let servers = match &options.engine {
             Engine::Simulated => None,
             Engine::Process { binaries, data } => Some(Servers::prepare(binaries.clone(), data.as_deref())?),
@@ -83,6 +91,7 @@ impl ProviderServer {
             clock,
             log: Mutex::new(Log::new(options.log_capacity)),
             script: Mutex::default(),
+            plan: Mutex::default(),
         });
         let lifetime = CancellationToken::new();
         let service = Router::new()

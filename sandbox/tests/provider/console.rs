@@ -91,6 +91,7 @@ async fn tokens_and_trouble_come_and_go() {
     for (action, fields) in [
         ("fail", &[("how", "error"), ("times", "0")][..]),
         ("slow", &[("milliseconds", "soon")]),
+        ("advance", &[("time", "-1h")]),
         ("revoke-token", &[("token", "unknown")]),
     ] {
         assert_eq!(press(&api, action, fields).await.0, 400, "{action}");

@@ -97,7 +97,13 @@ fn deletion_waits_until_nothing_is_left() {
     assert_eq!(outcome(&plain, &seen(service())).0, "delete");
     assert_eq!(outcome(&plain, &Observed { object_is_live: false, ..seen(service()) }).0, "look");
     assert_eq!(outcome(&plain, &Observed { deletion_requested: true, ..seen(service()) }).0, "wait");
-    assert_eq!(outcome(&plain, &nothing()).0, "release finalizer");
+    assert_eq!(outcome(&plain, &nothing()).0, "wait", "one answer may be wrong");
+    let certain = Observed { absence_is_certain: true, ..nothing() };
+    assert_eq!(outcome(&plain, &certain).0, "release finalizer");
+    let releasing = deleting(json!({"metadata": {"annotations": {names::SERVICE_SETTLED: UID}}}));
+    assert_eq!(outcome(&releasing, &Observed::default()).0, "release finalizer", "without another look");
+    let copied = deleting(json!({"metadata": {"annotations": {names::SERVICE_SETTLED: "another"}}}));
+    assert_eq!(outcome(&copied, &Observed::default()).0, "look");
     assert_eq!(outcome(&deleting(json!({"metadata": {"finalizers": []}})), &nothing()).0, "done");
 
     let protected = ObservedService { termination_protection: true, ..service() };

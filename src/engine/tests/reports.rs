@@ -15,12 +15,31 @@ fn conditions_that_say_the_same_come_out_equal() {
 }
 
 #[test]
-fn an_outage_does_not_take_ready_back() {
-    let report = decide(&resource(json!({})), &seen(service())).report;
+fn an_outage_takes_ready_back_only_with_a_reason() {
+    let desired = resource(json!({}));
+    let report = decide(&desired, &seen(service())).report;
     let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
     let before = conditions::next(&[], &report, 3, now);
     let failure = Failure { reason: reason::PROVIDER_UNAVAILABLE, message: "down".to_owned(), passing: true };
-    assert_eq!(conditions::next(&before, &Report::failed(&failure), 3, now), before);
-    let first = conditions::next(&[], &Report::failed(&failure), 3, now);
-    assert_eq!((first[0].type_.as_str(), first[0].status.as_str()), (condition::READY, "False"));
+    let told = |before: &[_], desired: &Desired, observed: &Observed| {
+        let next = conditions::next(before, &Report::failed(&failure, desired, observed), 3, now);
+        let ready = next.iter().find(|entry| entry.type_ == condition::READY).unwrap();
+        (next.clone(), ready.status.clone())
+    };
+    assert_eq!(told(&before, &desired, &Observed::default()).0, before);
+    assert_eq!(told(&before, &desired, &seen(service())).1, "True");
+    assert_eq!(told(&[], &desired, &Observed::default()).1, "False");
+    // What the pass has learnt before it failed counts.
+    let rebuilding = ObservedService { state: ServiceState::Rebuilding, ..service() };
+    let stale = ConnectionSecret::Ours { current: false, immutable: false };
+    for observed in [
+        nothing(),
+        seen(rebuilding),
+        Observed { unsettled: true, ..seen(service()) },
+        Observed { secret: stale, ..seen(service()) },
+    ] {
+        assert_eq!(told(&before, &desired, &observed).1, "False", "{observed:?}");
+    }
+    let deleting = resource(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+    assert_eq!(told(&before, &deleting, &Observed::default()).1, "False");
 }

@@ -4,6 +4,7 @@
 mod cache;
 mod command_line;
 mod data;
+mod migration;
 mod settings;
 
 use crate::{cluster, world};

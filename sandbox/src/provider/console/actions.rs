@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Most requests that one button makes fail.
 const MOST_FAILURES: u32 = 1_000;
+/// Furthest that one button moves the clock.
+const LONGEST_LEAP: Duration = Duration::from_hours(24 * 366);
 /// Longest delay of every answer.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
 
@@ -95,6 +97,7 @@ pub(super) fn on_api(handle: &ProviderHandle, action: &str, fields: &Fields) -> 
         }
         "fail" => fail(handle, field("how"), field("times")),
         "slow" => slow(handle, field("milliseconds")),
+        "advance" => advance(handle, field("time")),
         "recover" => {
             handle.clear_faults();
             handle.set_latency(Duration::ZERO);
@@ -125,6 +128,13 @@ fn fail(handle: &ProviderHandle, how: &str, times: &str) -> Outcome {
     let every = Matcher::new(None, "^/v1/").map_err(|error| error.to_string())?;
     handle.fail_next(every, times, fault);
     Ok(format!("The next {times} requests fail."))
+}
+
+fn advance(handle: &ProviderHandle, time: &str) -> Outcome {
+    let by = humantime::parse_duration(time.trim()).ok().filter(|by| *by <= LONGEST_LEAP);
+    let by = by.ok_or_else(|| "A time is written like 12h or 3days, and is a year at most.".to_owned())?;
+    handle.advance(by);
+    Ok(format!("{} have passed at the provider.", humantime::format_duration(by)))
 }
 
 fn slow(handle: &ProviderHandle, milliseconds: &str) -> Outcome {

@@ -31,6 +31,7 @@ pub(super) fn routes(handle: ProviderHandle) -> Router {
         .route("/console", get(show))
         .route("/console/style.css", get(|| async { file("text/css", STYLE) }))
         .route("/console/script.js", get(|| async { file("text/javascript", SCRIPT) }))
+        .route("/console/ca.pem", get(authority))
         .route("/console/service/{service}/{action}", post(on_service))
         .route("/console/{action}", post(on_api))
         .layer(middleware::from_fn(guard))
@@ -44,6 +45,18 @@ fn file(kind: &'static str, content: &'static str) -> Response {
 async fn show(State(handle): State<ProviderHandle>, Query(query): Query<Fields>) -> Response {
     let html = page::render(&handle, &query);
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+}
+
+/// The certificate that clients of real servers need; it is no secret.
+async fn authority(State(handle): State<ProviderHandle>) -> Response {
+    match handle.certificate_authority() {
+        Some(certificate) => {
+            ([(header::CONTENT_TYPE, "application/x-pem-file")], certificate).into_response()
+        }
+        None => {
+            (StatusCode::NOT_FOUND, "The services are simulated: nothing has a certificate.").into_response()
+        }
+    }
 }
 
 async fn on_service(

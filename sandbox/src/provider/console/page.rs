@@ -204,7 +204,7 @@ fn trouble(page: &mut String, handle: &ProviderHandle) {
     let ways = FAILURES.map(way).concat();
     let _ = write!(
         page,
-        "<section aria-labelledby=\"trouble-title\">\n<h2 id=\"trouble-title\">Trouble</h2>\n\
+        "<section aria-labelledby=\"trouble-title\">\n<h2 id=\"trouble-title\">Trouble and time</h2>\n\
          <p data-live id=\"trouble\">{pending} failures to come; every answer is delayed by {delay} ms.</p>\n\
          <div class=\"actions\"><form method=\"post\" action=\"/console/fail\"><label for=\"times\">Fail the next</label> \
          <input id=\"times\" name=\"times\" type=\"number\" min=\"1\" max=\"1000\" value=\"5\"> <label for=\"how\">requests with</label> \
@@ -212,6 +212,8 @@ fn trouble(page: &mut String, handle: &ProviderHandle) {
          <form method=\"post\" action=\"/console/slow\"><label for=\"delay\">Delay every answer by</label> \
          <input id=\"delay\" name=\"milliseconds\" type=\"number\" min=\"0\" max=\"60000\" value=\"2000\"> ms \
          <button>Slow down</button></form>\n\
+         <form method=\"post\" action=\"/console/advance\"><label for=\"time\">Let time pass:</label> \
+         <input id=\"time\" name=\"time\" value=\"12h\" size=\"8\"> <button>Move the clock</button></form>\n\
          <form method=\"post\" action=\"/console/recover\"><button>Work normally again</button></form></div>\n</section>\n"
     );
 }

@@ -1,0 +1,170 @@
+//! The documentation and the examples hold together: links lead somewhere, every page is in the book,
+//! flags and files that are named exist, and every example is taken by a real API server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
+
+use clap::CommandFactory as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams},
+    discovery::ApiResource,
+    runtime::{conditions, wait::await_condition},
+};
+use regex::Regex;
+use serde::Deserialize as _;
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use valkeeper_sandbox::envtest::RealApiServer;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Files below `folder` whose names end in `extension`.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The pages that people read.
+fn pages() -> Vec<PathBuf> {
+    let more = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "charts/valkeeper/README.md"];
+    files(&repository("docs"), "md").into_iter().chain(more.map(repository)).collect()
+}
+
+/// The anchors of a page, as the renderers make them of headings and of explicit marks.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let anchor = |heading: &str| {
+        let kept =
+            heading.chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
+        kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
+    };
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let marks = Regex::new("id=\"([^\"]+)\"").unwrap();
+    let marks = marks.captures_iter(text).map(|found| found[1].to_owned());
+    headings.map(|line| anchor(line.trim_start_matches('#'))).chain(marks).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if target.contains("://") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            assert!(file.exists(), "{}: {target}", page.display());
+            if !anchor.is_empty() {
+                let there = anchors(&std::fs::read_to_string(&file).unwrap());
+                assert!(there.contains(anchor), "{}: no {anchor} in {}", page.display(), file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_page_is_in_the_book() {
+    let summary = std::fs::read_to_string(repository("docs/SUMMARY.md")).unwrap();
+    for page in files(&repository("docs"), "md") {
+        let page = page.strip_prefix(repository("docs")).unwrap().to_str().unwrap();
+        assert!(page == "SUMMARY.md" || summary.contains(&format!("({page})")), "{page} is in no chapter");
+    }
+}
+
+#[test]
+fn flags_and_files_that_pages_name_exist() {
+    let mut command = valkeeper::cli::Arguments::command();
+    command.build();
+    let commands: Vec<_> = command.get_subcommands().collect();
+    let known = |flag: &str| {
+        commands
+            .iter()
+            .flat_map(|command| command.get_arguments())
+            .any(|known| known.get_long() == Some(flag))
+    };
+    let flag = Regex::new("`--([a-z][a-z-]+)[=` ]").unwrap();
+    let file = Regex::new(r"\b((?:examples|charts|crds)/[A-Za-z0-9/_.-]+\.(?:yaml|json|md))").unwrap();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for found in flag.captures_iter(&text) {
+            // Those of other programs.
+            let foreign = ["nocapture", "set", "check", "once"].contains(&&found[1]);
+            assert!(foreign || known(&found[1]), "{}: --{}", page.display(), &found[1]);
+        }
+        for found in file.captures_iter(&text) {
+            assert!(repository(&found[1]).exists(), "{}: {}", page.display(), &found[1]);
+        }
+    }
+}
+
+#[test]
+fn every_example_passes_the_check_without_a_cluster() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_valkeeper"))
+        .args(["validate", "examples"])
+        .current_dir(repository(""))
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_example_is_taken_by_a_real_api_server() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Ok(assets) = std::env::var("KUBEBUILDER_ASSETS") else {
+        assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "set KUBEBUILDER_ASSETS");
+        return eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
+    };
+    let server = RealApiServer::start(Path::new(&assets)).await.unwrap();
+    let client = Client::try_from(server.client_config().await.unwrap()).unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for path in files(&repository("crds"), "yaml") {
+        let text = std::fs::read_to_string(path).unwrap();
+        let definition: CustomResourceDefinition = serde_yaml::from_str(&text).unwrap();
+        let apply = Patch::Apply(&definition);
+        let name = definition.name_any();
+        definitions.patch(&name, &PatchParams::apply("docs").force(), &apply).await.unwrap();
+        let established = await_condition(definitions.clone(), &name, conditions::is_crd_established());
+        tokio::time::timeout(Duration::from_secs(30), established).await.unwrap().unwrap();
+    }
+    for path in files(&repository("examples"), "yaml") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let mut object: DynamicObject =
+                serde_json::from_value(Value::deserialize(document).unwrap()).unwrap();
+            let types = object.types.as_ref().unwrap();
+            // Kinds of other projects, and of a group that small API servers leave out: only the form of an
+            // object is checked.
+            if ["argoproj.io", "fluxcd.io", "batch/"].iter().any(|group| types.api_version.contains(group)) {
+                continue;
+            }
+            let mut resource = ApiResource::from_gvk(&types.try_into().unwrap());
+            if resource.kind == "Redis" {
+                "redis".clone_into(&mut resource.plural);
+            }
+            object.metadata.namespace = Some("default".to_owned());
+            let api: Api<DynamicObject> = Api::default_namespaced_with(client.clone(), &resource);
+            let parameters = PatchParams::apply("docs").force().validation_strict().dry_run();
+            let applied = api.patch(&object.name_any(), &parameters, &Patch::Apply(&object)).await;
+            assert!(applied.is_ok(), "{}: {applied:?}", path.display());
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Secrets that must never show: every token and every password of these runs is recognisable, and every
+//! line that is logged is searched for them, at the most talkative level.
+
+use std::{
+    io::{self, Write},
+    sync::{Mutex, PoisonError},
+};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+/// What every token begins with.
+pub(crate) const TOKEN: &str = "canary-token-";
+/// What every generated password begins with.
+pub(crate) const PASSWORD: &str = "AVNS_";
+
+static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Whether `text` shows a secret.
+pub(crate) fn shows(text: &str) -> bool {
+    text.contains(TOKEN) || text.contains(PASSWORD)
+}
+
+/// Begins to search the log of the whole process.
+pub(crate) fn watch_the_log() {
+    let filter = EnvFilter::new("valkeeper=trace,kube=debug,reqwest=debug");
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Searched);
+    // Another test of this process may have been first.
+    let _ = subscriber.try_init();
+}
+
+/// The lines of the log so far that show a secret.
+pub(crate) fn leaks() -> Vec<String> {
+    LEAKS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[derive(Clone, Copy)]
+struct Searched;
+
+impl Write for Searched {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        if std::env::var_os("E2E_LOG").is_some() {
+            eprint!("{text}");
+        }
+        if shows(&text) {
+            LEAKS.lock().unwrap_or_else(PoisonError::into_inner).push(text.into_owned());
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Searched {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        *self
+    }
+}

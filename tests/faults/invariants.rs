@@ -1,0 +1,130 @@
+//! What must hold at every single call, whatever went wrong before it: checked before the call is carried
+//! out, against what the API server and the provider really hold at that moment.
+
+use crate::world::{NAME, PROJECT, connection, texts};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use valkeeper::api::{Valkey, names::FINALIZER};
+use valkeeper_sandbox::{
+    faults::{Inspector, Request, Side},
+    provider::ProviderHandle,
+};
+
+/// What was found to be wrong in one run.
+#[derive(Clone, Default)]
+pub(crate) struct Violations(Arc<Mutex<Vec<String>>>);
+
+impl Violations {
+    pub(crate) fn add(&self, violation: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(violation);
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Checks every call of the operator in `namespace`.
+pub(crate) fn inspector(
+    client: &Client,
+    namespace: &str,
+    provider: &ProviderHandle,
+    violations: &Violations,
+) -> Inspector {
+    let witness = Witness {
+        valkeys: Api::namespaced(client.clone(), namespace),
+        secrets: Api::namespaced(client.clone(), namespace),
+        provider: provider.clone(),
+        violations: violations.clone(),
+    };
+    Arc::new(move |request| {
+        let witness = witness.clone();
+        async move { witness.see(&request).await }.boxed()
+    })
+}
+
+#[derive(Clone)]
+struct Witness {
+    valkeys: Api<Valkey>,
+    secrets: Api<Secret>,
+    provider: ProviderHandle,
+    violations: Violations,
+}
+
+impl Witness {
+    async fn see(&self, request: &Request) {
+        if request.method == "GET" {
+            return;
+        }
+        let connection_secret = format!("/secrets/{NAME}");
+        let creates_secret = request.method == "POST" && request.path.ends_with("/secrets");
+        match request.side {
+            Side::Provider => self.provider_write(request).await,
+            Side::Kubernetes if request.path.ends_with("/status") => self.status_write(request).await,
+            Side::Kubernetes if request.path.ends_with(&connection_secret) || creates_secret => {
+                self.secret_write(request);
+            }
+            Side::Kubernetes if request.path.contains("/valkeys/") => {
+                self.check(request.body.get("spec").is_none(), "the operator writes spec", request);
+            }
+            Side::Kubernetes => {}
+        }
+    }
+
+    fn check(&self, holds: bool, rule: &str, request: &Request) {
+        if !holds {
+            self.violations.add(format!("{rule}: {} {}", request.method, request.path));
+        }
+    }
+
+    /// Nothing is created, changed or deleted at the provider for a resource without the finalizer.
+    async fn provider_write(&self, request: &Request) {
+        let valkey = self.valkeys.get_opt(NAME).await.ok().flatten();
+        let held = valkey.is_some_and(|valkey| valkey.finalizers().iter().any(|entry| entry == FINALIZER));
+        self.check(held, "a write to the provider without a finalizer", request);
+    }
+
+    /// `Ready` is true only while the service is there and the Secret says how to reach it.
+    async fn status_write(&self, request: &Request) {
+        let text = request.body.to_string();
+        self.check(!crate::canary::shows(&text), "a secret in the status", request);
+        let ready = |condition: &&Value| condition["type"] == "Ready" && condition["status"] == "True";
+        if self.valkeys.get_opt(NAME).await.ok().flatten().is_none() {
+            // Too late for a resource that is gone; the API server refuses it.
+            return;
+        }
+        let conditions = request.body.pointer("/status/conditions").and_then(Value::as_array);
+        let Some(ready) = conditions.and_then(|conditions| conditions.iter().find(ready)) else { return };
+        // An outage does not take the condition back; what is looked at here is a fresh statement.
+        let Some(service) = self.provider.service(PROJECT, NAME) else {
+            return self.check(false, "Ready without a service", request);
+        };
+        if ready["reason"] == "PoweredOff" {
+            return self.check(service["state"] == "POWEROFF", "PoweredOff while it is not", request);
+        }
+        if ready["reason"] != "Running" {
+            return;
+        }
+        self.check(service["state"] == "RUNNING", "Ready while the service is not running", request);
+        let secret = self.secrets.get_opt(NAME).await.ok().flatten();
+        let current = secret.is_some_and(|secret| texts(&secret) == connection(&service));
+        self.check(current, "Ready while the Secret is not what the provider says", request);
+    }
+
+    /// A connection Secret is written whole, with the truth of that moment.
+    fn secret_write(&self, request: &Request) {
+        let service = self.provider.service(PROJECT, NAME);
+        let truth = service.as_ref().map(connection).unwrap_or_default();
+        let data = request.body.get("data").and_then(Value::as_object);
+        let written = |(key, value): (&String, &String)| {
+            let text = data.and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default();
+            STANDARD.decode(text).is_ok_and(|bytes| !bytes.is_empty() && bytes == value.as_bytes())
+        };
+        let whole = truth.len() == 5 && truth.iter().all(written);
+        self.check(whole, "a Secret that is not what the provider says", request);
+    }
+}

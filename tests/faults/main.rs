@@ -1,0 +1,26 @@
+//! Faults at every call: each scenario of a resource's life is run once without faults, its calls are
+//! counted, and then it is run again for every call and every way in which that call can go wrong. After
+//! each run the world must be as it is without faults. `docs/reliability.md` says how to read the result
+//! and how to replay one schedule.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+#[allow(dead_code, reason = "the end-to-end tests use all of it")]
+#[path = "../e2e/cluster.rs"]
+mod cluster;
+
+mod canary;
+mod invariants;
+mod matrix;
+mod oracle;
+mod perturbations;
+mod report;
+mod scenarios;
+mod singles;
+mod surroundings;
+mod world;

@@ -1,0 +1,129 @@
+//! What must be true once a run has come to rest: of the world, of the calls that led there, and of a
+//! operator that is started anew and finds nothing to do.
+
+use crate::{
+    canary,
+    scenarios::{End, Scenario, secret_is_true},
+    world::{NAME, TOKEN_SECRET, World},
+};
+use k8s_openapi::api::events::v1::Event;
+use kube::{Api, api::ListParams};
+use serde_json::Value;
+use std::time::Duration;
+use valkeeper::api::names::OWNER_TAG;
+use valkeeper_sandbox::faults::{CallRecord, Lane, Side};
+
+/// Complete passes of a new operator that are watched.
+const PASSES: usize = 5;
+
+/// The world as a scenario found it, to be compared with how it left it.
+pub(crate) struct Before {
+    service: Option<Value>,
+    secret: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Before {
+    pub(crate) fn of(world: &World) -> Self {
+        Self { service: world.service(), secret: world.secret(NAME) }
+    }
+}
+
+/// Judges the end of a run; what is wrong goes to the world's violations.
+pub(crate) async fn judge(world: &World, scenario: &Scenario, before: &Before, calls: &[CallRecord]) {
+    let check = |holds: bool, rule: &str| {
+        if !holds {
+            world.violations.add(rule.to_owned());
+        }
+    };
+    let creations = calls.iter().filter(|call| is_creation(call) && call.executed).count();
+    check(creations <= 1, "a service was created twice");
+    check(world.provider.service_count() <= 1, "there are two services");
+    let service = world.service();
+    let owned =
+        service.as_ref().is_some_and(|service| service["tags"][OWNER_TAG].as_str() == world.uid().as_deref());
+    match scenario.end {
+        End::Serving => {
+            check(owned, "the service is not marked as ours");
+            check(secret_is_true(world), "the Secret is not what the provider says");
+        }
+        End::PoweredOff => {
+            check(owned, "the service is not marked as ours");
+            check(service.is_some_and(|service| service["state"] == "POWEROFF"), "the service is not off");
+            check(world.secret(NAME) == before.secret, "the Secret was changed");
+        }
+        End::Gone => check(service.is_none(), "a service is left that nobody owns"),
+        End::Orphaned => check(service.is_some(), "the service is gone"),
+        End::Paused => {
+            let wrote =
+                |call: &&CallRecord| call.request.side == Side::Provider && call.request.method != "GET";
+            check(!calls.iter().any(|call| wrote(&call)), "a paused resource was worked on");
+        }
+        End::Untouched => {
+            let settings = |service: &Option<Value>| {
+                service.as_ref().map(|it| (it["plan"].clone(), it["tags"].clone(), it["user_config"].clone()))
+            };
+            let unchanged = before.service.is_none() || settings(&service) == settings(&before.service);
+            check(unchanged, "somebody else's service was changed");
+            check(before.service.is_none() || service.is_some(), "the service is gone");
+            check(world.secret(NAME) == before.secret, "somebody else's Secret was changed");
+        }
+    }
+    check(!any_secret_shows(world).await, "a secret in an event, a status or an annotation");
+}
+
+/// Starts the operator anew with passes in quick succession: none of them may write anything.
+pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
+    world.kill_operator().await;
+    if world.valkey().is_none() || scenario.end == End::Paused {
+        return;
+    }
+    world.settings.resync_interval = Duration::from_millis(10);
+    world.plan.arm(valkeeper_sandbox::faults::Schedule::none());
+    world.start_operator();
+    let passes = |world: &World| passes(&world.plan.calls()).len();
+    if !world.reaches(|world| passes(world) > PASSES).await {
+        world.violations.add("a new operator does not take turns".to_owned());
+    }
+    let calls = world.plan.calls();
+    let passes = self::passes(&calls);
+    // Where the fault hit the last call, the first pass has to repeat that one; and holding the token looks
+    // like the beginning of another pass.
+    for pass in passes.iter().skip(2).take(PASSES - 2) {
+        for call in work(pass).filter(|call| call.request.method != "GET") {
+            world.violations.add(format!("a write although nothing was to be done: {call:?}"));
+        }
+    }
+    let goal = scenario.goal;
+    if !world.reaches(goal).await {
+        world.violations.add("the goal did not last".to_owned());
+    }
+    world.kill_operator().await;
+}
+
+/// The calls of each pass; every pass begins with the token.
+fn passes(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
+    let token = format!("/secrets/{TOKEN_SECRET}");
+    let begins = |call: &CallRecord| call.request.path.ends_with(&token) && call.request.method == "GET";
+    let starts: Vec<usize> = (0..calls.len()).filter(|index| begins(&calls[*index])).collect();
+    let ends = starts.iter().skip(1).copied().chain([calls.len()]);
+    starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()
+}
+
+pub(crate) fn is_creation(call: &CallRecord) -> bool {
+    call.request.side == Side::Provider
+        && call.request.method == "POST"
+        && call.request.path.ends_with("/service")
+}
+
+/// Calls of the lane that decisions depend on.
+pub(crate) fn work(calls: &[CallRecord]) -> impl Iterator<Item = &CallRecord> {
+    calls.iter().filter(|call| call.request.lane == Lane::Work)
+}
+
+async fn any_secret_shows(world: &World) -> bool {
+    let client = world.surroundings.client.clone();
+    let events: Api<Event> = Api::namespaced(client, &world.namespace);
+    let events = events.list(&ListParams::default()).await.unwrap().items;
+    let valkey = world.valkeys().get_opt(NAME).await.unwrap();
+    canary::shows(&serde_json::to_string(&(events, valkey)).unwrap())
+}

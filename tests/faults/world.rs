@@ -1,0 +1,310 @@
+//! One run's world: a namespace, a provider and an operator that is started again whenever the plan lets
+//! it crash. What takes time at the provider passes with requests, so that every run of a scenario makes
+//! the same calls in the same order.
+
+use crate::{
+    canary,
+    invariants::{self, Violations},
+    surroundings::{Surroundings, find},
+};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+    client::ClientBuilder,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use valkeeper::{
+    api::Valkey,
+    engine::backoff::Bounds,
+    operator,
+    settings::{Listening, Settings},
+};
+use valkeeper_sandbox::{
+    faults::{FaultLayer, FaultPlan},
+    provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec},
+};
+
+/// The project of all runs.
+pub(crate) const PROJECT: &str = "my-aiven-project";
+/// The resource of all runs, and its service.
+pub(crate) const NAME: &str = "cache";
+/// The Secret that holds the token.
+pub(crate) const TOKEN_SECRET: &str = "aiven-token";
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long everything takes at the provider, in its own time, and how far a request moves that.
+const BUILD_TIME: Duration = Duration::from_hours(1);
+const TIME_PER_REQUEST: Duration = Duration::from_mins(40);
+
+/// One run's world.
+pub(crate) struct World {
+    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) namespace: String,
+    pub(crate) provider: ProviderHandle,
+    pub(crate) plan: FaultPlan,
+    pub(crate) token: String,
+    pub(crate) settings: Settings,
+    pub(crate) violations: Violations,
+    /// What a scenario wants to remember from before it acted.
+    pub(crate) before: Value,
+    crashes: Arc<AtomicUsize>,
+    operator: Option<JoinHandle<()>>,
+    server: ProviderServer,
+}
+
+impl World {
+    pub(crate) async fn new(surroundings: Arc<Surroundings>) -> Self {
+        let namespace = surroundings.namespace().await;
+        let token = format!("{}{namespace}", canary::TOKEN);
+        let server = ProviderServer::start(ProviderOptions {
+            tokens: vec![TokenSpec::full_access("first", &token)],
+            build_time: BUILD_TIME,
+            power_off_time: BUILD_TIME,
+            backup_after: BUILD_TIME,
+            vpc_time: BUILD_TIME,
+            ..ProviderOptions::default()
+        })
+        .await
+        .unwrap();
+        let (plan, provider) = (FaultPlan::new(), server.handle());
+        // A provider that repeats what it was sent, as some do in their errors.
+        plan.set_message(format!("refused for {token}, whose password is {}leaked123", canary::PASSWORD));
+        provider.set_time_per_request(TIME_PER_REQUEST);
+        provider.follow(plan.clone());
+        let violations = Violations::default();
+        let settings = settings(&server, &namespace);
+        let world = Self {
+            surroundings,
+            namespace,
+            provider,
+            plan,
+            token,
+            settings,
+            violations,
+            before: Value::Null,
+            crashes: Arc::default(),
+            operator: None,
+            server,
+        };
+        world.put_token(&world.token).await;
+        world
+    }
+
+    /// Where the provider listens.
+    pub(crate) fn provider_url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Starts the operator, and starts it again after every crash.
+    pub(crate) fn start_operator(&mut self) {
+        let client = &self.surroundings.client;
+        let inspector = invariants::inspector(client, &self.namespace, &self.provider, &self.violations);
+        self.plan.set_inspector(inspector);
+        let mut config = self.surroundings.config.clone();
+        config.default_retry = false;
+        // Reading the machine's certificates takes longer than a whole run, and nothing here needs them.
+        config.root_cert.get_or_insert_default();
+        let (settings, plan) = (self.settings.clone(), self.plan.clone());
+        let (crashes, violations) = (self.crashes.clone(), self.violations.clone());
+        self.operator = Some(tokio::spawn(async move {
+            loop {
+                let layer = FaultLayer(plan.clone());
+                let client = ClientBuilder::try_from(config.clone()).unwrap().with_layer(&layer).build();
+                let running = operator::run(settings.clone(), client, CancellationToken::new());
+                // Dropping the future drops all that the operator knows.
+                tokio::select! {
+                    () = plan.crashed() => { crashes.fetch_add(1, Ordering::Relaxed); }
+                    ended = running => {
+                        violations.add(format!("the operator ended by itself: {ended:?}"));
+                        return;
+                    }
+                }
+            }
+        }));
+    }
+
+    /// Ends the operator in the middle of whatever it does.
+    pub(crate) async fn kill_operator(&mut self) {
+        if let Some(task) = self.operator.take() {
+            task.abort();
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                self.violations.add("the operator panicked".to_owned());
+            }
+        }
+    }
+
+    /// Whether an operator runs.
+    pub(crate) fn has_operator(&self) -> bool {
+        self.operator.is_some()
+    }
+
+    /// How often the operator has crashed by plan.
+    pub(crate) fn crashes(&self) -> usize {
+        self.crashes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn valkeys(&self) -> Api<Valkey> {
+        Api::namespaced(self.surroundings.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.surroundings.client.clone(), &self.namespace)
+    }
+
+    /// Writes the token of the resources.
+    pub(crate) async fn put_token(&self, token: &str) {
+        self.put_secret(TOKEN_SECRET, &json!({ "token": token })).await;
+    }
+
+    /// Writes a Secret as a user does.
+    pub(crate) async fn put_secret(&self, name: &str, texts: &Value) {
+        let body =
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": texts});
+        let parameters = PatchParams::apply("user").force();
+        self.secrets().patch(name, &parameters, &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// Creates the resource; `spec` is merged over a minimal one.
+    pub(crate) async fn create(&self, spec: Value) {
+        let mut all = json!({
+            "project": PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
+            "authSecretRef": {"name": TOKEN_SECRET, "key": "token"},
+        });
+        if let (Value::Object(all), Value::Object(spec)) = (&mut all, spec) {
+            all.extend(spec);
+        }
+        let body = json!({
+            "apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": NAME}, "spec": all,
+        });
+        let valkey: Valkey = serde_json::from_value(body).unwrap();
+        self.valkeys().create(&PostParams::default(), &valkey).await.unwrap();
+    }
+
+    /// Changes the resource as `kubectl patch` does.
+    pub(crate) async fn patch(&self, patch: Value) {
+        self.valkeys().patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self) {
+        self.valkeys().delete(NAME, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Waits for `goal`, by looking at what the watches have brought.
+    pub(crate) async fn reaches(&self, goal: impl Fn(&Self) -> bool) -> bool {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !goal(self) {
+            if tokio::time::Instant::now() > deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(4)).await;
+        }
+        true
+    }
+
+    /// The same where nothing is meant to go wrong.
+    pub(crate) async fn until(&self, goal: impl Fn(&Self) -> bool) {
+        assert!(self.reaches(goal).await, "not prepared: {:#?}\n{:?}", self.valkey(), self.plan.calls());
+    }
+
+    /// The resource, as far as the watch has come.
+    pub(crate) fn valkey(&self) -> Option<Arc<Valkey>> {
+        find(&self.surroundings.valkeys, &self.namespace, NAME)
+    }
+
+    /// The texts of a Secret, as far as the watch has come.
+    pub(crate) fn secret(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        find(&self.surroundings.secrets, &self.namespace, name).map(|secret| texts(&secret))
+    }
+
+    /// The `Ready` condition, if it speaks of the present spec.
+    pub(crate) fn ready(&self) -> Option<Condition> {
+        let valkey = self.valkey()?;
+        let ready = valkey.status.as_ref()?.conditions.iter().find(|entry| entry.type_ == "Ready")?;
+        (ready.observed_generation == valkey.metadata.generation).then(|| ready.clone())
+    }
+
+    /// Whether `Ready` is `status` for `reason`.
+    pub(crate) fn is(&self, status: &str, reason: &str) -> bool {
+        self.ready().is_some_and(|ready| ready.status == status && ready.reason == reason)
+    }
+
+    /// The provider's own view of the service.
+    pub(crate) fn service(&self) -> Option<Value> {
+        self.provider.service(PROJECT, NAME)
+    }
+
+    /// Whether the Secret with the token can be deleted.
+    pub(crate) fn token_is_free(&self) -> bool {
+        let secret = find(&self.surroundings.secrets, &self.namespace, TOKEN_SECRET);
+        secret.is_none_or(|secret| secret.finalizers().is_empty())
+    }
+
+    pub(crate) fn uid(&self) -> Option<String> {
+        self.valkey().and_then(|valkey| valkey.uid())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(task) = &self.operator {
+            task.abort();
+        }
+    }
+}
+
+/// Pauses that suit thousands of runs; every pause grows as it does in earnest.
+fn settings(server: &ProviderServer, namespace: &str) -> Settings {
+    let [shortest, longest] = [Duration::from_millis(4), Duration::from_millis(100)];
+    let bounds = [shortest, longest];
+    Settings {
+        provider_url: server.url(),
+        watched_namespaces: vec![namespace.to_owned()],
+        building_interval_min: shortest,
+        building_interval_max: longest,
+        attentive_interval: Duration::from_millis(20),
+        resync_interval: Duration::from_hours(1),
+        settle_time: Duration::ZERO,
+        request_timeout: Duration::from_secs(8),
+        listening: Listening::off(),
+        response_limit: 256 * 1024,
+        retry: Bounds {
+            transient: bounds,
+            throttled: bounds,
+            conflict: bounds,
+            denied: bounds,
+            invalid: bounds,
+            bug: bounds,
+            ..Bounds::default()
+        },
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {
+    let data = secret.data.clone().unwrap_or_default();
+    data.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap())).collect()
+}
+
+/// The five keys of the connection Secret, as the provider's truth has them.
+pub(crate) fn connection(service: &Value) -> BTreeMap<String, String> {
+    let parameters = &service["service_uri_params"];
+    ["host", "port", "user", "password", "ssl"]
+        .into_iter()
+        .map(|name| {
+            (format!("VALKEY_{}", name.to_uppercase()), parameters[name].as_str().unwrap_or("").to_owned())
+        })
+        .collect()
+}

@@ -1,0 +1,169 @@
+//! Between the abstract world and the real engine: abstract views become the engine's own types, its step
+//! becomes an abstract one. What was asked once is remembered, since few questions differ.
+
+use crate::state::{Absent, Object, Operator, Pass, Remote, SecretSeen, Service};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use valkeeper::{
+    api::{Valkey, names},
+    engine::{
+        self, Connection, ConnectionSecret, Defaults, Desired, Observed, ObservedService, ServicePatch,
+    },
+    engine::{Maintenance, Ready, ServiceState},
+};
+
+/// What the engine decided, as far as the abstract world knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    Look,
+    AddFinalizer,
+    Create,
+    Update,
+    Mark,
+    WriteSecret,
+    Annotate,
+    Delete,
+    ReleaseFinalizer,
+    Rest { ready: bool, initialized: bool },
+}
+
+/// The question: everything that the engine is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    who: usize,
+    adopts: bool,
+    pass: Pass,
+    certain: bool,
+    deletion_requested: bool,
+    sent: Option<u8>,
+}
+
+/// The engine, with what it has answered before.
+#[derive(Default)]
+pub(crate) struct Engine(HashMap<Question, Step>);
+
+impl Engine {
+    /// The next step of the pass that `operator` is in.
+    pub(crate) fn decide(&mut self, who: usize, adopts: bool, operator: &Operator, pass: Pass) -> Step {
+        let question = Question {
+            who,
+            adopts,
+            pass,
+            certain: operator.deletion_requested || operator.absent == Absent::ForAWhile,
+            deletion_requested: operator.deletion_requested,
+            // An update counts as sent for the spec it was sent for.
+            sent: operator.sent.filter(|plan| *plan == pass.object.plan),
+        };
+        *self.0.entry(question).or_insert_with(|| question.ask())
+    }
+}
+
+impl Question {
+    fn ask(self) -> Step {
+        let decision = engine::decide(&self.desired(), &self.observed());
+        match decision.step {
+            engine::Step::Look | engine::Step::HoldToken => Step::Look,
+            engine::Step::AddFinalizer => Step::AddFinalizer,
+            engine::Step::Create(_) => Step::Create,
+            engine::Step::Update(patch) => {
+                assert_eq!(patch.changed_fields(), ["plan"], "the model knows no other change");
+                Step::Update
+            }
+            engine::Step::ReplaceTags(_) => Step::Mark,
+            engine::Step::WriteSecret(_) => Step::WriteSecret,
+            engine::Step::Annotate(_) => Step::Annotate,
+            engine::Step::Delete => Step::Delete,
+            engine::Step::ReleaseFinalizer => Step::ReleaseFinalizer,
+            engine::Step::Wait(_) | engine::Step::Refuse(_) | engine::Step::Done => Step::Rest {
+                ready: decision.report.ready == Ready::Yes,
+                initialized: decision.report.initialized,
+            },
+        }
+    }
+
+    fn desired(&self) -> Desired {
+        let Object { finalizer, deleting, orphan, plan, initialized, processed } = self.pass.object;
+        let mut annotations = BTreeMap::new();
+        if let Some(processed) = processed {
+            annotations.insert(names::GENERATION_PROCESSED, (processed + 1).to_string());
+            annotations.insert(names::INSTANCE_RUNNING, "true".to_owned());
+        }
+        if orphan {
+            annotations.insert(names::DELETION_POLICY, "Orphan".to_owned());
+        }
+        let condition = json!({"type": "Initialized", "status": "True", "reason": "CreatedOrUpdated", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let object = json!({
+            "apiVersion": "aiven.io/v1alpha1", "kind": "Valkey",
+            "metadata": {
+                "name": "cache", "namespace": "n", "uid": uid(self.who), "generation": plan + 1,
+                "annotations": annotations,
+                "finalizers": if finalizer { json!([names::FINALIZER]) } else { Value::Null },
+                "deletionTimestamp": if deleting { json!("2026-01-01T00:00:00Z") } else { Value::Null },
+            },
+            "spec": {
+                "project": "p", "plan": plan_name(plan),
+                "adoptionPolicy": if self.adopts { "Adopt" } else { "Refuse" },
+            },
+            "status": if initialized { json!({"conditions": [condition], "declaredFields": ["plan"]}) } else { Value::Null },
+        });
+        Desired::of(&serde_json::from_value::<Valkey>(object).unwrap(), Defaults::default())
+    }
+
+    fn observed(&self) -> Observed {
+        Observed {
+            remote: match self.pass.remote {
+                Remote::Unknown => engine::Remote::Unknown,
+                Remote::Absent => engine::Remote::Absent,
+                Remote::Present(service) => engine::Remote::Present(Box::new(observed(service))),
+            },
+            secret: match (self.pass.secret, self.pass.remote) {
+                (SecretSeen::Unknown, _) => ConnectionSecret::Unknown,
+                (SecretSeen::Absent, _) => ConnectionSecret::Absent,
+                (SecretSeen::Holds(held), Remote::Present(service)) => {
+                    ConnectionSecret::Ours { current: held == service.password, immutable: false }
+                }
+                (SecretSeen::Holds(_), _) => ConnectionSecret::Ours { current: false, immutable: false },
+            },
+            token_is_held: true,
+            object_is_live: self.pass.live,
+            sent: self
+                .sent
+                .map(|plan| ServicePatch { plan: Some(plan_name(plan)), ..ServicePatch::default() }),
+            deletion_requested: self.deletion_requested,
+            absence_is_certain: self.certain,
+            ..Observed::default()
+        }
+    }
+}
+
+fn observed(service: Service) -> ObservedService {
+    let password = format!("password-{}", service.password);
+    let parameter = |name: &str| Some(if name == "password" { password.as_str() } else { "x" });
+    ObservedService {
+        service_type: "valkey".to_owned(),
+        state: if service.running { ServiceState::Running } else { ServiceState::Rebuilding },
+        plan: plan_name(service.plan),
+        cloud: None,
+        project_vpc_id: None,
+        disk_space_mb: None,
+        maintenance: Maintenance::default(),
+        technical_emails: Vec::new(),
+        termination_protection: false,
+        tags: service.owner.map(|who| (names::OWNER_TAG.to_owned(), uid(who))).into_iter().collect(),
+        user_config: serde_json::Map::new(),
+        connection: Connection::from_parameters(parameter).filter(|_| service.running),
+        backups: 0,
+        disk_is_managed: false,
+        is_replica: false,
+        facts: valkeeper::api::ServiceFacts::default(),
+    }
+}
+
+fn plan_name(plan: u8) -> String {
+    format!("plan-{plan}")
+}
+
+fn uid(who: usize) -> String {
+    format!("uid-{who}")
+}

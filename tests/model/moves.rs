@@ -1,0 +1,316 @@
+//! What can happen next: anybody may move at any time, and every call of an operator can succeed, fail
+//! before or after it took effect, end in a crash on either side, or arrive after its sender is gone.
+
+use crate::{
+    bridge::{Engine, Step},
+    properties,
+    state::{Absent, Operator, Pass, Remote, Request, SecretSeen, Service, State},
+};
+
+/// A broken promise.
+#[derive(Debug)]
+pub(crate) struct Violation(pub(crate) String);
+
+/// How a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Answered,
+    LostBefore,
+    LostAfter,
+    CrashBefore,
+    CrashAfter,
+    CrashOnTheWay,
+    Lie,
+}
+
+const FATES: [Fate; 7] = [
+    Fate::Answered,
+    Fate::LostBefore,
+    Fate::LostAfter,
+    Fate::CrashBefore,
+    Fate::CrashAfter,
+    Fate::CrashOnTheWay,
+    Fate::Lie,
+];
+
+type Next = (String, Result<State, Violation>);
+
+/// Every state that may follow `state`.
+pub(crate) fn successors(engine: &mut Engine, state: &State) -> Vec<Next> {
+    let mut all = Vec::new();
+    for who in 0..2 {
+        of_the_user(state, who, &mut all);
+        if let Some(request) = state.on_the_way[who] {
+            let mut later = State { on_the_way: without(state.on_the_way, who), ..*state };
+            all.push((format!("{who}: {request:?} is lost on its way"), Ok(later)));
+            let arrived = arrive(&mut later, who, request).map(|_| later);
+            all.push((format!("{who}: {request:?} arrives late"), arrived));
+        }
+        of_the_operator(engine, state, who, &mut all);
+    }
+    of_the_provider(state, &mut all);
+    all
+}
+
+fn without(mut requests: [Option<Request>; 2], who: usize) -> [Option<Request>; 2] {
+    requests[who] = None;
+    requests
+}
+
+fn of_the_user(state: &State, who: usize, all: &mut Vec<Next>) {
+    let Some(object) = state.objects[who].filter(|object| !object.deleting) else { return };
+    let mut with = |name: &str, object| {
+        let mut next = *state;
+        next.objects[who] = object;
+        if object.is_none() {
+            // The garbage collector.
+            next.secrets[who] = None;
+        }
+        all.push((format!("{who}: the user {name}"), Ok(next)));
+    };
+    if object.plan == 0 {
+        with("changes the plan", Some(crate::state::Object { plan: 1, ..object }));
+    }
+    let deleted = crate::state::Object { deleting: true, ..object };
+    with("deletes", Some(deleted).filter(|_| object.finalizer));
+    with(
+        "deletes and orphans",
+        Some(crate::state::Object { orphan: true, ..deleted }).filter(|_| object.finalizer),
+    );
+}
+
+fn of_the_provider(state: &State, all: &mut Vec<Next>) {
+    let Some(service) = state.service else { return };
+    let mut with = |name: &str, service| {
+        all.push((format!("the service {name}"), Ok(State { service: Some(service), ..*state })));
+    };
+    if !service.running {
+        with("is built", Service { running: true, ..service });
+    }
+    if service.password == 0 {
+        with("gets a new password", Service { password: 1, ..service });
+    }
+}
+
+fn of_the_operator(engine: &mut Engine, state: &State, who: usize, all: &mut Vec<Next>) {
+    let operator = state.operators[who];
+    let mut with = |name: String, operator: Operator| {
+        let mut next = *state;
+        next.operators[who] = operator;
+        all.push((format!("{who}: {name}"), Ok(next)));
+    };
+    if operator.cache != state.objects[who] {
+        with(
+            "the watch delivers".to_owned(),
+            Operator { cache: state.objects[who], behind: false, ..operator },
+        );
+    }
+    let Some(pass) = operator.pass else {
+        if let Some(object) = operator.cache.filter(|_| !operator.behind) {
+            let pass = Pass { object, live: false, remote: Remote::Unknown, secret: SecretSeen::Unknown };
+            with("begins".to_owned(), Operator { pass: Some(pass), ..operator });
+        }
+        return;
+    };
+    let step = engine.decide(who, state.adoption, &operator, pass);
+    for fate in FATES {
+        if let Some(next) = take(state, who, step, fate) {
+            all.push((format!("{who}: {step:?} {fate:?}"), next));
+        }
+    }
+}
+
+/// The state after operator `who` took `step` with `fate`; none where that cannot be.
+pub(crate) fn take(state: &State, who: usize, step: Step, fate: Fate) -> Option<Result<State, Violation>> {
+    let mut next = *state;
+    let request = request(state, who, step);
+    match fate {
+        Fate::Lie if step != Step::Look || !state.may_lie => return None,
+        // Either a request comes late or an answer is a lie: against both at once no finite patience helps.
+        Fate::CrashOnTheWay if state.lies => return None,
+        Fate::CrashOnTheWay => {
+            next.on_the_way[who] = Some(request.filter(|_| state.on_the_way[who].is_none())?);
+        }
+        // Who rests does so for longer than any request is on its way; and no service is so short-lived that
+        // a request of somebody else's is on its way from before its creation until after its deletion. The
+        // provider has no conditional requests, so without these two bounds nothing could be promised.
+        _ if matches!(step, Step::Rest { .. }) && state.on_the_way[who].is_some() => return None,
+        _ if step == Step::Delete && state.on_the_way[1 - who].is_some() => return None,
+        _ => {}
+    }
+    let executes = matches!(fate, Fate::Answered | Fate::LostAfter | Fate::CrashAfter | Fate::Lie);
+    let mut answered = false;
+    if executes {
+        match perform(&mut next, who, step, fate == Fate::Lie) {
+            Ok(done) => answered = done,
+            Err(violation) => return Some(Err(violation)),
+        }
+    }
+    let operator = &mut next.operators[who];
+    match fate {
+        Fate::CrashBefore | Fate::CrashAfter | Fate::CrashOnTheWay => *operator = Operator::default(),
+        Fate::LostBefore | Fate::LostAfter => *operator = Operator { pass: None, ..state.operators[who] },
+        Fate::Answered | Fate::Lie if !answered => operator.pass = None,
+        Fate::Answered | Fate::Lie => {}
+    }
+    Some(Ok(next))
+}
+
+fn request(state: &State, who: usize, step: Step) -> Option<Request> {
+    let plan = state.operators[who].pass?.object.plan;
+    Some(match step {
+        Step::Create => Request::Create { plan },
+        Step::Update => Request::Update { plan },
+        Step::Mark => Request::Mark,
+        Step::Delete => Request::Delete,
+        _ => return None,
+    })
+}
+
+/// Carries a step out; false when it was refused.
+fn perform(state: &mut State, who: usize, step: Step, lie: bool) -> Result<bool, Violation> {
+    let Some(mut pass) = state.operators[who].pass else { return Ok(false) };
+    let current = state.objects[who];
+    match step {
+        Step::Look => return Ok(look(state, who, lie)),
+        Step::AddFinalizer => {
+            let Some(object) = current.filter(|object| *object == pass.object && !object.deleting) else {
+                return Ok(false);
+            };
+            pass.object = crate::state::Object { finalizer: true, ..object };
+            pass.live = true;
+            state.objects[who] = Some(pass.object);
+        }
+        Step::Annotate => {
+            let Some(object) = current else { return Ok(false) };
+            pass.object = crate::state::Object { processed: Some(pass.object.plan), ..object };
+            state.objects[who] = Some(pass.object);
+        }
+        Step::WriteSecret => {
+            let Remote::Present(service) = pass.remote else { return Ok(false) };
+            let seen = match pass.secret {
+                SecretSeen::Holds(held) => Some(held),
+                SecretSeen::Unknown | SecretSeen::Absent => None,
+            };
+            if state.secrets[who] != seen || current.is_none() {
+                return Ok(false);
+            }
+            state.secrets[who] = Some(service.password);
+            pass.secret = SecretSeen::Holds(service.password);
+        }
+        Step::ReleaseFinalizer => return release(state, who, pass),
+        Step::Rest { ready, initialized } => {
+            properties::may_say(pass, ready, who)?;
+            let operator = &mut state.operators[who];
+            if let Some(object) = &mut state.objects[who] {
+                operator.behind |= initialized && !object.initialized;
+                object.initialized |= initialized;
+            }
+            operator.pass = None;
+            if operator.absent == Absent::Since {
+                operator.absent = Absent::ForAWhile;
+            }
+            return Ok(true);
+        }
+        Step::Create | Step::Update | Step::Mark | Step::Delete => return send(state, who, step),
+    }
+    let operator = &mut state.operators[who];
+    operator.pass = Some(pass);
+    operator.behind |= operator.cache != Some(pass.object);
+    Ok(true)
+}
+
+fn look(state: &mut State, who: usize, lie: bool) -> bool {
+    let (service, current, held) = (state.service, state.objects[who], state.secrets[who]);
+    let Some(pass) = &mut state.operators[who].pass else { return false };
+    if pass.remote != Remote::Unknown {
+        let Some(object) = current else { return false };
+        pass.object = object;
+        pass.live = true;
+        let operator = &mut state.operators[who];
+        operator.behind |= operator.cache != Some(object);
+        return true;
+    }
+    match service.filter(|_| !lie) {
+        None => {
+            pass.remote = Remote::Absent;
+            state.operators[who].saw_nothing();
+        }
+        Some(service) => {
+            saw(pass, service, held);
+            state.operators[who].absent = Absent::No;
+        }
+    }
+    state.may_lie &= !lie;
+    true
+}
+
+fn saw(pass: &mut Pass, service: Service, held: Option<u8>) {
+    pass.remote = Remote::Present(service);
+    if service.running && !pass.object.deleting {
+        pass.secret = held.map_or(SecretSeen::Absent, SecretSeen::Holds);
+    }
+}
+
+fn release(state: &mut State, who: usize, pass: Pass) -> Result<bool, Violation> {
+    match state.objects[who] {
+        Some(object) if object == pass.object => {
+            properties::may_go(state, who, object)?;
+            state.objects[who] = None;
+            state.orphaned[who] = object.orphan;
+            state.secrets[who] = None;
+            state.operators[who] = Operator { cache: state.operators[who].cache, ..Operator::default() };
+            Ok(true)
+        }
+        Some(_) => Ok(false),
+        None => {
+            state.operators[who] = Operator { cache: state.operators[who].cache, ..Operator::default() };
+            Ok(true)
+        }
+    }
+}
+
+fn send(state: &mut State, who: usize, step: Step) -> Result<bool, Violation> {
+    let Some(request) = request(state, who, step) else { return Ok(false) };
+    let accepted = arrive(state, who, request)?;
+    let (service, held) = (state.service, state.secrets[who]);
+    let operator = &mut state.operators[who];
+    let Some(pass) = &mut operator.pass else { return Ok(false) };
+    match request {
+        Request::Delete => {
+            pass.remote = Remote::Unknown;
+            if accepted {
+                operator.deletion_requested = true;
+            } else {
+                operator.saw_nothing();
+            }
+            return Ok(true);
+        }
+        Request::Update { plan } if accepted => operator.sent = Some(plan),
+        _ => {}
+    }
+    if let (true, Some(service)) = (accepted, service) {
+        saw(pass, service, held);
+        operator.absent = Absent::No;
+    }
+    Ok(accepted)
+}
+
+/// A request reaches the provider; false when it is refused.
+fn arrive(state: &mut State, who: usize, request: Request) -> Result<bool, Violation> {
+    properties::may_arrive(state, who, request)?;
+    match (request, &mut state.service) {
+        (Request::Create { plan }, None) => {
+            state.service = Some(Service { owner: Some(who), plan, running: false, password: 0 });
+            state.created[who] += 1;
+        }
+        (Request::Update { plan }, Some(service)) => {
+            service.running &= service.plan == plan;
+            service.plan = plan;
+        }
+        (Request::Mark, Some(service)) => service.owner = Some(who),
+        (Request::Delete, Some(_)) => state.service = None,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
