@@ -122,11 +122,13 @@ async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake
         _ => {}
     }
     let unseen = turn.memory.survey.is_none() && turn.memory.edit.is_none();
-    if unseen && !edited && turn.listed.is_none() {
-        if let Some(later) = rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await {
-            context.memories.keep(&uid, turn.memory);
-            return Action::requeue(later);
-        }
+    if unseen
+        && !edited
+        && turn.listed.is_none()
+        && let Some(later) = rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await
+    {
+        context.memories.keep(&uid, turn.memory);
+        return Action::requeue(later);
     }
     work(context, turn, wake).await
 }

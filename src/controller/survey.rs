@@ -44,9 +44,9 @@ const SHARE: u32 = 10;
 /// All surveys of the process.
 pub(super) struct Surveys {
     hasher: RandomState,
-    surveys: Mutex<HashMap<Key, Arc<Survey>>>,
+    by_key: Mutex<HashMap<Key, Arc<Survey>>>,
     begin: mpsc::UnboundedSender<Arc<Survey>>,
-    begun: Mutex<Option<mpsc::UnboundedReceiver<Arc<Survey>>>>,
+    to_keep: Mutex<Option<mpsc::UnboundedReceiver<Arc<Survey>>>>,
     slots: Arc<Semaphore>,
 }
 
@@ -81,12 +81,12 @@ pub(super) struct Joining {
 
 impl Default for Surveys {
     fn default() -> Self {
-        let (begin, begun) = mpsc::unbounded_channel();
+        let (begin, to_keep) = mpsc::unbounded_channel();
         Self {
             hasher: RandomState::new(),
-            surveys: Mutex::default(),
+            by_key: Mutex::default(),
             begin,
-            begun: Mutex::new(Some(begun)),
+            to_keep: Mutex::new(Some(to_keep)),
             slots: Arc::new(Semaphore::new(SLOTS)),
         }
     }
@@ -96,7 +96,7 @@ impl Surveys {
     /// The survey of `project` with `token`; it begins when there is none.
     pub(super) fn of(&self, token: &Token, project: &str) -> Arc<Survey> {
         let key = Key { token: token.fingerprint(&self.hasher), project: project.to_owned() };
-        let mut surveys = lock(&self.surveys);
+        let mut surveys = lock(&self.by_key);
         if let Some(survey) = surveys.get(&key) {
             return Arc::clone(survey);
         }
@@ -114,12 +114,12 @@ impl Surveys {
 
     /// Keeps all surveys going until `shutdown`.
     pub(super) async fn keep(context: Arc<Context>, shutdown: CancellationToken) {
-        let Some(mut begun) = lock(&context.surveys.begun).take() else { return };
+        let Some(mut to_keep) = lock(&context.surveys.to_keep).take() else { return };
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                Some(survey) = begun.recv() => {
+                Some(survey) = to_keep.recv() => {
                     tasks.spawn(keep(Arc::clone(&context), survey).boxed());
                 }
                 Some(_) = tasks.join_next() => {}
@@ -133,7 +133,7 @@ impl Surveys {
 
     /// Ends a survey in which nobody takes part any more.
     fn retire(&self, survey: &Arc<Survey>) -> bool {
-        let mut surveys = lock(&self.surveys);
+        let mut surveys = lock(&self.by_key);
         // Whoever is about to join holds a second reference, or finds no survey any more.
         let unused = survey.roster().count == 0 && Arc::strong_count(survey) <= 2;
         if unused {
@@ -235,11 +235,11 @@ impl Survey {
         let mut services = context.provider.services(token, &self.key.project).await?;
         context.token_pauses.accepted(token);
         let (mut listed, mut waited) = (0, Duration::ZERO);
-        let mut wanted = |name: &str| {
+        let mut is_ours = |name: &str| {
             listed += 1;
             self.roster().has(name)
         };
-        while let Some(service) = services.next(&mut wanted).await? {
+        while let Some(service) = services.next(&mut is_ours).await? {
             waited += self.offer(context, service, asked, round).await;
         }
         self.roster().finish(round, listed, asked.elapsed().saturating_sub(waited));

@@ -1,7 +1,7 @@
 //! The results: as a table for people and as JSON for programs.
 
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 /// One measurement.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -114,7 +114,7 @@ impl Report {
                 ),
             ));
         }
-        lines.into_iter().map(|(name, value)| (name.clone(), value)).collect()
+        lines
     }
 
     fn create_lines(&self) -> Vec<(String, String)> {
@@ -182,16 +182,16 @@ impl Restart {
 pub(crate) fn table(reports: &[Report]) -> String {
     let mut text = format!("{:<52}", "resources");
     for report in reports {
-        text.push_str(&format!("  {:>52}", report.resources));
+        let _ = write!(text, "  {:>52}", report.resources);
     }
     text.push('\n');
     let columns: Vec<_> = reports.iter().map(Report::lines).collect();
     let longest = columns.iter().max_by_key(|lines| lines.len()).cloned().unwrap_or_default();
     for (name, _) in longest {
-        text.push_str(&format!("{name:<52}"));
+        let _ = write!(text, "{name:<52}");
         for lines in &columns {
             let value = lines.iter().find(|(other, _)| *other == name).map_or("-", |(_, value)| value);
-            text.push_str(&format!("  {value:>52}"));
+            let _ = write!(text, "  {value:>52}");
         }
         text.push('\n');
     }

@@ -91,7 +91,7 @@ impl Scene {
     pub(crate) async fn start_operator(&mut self) -> anyhow::Result<()> {
         self.operator = Some(Operator::start(&self.place, &self.options)?);
         let watches = |scene: &Self| scene.proxy.tally().calls.keys().any(|call| call.starts_with("WATCH"));
-        self.until("the operator watches", Duration::from_secs(60), watches).await
+        self.until("the operator watches", Duration::from_mins(1), watches).await
     }
 
     /// Ends the operator.

@@ -18,7 +18,7 @@ pub(crate) const TOKEN: &str = "bench-token";
 /// How many requests are under way at a time while resources are applied.
 const APPLIERS: usize = 32;
 /// Longest wait for one edit to reach the provider.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The name of project number `index`.
 pub(crate) fn project(index: usize) -> String {
