@@ -9,6 +9,7 @@ pub mod failure;
 pub mod ha;
 pub mod operator;
 pub mod provider;
+pub mod replaced;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

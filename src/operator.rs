@@ -7,6 +7,7 @@ use crate::{
     controller::{self, Context, Instruments, StartError},
     ha::{Candidate, Fence},
     provider::Client as Provider,
+    replaced,
     server::{
         Listeners, Served,
         health::{Health, Role},
@@ -14,6 +15,7 @@ use crate::{
     settings::Settings,
     telemetry::{logs::LogLevel, metrics::Metrics},
 };
+use futures::FutureExt as _;
 use kube::{Api, Client};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -127,14 +129,23 @@ impl Operator {
         // The sender ends when the last recorder is dropped, which is when the controllers have ended.
         let (recorder, sending) = Recorder::start(client.clone(), instance());
         let instruments = Instruments { health: self.health(), metrics: self.metrics() };
-        let context = Context::new(self.settings.clone(), client, provider, recorder, instruments);
+        let context = Context::new(self.settings.clone(), client.clone(), provider, recorder, instruments);
+        let watching = replaced::watch_out(client, context.namespaces(), shutdown.clone());
+        let watching = async {
+            // Sharing its lease is another way to keep the two from working at the same time.
+            if self.settings.election.leader_elect_resource_name != replaced::LEASE {
+                watching.await;
+            }
+        };
+        let controllers = controller::run(Arc::new(context), shutdown.clone()).boxed();
+        let watching = watching.boxed();
         let (patience, told) = (self.settings.shutdown_patience, shutdown.clone());
         let too_long = async {
             told.cancelled().await;
             tokio::time::sleep(patience).await;
         };
         tokio::select! {
-            _ = futures::future::join(controller::run(Arc::new(context), shutdown), sending) => {}
+            _ = futures::future::join3(controllers, sending, watching) => {}
             () = too_long => tracing::warn!("passes under way were cut off; the next start resumes them"),
         }
     }

@@ -44,7 +44,7 @@ pub struct Settings {
     pub token_pause: Duration,
 
     /// Namespaces to watch, separated by commas; all when empty
-    #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
     pub watched_namespaces: Vec<String>,
 
     /// Leave VPC resources to another operator; services can still refer to them
@@ -270,6 +270,33 @@ impl Default for Settings {
         match Command::from_arg_matches(&matches) {
             Ok(command) => Settings { listening: Listening::off(), ..command.settings },
             Err(error) => error.exit(),
+        }
+    }
+}
+
+/// One of the namespaces to watch; an empty text stands for none.
+fn namespace(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let ends_well = !name.starts_with('-') && !name.ends_with('-');
+    if name.is_empty() || (name.len() <= 63 && name.bytes().all(allowed) && ends_well) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "{name:?} cannot be the name of a namespace: lower-case letters, digits and hyphens, at most 63"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::namespace;
+
+    #[test]
+    fn names_of_namespaces_are_trimmed_and_checked() {
+        assert_eq!(namespace(" team-a\n").unwrap(), "team-a");
+        assert_eq!(namespace("").unwrap(), "");
+        for wrong in ["Team", "a b", "-a", "a.b"] {
+            assert!(namespace(wrong).unwrap_err().contains("cannot be the name"), "{wrong}");
         }
     }
 }

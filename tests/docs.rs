@@ -116,6 +116,22 @@ fn flags_and_files_that_pages_name_exist() {
 }
 
 #[test]
+fn every_promise_about_the_connection_secret_names_a_test_that_exists() {
+    let text = std::fs::read_to_string(repository("docs/connection-secret.md")).unwrap();
+    let promises =
+        text.split("## What is promised").nth(1).unwrap().split("\n## ").next().unwrap().to_owned();
+    let scenario = Regex::new("`([a-z_]+): ([a-z_]+)`").unwrap();
+    for line in promises.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What ")) {
+        let mut named = scenario.captures_iter(line).peekable();
+        assert!(named.peek().is_some() || line.contains("`tests/e2e/leaks.rs`"), "{line}");
+        for found in named {
+            let module = std::fs::read_to_string(repository(&format!("tests/e2e/{}.rs", &found[1]))).unwrap();
+            assert!(module.contains(&format!("async fn {}(", &found[2])), "{}", &found[0]);
+        }
+    }
+}
+
+#[test]
 fn every_example_passes_the_check_without_a_cluster() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_valkeeper"))
         .args(["validate", "examples"])

@@ -1,6 +1,8 @@
 //! `valkeeper run`: the operator, until it is told to stop.
 
-use crate::{cluster, operator::Operator, server::Listeners, settings::Settings, telemetry::logs::LogLevel};
+use crate::{
+    cluster, operator::Operator, replaced, server::Listeners, settings::Settings, telemetry::logs::LogLevel,
+};
 use anyhow::Context as _;
 use clap::Args;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -31,6 +33,9 @@ impl Run {
                 "found no Kubernetes cluster: run this in a pod, set KUBECONFIG, or pass --kubeconfig",
             )?,
         };
+        for note in replaced::notes(|name| std::env::var_os(name).is_some()) {
+            tracing::warn!("{note}");
+        }
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let mut terminate = signal(SignalKind::terminate())?;

@@ -107,7 +107,7 @@ impl Context {
     }
 
     /// The namespaces to watch; `None` stands for all of them.
-    pub(super) fn namespaces(&self) -> Vec<Option<String>> {
+    pub(crate) fn namespaces(&self) -> Vec<Option<String>> {
         let names =
             self.settings.watched_namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
         let names: Vec<_> = names.map(|name| Some(name.to_owned())).collect();

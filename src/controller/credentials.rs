@@ -125,14 +125,6 @@ pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Op
     })
 }
 
-/// Where the token of a resource should come from, as far as the resource itself says.
-pub(super) fn expected_source(namespace: &str, own: Option<&SecretKeyReference>) -> String {
-    match own {
-        Some(SecretKeyReference { name, key }) => source(namespace, name, key),
-        None => OF_OPERATOR.to_owned(),
-    }
-}
-
 fn source(namespace: &str, name: &str, key: &str) -> String {
     format!("Secret {namespace}/{name}, key {key}")
 }

@@ -217,13 +217,6 @@ impl<K: ManagedService> Pass<K> {
         fields.into_iter().collect()
     }
 
-    /// Where the token came from, or should have come from.
-    pub(super) fn token_source(&self) -> String {
-        let own = self.object.service().auth_secret_ref.as_ref();
-        let known = self.token.as_ref().map(|sourced| sourced.source.clone());
-        known.unwrap_or_else(|| credentials::expected_source(&self.namespace, own))
-    }
-
     /// What the end of the pass says about the token it used, which other resources may use as well.
     pub(super) fn learn_about_token<T>(&self, outcome: Result<T, PassError>) -> Result<T, PassError> {
         let Some(Sourced { token, source }) = &self.token else { return outcome };

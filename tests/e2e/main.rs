@@ -11,6 +11,7 @@
 
 mod calls;
 mod cluster;
+mod leaks;
 mod roles;
 mod world;
 
@@ -26,6 +27,7 @@ mod fields;
 mod kubectl;
 mod ownership;
 mod power;
+mod replaced;
 mod servers;
 mod survey;
 mod tokens;

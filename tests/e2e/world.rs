@@ -4,7 +4,7 @@
 use crate::{
     calls::Calls,
     cluster::{Cluster, Place},
-    roles,
+    leaks, roles,
 };
 use k8s_openapi::{
     ByteString,
@@ -26,7 +26,6 @@ use valkeeper::{
     api::{Custom, ManagedService, ProjectVpc, Redis, Valkey, names::TOKEN_FINALIZER},
     operator,
     settings::Settings,
-    telemetry::logs,
 };
 use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
@@ -66,9 +65,7 @@ where
 {
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    if let Ok(level) = std::env::var("E2E_LOG") {
-        logs::start(&level, logs::Format::Text);
-    }
+    leaks::keep_log();
     let Some(cluster) = Cluster::start(place).await else { return };
     let mut world = World::new(cluster, engine).await;
     world.start_operator().await;
@@ -206,6 +203,7 @@ impl World {
             stop.cancel();
             tokio::time::timeout(PATIENCE, task).await.expect("the operator stops").unwrap();
         }
+        leaks::search(&self).await;
         if matches!(self.cluster, Cluster::Existing) {
             let namespaces: Api<Namespace> = Api::all(self.client.clone());
             namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();

@@ -84,4 +84,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+# To notice the replaced operator at work, by its lease.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [40db2fac.aiven.io]
+  verbs: [list]
 {{- end }}

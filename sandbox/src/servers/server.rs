@@ -226,8 +226,9 @@ fn configuration(servers: &Servers, place: &Place, wanted: &Wanted, tls_port: u1
     directive("pidfile", &file("server.pid"));
     directive("appendonly", "no");
     directive("save", "");
-    // A server that is told to end has no time to wait for replicas.
+    // A server that is told to end saves its data, but waits for nobody and ends even if that fails.
     directive("shutdown-timeout", "0");
+    directive("shutdown-on-sigterm", "now force");
     for (name, value) in &wanted.settings.fixed {
         directive(name, value);
     }
