@@ -217,6 +217,17 @@ impl<K: ManagedService> Pass<K> {
         fields.into_iter().collect()
     }
 
+    /// Where the token of this pass came from, or should have come from, in words.
+    pub(super) fn token_source(&self) -> String {
+        if let Some(Sourced { source, .. }) = &self.token {
+            return source.clone();
+        }
+        match self.token_secret() {
+            Some((namespace, name)) => format!("Secret {namespace}/{name}"),
+            None => "the operator's default token".to_owned(),
+        }
+    }
+
     /// What the end of the pass says about the token it used, which other resources may use as well.
     pub(super) fn learn_about_token<T>(&self, outcome: Result<T, PassError>) -> Result<T, PassError> {
         let Some(Sourced { token, source }) = &self.token else { return outcome };
