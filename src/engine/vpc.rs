@@ -12,7 +12,6 @@ use crate::api::{
     names::{self, reason},
     policies::Policies as Declared,
 };
-use kube::ResourceExt as _;
 
 /// What a `ProjectVPC` asks for.
 #[derive(Clone, Debug)]
@@ -81,13 +80,17 @@ impl Wish {
         let (meta, spec) = (&object.metadata, &object.spec);
         let status = object.status.as_ref();
         Self {
-            name: object.name_any(),
+            name: meta.name.clone().unwrap_or_default(),
             project: spec.project.clone(),
             cloud: spec.cloud_name.clone(),
             cidr: spec.network_cidr.clone(),
             deleting: meta.deletion_timestamp.is_some(),
-            has_finalizer: object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER),
-            policies: Policies::of(&Declared::default(), object.annotations(), defaults),
+            has_finalizer: meta.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER),
+            policies: Policies::of(
+                &Declared::default(),
+                &meta.annotations.clone().unwrap_or_default(),
+                defaults,
+            ),
             id: status.and_then(|status| status.id.clone()).filter(|id| !id.is_empty()),
             requested: status.is_some_and(|status| status.creation_requested),
         }

@@ -29,6 +29,7 @@ mod ownership;
 mod power;
 mod replaced;
 mod servers;
+mod status;
 mod survey;
 mod tokens;
 mod trouble;

@@ -74,44 +74,13 @@ async fn every_right_is_used(mut world: World) -> World {
         "project": crate::world::PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
         "authSecretRef": {"name": "aiven-token", "key": "token"}}});
     world.redis().create(&PostParams::default(), &serde_json::from_value(redis).unwrap()).await.unwrap();
-    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
-        "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.0.0.0/24",
-        "authSecretRef": {"name": "aiven-token", "key": "token"}}});
-    let vpcs = world.vpcs();
-    vpcs.create(&PostParams::default(), &serde_json::from_value(vpc).unwrap()).await.unwrap();
-    until(
-        || async { vpcs.get("net").await.unwrap() },
-        |vpc| crate::world::ready(vpc).is_some_and(|ready| ready.status == "True"),
-    )
-    .await;
-    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
-    until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
     let reads = || async { world.secrets().get_opt("old").await.unwrap() };
     until(reads, Option::is_some).await;
-    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
-        "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.0.0.0/24",
-        "authSecretRef": {"name": "aiven-token", "key": "token"}}});
-    let vpcs = world.vpcs();
-    vpcs.create(&PostParams::default(), &serde_json::from_value(vpc).unwrap()).await.unwrap();
-    let status = || async { vpcs.get("net").await.unwrap().status.unwrap_or_default() };
-    until(status, |status| status.id.is_some()).await;
-    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
     // An edited connection Secret is mended.
     let edited = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));
     world.secrets().patch("cache", &PatchParams::default(), &edited).await.unwrap();
     until(|| world.secret("cache"), |secret| secret["VALKEY_HOST"] != "elsewhere").await;
-    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
-        "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.9.0.0/24",
-        "authSecretRef": {"name": "aiven-token", "key": "token"}}});
-    let vpcs = world.vpcs();
-    vpcs.create(&PostParams::default(), &serde_json::from_value(vpc).unwrap()).await.unwrap();
-    until(
-        || async { vpcs.get("net").await.unwrap() },
-        |vpc| vpc.status.as_ref().is_some_and(|status| status.state.as_deref() == Some("ACTIVE")),
-    )
-    .await;
-    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
-    until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
+    use_a_vpc(&world).await;
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     world.redis().delete("old", &DeleteParams::default()).await.unwrap();
     world.until_gone("cache").await;
@@ -131,6 +100,21 @@ async fn every_right_is_used(mut world: World) -> World {
     )
     .await;
     world
+}
+
+async fn use_a_vpc(world: &World) {
+    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
+        "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.0.0.0/24",
+        "authSecretRef": {"name": "aiven-token", "key": "token"}}});
+    let vpcs = world.vpcs();
+    vpcs.create(&PostParams::default(), &serde_json::from_value(vpc).unwrap()).await.unwrap();
+    until(
+        || async { vpcs.get("net").await.unwrap() },
+        |vpc| crate::world::ready(vpc).is_some_and(|ready| ready.status == "True"),
+    )
+    .await;
+    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
+    until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

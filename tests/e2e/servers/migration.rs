@@ -11,13 +11,17 @@ super::with_servers![
     a_migration_that_cannot_connect_says_so,
 ];
 
-/// The settings of a migration from `source`, as a stranger would write them.
-async fn migration_from(source: &Cache<'_>, method: &str) -> Value {
+/// The settings of a migration from `source`, with its password in a Secret as the documentation advises.
+async fn migration_from(world: &World, source: &Cache<'_>, method: &str) -> Value {
     let secret = source.secret().await;
-    json!({"userConfig": {"migration": {
-        "host": secret["HOST"], "port": secret["PORT"].parse::<u16>().unwrap(), "username": secret["USER"],
-        "password": secret["PASSWORD"], "ssl": secret["SSL"] == "required", "method": method, "ignore_dbs": "3",
-    }}})
+    world.set_token("old-server", "password", &secret["PASSWORD"]).await;
+    json!({
+        "migrationSecretSource": {"name": "old-server", "key": "password"},
+        "userConfig": {"migration": {
+            "host": secret["HOST"], "port": secret["PORT"].parse::<u16>().unwrap(), "username": secret["USER"],
+            "ssl": secret["SSL"] == "required", "method": method, "ignore_dbs": "3",
+        }},
+    })
 }
 
 /// What the provider says about the migration, as any client asks it.
@@ -50,7 +54,7 @@ async fn a_migration_by_dump_copies_the_keys_and_ends(world: World) -> World {
 
     let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
     assert_eq!(progress(&world, "target").await.0, 404, "none is active");
-    target.edit(migration_from(&source, "dump").await).await;
+    target.edit(migration_from(&world, &source, "dump").await).await;
     let done = |answer: &(u16, Value)| answer.1["migration"]["status"] == "done";
     let (status, answer) = until(|| progress(&world, "target"), done).await;
     assert_eq!((status, &answer["migration"]["method"]), (200, &json!("dump")));
@@ -70,7 +74,7 @@ async fn a_migration_by_replication_follows_until_it_is_removed(world: World) ->
     let source = Cache::ready(&world, Kind::Redis, "source", json!({})).await;
     source.set("before", "1").await;
     let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
-    target.edit(migration_from(&source, "replication").await).await;
+    target.edit(migration_from(&world, &source, "replication").await).await;
     let done = |answer: &(u16, Value)| answer.1["migration"]["status"] == "done";
     let (_, answer) = until(|| progress(&world, "target"), done).await;
     assert_eq!(answer["migration"]["master_link_status"], "up");
