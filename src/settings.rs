@@ -85,6 +85,18 @@ pub struct Settings {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub building_interval_max: Duration,
 
+    /// How often a project is listed in which nothing happens; never less often than --resync-interval
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub survey_interval: Duration,
+
+    /// How often a project is listed right after a service was created or changed
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub survey_interval_min: Duration,
+
+    /// How many resources of one project and token it takes to list the project instead of looking at each
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub survey_minimum: usize,
+
     /// How long RUNNING is not believed after a change that makes the provider rebuild
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
     pub settle_time: Duration,

@@ -1,15 +1,19 @@
 //! What this process remembers of each resource between passes. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
+use super::{reconcile::Reconciled, survey::Survey};
 use crate::{
-    api::{Custom, names},
+    api::{
+        Custom, ManagedService,
+        names::{self, condition},
+    },
     engine::ServicePatch,
 };
 use kube::ResourceExt;
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::time::{Duration, Instant};
 
@@ -45,6 +49,8 @@ pub(super) struct Memory {
     pub(super) deletion_requested: Option<Instant>,
     /// The passing failure that was last told in an event.
     pub(super) told: Option<&'static str>,
+    /// The survey in which the resource takes part.
+    pub(super) survey: Option<Arc<Survey>>,
 }
 
 impl Memory {
@@ -56,6 +62,12 @@ impl Memory {
     /// Notes that a write led to `object`.
     pub(super) fn wrote<K: Custom>(&mut self, object: &K) {
         self.written = Some((version(object), Instant::now()));
+    }
+
+    /// Whether somebody changed the resource since the last pass; where there was none, since the last
+    /// status.
+    pub(super) fn is_edited<K: Reconciled>(&self, object: &K) -> bool {
+        self.edit.map_or_else(|| !object.is_settled(), |known| known != edit(object))
     }
 
     /// Whether `object` is older than what this process wrote. The watch shows a write within moments; a
@@ -74,8 +86,12 @@ impl Memories {
         self.lock().insert(uid.to_owned(), memory);
     }
 
-    pub(super) fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+    /// Forgets a resource, and takes it out of its survey; `name` is that of its service.
+    pub(super) fn forget(&self, uid: &str, name: &str) {
+        let memory = self.lock().remove(uid);
+        if let Some(survey) = memory.and_then(|memory| memory.survey) {
+            survey.leave(name, uid);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Memory>> {
@@ -100,6 +116,19 @@ pub(super) fn edit<K: Custom>(object: &K) -> u64 {
         }
     }
     hasher.finish()
+}
+
+/// Whether the status says that everything this version of the resource asks for was done.
+pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
+    let meta = object.meta();
+    let Some(status) = object.status() else { return false };
+    let ready =
+        status.conditions.iter().any(|entry| entry.type_ == condition::READY && entry.status == "True");
+    ready
+        && status.observed_generation == meta.generation
+        && meta.deletion_timestamp.is_none()
+        && object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER)
+        && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
 }
 
 /// The version of an object as a number; they can be compared since Kubernetes 1.35.

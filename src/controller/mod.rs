@@ -14,10 +14,15 @@ mod observe;
 mod pass;
 mod perform;
 mod publish;
+mod queue;
 mod reconcile;
+mod rest;
+mod roster;
 mod stream;
+mod survey;
 mod sync;
 mod token_pauses;
+mod token_reads;
 mod vpc;
 mod vpc_reference;
 
@@ -43,8 +48,9 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let waiting_stops = async {
         shutdown.cancelled().await;
         // Passes under way end in peace; those that only wait for a permit do not begin.
-        context.permits.close();
+        context.queue.close();
     };
     let turns = async { while streams.next().await.is_some() {} };
-    futures::future::join(waiting_stops, turns).await;
+    let surveys = survey::Surveys::keep(context.clone(), shutdown.clone());
+    futures::future::join3(waiting_stops, turns, surveys).await;
 }

@@ -4,12 +4,12 @@
 use super::{
     context::Context,
     malformed,
-    reconcile::{self, Reconciled},
+    reconcile::{self, Place, Reconciled},
 };
 use crate::api::Custom;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::{
-    Api,
+    Api, ResourceExt as _,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt as _, applier,
@@ -54,16 +54,19 @@ pub(super) async fn keep<K: Reconciled>(
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
-    let requests = decode(watch, malformed)
+    let (wake, mut woken) = mpsc::unbounded_channel::<ObjectRef<K>>();
+    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(|object| Ok(object.into()));
+    let forgetting = context.clone();
+    let watched = decode(watch, malformed)
         .modify(prune)
         .reflect(writer)
-        .filter_map(|event| async { request(event) })
-        .take_until(shutdown.cancelled_owned());
+        .filter_map(move |event| std::future::ready(request(&forgetting, event)));
+    let requests = futures::stream::select(woken, watched).take_until(shutdown.cancelled_owned());
     let turns = applier(
         {
-            let store = store.clone();
+            let place = Arc::new(Place { store: store.clone(), wake });
             move |object, context: Arc<Context>| {
-                Box::pin(reconcile::turn(context, store.clone(), object).map_ok_infallible())
+                Box::pin(reconcile::turn(context, place.clone(), object).map_ok_infallible())
             }
         },
         |_, error: &Infallible, _| match *error {},
@@ -139,11 +142,16 @@ pub(super) fn prune<K: Custom>(object: &mut K) {
 }
 
 fn request<K: Custom>(
+    context: &Context,
     event: Result<Event<K>, watcher::Error>,
 ) -> Option<Result<ReconcileRequest<K>, Infallible>> {
     match event {
         Ok(Event::Apply(object) | Event::InitApply(object)) => {
             Some(Ok(ReconcileRequest::from(ObjectRef::from_obj(&object))))
+        }
+        Ok(Event::Delete(object)) => {
+            context.forget(&object.uid().unwrap_or_default(), &object.name_any());
+            None
         }
         _ => None,
     }

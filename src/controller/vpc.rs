@@ -5,7 +5,8 @@ use super::{
     credentials::{self, Sourced},
     error::PassError,
     memory::{self, Memory},
-    reconcile::Reconciled,
+    pass::Wake,
+    reconcile::{Reconciled, Turn},
 };
 use crate::{
     api::{Custom as _, ProjectVpc, ProjectVpcStatus},
@@ -41,8 +42,9 @@ struct Pass {
 }
 
 impl Reconciled for ProjectVpc {
-    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = object.namespace(), name = object.name_any()))]
-    async fn work(context: Arc<Context>, object: Self, memory: Memory) -> Action {
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), name = turn.object.name_any()))]
+    async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Action {
+        let Turn { object, memory, permit: _permit, .. } = turn;
         let uid = object.uid().unwrap_or_default();
         let deadline = context.settings.pass_deadline;
         let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
@@ -64,7 +66,7 @@ impl Reconciled for ProjectVpc {
             Err(error) => pass.fail(&error).await,
         };
         if pass.released {
-            context.memories.forget(&uid);
+            context.memories.forget(&uid, &pass.object.name_any());
             return Action::await_change();
         }
         pass.memory.edit = Some(memory::edit(&pass.object));

@@ -6,6 +6,8 @@
 mod address;
 mod client;
 mod error;
+mod limits;
+mod listing;
 mod redaction;
 mod service;
 mod token;
@@ -14,6 +16,7 @@ mod vpcs;
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
+pub use listing::Listing;
 pub use service::{
     Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
     PendingUpdate, Service, TechnicalEmail,

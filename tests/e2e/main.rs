@@ -30,6 +30,7 @@ mod power;
 mod replaced;
 mod servers;
 mod status;
+mod survey;
 mod tokens;
 mod trouble;
 mod vpcs;

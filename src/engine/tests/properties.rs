@@ -29,7 +29,7 @@ proptest! {
     #[test]
     fn whatever_was_seen_nothing_irreversible_happens_without_proof(
         service in any_service(), absent: bool, live: bool, finalizer: bool, deleting: bool,
-        initialized: bool, powered: bool, plan in "[a-b]",
+        initialized: bool, powered: bool, listed: bool, plan in "[a-b]",
     ) {
         let mut changes = json!({"spec": {"powered": powered, "plan": plan}});
         if deleting { changes["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"); }
@@ -37,9 +37,18 @@ proptest! {
         if !initialized { changes["status"] = Value::Null; changes["metadata"]["annotations"] = Value::Null; }
         let desired = resource(changes);
         let remote = if absent { Remote::Absent } else { Remote::Present(Box::new(service.clone())) };
-        let observed = Observed { remote, object_is_live: live, token_is_held: true, ..Observed::default() };
+        let observed = Observed { remote, listed, object_is_live: live, token_is_held: true, ..Observed::default() };
         let ours = service.tags.get(names::OWNER_TAG).map_or(initialized, |owner| owner == UID);
         let decision = decide(&desired, &observed);
+        if listed {
+            // A list is never enough for a request to the provider, nor to let go of a service.
+            let live = decide(&desired, &Observed { listed: false, ..observed });
+            match live.step {
+                Step::Create(_) | Step::Delete | Step::Update(_) | Step::ReplaceTags(_) | Step::ReleaseFinalizer
+                | Step::AddFinalizer | Step::Refuse(_) => prop_assert_eq!(decision.step.name(), "look"),
+                other => prop_assert!(decision.step.name() == other.name() || decision.step.name() == "look"),
+            }
+        }
         match decision.step {
             Step::Create(_) => prop_assert!(absent && live && finalizer && !deleting && !initialized),
             Step::Delete => prop_assert!(!absent && live && deleting && ours && service.service_type == "valkey"
