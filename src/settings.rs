@@ -101,6 +101,10 @@ pub struct Settings {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
     pub settle_time: Duration,
 
+    /// How many requests a second one token may send to the provider; 0 for no bound
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub provider_rate: u32,
+
     /// Longest wait for a connection to the provider
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,
@@ -250,6 +254,7 @@ impl Settings {
             connect_timeout: self.connect_timeout,
             request_timeout: self.request_timeout,
             response_bytes: self.response_limit,
+            rate: self.provider_rate,
         }
     }
 }

@@ -31,6 +31,7 @@ fn client(url: &str) -> Client {
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(30),
         response_bytes: LIMIT,
+        rate: 0,
     };
     Client::new(Address::parse(url, false).unwrap(), limits).unwrap()
 }

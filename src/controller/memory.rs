@@ -4,12 +4,12 @@
 use super::{reconcile::Reconciled, survey::Survey};
 use crate::{
     api::{
-        Custom, ManagedService,
+        ManagedService,
         names::{self, condition},
     },
     engine::ServicePatch,
 };
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
@@ -60,7 +60,7 @@ impl Memory {
     }
 
     /// Notes that a write led to `object`.
-    pub(super) fn wrote<K: Custom>(&mut self, object: &K) {
+    pub(super) fn wrote(&mut self, object: &impl Resource) {
         self.written = Some((version(object), Instant::now()));
     }
 
@@ -72,7 +72,7 @@ impl Memory {
 
     /// Whether `object` is older than what this process wrote. The watch shows a write within moments; a
     /// cluster restored from a backup never will, so the question is asked for a while only.
-    pub(super) fn is_ahead_of<K: Custom>(&self, object: &K) -> bool {
+    pub(super) fn is_ahead_of(&self, object: &impl Resource) -> bool {
         self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
     }
 }
@@ -102,7 +102,7 @@ impl Memories {
 
 /// A number that changes when somebody edits the resource, but not when this program writes its status
 /// or its bookkeeping annotations.
-pub(super) fn edit<K: Custom>(object: &K) -> u64 {
+pub(super) fn edit(object: &impl Resource) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
@@ -132,6 +132,6 @@ pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
 }
 
 /// The version of an object as a number; they can be compared since Kubernetes 1.35.
-fn version<K: Custom>(object: &K) -> u64 {
+fn version(object: &impl Resource) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

@@ -2,6 +2,7 @@
 //! gathers what the engine needs to see, performs the one step it decides on, and publishes what is
 //! true afterwards. All decisions are the engine's.
 
+mod cached;
 mod context;
 mod credentials;
 mod error;
@@ -17,7 +18,6 @@ mod publish;
 mod queue;
 mod reconcile;
 mod rest;
-mod roster;
 mod stream;
 mod survey;
 mod sync;

@@ -2,6 +2,7 @@
 //! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
 
 use super::{
+    cached::{self, Cached},
     context::Context,
     credentials::{self, Sourced},
     error::PassError,
@@ -31,7 +32,7 @@ const MOST_STEPS: usize = 16;
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a resource asks for another turn.
-pub(super) type Wake<K> = mpsc::UnboundedSender<ObjectRef<K>>;
+pub(super) type Wake<K> = mpsc::UnboundedSender<ObjectRef<Cached<K>>>;
 
 /// A pass under way.
 pub(super) struct Pass<K: ManagedService> {
@@ -178,7 +179,7 @@ impl<K: ManagedService> Pass<K> {
     /// The object is now `object`, as the API server answered.
     pub(super) fn adopt(&mut self, mut object: K) {
         // The same form as in the cache, or a comparison with it would see an edit.
-        super::stream::prune(&mut object);
+        cached::prune(&mut object);
         let previously = self.desired.previously_declared.take();
         self.desired = desired(&self.context, &object);
         self.desired.previously_declared = previously;

@@ -3,13 +3,14 @@
 //! hurts nobody else.
 
 use super::{
+    cached::{self, Cached},
     context::Context,
     error::PassError,
     memory::{self, Memory},
     pass::{Pass, Wake},
     queue::{Lane, Permit},
     rest,
-    roster::Delivery,
+    survey::Delivery,
 };
 use crate::{
     api::{Custom, ManagedService, names},
@@ -19,11 +20,8 @@ use crate::{
 };
 use futures::FutureExt as _;
 use kube::{
-    ResourceExt,
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
+    Resource, ResourceExt,
+    runtime::{controller::Action, reflector::Store},
 };
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::{
@@ -36,7 +34,7 @@ const WATCH_POLL: Duration = Duration::from_secs(1);
 
 /// Where the resources of one watch are, and where they ask for another turn.
 pub(super) struct Place<K: Custom> {
-    pub(super) store: Store<K>,
+    pub(super) store: Store<Cached<K>>,
     pub(super) wake: Wake<K>,
 }
 
@@ -82,7 +80,7 @@ impl<K: ManagedService> Reconciled for K {
 pub(super) async fn turn<K: Reconciled>(
     context: Arc<Context>,
     place: Arc<Place<K>>,
-    object: Arc<K>,
+    object: Arc<Cached<K>>,
 ) -> Action {
     let uid = object.uid().unwrap_or_default();
     let lane = {
@@ -90,9 +88,10 @@ pub(super) async fn turn<K: Reconciled>(
         if let Some(later) = too_early(&*object, &memory) {
             return later;
         }
-        lane(&*object, &memory)
+        let Ok(object) = object.open() else { return unreadable(&*object) };
+        lane(&object, &memory)
     };
-    let reference = ObjectRef::from_obj(&*object);
+    let reference = cached::reference(&*object);
     drop(object);
     let Ok(permit) = context.queue.permit(lane).await else {
         return Action::await_change();
@@ -106,8 +105,9 @@ pub(super) async fn turn<K: Reconciled>(
     if let Some(later) = too_early(&*object, &memory) {
         return later;
     }
+    let Ok(object) = object.open() else { return unreadable(&*object) };
     // What waits in the queue should be small: there may be thousands.
-    let turn = Turn { object: (*object).clone(), memory, listed: None, permit };
+    let turn = Turn { object, memory, listed: None, permit };
     K::work(context, turn, place.wake.clone()).boxed().await
 }
 
@@ -133,6 +133,12 @@ async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake
     work(context, turn, wake).await
 }
 
+/// What was written as text a moment ago can be read again; if not, the next event brings it anew.
+fn unreadable<K: Custom>(object: &Cached<K>) -> Action {
+    tracing::error!(kind = K::NAME, name = object.name_any(), "the cached object cannot be read");
+    Action::await_change()
+}
+
 fn lane<K: Reconciled>(object: &K, memory: &Memory) -> Lane {
     let handled = object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
     match (memory.is_edited(object), handled) {
@@ -145,7 +151,7 @@ fn lane<K: Reconciled>(object: &K, memory: &Memory) -> Lane {
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early<K: Custom>(object: &K, memory: &Memory) -> Option<Action> {
+fn too_early(object: &impl Resource, memory: &Memory) -> Option<Action> {
     if memory.is_ahead_of(object) {
         return Some(Action::requeue(WATCH_POLL));
     }

@@ -1,6 +1,7 @@
 //! When a resource takes its next turn: by its own clock, or when the survey of its project says so.
 
 use super::{
+    cached,
     context::Context,
     credentials::{self, TokenSource},
     memory::{self, Memory},
@@ -12,7 +13,7 @@ use crate::{
     engine::{Pace, Remote, Step, backoff},
     settings::Settings,
 };
-use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
+use kube::ResourceExt as _;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 
@@ -22,28 +23,17 @@ const SILENCE: u32 = 3;
 impl<K: ManagedService> Pass<K> {
     /// The time until the next turn, unless something happens before.
     pub(super) fn rest(&mut self, step: &Step) -> Duration {
-        let settings = &self.context.settings;
-        let base = match step {
-            Step::Wait(Pace::Building) | Step::Refuse(Pace::Building) => {
-                let since = *self.memory.building_since.get_or_insert_with(Instant::now);
-                let (shortest, longest) = (settings.building_interval_min, settings.building_interval_max);
-                let pause = backoff::building(since.elapsed(), shortest, longest);
-                if matches!(step, Step::Wait(_)) && self.follow() {
-                    return silence(&self.context.settings);
-                }
-                return backoff::spread(pause, rand::random());
-            }
-            Step::Wait(Pace::Attentive) | Step::Refuse(Pace::Attentive) => settings.attentive_interval,
-            _ => settings.resync_interval,
+        let pace = match step {
+            Step::Wait(pace) | Step::Refuse(pace) => *pace,
+            _ => Pace::Quiet,
         };
-        self.memory.building_since = None;
-        if matches!(step, Step::Done) && self.follow() {
+        let pause = pause(&self.context.settings, &mut self.memory.building_since, pace);
+        if !matches!(step, Step::Done | Step::Wait(Pace::Building)) {
+            self.leave_survey();
+        } else if self.follow() {
             return silence(&self.context.settings);
         }
-        if !matches!(step, Step::Done) {
-            self.leave_survey();
-        }
-        backoff::spread(base, rand::random())
+        pause
     }
 
     /// Takes the resource out of its survey.
@@ -104,7 +94,7 @@ pub(super) async fn wait_for_a_list<K: ManagedService>(
 
 fn joining<K: ManagedService>(settings: &Settings, object: &K, wake: &Wake<K>) -> Joining {
     let own = object.service().auth_secret_ref.clone();
-    let (wake, reference) = (wake.clone(), ObjectRef::from_obj(object));
+    let (wake, reference) = (wake.clone(), cached::reference(object));
     Joining {
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
@@ -115,6 +105,24 @@ fn joining<K: ManagedService>(settings: &Settings, object: &K, wake: &Wake<K>) -
         due: backoff::spread(settings.resync_interval, rand::random()),
         building_since: None,
     }
+}
+
+/// The time until the next look at something that changes at this pace; `building_since` remembers since
+/// when it builds.
+pub(super) fn pause(settings: &Settings, building_since: &mut Option<Instant>, pace: Pace) -> Duration {
+    let pause = match pace {
+        Pace::Building => {
+            let since = *building_since.get_or_insert_with(Instant::now);
+            let (shortest, longest) = (settings.building_interval_min, settings.building_interval_max);
+            backoff::building(since.elapsed(), shortest, longest)
+        }
+        Pace::Attentive => settings.attentive_interval,
+        Pace::Quiet => settings.resync_interval,
+    };
+    if pace != Pace::Building {
+        *building_since = None;
+    }
+    backoff::spread(pause, rand::random())
 }
 
 fn silence(settings: &Settings) -> Duration {

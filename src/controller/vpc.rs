@@ -7,12 +7,13 @@ use super::{
     memory::{self, Memory},
     pass::Wake,
     reconcile::{Reconciled, Turn},
+    rest,
 };
 use crate::{
     api::{Custom as _, ProjectVpc, ProjectVpcStatus},
     cluster::{ClusterError, bounded, events::Severity, metadata, status, token_secret},
     engine::{
-        Pace, Ready, Report, backoff, conditions,
+        Pace, Ready, Report, conditions,
         vpc::{self, SeenVpc, Sight, VpcStep, Wish},
     },
     failure::Class,
@@ -62,7 +63,7 @@ impl Reconciled for ProjectVpc {
         let failed = outcome.as_ref().err().map(|error| error.class().label());
         context.metrics.pass_ended(Self::NAME, failed, begun.elapsed());
         let delay = match outcome {
-            Ok(pace) => pass.rest(pace),
+            Ok(pace) => rest::pause(&context.settings, &mut pass.memory.building_since, pace),
             Err(error) => pass.fail(&error).await,
         };
         if pass.released {
@@ -195,7 +196,7 @@ impl Pass {
     }
 
     fn adopt(&mut self, mut object: ProjectVpc) {
-        super::stream::prune(&mut object);
+        super::cached::prune(&mut object);
         self.memory.wrote(&object);
         self.object = object;
     }
@@ -258,24 +259,6 @@ impl Pass {
     fn tell(&self, severity: Severity, report: &Report, action: &str) {
         tracing::info!(reason = report.reason, note = report.message, "{action}");
         self.context.recorder.tell(&self.object, severity, report.reason, action, &report.message);
-    }
-
-    fn rest(&mut self, pace: Pace) -> Duration {
-        let settings = &self.context.settings;
-        let base = match pace {
-            Pace::Building => {
-                let since = *self.memory.building_since.get_or_insert_with(Instant::now);
-                let (shortest, longest) = (settings.building_interval_min, settings.building_interval_max);
-                return backoff::spread(
-                    backoff::building(since.elapsed(), shortest, longest),
-                    rand::random(),
-                );
-            }
-            Pace::Attentive => settings.attentive_interval,
-            Pace::Quiet => settings.resync_interval,
-        };
-        self.memory.building_since = None;
-        backoff::spread(base, rand::random())
     }
 
     async fn fail(&mut self, error: &PassError) -> Duration {

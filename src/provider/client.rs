@@ -3,6 +3,7 @@
 
 use super::{
     address::Address,
+    breaker::Breakers,
     error::ProviderError,
     limits::Throttles,
     listing::Listing,
@@ -31,6 +32,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Largest answer that is read, in bytes after decoding.
     pub response_bytes: usize,
+    /// Calls in a second with one token; 0 for no bound.
+    pub rate: u32,
 }
 
 /// Which service a call is about.
@@ -55,6 +58,7 @@ pub struct Client {
     address: Address,
     response_bytes: usize,
     throttles: Arc<Throttles>,
+    breakers: Arc<Breakers>,
     fence: Fence,
     metrics: Option<Metrics>,
 }
@@ -119,9 +123,15 @@ impl Client {
             // No certificate will be checked, and reading those of the machine takes a while.
             builder = builder.tls_certs_only([]);
         }
-        let (http, throttles) = (builder.build()?, Arc::default());
-        let (fence, metrics) = (Fence::open(), None);
-        Ok(Self { http, address, response_bytes: limits.response_bytes, throttles, fence, metrics })
+        Ok(Self {
+            http: builder.build()?,
+            address,
+            response_bytes: limits.response_bytes,
+            throttles: Arc::new(Throttles::new(limits.rate)),
+            breakers: Arc::default(),
+            fence: Fence::open(),
+            metrics: None,
+        })
     }
 
     /// The same client, except that it changes nothing once `fence` is closed.
@@ -257,17 +267,21 @@ impl Client {
         call: Call<'_>,
         read: impl AsyncFnOnce(Answer) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
+        let operation = call.operation;
+        self.throttles.pace(token).await;
         if call.method != Method::GET && self.fence.check().is_err() {
             return Err(ProviderError::Fenced { doing: call.doing });
         }
         self.throttles.check(token, &call.doing)?;
-        let (operation, begun) = (call.operation, Instant::now());
+        self.breakers.check(operation, &call.doing)?;
+        let begun = Instant::now();
         let request_id = format!("{:016x}", rand::random::<u64>());
         let outcome = match self.open(token, call, &request_id).await {
             Ok(answer) => read(answer).await,
             Err(error) => Err(error),
         };
         self.throttles.learn(token, &outcome);
+        self.breakers.learn(operation, &outcome);
         let error = outcome.as_ref().err();
         let call = ProviderCall {
             operation,
@@ -373,8 +387,9 @@ pub(super) fn decode<T: DeserializeOwned>(doing: &str, text: &[u8]) -> Result<T,
 }
 
 fn unreachable(doing: &str, redaction: &Redaction, error: reqwest::Error) -> ProviderError {
+    let late = error.is_timeout() && !error.is_connect();
     let cause = redaction.clean(&chain(&error.without_url()));
-    ProviderError::Unreachable { doing: doing.to_owned(), cause }
+    ProviderError::Unreachable { doing: doing.to_owned(), cause, late }
 }
 
 impl<'a> Call<'a> {

@@ -4,6 +4,7 @@
 //! [`Class`](crate::failure::Class). It never retries: when to try again is the caller's decision.
 
 mod address;
+mod breaker;
 mod client;
 mod error;
 mod limits;

@@ -4,7 +4,7 @@
 use crate::{
     canary,
     scenarios::{End, Scenario, secret_is_true},
-    world::{NAME, TOKEN_SECRET, World},
+    world::{NAME, World},
 };
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
@@ -86,8 +86,8 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     }
     let calls = world.plan.calls();
     let passes = self::passes(&calls);
-    // Where the fault hit the last call, the first pass has to repeat that one; and holding the token looks
-    // like the beginning of another pass.
+    // Where the fault hit the last call, the first pass has to repeat that one; and looking at what came of
+    // it is like the beginning of another pass.
     for pass in passes.iter().skip(2).take(PASSES - 2) {
         for call in work(pass).filter(|call| call.request.method != "GET") {
             world.violations.add(format!("a write although nothing was to be done: {call:?}"));
@@ -100,10 +100,10 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
 }
 
-/// The calls of each pass; every pass begins with the token.
+/// The calls of each pass; every pass begins with a look at the service.
 fn passes(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
-    let token = format!("/secrets/{TOKEN_SECRET}");
-    let begins = |call: &CallRecord| call.request.path.ends_with(&token) && call.request.method == "GET";
+    let service = format!("/service/{NAME}");
+    let begins = |call: &CallRecord| call.request.path.ends_with(&service) && call.request.method == "GET";
     let starts: Vec<usize> = (0..calls.len()).filter(|index| begins(&calls[*index])).collect();
     let ends = starts.iter().skip(1).copied().chain([calls.len()]);
     starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()

@@ -1,8 +1,7 @@
 //! Who takes part in the survey of a project, what was last known of each service, and what the last list
 //! brought for whom. Pure bookkeeping: no calls, no decisions.
 
-use super::credentials::TokenSource;
-use crate::provider::Service;
+use crate::{controller::credentials::TokenSource, provider::Service};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -47,7 +46,7 @@ pub(super) struct Member {
 }
 
 /// What a survey brings for a resource.
-pub(super) enum Delivery {
+pub(in crate::controller) enum Delivery {
     /// The service as the list shows it; the slot bounds how many of them there are at a time.
     Listed(Box<Service>, OwnedSemaphorePermit),
     /// The list does not help: look at the service itself.
