@@ -1,6 +1,6 @@
 //! The Secret that applications mount.
 
-use crate::world::{TOKEN, World, until};
+use crate::world::{World, token, until};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Resource as _, ResourceExt,
@@ -118,10 +118,10 @@ async fn an_answer_without_credentials_never_empties_it(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let before = world.secrets().get("cache").await.unwrap();
     let permissions = ["project:services:read", "project:services:write"];
-    world.provider.add_token(&TokenSpec::full_access("e2e", TOKEN).with_permissions(permissions));
+    world.provider.add_token(&TokenSpec::full_access("e2e", token()).with_permissions(permissions));
     world.until_not_ready("cache", "CredentialsUnavailable").await;
     assert_eq!(world.secrets().get("cache").await.unwrap().data, before.data);
-    world.provider.add_token(&TokenSpec::full_access("e2e", TOKEN));
+    world.provider.add_token(&TokenSpec::full_access("e2e", token()));
     world.until_ready("cache").await;
     world
 }
@@ -262,6 +262,6 @@ async fn the_secret_with_the_token_is_refused_as_target(world: World) -> World {
     let message = world.until_not_ready("cache", "InvalidSpec").await;
     assert!(message.contains("spec.authSecretRef.name"), "{message}");
     assert!(world.provider.requests().is_empty(), "nothing that costs money was created");
-    assert_eq!(world.secret("aiven-token").await["token"], TOKEN);
+    assert_eq!(world.secret("aiven-token").await["token"], token());
     world
 }

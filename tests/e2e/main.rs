@@ -13,6 +13,7 @@ mod calls;
 mod cluster;
 mod leaks;
 mod roles;
+mod running;
 mod world;
 
 mod availability;
