@@ -27,6 +27,7 @@ mod edits;
 mod fields;
 mod kubectl;
 mod ownership;
+mod phases;
 mod power;
 mod replaced;
 mod servers;
