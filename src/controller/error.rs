@@ -55,6 +55,9 @@ impl PassError {
             (Self::Cluster(_), Class::Transient | Class::Throttled { .. } | Class::Conflict) => {
                 (reason::CLUSTER_UNAVAILABLE, later())
             }
+            (Self::Cluster(_), Class::Denied) => {
+                (reason::CLUSTER_REJECTED, ". Grant it that right, as the roles of the chart do".to_owned())
+            }
             (Self::Cluster(_), _) => (reason::CLUSTER_REJECTED, String::new()),
             (Self::Provider(_), Class::Throttled { .. }) => (reason::THROTTLED, later()),
             (Self::Provider(_), Class::Transient) => (reason::PROVIDER_UNAVAILABLE, later()),

@@ -16,6 +16,7 @@ crate::scenarios![
     a_new_prefix_replaces_the_old_keys,
     a_password_reset_at_the_provider_reaches_it,
     a_disabled_target_has_no_secret,
+    a_secret_that_is_not_asked_for_any_more_stays_until_the_resource_goes,
     an_answer_without_credentials_never_empties_it,
     extra_keys_come_and_go_with_the_option_and_the_replica,
     a_service_binding_is_offered_while_it_is_asked_for,
@@ -111,6 +112,22 @@ async fn a_password_reset_at_the_provider_reaches_it(world: World) -> World {
 async fn a_disabled_target_has_no_secret(world: World) -> World {
     world.ready_valkey("cache", json!({"connInfoSecretTargetDisabled": true})).await;
     assert!(world.secrets().get_opt("cache").await.unwrap().is_none());
+    world
+}
+
+async fn a_secret_that_is_not_asked_for_any_more_stays_until_the_resource_goes(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let before = world.secret("cache").await;
+    world.edit("cache", json!({"connInfoSecretTarget": {"name": "other"}})).await;
+    world.until_ready("cache").await;
+    assert_eq!(world.secret("other").await, before);
+    assert_eq!(world.secret("cache").await, before);
+    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
+    world.until_gone("cache").await;
+    let secrets = world.secrets();
+    for name in ["cache", "other"] {
+        until(|| async { secrets.get_opt(name).await.unwrap() }, Option::is_none).await;
+    }
     world
 }
 
