@@ -162,7 +162,7 @@ async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_mi
         roles.replace("valkeeper", &PostParams::default(), &fewer).await.unwrap();
         delete().await;
         let message = world.until_not_ready("cache", "ClusterRejected").await;
-        assert!(message.contains("cannot patch resource \"secrets\""), "{message}");
+        assert!(message.contains("cannot create resource \"secrets\""), "{message}");
         assert!(message.contains("Grant it that right"), "{message}");
 
         let rules = Patch::Merge(json!({"rules": granted.rules}));
