@@ -152,8 +152,8 @@ async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_mi
         until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_some).await;
 
         let roles: Api<Role> = Api::namespaced(world.client.clone(), &world.namespace);
-        let granted = roles.get("valkeeper").await.unwrap();
-        let mut fewer = granted.clone();
+        let whole = roles.get("valkeeper").await.unwrap();
+        let mut fewer = whole.clone();
         for rule in fewer.rules.iter_mut().flatten() {
             if rule.resources.iter().flatten().any(|resource| resource == "secrets") {
                 rule.verbs = vec!["get".to_owned()];
@@ -165,8 +165,8 @@ async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_mi
         assert!(message.contains("cannot create resource \"secrets\""), "{message}");
         assert!(message.contains("Grant it that right"), "{message}");
 
-        let rules = Patch::Merge(json!({"rules": granted.rules}));
-        roles.patch("valkeeper", &PatchParams::default(), &rules).await.unwrap();
+        let back = Patch::Merge(json!({"rules": whole.rules}));
+        roles.patch("valkeeper", &PatchParams::default(), &back).await.unwrap();
         world.until_ready("cache").await;
         world
     })
