@@ -39,6 +39,8 @@ struct Pass {
     /// What the status says of the identity of the VPC.
     id: Option<String>,
     requested: bool,
+    /// The reason of the last event of this pass.
+    said: Option<&'static str>,
     released: bool,
 }
 
@@ -90,6 +92,7 @@ impl Pass {
             token: None,
             id: status.id,
             requested: status.creation_requested,
+            said: None,
             released: false,
         }
     }
@@ -230,7 +233,7 @@ impl Pass {
         let generation = self.object.metadata.generation.unwrap_or_default();
         let next = ProjectVpcStatus {
             id: self.id.clone(),
-            state: report.state.clone().or(before.state.clone()),
+            state: report.state_after(before.state.clone()),
             creation_requested: self.requested,
             observed_generation: Some(generation),
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
@@ -245,7 +248,8 @@ impl Pass {
     fn tell_transition(&mut self, report: &Report) {
         if report.ready == Ready::Unchanged {
             if self.memory.told.replace(report.reason) != Some(report.reason) {
-                self.tell(Severity::Warning, report, "Reconcile");
+                let severity = if report.paused { Severity::Normal } else { Severity::Warning };
+                self.tell(severity, report, "Reconcile");
             }
             return;
         }
@@ -256,7 +260,10 @@ impl Pass {
         }
     }
 
-    fn tell(&self, severity: Severity, report: &Report, action: &str) {
+    fn tell(&mut self, severity: Severity, report: &Report, action: &str) {
+        if self.said.replace(report.reason) == Some(report.reason) {
+            return;
+        }
         tracing::info!(reason = report.reason, note = report.message, "{action}");
         self.context.recorder.tell(&self.object, severity, report.reason, action, &report.message);
     }

@@ -24,7 +24,7 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
         }
     }
     if report.initialized {
-        let message = "Exists at the provider with the settings of this object".to_owned();
+        let message = "Created or taken over for this object".to_owned();
         conditions.push((condition::INITIALIZED, "True", reason::CREATED_OR_UPDATED, message));
     }
     if let Some(running) = report.running {

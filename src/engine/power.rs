@@ -28,7 +28,7 @@ pub(super) fn off(desired: &Desired, observed: &Observed, service: &ObservedServ
             ""
         };
         let message = format!(
-            "Service {name} is powered off as soon as it has a backup to come back from; it has none yet{never}"
+            "Service {name} will be powered off as soon as it has a backup to come back from; it has none yet{never}"
         );
         let ready = if never.is_empty() { Ready::Progressing } else { Ready::Stuck };
         return wait(Report::about(service, ready, reason::WAITING_FOR_BACKUP, message), Pace::Attentive);

@@ -15,7 +15,7 @@ pub struct Report {
     pub reason: &'static str,
     /// For people: the object, the cause, and what to do if something is to be done.
     pub message: String,
-    /// The provider's word for the state; none leaves what the status says.
+    /// The provider's word for the state; none leaves what the status says, see [`Report::state_after`].
     pub state: Option<String>,
     /// The service exists and is ours.
     pub initialized: bool,
@@ -113,6 +113,12 @@ impl Report {
             running: Some(service.state.power() == Power::Serving),
             ..Self::new(ready, reason, message)
         }
+    }
+
+    /// The state to tell: what this look showed, else the one from before, unless there is nothing any more.
+    pub fn state_after(&self, before: Option<String>) -> Option<String> {
+        let gone = self.state.is_none() && self.running == Some(false);
+        self.state.clone().or(before.filter(|_| !gone))
     }
 
     /// About a resource whose spec breaks rules.

@@ -13,6 +13,7 @@ mod calls;
 mod cluster;
 mod leaks;
 mod roles;
+mod running;
 mod world;
 
 mod availability;
@@ -26,6 +27,7 @@ mod edits;
 mod fields;
 mod kubectl;
 mod ownership;
+mod phases;
 mod power;
 mod replaced;
 mod servers;

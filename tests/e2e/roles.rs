@@ -5,10 +5,10 @@
 use crate::world::{World, until};
 use k8s_openapi::api::{
     core::v1::{Namespace, Secret},
-    rbac::v1::PolicyRule,
+    rbac::v1::{PolicyRule, Role},
 };
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     discovery::ApiResource,
 };
@@ -23,6 +23,8 @@ pub(crate) const ACCOUNT: &str = "system:serviceaccount:valkeeper-system:valkeep
 pub(crate) const RELEASE: &str = "valkeeper-system";
 /// What `helm template` makes of the chart with its default values; `tests/chart` keeps it up to date.
 const RENDERED: &str = include_str!("../chart/rendered/default.yaml");
+/// The same with rights in some namespaces instead of all.
+const NAMESPACED: &str = include_str!("../chart/rendered/namespaced.yaml");
 
 crate::scenarios![every_right_is_used];
 
@@ -31,19 +33,34 @@ pub(crate) async fn grant(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = serde_json::from_value(json!({"metadata": {"name": RELEASE}})).unwrap();
     namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-    for object in rendered(&["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]) {
-        let resource = ApiResource::from_gvk(&object.types.as_ref().unwrap().try_into().unwrap());
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
-        };
-        api.create(&PostParams::default(), &object).await.unwrap();
+    for object in rendered(RENDERED, &["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]) {
+        api(client, &object).create(&PostParams::default(), &object).await.unwrap();
     }
 }
 
-fn rendered(kinds: &[&str]) -> Vec<DynamicObject> {
+/// Takes the rights in all namespaces back and grants those that the chart gives in each of some.
+async fn grant_in_one_namespace(client: &Client, namespace: &str) {
+    for object in rendered(RENDERED, &["ClusterRole", "ClusterRoleBinding"]) {
+        api(client, &object).delete(&object.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+    let objects = rendered(NAMESPACED, &["Role", "RoleBinding"]);
+    for mut object in objects.into_iter().filter(|object| object.namespace().as_deref() == Some("team-a")) {
+        object.metadata.namespace = Some(namespace.to_owned());
+        api(client, &object).create(&PostParams::default(), &object).await.unwrap();
+    }
+}
+
+fn api(client: &Client, object: &DynamicObject) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&object.types.as_ref().unwrap().try_into().unwrap());
+    match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+fn rendered(text: &str, kinds: &[&str]) -> Vec<DynamicObject> {
     let documents =
-        serde_yaml::Deserializer::from_str(RENDERED).map(|document| Value::deserialize(document).unwrap());
+        serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
     let objects =
         documents.filter(|document| document["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)));
     objects.map(|object| serde_json::from_value(object).unwrap()).collect()
@@ -52,7 +69,7 @@ fn rendered(kinds: &[&str]) -> Vec<DynamicObject> {
 /// The rights in the rendered roles, in the form of `Calls::rights`.
 fn granted() -> BTreeSet<String> {
     let mut rights = BTreeSet::new();
-    for role in rendered(&["Role", "ClusterRole"]) {
+    for role in rendered(RENDERED, &["Role", "ClusterRole"]) {
         let rules: Vec<PolicyRule> = serde_json::from_value(role.data["rules"].clone()).unwrap();
         for rule in rules {
             for group in rule.api_groups.iter().flatten() {
@@ -115,6 +132,45 @@ async fn use_a_vpc(world: &World) {
     .await;
     vpcs.delete("net", &DeleteParams::default()).await.unwrap();
     until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
+}
+
+/// Runs where rights are enforced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_missing_one_is_named() {
+    crate::world::run(crate::cluster::Place::Real, |mut world: World| async move {
+        if !world.has_roles() {
+            return world;
+        }
+        world.kill_operator().await;
+        grant_in_one_namespace(&world.client, &world.namespace).await;
+        let namespace = world.namespace.clone();
+        world.start_operator_with(|settings| settings.watched_namespaces = vec![namespace]).await;
+        world.ready_valkey("cache", json!({})).await;
+        let secrets = world.secrets();
+        let delete = || async { secrets.delete("cache", &DeleteParams::default()).await.unwrap() };
+        delete().await;
+        until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_some).await;
+
+        let roles: Api<Role> = Api::namespaced(world.client.clone(), &world.namespace);
+        let whole = roles.get("valkeeper").await.unwrap();
+        let mut fewer = whole.clone();
+        for rule in fewer.rules.iter_mut().flatten() {
+            if rule.resources.iter().flatten().any(|resource| resource == "secrets") {
+                rule.verbs = vec!["get".to_owned()];
+            }
+        }
+        roles.replace("valkeeper", &PostParams::default(), &fewer).await.unwrap();
+        delete().await;
+        let message = world.until_not_ready("cache", "ClusterRejected").await;
+        assert!(message.contains("cannot create resource \"secrets\""), "{message}");
+        assert!(message.contains("Grant it that right"), "{message}");
+
+        let back = Patch::Merge(json!({"rules": whole.rules}));
+        roles.patch("valkeeper", &PatchParams::default(), &back).await.unwrap();
+        world.until_ready("cache").await;
+        world
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,8 @@
 //! What goes wrong on the user's side and at the provider: the resource says what and what to do, nothing
 //! runs hot, and it recovers by itself once the cause is gone.
 
-use crate::world::{TOKEN, World, ready, until};
+use crate::leaks::confidential;
+use crate::world::{World, ready, token, until};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
@@ -40,7 +41,7 @@ async fn a_token_secret_that_is_missing(world: World) -> World {
     let message = world.until_not_ready("cache", "TokenMissing").await;
     assert!(message.contains(&format!("Secret {}/aiven-token", world.namespace)), "{message}");
     assert!(world.provider.requests().is_empty(), "no call without a token");
-    world.set_token("aiven-token", "token", TOKEN).await;
+    world.set_token("aiven-token", "token", token()).await;
     world.until_ready("cache").await;
     world
 }
@@ -61,8 +62,8 @@ async fn a_revoked_token(world: World) -> World {
     assert!(message.contains("401") && message.contains("aiven-token"), "{message}");
     until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "TokenRejected"))
         .await;
-    world.provider.add_token(&TokenSpec::full_access("new", "rotated-token"));
-    world.set_token("aiven-token", "token", "rotated-token\n").await;
+    world.provider.add_token(&TokenSpec::full_access("new", confidential("rotated")));
+    world.set_token("aiven-token", "token", &format!("{}\n", confidential("rotated"))).await;
     world.until_ready("cache").await;
     world
 }
