@@ -17,6 +17,7 @@ mod cluster;
 mod canary;
 mod invariants;
 mod matrix;
+mod news;
 mod oracle;
 mod perturbations;
 mod report;

@@ -4,7 +4,7 @@
 use crate::{
     canary,
     scenarios::{End, Scenario, secret_is_true},
-    world::{NAME, TOKEN_SECRET, World},
+    world::{NAME, OTHER_TOKEN_SECRET, TOKEN_SECRET, World},
 };
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
@@ -13,8 +13,12 @@ use std::time::Duration;
 use valkeeper::api::names::OWNER_TAG;
 use valkeeper_sandbox::faults::{CallRecord, Lane, Side};
 
-/// Complete passes of a new operator that are watched.
-const PASSES: usize = 5;
+/// Complete passes of a new operator: where the fault hit the last call, the first one has to repeat that, and
+/// holding the token looks like the beginning of another. The two after these must not write.
+const PASSES: usize = 4;
+
+/// Calls in which every run of one fault or two comes to rest, of all lanes.
+const MOST_CALLS: usize = 250;
 
 /// The world as a scenario found it, to be compared with how it left it.
 pub(crate) struct Before {
@@ -69,6 +73,8 @@ pub(crate) async fn judge(world: &World, scenario: &Scenario, before: &Before, c
         }
     }
     check(!any_secret_shows(world).await, "a secret in an event, a status or an annotation");
+    check(!canary::shows(&world.exported()), "a secret in a metric");
+    check(calls.len() <= MOST_CALLS, "it took too many calls to come to rest");
 }
 
 /// Starts the operator anew with passes in quick succession: none of them may write anything.
@@ -86,8 +92,6 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     }
     let calls = world.plan.calls();
     let passes = self::passes(&calls);
-    // Where the fault hit the last call, the first pass has to repeat that one; and holding the token looks
-    // like the beginning of another pass.
     for pass in passes.iter().skip(2).take(PASSES - 2) {
         for call in work(pass).filter(|call| call.request.method != "GET") {
             world.violations.add(format!("a write although nothing was to be done: {call:?}"));
@@ -102,8 +106,10 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
 
 /// The calls of each pass; every pass begins with the token.
 fn passes(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
-    let token = format!("/secrets/{TOKEN_SECRET}");
-    let begins = |call: &CallRecord| call.request.path.ends_with(&token) && call.request.method == "GET";
+    let tokens = [TOKEN_SECRET, OTHER_TOKEN_SECRET].map(|name| format!("/secrets/{name}"));
+    let begins = |call: &CallRecord| {
+        call.request.method == "GET" && tokens.iter().any(|token| call.request.path.ends_with(token))
+    };
     let starts: Vec<usize> = (0..calls.len()).filter(|index| begins(&calls[*index])).collect();
     let ends = starts.iter().skip(1).copied().chain([calls.len()]);
     starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()

@@ -4,7 +4,7 @@
 use crate::{
     canary,
     cluster::Place,
-    matrix::{self, Outcome, Run},
+    matrix::{self, Outcome, Run, Told},
     report,
     scenarios::{self, Scenario},
     surroundings::Surroundings,
@@ -51,7 +51,7 @@ async fn two_faults_at_any_calls() {
                 {
                     let call = |number| Call { lane: Lane::Work, number };
                     let schedule = Schedule::single(first, one).and(call(second), other);
-                    pairs.push(Run { scenario: *scenario, schedule });
+                    pairs.push(Run::new(*scenario, schedule));
                 }
             }
         }
@@ -74,7 +74,9 @@ async fn replay() {
     let Some(surroundings) = Surroundings::start(Place::Sandbox).await else { return };
     let scenario =
         scenarios::all().into_iter().find(|scenario| scenario.name == name).expect("no such scenario");
-    let outcome = matrix::run(surroundings, scenario, Schedule::parse(&line).unwrap()).await;
+    let told = Told::parse(&std::env::var("VALKEEPER_TOLD").unwrap_or_default()).expect("VALKEEPER_TOLD");
+    let run = Run { told, ..Run::new(scenario, Schedule::parse(&line).unwrap()) };
+    let outcome = matrix::run(surroundings, run).await;
     println!("{name}: {} calls, {} events, {} crashes", outcome.calls, outcome.events, outcome.crashes);
     outcome.log.iter().for_each(|call| println!("    {call:?}"));
     expect_clean(&[outcome]);
@@ -91,14 +93,14 @@ async fn singles(place: Place) {
                 // The operator waits for long, without doing anything meanwhile.
                 let dripping = mode == Mode::SlowBody && call.request.side == Side::Provider;
                 let hangs = mode == Mode::Hang || dripping;
-                let run = Run { scenario: *scenario, schedule: Schedule::single(number, mode) };
+                let run = Run::new(*scenario, Schedule::single(number, mode));
                 if hangs { &mut hanging } else { &mut runs }.push(run);
             }
         }
         for number in 0..baseline.events {
             for mode in EVENT_MODES {
                 let event = Call { lane: Lane::Events, number };
-                runs.push(Run { scenario: *scenario, schedule: Schedule::none().and(event, mode) });
+                runs.push(Run::new(*scenario, Schedule::none().and(event, mode)));
             }
         }
     }
@@ -123,8 +125,7 @@ async fn baselines(surroundings: &Arc<Surroundings>) -> Vec<(Scenario, Outcome)>
     let only = std::env::var("VALKEEPER_SCENARIO").ok();
     let wanted = |scenario: &Scenario| only.as_ref().is_none_or(|only| scenario.name == only);
     let scenarios: Vec<_> = scenarios::all().into_iter().filter(wanted).collect();
-    let runs =
-        scenarios.iter().map(|scenario| Run { scenario: *scenario, schedule: Schedule::none() }).collect();
+    let runs = scenarios.iter().map(|scenario| Run::new(*scenario, Schedule::none())).collect();
     let outcomes = matrix::run_all(surroundings, runs, matrix::at_a_time()).await;
     expect_clean(&outcomes);
     let mut by_name: BTreeMap<_, _> =
