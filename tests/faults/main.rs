@@ -19,6 +19,7 @@ mod invariants;
 mod matrix;
 mod news;
 mod oracle;
+mod pairs;
 mod perturbations;
 mod report;
 mod scenarios;

@@ -7,11 +7,7 @@ use crate::{
     world::World,
 };
 use futures::{StreamExt as _, stream};
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 use valkeeper_sandbox::faults::{CallRecord, Lane, News, Schedule};
 
 /// Runs at a time; most of them wait most of the time.
@@ -144,24 +140,13 @@ pub(crate) async fn run(surroundings: Arc<Surroundings>, run: Run) -> Outcome {
     Outcome { scenario, line, calls, events, crashes, log, violations }
 }
 
-/// Runs all of `runs`, in any order.
+/// Makes all of `runs`, in any order; one that panics is one that went wrong.
 pub(crate) async fn run_all(
     surroundings: &Arc<Surroundings>,
     runs: Vec<Run>,
     at_a_time: usize,
 ) -> Vec<Outcome> {
-    run_until(surroundings, runs, at_a_time, None).await
-}
-
-/// Runs `runs` until the deadline; a run that panics is one that went wrong.
-pub(crate) async fn run_until(
-    surroundings: &Arc<Surroundings>,
-    runs: Vec<Run>,
-    at_a_time: usize,
-    deadline: Option<Instant>,
-) -> Vec<Outcome> {
-    let runs = runs.into_iter().take_while(|_| deadline.is_none_or(|deadline| Instant::now() < deadline));
-    let runs = runs.map(|run| {
+    let runs = runs.into_iter().map(|run| {
         let surroundings = surroundings.clone();
         async move {
             let (line, scenario) = (run.line(), run.scenario);

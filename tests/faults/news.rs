@@ -6,6 +6,7 @@ use crate::{
     cluster::Place,
     matrix::{self, Outcome, Run, Told},
     perturbations::named,
+    report,
     surroundings::Surroundings,
 };
 use valkeeper_sandbox::faults::{Lane, Mode, News, Place as Call, Schedule};
@@ -36,7 +37,9 @@ async fn streams_of_news_break_in_every_way() {
             runs.push(Run::new(named("create"), schedule));
         }
     }
-    expect_clean(&matrix::run_all(&surroundings, runs, matrix::at_a_time()).await);
+    let outcomes = matrix::run_all(&surroundings, runs, matrix::at_a_time()).await;
+    expect_clean(&outcomes);
+    report::publish("streams", &line(&outcomes));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +57,9 @@ async fn single_changes_go_astray() {
             }
         }
     }
-    expect_clean(&matrix::run_all(&surroundings, runs, matrix::at_a_time()).await);
+    let outcomes = matrix::run_all(&surroundings, runs, matrix::at_a_time()).await;
+    expect_clean(&outcomes);
+    report::publish("changes", &line(&outcomes));
 }
 
 /// An API server that lags behind shows a new operator a state from before everything that the first one did.
@@ -71,7 +76,14 @@ async fn after_a_crash_at_any_call_the_past_is_shown() {
             }
         }
     }
-    expect_clean(&matrix::run_all(&surroundings, runs, matrix::at_a_time()).await);
+    let outcomes = matrix::run_all(&surroundings, runs, matrix::at_a_time()).await;
+    expect_clean(&outcomes);
+    report::publish("past", &line(&outcomes));
+}
+
+fn line(outcomes: &[Outcome]) -> String {
+    let failed = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).count();
+    format!("{} runs, {failed} failures.\n", outcomes.len())
 }
 
 fn expect_clean(outcomes: &[Outcome]) {

@@ -6,6 +6,7 @@ use crate::{
     cluster::Place,
     matrix::{self, Run},
     oracle::is_creation,
+    report,
     scenarios::{self, End, Scenario, secret_is_true},
     surroundings::Surroundings,
     world::{NAME, TOKEN_SECRET, World},
@@ -18,6 +19,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{
+    fmt::Write as _,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -69,9 +71,29 @@ async fn somebody_intervenes_at_any_call() {
     });
     let outcomes: Vec<_> = stream::iter(runs).buffer_unordered(matrix::at_a_time()).collect().await;
     println!("{} interventions", outcomes.len());
+    let failures = outcomes.iter().filter(|violations| !violations.is_empty()).count();
     let violations = outcomes.concat();
     assert!(violations.is_empty(), "{violations:#?}");
     assert!(canary::leaks().is_empty());
+    let mut table = "| at each call | runs | failures |\n|---|---|---|\n".to_owned();
+    for what in interventions {
+        let _ = writeln!(table, "| {} | {} | {failures} |", what.in_words(), baseline.calls);
+    }
+    report::publish("interventions", &table);
+}
+
+impl Intervention {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Edit => "somebody edits the resource",
+            Self::Delete => "somebody deletes it",
+            Self::Replace => "somebody deletes it and creates another of its name",
+            Self::SecondOperator => "a second operator begins to work beside the first, without election",
+            Self::DeleteNamespace => "somebody deletes the namespace",
+            Self::RestartApiServer => "the API server starts anew",
+            Self::WithdrawAndCrash => "somebody removes a setting, and the operator crashes",
+        }
+    }
 }
 
 /// Creates a resource, and intervenes right before call `number`; returns what went wrong.

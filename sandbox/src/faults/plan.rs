@@ -174,6 +174,11 @@ impl FaultPlan {
         self.lock().calls.clone()
     }
 
+    /// How many calls so far are such as `counts`; without a copy of the log.
+    pub fn count(&self, counts: impl Fn(&CallRecord) -> bool) -> usize {
+        self.lock().calls.iter().filter(|call| counts(call)).count()
+    }
+
     /// How many numbers of `lane` are used up.
     pub fn counted(&self, lane: Lane) -> usize {
         self.lock().next.get(&lane).copied().unwrap_or_default()
