@@ -47,6 +47,30 @@ fn arrows_between_modules_point_one_way() {
     }
 }
 
+/// Files that read the wall clock: for times that people read, never to decide what to do.
+const WALL_CLOCK: [&str; 9] = [
+    "src/cluster/events.rs",
+    "src/controller/malformed.rs",
+    "src/controller/measure.rs",
+    "src/controller/publish.rs",
+    "src/controller/vpc.rs",
+    "src/ha/lease.rs",
+    "src/replaced.rs",
+    "src/telemetry/fleet.rs",
+    "src/telemetry/process.rs",
+];
+
+#[test]
+fn the_wall_clock_decides_nothing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, text) in rust_files(&root.join("src")) {
+        let reads = ["Utc::now", "Local::now", "SystemTime::now", "Timestamp::now"];
+        let reads = text.lines().any(|line| reads.iter().any(|clock| line.contains(clock)));
+        let known = WALL_CLOCK.iter().any(|known| path.ends_with(known));
+        assert!(!reads || known, "{path} reads a clock that can be set back");
+    }
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

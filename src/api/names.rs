@@ -13,6 +13,9 @@ pub const TOKEN_FINALIZER: &str = "finalizers.aiven.io/needed-to-delete-services
 /// only its token is still held.
 pub const SERVICE_SETTLED: &str = "valkeeper.io/service-settled";
 
+/// Annotation: the Secret with the token, whose finalizer is taken off when the resource comes to name another.
+pub const TOKEN_SECRET: &str = "valkeeper.io/token-secret";
+
 /// Annotation: the last `metadata.generation` the provider accepted.
 pub const GENERATION_PROCESSED: &str = "controllers.aiven.io/generation-was-processed";
 /// Annotation: `true` when running as desired, `false` when powered off as desired, absent otherwise.

@@ -11,18 +11,27 @@ use kube::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Puts the finalizer on `object` and returns the object as it is afterwards.
-pub async fn add_finalizer<K: Custom>(api: &Api<K>, object: &K) -> Result<K, ClusterError> {
+/// Puts the finalizer on `object`, and `annotations` with it; returns the object as it is afterwards.
+pub async fn add_finalizer<K: Custom>(
+    api: &Api<K>,
+    object: &K,
+    annotations: &BTreeMap<&'static str, String>,
+) -> Result<K, ClusterError> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(names::FINALIZER.to_owned());
-    patch_finalizers(api, object, &finalizers, "adding the finalizer to").await
+    let mut body = finalizers_patch(object, &finalizers);
+    if !annotations.is_empty() {
+        body["metadata"]["annotations"] = json!(annotations);
+    }
+    patch(api, object, body, "adding the finalizer to").await
 }
 
 /// Takes the finalizer off `object`; after that Kubernetes removes an object that is being deleted.
 pub async fn release_finalizer<K: Custom>(api: &Api<K>, object: &K) -> Result<(), ClusterError> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.retain(|finalizer| finalizer != names::FINALIZER);
-    match patch_finalizers(api, object, &finalizers, "releasing the finalizer of").await {
+    let body = finalizers_patch(object, &finalizers);
+    match patch(api, object, body, "releasing the finalizer of").await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
@@ -38,19 +47,13 @@ pub async fn annotate<K: Custom>(
     patch(api, object, body, "annotating").await
 }
 
-async fn patch_finalizers<K: Custom>(
-    api: &Api<K>,
-    object: &K,
-    finalizers: &[String],
-    verb: &str,
-) -> Result<K, ClusterError> {
+fn finalizers_patch<K: Custom>(object: &K, finalizers: &[String]) -> Value {
     let meta = object.meta();
-    let body = json!({"metadata": {
+    json!({"metadata": {
         "uid": meta.uid,
         "resourceVersion": meta.resource_version,
         "finalizers": finalizers,
-    }});
-    patch(api, object, body, verb).await
+    }})
 }
 
 async fn patch<K: Custom>(api: &Api<K>, object: &K, body: Value, verb: &str) -> Result<K, ClusterError> {

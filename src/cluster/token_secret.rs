@@ -44,7 +44,9 @@ pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), 
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
         outcome = try_to_let_go(client, namespace, name).await;
-        if !outcome.as_ref().is_err_and(|error| error.class() == Class::Conflict) {
+        // That the Secret is gone is for the next look to say: one wrong answer must not be the last.
+        let again = |error: &ClusterError| matches!(error.class(), Class::Conflict | Class::NotFound);
+        if !outcome.as_ref().is_err_and(again) {
             break;
         }
     }
@@ -59,10 +61,7 @@ async fn try_to_let_go(client: &Client, namespace: &str, name: &str) -> Result<(
     }
     let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
     finalizers.retain(|finalizer| finalizer != names::TOKEN_FINALIZER);
-    match write(&api, name, &secret, &finalizers).await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(()),
-    }
+    write(&api, name, &secret, &finalizers).await
 }
 
 /// Reads the Secret. That there is none is asked twice: a proxy that answers 404 once must not leave a

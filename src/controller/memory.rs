@@ -17,8 +17,8 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 
-/// The longest time that a watch is expected to be behind.
-const WATCH_LAG: Duration = Duration::from_secs(30);
+/// How long a watch may be behind before the API server itself is asked.
+const WATCH_LAG: Duration = Duration::from_secs(3);
 
 /// Memories by the identity of the resource.
 #[derive(Default)]
@@ -70,10 +70,15 @@ impl Memory {
         self.edit.map_or_else(|| !object.is_settled(), |known| known != edit(object))
     }
 
-    /// Whether `object` is older than what this process wrote. The watch shows a write within moments; a
-    /// cluster restored from a backup never will, so the question is asked for a while only.
+    /// Whether `object` is older than what this process wrote, which the watch should show within moments.
     pub(super) fn is_ahead_of(&self, object: &impl Resource) -> bool {
         self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
+    }
+
+    /// Whether the cache cannot be believed: a write met another version, or the watch has not shown this
+    /// process's own write for long. One of a cluster restored from a backup never will.
+    pub(super) fn doubts(&self, object: &impl Resource) -> bool {
+        self.conflicted || self.written.is_some_and(|(written, _)| version(object) < written)
     }
 }
 
@@ -109,9 +114,13 @@ pub(super) fn edit(object: &impl Resource) -> u64 {
     meta.deletion_timestamp.is_some().hash(&mut hasher);
     meta.finalizers.hash(&mut hasher);
     for annotation in object.annotations() {
-        if ![names::GENERATION_PROCESSED, names::INSTANCE_RUNNING, names::SERVICE_SETTLED]
-            .contains(&annotation.0.as_str())
-        {
+        let bookkeeping = [
+            names::GENERATION_PROCESSED,
+            names::INSTANCE_RUNNING,
+            names::SERVICE_SETTLED,
+            names::TOKEN_SECRET,
+        ];
+        if !bookkeeping.contains(&annotation.0.as_str()) {
             annotation.hash(&mut hasher);
         }
     }

@@ -84,7 +84,7 @@ impl<K: ManagedService> Pass<K> {
 
     /// Goes on until the engine wants to rest; the last decision says why.
     pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
-        if self.memory.conflicted {
+        if self.memory.doubts(&self.object) {
             self.refresh().await?;
         }
         self.read_migration_password().await?;

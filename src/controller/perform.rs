@@ -13,6 +13,7 @@ use crate::{
         connection::SecretContent,
     },
 };
+use kube::ResourceExt as _;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,7 +25,9 @@ impl<K: ManagedService> Pass<K> {
         match &decision.step {
             Step::Look => self.look().await,
             Step::AddFinalizer => {
-                let object = metadata::add_finalizer(&self.api, &self.object).await?;
+                let token_secret = self.desired.token_secret.clone();
+                let notes = token_secret.into_iter().map(|name| (names::TOKEN_SECRET, name)).collect();
+                let object = metadata::add_finalizer(&self.api, &self.object, &notes).await?;
                 self.adopt(object);
                 self.observed.object_is_live = true;
                 Ok(())
@@ -35,6 +38,9 @@ impl<K: ManagedService> Pass<K> {
             Step::ReplaceTags(tags) => self.replace_tags(tags, report).await,
             Step::WriteSecret(content) => self.write_secret(content).await,
             Step::Annotate(annotations) => {
+                if annotations.contains_key(names::TOKEN_SECRET) {
+                    self.let_former_token_go().await?;
+                }
                 let object = metadata::annotate(&self.api, &self.object, annotations).await?;
                 self.adopt(object);
                 Ok(())
@@ -46,6 +52,7 @@ impl<K: ManagedService> Pass<K> {
     }
 
     async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {
+        self.record_declarations(report).await?;
         let token = self.token().await?;
         let (provider, reference) = (self.context.provider.clone(), self.reference());
         let service = self.during(provider.create(&token, &reference, body(request)?)).await?;
@@ -124,7 +131,8 @@ impl<K: ManagedService> Pass<K> {
     /// Lets the token go before the resource, whose finalizer is the only thing that reminds of it; and notes
     /// before that that the service is settled, since nobody could find that out without the token.
     async fn release(&mut self) -> Result<(), PassError> {
-        if let Some(key) = self.token_secret() {
+        let former = self.former_token_secret();
+        for key in self.token_secret().into_iter().chain(former) {
             let client = &self.context.client;
             if !self.desired.is_releasing && token_secret::is_held(client, &key.0, &key.1).await? {
                 let settled = BTreeMap::from([(names::SERVICE_SETTLED, Some(self.desired.uid.clone()))]);
@@ -139,6 +147,18 @@ impl<K: ManagedService> Pass<K> {
         metadata::release_finalizer(&self.api, &self.object).await?;
         self.released = true;
         Ok(())
+    }
+
+    /// The token Secret that the resource named before it was edited, as long as that one was not let go.
+    fn former_token_secret(&self) -> Option<(String, String)> {
+        let noted = self.object.annotations().get(names::TOKEN_SECRET)?;
+        (self.desired.token_secret.as_ref() != Some(noted)).then(|| (self.namespace.clone(), noted.clone()))
+    }
+
+    async fn let_former_token_go(&self) -> Result<(), PassError> {
+        let Some(key) = self.former_token_secret() else { return Ok(()) };
+        self.context.held_tokens().remove(&key);
+        Ok(token_secret::let_go(&self.context.client, &key.0, &key.1).await?)
     }
 
     async fn hold_token(&mut self) -> Result<(), PassError> {

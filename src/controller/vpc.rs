@@ -129,7 +129,9 @@ impl Pass {
             }
             VpcStep::Look => self.refresh().await?,
             VpcStep::AddFinalizer => {
-                self.object = metadata::add_finalizer(&self.api, &self.object).await?;
+                self.object =
+                    metadata::add_finalizer(&self.api, &self.object, &std::collections::BTreeMap::new())
+                        .await?;
                 self.sight.object_is_live = true;
             }
             VpcStep::NoteRequest => {

@@ -175,14 +175,16 @@ fn serving(desired: &Desired, observed: &Observed, service: &ObservedService) ->
 /// The end of the way: only the bookkeeping annotations that other tools read may still be missing.
 pub(super) fn settled(desired: &Desired, running: bool, report: Report) -> Decision {
     let wanted = [
-        (names::GENERATION_PROCESSED, desired.generation.to_string()),
-        (names::INSTANCE_RUNNING, running.to_string()),
+        (names::GENERATION_PROCESSED, Some(desired.generation.to_string())),
+        (names::INSTANCE_RUNNING, Some(running.to_string())),
+        (names::TOKEN_SECRET, desired.token_secret.clone()),
     ];
-    let stale: BTreeMap<_, _> = wanted
-        .into_iter()
-        .filter(|(key, value)| desired.annotations.get(*key) != Some(value))
-        .map(|(key, value)| (key, Some(value)))
-        .collect();
+    let mut stale = BTreeMap::from(wanted);
+    stale.retain(|key, value| desired.annotations.get(*key) != value.as_ref());
+    if stale.len() == 1 && !desired.annotations.contains_key(names::TOKEN_SECRET) {
+        // Worth a note on the way, not a write of its own.
+        stale.remove(names::TOKEN_SECRET);
+    }
     let step = if stale.is_empty() { Step::Done } else { Step::Annotate(stale) };
     Decision { step, report }
 }

@@ -36,6 +36,8 @@ pub struct Desired {
     pub has_finalizer: bool,
     /// The service is settled, and all that is left is to let the token and the resource go.
     pub is_releasing: bool,
+    /// The Secret with the token, if the resource names one.
+    pub token_secret: Option<String>,
     /// How the resource behaves where more than one behaviour is right.
     pub policies: Policies,
     /// The service was created or taken over by this object before.
@@ -125,6 +127,7 @@ impl Desired {
             deleting: metadata.deletion_timestamp.is_some(),
             has_finalizer: has_finalizer(metadata),
             is_releasing: is_releasing(metadata),
+            token_secret: spec.auth_secret_ref.as_ref().map(|reference| reference.name.clone()),
             policies: Policies::of(&spec.policies, &annotations, defaults),
             initialized: has_condition(object, condition::INITIALIZED, "True") || was_processed(metadata),
             migration_complete: has_condition(object, condition::MIGRATION_COMPLETE, "True"),

@@ -25,6 +25,7 @@ mod deletion;
 mod drift;
 mod edits;
 mod fields;
+mod handover;
 mod kubectl;
 mod ownership;
 mod phases;

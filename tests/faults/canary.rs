@@ -1,9 +1,10 @@
 //! Secrets that must never show: every token and every password of these runs is recognisable, and every
-//! line that is logged is searched for them, at the most talkative level.
+//! line that is logged, at the most talkative level, and the text of every panic are searched for them.
 
 use std::{
     io::{self, Write},
-    sync::{Mutex, PoisonError},
+    panic,
+    sync::{Mutex, Once, PoisonError},
 };
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
@@ -19,8 +20,16 @@ pub(crate) fn shows(text: &str) -> bool {
     text.contains(TOKEN) || text.contains(PASSWORD)
 }
 
-/// Begins to search the log of the whole process.
+/// Begins to search the log of the whole process, and what a panic says.
 pub(crate) fn watch_the_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            note(&panic.to_string());
+            before(panic);
+        }));
+    });
     let filter = EnvFilter::new("valkeeper=trace,kube=debug,reqwest=debug");
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Searched);
     // Another test of this process may have been first.
@@ -32,6 +41,12 @@ pub(crate) fn leaks() -> Vec<String> {
     LEAKS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
+fn note(text: &str) {
+    if shows(text) {
+        LEAKS.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Searched;
 
@@ -41,9 +56,7 @@ impl Write for Searched {
         if std::env::var_os("E2E_LOG").is_some() {
             eprint!("{text}");
         }
-        if shows(&text) {
-            LEAKS.lock().unwrap_or_else(PoisonError::into_inner).push(text.into_owned());
-        }
+        note(&text);
         Ok(line.len())
     }
 

@@ -7,8 +7,8 @@ use crate::{
     world::World,
 };
 use futures::{StreamExt as _, stream};
-use std::{sync::Arc, time::Instant};
-use valkeeper_sandbox::faults::{CallRecord, Lane, Schedule};
+use std::{fmt, sync::Arc, time::Duration};
+use valkeeper_sandbox::faults::{CallRecord, Lane, News, Schedule};
 
 /// Runs at a time; most of them wait most of the time.
 const AT_A_TIME: usize = 32;
@@ -17,12 +17,65 @@ const AT_A_TIME: usize = 32;
 pub(crate) struct Run {
     pub(crate) scenario: Scenario,
     pub(crate) schedule: Schedule,
+    /// What the operator is told wrongly.
+    pub(crate) told: Told,
+}
+
+/// What the operator is told of custom resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Everything,
+    /// All but the change with this number, to which this happens.
+    But(usize, News),
+    /// When it starts anew, how things were before it did anything.
+    Past,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => Ok(()),
+            Self::But(number, news) => write!(formatter, "{number}:{news:?}"),
+            Self::Past => write!(formatter, "past"),
+        }
+    }
+}
+
+impl Told {
+    /// Reads what `Display` writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            None if text.is_empty() => Some(Self::Everything),
+            None => (text == "past").then_some(Self::Past),
+            Some((number, news)) => {
+                let news = News::ALL.into_iter().find(|known| format!("{known:?}") == news)?;
+                Some(Self::But(number.parse().ok()?, news))
+            }
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn new(scenario: Scenario, schedule: Schedule) -> Self {
+        Self { scenario, schedule, told: Told::Everything }
+    }
+
+    /// The line of variables that makes this run again.
+    fn line(&self) -> String {
+        let told = match self.told {
+            Told::Everything => String::new(),
+            told => format!("VALKEEPER_TOLD={told} "),
+        };
+        let (name, schedule) = (self.scenario.name, &self.schedule);
+        format!("VALKEEPER_SCENARIO='{name}' {told}VALKEEPER_FAULTS={schedule}")
+    }
 }
 
 /// What came of one run.
 pub(crate) struct Outcome {
     pub(crate) scenario: &'static str,
-    pub(crate) schedule: String,
+    /// The variables that replay it.
+    line: String,
     /// Work calls until the goal was reached.
     pub(crate) calls: usize,
     /// Events written until then.
@@ -36,21 +89,30 @@ impl Outcome {
     /// One line that names the run and replays it, and what was wrong.
     pub(crate) fn complaint(&self) -> String {
         format!(
-            "VALKEEPER_SCENARIO='{}' VALKEEPER_FAULTS={} cargo test --test faults replay\n    {}\n    {:?}",
-            self.scenario,
-            self.schedule,
+            "{} cargo test --test faults replay\n    {}\n    {:?}",
+            self.line,
             self.violations.join("\n    "),
             self.log,
         )
     }
 }
 
-/// Runs `scenario` under `schedule`.
-pub(crate) async fn run(surroundings: Arc<Surroundings>, scenario: Scenario, schedule: Schedule) -> Outcome {
-    let line = schedule.to_string();
+/// Makes one run.
+pub(crate) async fn run(surroundings: Arc<Surroundings>, run: Run) -> Outcome {
+    let line = run.line();
+    let Run { scenario, schedule, told } = run;
     let mut world = World::new(surroundings).await;
+    if told != Told::Everything {
+        // The next turn makes up for what was never told.
+        world.settings.resync_interval = Duration::from_millis(200);
+    }
     (scenario.prepare)(&mut world).await;
     let before = Before::of(&world);
+    match told {
+        Told::Everything => {}
+        Told::But(number, news) => world.plan.disturb(number, news),
+        Told::Past => world.remember_the_past().await,
+    }
     if scenario.operator_is_down {
         world.kill_operator().await;
         (scenario.act)(&mut world).await;
@@ -75,35 +137,24 @@ pub(crate) async fn run(surroundings: Arc<Surroundings>, scenario: Scenario, sch
     let violations = world.violations.all();
     let log = if violations.is_empty() { oracle::work(&log).cloned().collect() } else { log };
     let (scenario, crashes) = (scenario.name, world.crashes());
-    Outcome { scenario, schedule: line, calls, events, crashes, log, violations }
+    Outcome { scenario, line, calls, events, crashes, log, violations }
 }
 
-/// Runs all of `runs`, in any order.
+/// Makes all of `runs`, in any order; one that panics is one that went wrong.
 pub(crate) async fn run_all(
     surroundings: &Arc<Surroundings>,
     runs: Vec<Run>,
     at_a_time: usize,
 ) -> Vec<Outcome> {
-    run_until(surroundings, runs, at_a_time, None).await
-}
-
-/// Runs `runs` until the deadline; a run that panics is one that went wrong.
-pub(crate) async fn run_until(
-    surroundings: &Arc<Surroundings>,
-    runs: Vec<Run>,
-    at_a_time: usize,
-    deadline: Option<Instant>,
-) -> Vec<Outcome> {
-    let runs = runs.into_iter().take_while(|_| deadline.is_none_or(|deadline| Instant::now() < deadline));
-    let runs = runs.map(|Run { scenario, schedule }| {
+    let runs = runs.into_iter().map(|run| {
         let surroundings = surroundings.clone();
         async move {
-            let line = schedule.to_string();
-            let outcome = match tokio::spawn(run(surroundings, scenario, schedule)).await {
+            let (line, scenario) = (run.line(), run.scenario);
+            let outcome = match tokio::spawn(self::run(surroundings, run)).await {
                 Ok(outcome) => outcome,
                 Err(error) => Outcome {
                     scenario: scenario.name,
-                    schedule: line,
+                    line,
                     calls: 0,
                     events: 0,
                     crashes: 0,

@@ -13,8 +13,12 @@ use std::time::Duration;
 use valkeeper::api::names::OWNER_TAG;
 use valkeeper_sandbox::faults::{CallRecord, Lane, Side};
 
-/// Complete passes of a new operator that are watched.
-const PASSES: usize = 5;
+/// Complete passes of a new operator: where the fault hit the last call, the first one has to repeat that, and
+/// holding the token looks like the beginning of another. The two after these must not write.
+const PASSES: usize = 4;
+
+/// Calls in which every run of one fault or two comes to rest, of all lanes.
+const MOST_CALLS: usize = 250;
 
 /// The world as a scenario found it, to be compared with how it left it.
 pub(crate) struct Before {
@@ -69,6 +73,8 @@ pub(crate) async fn judge(world: &World, scenario: &Scenario, before: &Before, c
         }
     }
     check(!any_secret_shows(world).await, "a secret in an event, a status or an annotation");
+    check(!canary::shows(&world.exported()), "a secret in a metric");
+    check(calls.len() <= MOST_CALLS, "it took too many calls to come to rest");
 }
 
 /// Starts the operator anew with passes in quick succession: none of them may write anything.
@@ -80,12 +86,11 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.settings.resync_interval = Duration::from_millis(10);
     world.plan.arm(valkeeper_sandbox::faults::Schedule::none());
     world.start_operator();
-    let passes = |world: &World| passes(&world.plan.calls()).len();
-    if !world.reaches(|world| passes(world) > PASSES).await {
+    if !world.reaches(|world| world.plan.count(begins_a_pass) > PASSES).await {
         world.violations.add("a new operator does not take turns".to_owned());
     }
     let calls = world.plan.calls();
-    let passes = self::passes(&calls);
+    let passes = passes(&calls);
     // Where the fault hit the last call, the first pass has to repeat that one; and looking at what came of
     // it is like the beginning of another pass.
     for pass in passes.iter().skip(2).take(PASSES - 2) {
@@ -100,13 +105,16 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
 }
 
-/// The calls of each pass; every pass begins with a look at the service.
+/// The calls of each pass.
 fn passes(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
-    let service = format!("/service/{NAME}");
-    let begins = |call: &CallRecord| call.request.path.ends_with(&service) && call.request.method == "GET";
-    let starts: Vec<usize> = (0..calls.len()).filter(|index| begins(&calls[*index])).collect();
+    let starts: Vec<usize> = (0..calls.len()).filter(|index| begins_a_pass(&calls[*index])).collect();
     let ends = starts.iter().skip(1).copied().chain([calls.len()]);
     starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()
+}
+
+/// Every pass begins with a look at the service.
+fn begins_a_pass(call: &CallRecord) -> bool {
+    call.request.method == "GET" && call.request.path.ends_with(&format!("/service/{NAME}"))
 }
 
 pub(crate) fn is_creation(call: &CallRecord) -> bool {

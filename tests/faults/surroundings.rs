@@ -18,8 +18,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{fmt::Debug, sync::Arc};
-use tokio::task::JoinHandle;
+use tokio::{sync::Mutex, task::JoinHandle};
 use valkeeper::api::Valkey;
+use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
 
 /// A cluster with runs in it.
 pub(crate) struct Surroundings {
@@ -28,8 +29,8 @@ pub(crate) struct Surroundings {
     pub(crate) valkeys: Store<Valkey>,
     pub(crate) secrets: Store<Secret>,
     watches: Vec<JoinHandle<()>>,
-    // Stops when it is dropped.
-    _cluster: Cluster,
+    /// Stops when it is dropped.
+    cluster: Mutex<Option<Cluster>>,
 }
 
 impl Surroundings {
@@ -49,8 +50,19 @@ impl Surroundings {
             valkeys,
             secrets,
             watches: vec![first, second],
-            _cluster: cluster,
+            cluster: Mutex::new(Some(cluster)),
         }))
+    }
+
+    /// Stops the API server in the middle of whatever it does, and starts it again where it was; only those of
+    /// the sandbox.
+    pub(crate) async fn restart_api_server(&self) {
+        let mut cluster = self.cluster.lock().await;
+        let Some(Cluster::Sandbox(server)) = cluster.take() else { return };
+        let (content, port) = (server.content(), server.url().rsplit(':').next().unwrap().parse().unwrap());
+        server.shutdown().await;
+        let options = KubeOptions { port, content: Some(content), ..KubeOptions::default() };
+        *cluster = Some(Cluster::Sandbox(KubeServer::start(options).await.unwrap()));
     }
 
     /// Makes a namespace for one run.

@@ -9,15 +9,15 @@ use crate::{
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    Api, Config, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     client::ClientBuilder,
 };
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -27,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 use valkeeper::{
     api::Valkey,
     engine::backoff::Bounds,
-    operator,
+    operator::Operator,
+    server::Listeners,
     settings::{Listening, Settings},
+    telemetry::{logs::LogLevel, metrics::Metrics},
 };
 use valkeeper_sandbox::{
     faults::{FaultLayer, FaultPlan},
@@ -41,8 +43,13 @@ pub(crate) const PROJECT: &str = "my-aiven-project";
 pub(crate) const NAME: &str = "cache";
 /// The Secret that holds the token.
 pub(crate) const TOKEN_SECRET: &str = "aiven-token";
+/// Another one.
+pub(crate) const OTHER_TOKEN_SECRET: &str = "other-token";
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often the world is looked at while something is waited for.
+const SHORTEST_LOOK: Duration = Duration::from_millis(3);
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
 /// How long everything takes at the provider, in its own time, and how far a request moves that.
 const BUILD_TIME: Duration = Duration::from_hours(1);
 const TIME_PER_REQUEST: Duration = Duration::from_mins(40);
@@ -59,6 +66,10 @@ pub(crate) struct World {
     /// What a scenario wants to remember from before it acted.
     pub(crate) before: Value,
     crashes: Arc<AtomicUsize>,
+    /// The revision that an operator is shown that starts anew.
+    past: Arc<Mutex<Option<String>>>,
+    /// Of the operator that was started last.
+    metrics: Arc<Mutex<Metrics>>,
     operator: Option<JoinHandle<()>>,
     server: ProviderServer,
 }
@@ -94,6 +105,8 @@ impl World {
             violations,
             before: Value::Null,
             crashes: Arc::default(),
+            past: Arc::default(),
+            metrics: Arc::new(Mutex::new(Metrics::new())),
             operator: None,
             server,
         };
@@ -111,17 +124,18 @@ impl World {
         let client = &self.surroundings.client;
         let inspector = invariants::inspector(client, &self.namespace, &self.provider, &self.violations);
         self.plan.set_inspector(inspector);
-        let mut config = self.surroundings.config.clone();
-        config.default_retry = false;
-        // Reading the machine's certificates takes longer than a whole run, and nothing here needs them.
-        config.root_cert.get_or_insert_default();
+        let config = self.operator_config();
         let (settings, plan) = (self.settings.clone(), self.plan.clone());
         let (crashes, violations) = (self.crashes.clone(), self.violations.clone());
+        let (past, metrics) = (self.past.clone(), self.metrics.clone());
         self.operator = Some(tokio::spawn(async move {
             loop {
                 let layer = FaultLayer(plan.clone());
                 let client = ClientBuilder::try_from(config.clone()).unwrap().with_layer(&layer).build();
-                let running = operator::run(settings.clone(), client, CancellationToken::new());
+                let operator = Operator::new(settings.clone(), client);
+                *metrics.lock().unwrap() = operator.metrics();
+                let listeners = Listeners::bind(settings.listening.addresses()).await.unwrap();
+                let running = operator.run(listeners, LogLevel::fixed(), CancellationToken::new());
                 // Dropping the future drops all that the operator knows.
                 tokio::select! {
                     () = plan.crashed() => { crashes.fetch_add(1, Ordering::Relaxed); }
@@ -130,8 +144,31 @@ impl World {
                         return;
                     }
                 }
+                if let Some(revision) = past.lock().unwrap().take() {
+                    plan.show_past(revision);
+                }
             }
         }));
+    }
+
+    /// From now on is the past that an operator is shown that starts anew.
+    pub(crate) async fn remember_the_past(&self) {
+        let list = self.valkeys().list_metadata(&ListParams::default()).await.unwrap();
+        *self.past.lock().unwrap() = list.metadata.resource_version;
+    }
+
+    /// What the operator exports.
+    pub(crate) fn exported(&self) -> String {
+        self.metrics.lock().unwrap().render().unwrap()
+    }
+
+    /// How an operator of this run connects.
+    pub(crate) fn operator_config(&self) -> Config {
+        let mut config = self.surroundings.config.clone();
+        config.default_retry = false;
+        // Reading the machine's certificates takes longer than a whole run, and nothing here needs them.
+        config.root_cert.get_or_insert_default();
+        config
     }
 
     /// Ends the operator in the middle of whatever it does.
@@ -205,11 +242,14 @@ impl World {
     /// Waits for `goal`, by looking at what the watches have brought.
     pub(crate) async fn reaches(&self, goal: impl Fn(&Self) -> bool) -> bool {
         let deadline = tokio::time::Instant::now() + PATIENCE;
+        // Often at first, then rarely: many worlds wait at the same time.
+        let mut pause = SHORTEST_LOOK;
         while !goal(self) {
             if tokio::time::Instant::now() > deadline {
                 return false;
             }
-            tokio::time::sleep(Duration::from_millis(4)).await;
+            tokio::time::sleep(pause).await;
+            pause = pause.mul_f64(1.1).min(LONGEST_LOOK);
         }
         true
     }
@@ -252,6 +292,12 @@ impl World {
         secret.is_none_or(|secret| secret.finalizers().is_empty())
     }
 
+    /// Whether a Secret is kept from being deleted.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let secret = find(&self.surroundings.secrets, &self.namespace, name);
+        secret.is_some_and(|secret| !secret.finalizers().is_empty())
+    }
+
     pub(crate) fn uid(&self) -> Option<String> {
         self.valkey().and_then(|valkey| valkey.uid())
     }
@@ -272,11 +318,14 @@ fn settings(server: &ProviderServer, namespace: &str) -> Settings {
     Settings {
         provider_url: server.url(),
         watched_namespaces: vec![namespace.to_owned()],
+        // No scenario has one, and a watch less is a tenth of the work.
+        no_project_vpcs: true,
         building_interval_min: shortest,
         building_interval_max: longest,
         attentive_interval: Duration::from_millis(20),
         resync_interval: Duration::from_hours(1),
         settle_time: Duration::ZERO,
+        token_pause: Duration::from_millis(50),
         request_timeout: Duration::from_secs(8),
         listening: Listening::off(),
         response_limit: 256 * 1024,

@@ -2,6 +2,7 @@
 //! faults happen wherever the API server is, in this process or a real one.
 
 use super::mode::Mode;
+use super::news;
 use super::plan::{FaultPlan, Request, Side, Started};
 use super::schedule::Lane;
 use axum::body::{Body, Bytes, HttpBody};
@@ -59,12 +60,18 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<RequestBody>) -> Self::Future {
         let (plan, inner) = (self.plan.clone(), Arc::clone(&self.inner));
         async move {
+            let tells = is_of_custom_resources(&request);
             let started = plan.begin(describe(&request)).await;
             if started.mode.is_some_and(|mode| !mode.executes()) {
                 return without_effect(&plan, &started).await;
+            }
+            if tells == Some(Telling::State)
+                && let Some(revision) = plan.past()
+            {
+                show_past(&mut request, &revision)?;
             }
             let answer = {
                 let mut inner = inner.lock().await;
@@ -73,7 +80,10 @@ where
             };
             let response = answer.await.map_err(Into::into)?;
             plan.finish(&started, response.status().as_u16());
-            let response = response.map(Body::new);
+            let mut response = response.map(Body::new);
+            if tells == Some(Telling::Changes) {
+                response = response.map(|body| news::relayed(plan.clone(), body));
+            }
             match started.mode {
                 None => Ok(response),
                 Some(mode) => after_effect(&plan, mode, response).await,
@@ -81,6 +91,36 @@ where
         }
         .boxed()
     }
+}
+
+/// What an answer tells of custom resources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    State,
+    Changes,
+}
+
+fn is_of_custom_resources(request: &http::Request<RequestBody>) -> Option<Telling> {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let all = path.starts_with("/apis/aiven.io/") && path.ends_with("/valkeys");
+    let changes = query.contains("watch=");
+    (all && *request.method() == Method::GET).then_some(if changes {
+        Telling::Changes
+    } else {
+        Telling::State
+    })
+}
+
+/// Asks for the state as of `revision`, which a lagging API server would have answered.
+fn show_past(request: &mut http::Request<RequestBody>, revision: &str) -> Result<(), BoxError> {
+    let mut parts = request.uri().clone().into_parts();
+    let kept = request.uri().query().unwrap_or_default().split('&').filter(|part| part.starts_with("limit="));
+    let mut query = kept.collect::<Vec<_>>().join("&");
+    query.push_str(&format!("&resourceVersion={revision}&resourceVersionMatch=Exact"));
+    let path = format!("{}?{}", request.uri().path(), query.trim_start_matches('&'));
+    parts.path_and_query = Some(path.parse()?);
+    *request.uri_mut() = http::Uri::from_parts(parts)?;
+    Ok(())
 }
 
 /// What the plan needs to know of a request.

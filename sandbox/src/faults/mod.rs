@@ -5,11 +5,13 @@
 
 mod kubernetes;
 mod mode;
+mod news;
 mod plan;
 mod schedule;
 
 pub use kubernetes::{FaultLayer, FaultyService};
 pub use mode::Mode;
+pub use news::News;
 pub use plan::{CallRecord, FaultPlan, Inspector, Request, Side};
 pub use schedule::{Lane, Place, Schedule};
 

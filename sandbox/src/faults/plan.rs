@@ -1,6 +1,7 @@
 //! The plan of one run: the counter, the log, and what is still to go wrong.
 
 use super::mode::Mode;
+use super::news::News;
 use super::schedule::{Lane, Place, Schedule};
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -85,6 +86,10 @@ struct State {
     calls: Vec<CallRecord>,
     message: String,
     inspector: Option<Inspector>,
+    /// Which of the changes that watches tell from now on goes astray, and how.
+    news: Option<(usize, News)>,
+    /// The revision as of which the next list of custom resources is answered.
+    past: Option<String>,
 }
 
 /// A call under way.
@@ -116,6 +121,7 @@ impl FaultPlan {
     pub fn disarm(&self) -> Schedule {
         let mut state = self.lock();
         state.armed = false;
+        (state.news, state.past) = (None, None);
         std::mem::take(&mut state.schedule)
     }
 
@@ -129,9 +135,48 @@ impl FaultPlan {
         self.lock().inspector = Some(inspector);
     }
 
+    /// Lets the change with `number`, counted from 0 over all watches of custom resources, go astray.
+    pub fn disturb(&self, number: usize, news: News) {
+        self.lock().news = Some((number, news));
+    }
+
+    /// Lets the next list of custom resources show the past.
+    pub fn show_past(&self, revision: impl Into<String>) {
+        self.lock().past = Some(revision.into());
+    }
+
+    /// Whether what was to happen to lists and watches is still to happen.
+    pub fn is_disturbed(&self) -> bool {
+        let state = self.lock();
+        state.news.is_some() || state.past.is_some()
+    }
+
+    /// What happens to the next change that a watch tells.
+    pub(crate) fn next_news(&self) -> Option<News> {
+        let mut state = self.lock();
+        match &mut state.news {
+            Some((0, _)) => state.news.take().map(|(_, news)| news),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The revision as of which a list that begins now is answered.
+    pub(crate) fn past(&self) -> Option<String> {
+        self.lock().past.take()
+    }
+
     /// The calls since the plan was armed, or made.
     pub fn calls(&self) -> Vec<CallRecord> {
         self.lock().calls.clone()
+    }
+
+    /// How many calls so far are such as `counts`; without a copy of the log.
+    pub fn count(&self, counts: impl Fn(&CallRecord) -> bool) -> usize {
+        self.lock().calls.iter().filter(|call| counts(call)).count()
     }
 
     /// How many numbers of `lane` are used up.

@@ -87,7 +87,10 @@ struct Collection {
     history: VecDeque<Change>,
     /// Changes up to this revision are forgotten.
     floor: u64,
+    /// Signals every write.
     latest: watch::Sender<u64>,
+    /// Signals the writes of one namespace, as long as somebody listens.
+    quarters: HashMap<String, watch::Sender<u64>>,
 }
 
 impl Store {
@@ -164,10 +167,12 @@ impl Store {
         Ok(select(&objects, namespace).cloned().collect())
     }
 
-    /// The changes after `revision`, oldest first, and the revision up to which they are complete.
+    /// The changes in one or all namespaces after `revision`, oldest first, and the revision up to which they
+    /// are complete.
     pub(crate) fn changes_after(
         &self,
         resource: &GroupResource,
+        namespace: Option<&str>,
         revision: u64,
     ) -> Result<(Vec<Change>, u64), Expired> {
         let state = self.lock();
@@ -179,12 +184,24 @@ impl Store {
             return Ok((Vec::new(), state.revision));
         };
         let since = collection.history.partition_point(|change| change.object.revision <= revision);
-        Ok((collection.history.range(since..).cloned().collect(), state.revision))
+        let concerns = |change: &&Change| namespace.is_none_or(|namespace| change.key.namespace == namespace);
+        Ok((collection.history.range(since..).filter(concerns).cloned().collect(), state.revision))
     }
 
-    /// Signals the revision of every write of the resource, and ends when the resource goes.
-    pub(crate) fn subscribe(&self, resource: &GroupResource) -> watch::Receiver<u64> {
-        self.lock().collection(resource).latest.subscribe()
+    /// Signals the revision of every write of the resource in one or all namespaces, and now and then that of
+    /// another one; ends when the resource goes.
+    pub(crate) fn subscribe(
+        &self,
+        resource: &GroupResource,
+        namespace: Option<&str>,
+    ) -> watch::Receiver<u64> {
+        let mut state = self.lock();
+        let revision = state.revision;
+        let collection = state.collection(resource);
+        let Some(namespace) = namespace else { return collection.latest.subscribe() };
+        let quarters = &mut collection.quarters;
+        quarters.retain(|_, signal| signal.receiver_count() > 0);
+        quarters.entry(namespace.to_owned()).or_insert_with(|| watch::Sender::new(revision)).subscribe()
     }
 
     /// Whether new objects may be created in the namespace.
@@ -245,7 +262,7 @@ impl Store {
             collection.floor = forgotten.object.revision;
         }
         collection.history.push_back(change.clone());
-        collection.latest.send_replace(revision);
+        collection.signal(&change.key.namespace, revision, self.capacity);
         // Nobody listens once the server has stopped.
         let _ = self.changes.send(change);
         object
@@ -264,6 +281,7 @@ impl Store {
         let revision = state.revision;
         if let Some(collection) = state.collections.get_mut(resource) {
             collection.latest = watch::Sender::new(revision);
+            collection.quarters.clear();
         }
     }
 
@@ -282,7 +300,21 @@ impl Store {
 impl Collection {
     fn new(floor: u64) -> Self {
         let latest = watch::Sender::new(floor);
-        Self { objects: BTreeMap::new(), history: VecDeque::new(), floor, latest }
+        let (objects, history, quarters) = (BTreeMap::new(), VecDeque::new(), HashMap::new());
+        Self { objects, history, floor, latest, quarters }
+    }
+
+    /// Wakes those who are concerned by a write, and all before what they have seen is forgotten.
+    fn signal(&self, namespace: &str, revision: u64, capacity: usize) {
+        let part = u64::try_from(capacity / 4).unwrap_or(u64::MAX).max(1);
+        let before = self.latest.send_replace(revision);
+        if before / part != revision / part {
+            for signal in self.quarters.values() {
+                signal.send_replace(revision);
+            }
+        } else if let Some(signal) = self.quarters.get(namespace) {
+            signal.send_replace(revision);
+        }
     }
 }
 

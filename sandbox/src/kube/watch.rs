@@ -45,7 +45,7 @@ pub(crate) fn watch(api: &Arc<Api>, target: Target, query: Query, accept: Accept
     let wants_bookmarks = query.is_true("allowWatchBookmarks");
     let mut watch = Watch {
         // Subscribed before the state is read: a change in between is signalled.
-        signal: api.store.subscribe(&target.resource.storage),
+        signal: api.store.subscribe(&target.resource.storage, target.namespace.as_deref()),
         api: Arc::clone(api),
         sent: start.revision.unwrap_or_default(),
         pending: Vec::new(),
@@ -161,20 +161,18 @@ impl Watch {
     }
 
     fn queue_changes(&mut self) {
-        let (changes, revision) = match self.api.store.changes_after(&self.target.resource.storage, self.sent)
-        {
-            Ok(found) => found,
-            Err(expired) => {
-                let failure = Failure::expired(self.sent, expired.oldest);
-                self.queue_line("ERROR", failure.status().to_string().as_bytes());
-                self.ended = true;
-                return;
-            }
-        };
+        let namespace = self.target.namespace.as_deref();
+        let (changes, revision) =
+            match self.api.store.changes_after(&self.target.resource.storage, namespace, self.sent) {
+                Ok(found) => found,
+                Err(expired) => {
+                    let failure = Failure::expired(self.sent, expired.oldest);
+                    self.queue_line("ERROR", failure.status().to_string().as_bytes());
+                    self.ended = true;
+                    return;
+                }
+            };
         for change in changes {
-            if self.target.namespace.as_ref().is_some_and(|namespace| *namespace != change.key.namespace) {
-                continue;
-            }
             let previous = change.previous.as_ref();
             let kind = transition(
                 &self.selector,

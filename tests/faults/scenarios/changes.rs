@@ -1,0 +1,105 @@
+//! What users change: settings, one or several at once, and whether the service is on.
+
+use super::{End, Scenario, has, ready};
+use crate::world::{NAME, OTHER_TOKEN_SECRET, PROJECT, World};
+use futures::FutureExt as _;
+use serde_json::json;
+
+/// What users change.
+pub(super) fn edits(scenario: Scenario, edited: Scenario) -> Vec<Scenario> {
+    vec![
+        Scenario {
+            name: "edit plan",
+            act: act!(|world| world.patch(json!({"spec": {"plan": "business-4"}})).await),
+            goal: |world| has(world, "/plan", &json!("business-4")),
+            ..edited
+        },
+        Scenario {
+            name: "edit userConfig",
+            act: act!(|world| world.patch(json!({"spec": {"userConfig": {"valkey_timeout": 600}}})).await),
+            goal: |world| has(world, "/user_config/valkey_timeout", &json!(600)),
+            ..edited
+        },
+        Scenario {
+            name: "remove from userConfig",
+            prepare: act!(|world| ready(world, json!({"userConfig": {"valkey_timeout": 600}})).await),
+            act: act!(|world| world.patch(json!({"spec": {"userConfig": null}})).await),
+            goal: |world| has(world, "/user_config/valkey_timeout", &json!(300)),
+            ..scenario
+        },
+        Scenario {
+            name: "edit tags",
+            act: act!(|world| world.patch(json!({"spec": {"tags": {"env": "test"}}})).await),
+            goal: |world| has(world, "/tags/env", &json!("test")),
+            ..edited
+        },
+        Scenario {
+            name: "edit plan, userConfig and tags",
+            act: act!(|world| {
+                let tags = json!({"env": "test"});
+                let config = json!({"valkey_timeout": 600});
+                world
+                    .patch(json!({"spec": {"plan": "business-4", "tags": tags, "userConfig": config}}))
+                    .await;
+            }),
+            goal: |world| {
+                has(world, "/plan", &json!("business-4"))
+                    && has(world, "/tags/env", &json!("test"))
+                    && has(world, "/user_config/valkey_timeout", &json!(600))
+            },
+            ..edited
+        },
+    ]
+}
+
+/// Another Secret with a token, which is held from then on; the former one is let go.
+pub(super) fn tokens(scenario: Scenario) -> Vec<Scenario> {
+    vec![Scenario {
+        name: "name another token",
+        prepare: act!(|world| {
+            world.put_secret(OTHER_TOKEN_SECRET, &json!({"token": world.token})).await;
+            ready(world, json!({})).await;
+        }),
+        act: act!(|world| {
+            world.patch(json!({"spec": {"authSecretRef": {"name": OTHER_TOKEN_SECRET}}})).await;
+        }),
+        goal: |world| world.is("True", "Running") && world.token_is_free() && world.holds(OTHER_TOKEN_SECRET),
+        ..scenario
+    }]
+}
+
+/// Off and on.
+pub(super) fn switches(scenario: Scenario) -> Vec<Scenario> {
+    vec![
+        Scenario {
+            name: "power off",
+            prepare: act!(|world| {
+                // The provider says RUNNING for a while after it has accepted.
+                world.settings.settle_time = std::time::Duration::from_secs(5);
+                ready(world, json!({})).await;
+                world.provider.take_backup(PROJECT, NAME);
+            }),
+            act: act!(|world| world.patch(json!({"spec": {"powered": false}})).await),
+            goal: |world| world.is("True", "PoweredOff"),
+            end: End::PoweredOff,
+            ..scenario
+        },
+        Scenario {
+            name: "power on",
+            prepare: act!(|world| powered_off(world).await),
+            act: act!(|world| world.patch(json!({"spec": {"powered": true}})).await),
+            ..scenario
+        },
+    ]
+}
+
+async fn powered_off(world: &mut World) {
+    world.settings.settle_time = std::time::Duration::from_secs(5);
+    ready(world, json!({})).await;
+    world.provider.take_backup(PROJECT, NAME);
+    world.patch(json!({"spec": {"powered": false}})).await;
+    world.until(|world| world.is("True", "PoweredOff")).await;
+    world.kill_operator().await;
+    world.settings.settle_time = std::time::Duration::ZERO;
+    world.start_operator();
+}
