@@ -24,6 +24,7 @@ mod deletion;
 mod drift;
 mod edits;
 mod fields;
+mod hostile;
 mod kubectl;
 mod ownership;
 mod power;
