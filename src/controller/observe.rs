@@ -7,7 +7,7 @@ use crate::{
     provider::{Migration, Service},
 };
 /// The engine's view of a service.
-pub(super) fn service(service: Service) -> ObservedService {
+pub fn service(service: Service) -> ObservedService {
     let connection = facts::connection(&service);
     let facts = facts::of(&service, connection.as_ref());
     let integrations = &service.service_integrations;
