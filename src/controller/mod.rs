@@ -27,6 +27,7 @@ mod vpc;
 mod vpc_reference;
 
 pub use context::{Context, Instruments, StartError, provider};
+pub use observe::service as observed_service;
 
 use crate::api::{ProjectVpc, Redis, Valkey};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 
 /// The engine's view of a service.
-pub(super) fn service(service: Service) -> ObservedService {
+pub fn service(service: Service) -> ObservedService {
     let connection = facts::connection(&service);
     let facts = facts::of(&service, connection.as_ref());
     let integrations = &service.service_integrations;

@@ -5,6 +5,10 @@ use super::{
     observed::{ConnectionSecret, Observed, ObservedService, Power, Remote},
 };
 use crate::api::{names::reason, status::DriftedField};
+use std::fmt::Write as _;
+
+/// More broken rules than this are counted, not told.
+const MOST_VIOLATIONS: usize = 10;
 
 /// A statement about the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +127,12 @@ impl Report {
 
     /// About a resource whose spec breaks rules.
     pub fn invalid_spec(violations: &[String]) -> Self {
-        Self::new(Ready::Stuck, reason::INVALID_SPEC, violations.join("; "))
+        let mut told = violations.iter().take(MOST_VIOLATIONS).cloned().collect::<Vec<_>>().join("; ");
+        if let Some(more) = violations.len().checked_sub(MOST_VIOLATIONS).filter(|more| *more > 0) {
+            // A text takes everything.
+            let _ = write!(told, "; and {more} more");
+        }
+        Self::new(Ready::Stuck, reason::INVALID_SPEC, told)
     }
 
     /// About a pass that failed. An outage does not take back what was true before, unless the pass got far

@@ -26,6 +26,7 @@ mod drift;
 mod edits;
 mod fields;
 mod handover;
+mod hostile;
 mod kubectl;
 mod ownership;
 mod phases;

@@ -3,6 +3,7 @@
 
 use crate::leaks::confidential;
 use crate::world::{World, ready, token, until};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
@@ -94,9 +95,8 @@ async fn a_spec_that_breaks_a_rule_makes_no_call(world: World) -> World {
     world
 }
 
-async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> World {
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-    // A definition laxer than ours, as an older installation may have it.
+/// Installs a definition laxer than ours, as an older installation may have it.
+pub(crate) async fn accept_any_spec(world: &World) {
     let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.client.clone());
     let lax = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {
         "type": "object", "properties": {
@@ -104,6 +104,10 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
             "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}]);
     let patch = Patch::<()>::Json(serde_json::from_value(lax).unwrap());
     definitions.patch("valkeys.aiven.io", &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> World {
+    accept_any_spec(&world).await;
     let objects: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
         world.client.clone(),
         &world.namespace,

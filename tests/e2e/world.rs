@@ -263,6 +263,11 @@ impl World {
         self.valkeys().create(&PostParams::default(), &valkey).await.unwrap()
     }
 
+    /// Whether the API server takes a resource.
+    pub(crate) async fn try_to_create(&self, valkey: Valkey) -> bool {
+        self.valkeys().create(&PostParams::default(), &valkey).await.is_ok()
+    }
+
     /// Creates a Redis in the same way and waits until it is ready.
     pub(crate) async fn ready_redis(&self, name: &str, spec: Value) -> Redis {
         let api = self.redis();

@@ -128,7 +128,7 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
     Ok(format!(
         "{MARK}# {name}\n\n{warning}{description}\n\n\
          | | |\n|---|---|\n| `apiVersion` | `{GROUP}/{VERSION}` |\n| `kind` | `{name}` |\n\
-         | `metadata.name` | also the name of the service: 1 to 63 lower-case letters, digits and hyphens, \
+         | `metadata.name` | also the name of the service: 2 to 63 lower-case letters, digits and hyphens, \
          starting with a letter |\n\
          | `spec` | [what the service should be](#spec) |\n\
          | `status` | [what it is](#status) |\n\n\
