@@ -4,6 +4,7 @@ use super::{
     context::Context,
     credentials::{self, Sourced},
     error::PassError,
+    measure,
     memory::{self, Memory},
     reconcile::Reconciled,
 };
@@ -63,8 +64,10 @@ impl Reconciled for ProjectVpc {
             Ok(pace) => pass.rest(pace),
             Err(error) => pass.fail(&error).await,
         };
+        measure::vpc(&context, &pass.object, pass.sight.vpcs.is_some());
         if pass.released {
             context.memories.forget(&uid);
+            context.metrics.fleet().forget(&uid);
             return Action::await_change();
         }
         pass.memory.edit = Some(memory::edit(&pass.object));
