@@ -25,6 +25,7 @@ mod drift;
 mod edits;
 mod fields;
 mod kubectl;
+mod monitoring;
 mod ownership;
 mod power;
 mod replaced;
