@@ -136,7 +136,8 @@ async fn check_panels(prometheus: &Prometheus) {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let expression = target["expr"].as_str().unwrap();
             let filled = expression.replace("$__rate_interval", "1m").replace("$namespace", ".*");
-            let series = until(|| prometheus.query(&filled), |series: &Vec<Value>| !series.is_empty()).await;
+            let look = || async { (expression, prometheus.query(&filled).await) };
+            let (_, series) = until(look, |(_, series)| !series.is_empty()).await;
             for label in labels.captures_iter(target["legendFormat"].as_str().unwrap()) {
                 let named = series.iter().all(|entry| entry["metric"][&label[1]].is_string());
                 assert!(named, "{}: no label {} in {series:#?}", panel["title"], &label[1]);
