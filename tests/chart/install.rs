@@ -3,12 +3,12 @@
 use crate::{cluster::Cluster, render};
 use kube::{
     Api, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams, PostParams},
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use valkeeper::api::Valkey;
+use valkeeper::api::{ProjectVpc, Valkey};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn installed_upgraded_and_removed_without_losing_a_resource() {
@@ -87,7 +87,7 @@ async fn a_namespace_may_use_the_projects_that_its_annotation_lists() {
     }
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("may not use project red") && message.contains("blue, green"), "{message}");
-    assert!(cluster.create_valkey("team-a", "green", "green").await.is_ok());
+    cluster.create_valkey("team-a", "green", "green").await.unwrap();
     let missing = cluster.create_valkey("team-b", "green", "green").await.unwrap_err().to_string();
     assert!(missing.contains("is missing"), "{missing}");
     // What was there before the policy can still be changed, and so released.
@@ -95,4 +95,35 @@ async fn a_namespace_may_use_the_projects_that_its_annotation_lists() {
     let finalizer =
         Patch::Merge(json!({"metadata": {"finalizers": ["finalizers.aiven.io/delete-remote-resource"]}}));
     assert!(valkeys.patch("earlier", &PatchParams::default(), &finalizer).await.is_ok());
+    // A copy brings the data of another project along.
+    let copy = |project: &str| -> Valkey {
+        let settings = json!({"project_to_fork_from": project, "service_to_fork_from": "s"});
+        let spec = json!({"project": "green", "plan": "startup-4", "userConfig": settings});
+        serde_json::from_value(json!({"metadata": {"name": format!("copy-{project}")}, "spec": spec}))
+            .unwrap()
+    };
+    let copied = valkeys.create(&PostParams::default(), &copy("red")).await.unwrap_err().to_string();
+    assert!(copied.contains("may not copy from project red"), "{copied}");
+    valkeys.create(&PostParams::default(), &copy("blue")).await.unwrap();
+    let vpcs: Api<ProjectVpc> = Api::namespaced(cluster.client.clone(), "team-a");
+    let vpc = |name: &str, project: &str| -> ProjectVpc {
+        serde_json::from_value(json!({"metadata": {"name": name},
+            "spec": {"project": project, "cloudName": "c", "networkCidr": "10.0.0.0/24"}}))
+        .unwrap()
+    };
+    let refused = vpcs.create(&PostParams::default(), &vpc("red", "red")).await.unwrap_err().to_string();
+    assert!(refused.contains("may not use project red"), "{refused}");
+    assert!(vpcs.create(&PostParams::default(), &vpc("blue", "blue")).await.is_ok());
+
+    cluster.helm("upgrade valkeeper charts/valkeeper --set projectPolicy.enabled=true,projectPolicy.withoutAnnotation=Allow");
+    let mut allowed = cluster.create_valkey("team-b", "any", "any").await;
+    for _ in 0..200 {
+        if allowed.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        allowed = cluster.create_valkey("team-b", "any", "any").await;
+    }
+    assert!(allowed.is_ok(), "{allowed:?}");
+    assert!(cluster.create_valkey("team-a", "still-red", "red").await.is_err());
 }
