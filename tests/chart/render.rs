@@ -49,6 +49,7 @@ fn mistakes_in_values_are_named() {
         ("projectPolicy.withoutAnnotation=Maybe", "/projectPolicy/withoutAnnotation"),
         ("metrics.serviceMonitor.intreval=1m", "intreval"),
         ("image.digest=latest", "/image/digest"),
+        ("image.repository=aivenoy/aiven-operator", "image of the replaced operator"),
         ("podAnnotations.number=1", "/podAnnotations/number"),
         ("watchedNamespaces={a,a}", "/watchedNamespaces"),
         ("metrics.serviceMonitor.enabled=true,metricsBindAddress=0", "metrics.service.enabled"),
