@@ -66,7 +66,6 @@ impl<K: ManagedService> Pass<K> {
         // Should the answer get lost, what was seen before is no longer known to be true.
         self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
-        self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
         let (provider, reference) = (self.context.provider.clone(), self.reference());
         let service = self.during(provider.update(&token, &reference, body)).await?;
         self.tell_update(report);
@@ -92,7 +91,6 @@ impl<K: ManagedService> Pass<K> {
     ) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        self.measure_drift(["tags"]);
         let (provider, reference) = (self.context.provider.clone(), self.reference());
         self.during(provider.replace_tags(&token, &reference, tags)).await?;
         self.tell_update(report);
@@ -185,7 +183,12 @@ impl<K: ManagedService> Pass<K> {
 
     fn tell_update(&mut self, report: &Report) {
         let severity = if report.drift.is_some() { Severity::Warning } else { Severity::Normal };
-        self.drift_seen = self.drift_seen.take().or_else(|| report.drift.clone());
+        if self.drift_seen.is_none()
+            && let Some(seen) = &report.drift
+        {
+            self.measure_drift(seen);
+            self.drift_seen = Some(seen.clone());
+        }
         self.tell(severity, report.reason, "Update", &report.message);
     }
 

@@ -72,6 +72,7 @@ impl<K: ManagedService> Pass<K> {
             let note =
                 format!("Changed at the provider, and left so: {}", engine::drift_summary(&seen.fields));
             self.tell(Severity::Warning, reason::DRIFT, "Reconcile", &note);
+            self.measure_drift(seen);
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     context::Context,
     credentials::{self, Sourced},
     error::PassError,
+    measure,
     memory::{self, Memory},
     pass::Wake,
     reconcile::{Reconciled, Turn},
@@ -68,8 +69,9 @@ impl Reconciled for ProjectVpc {
             Ok(pace) => rest::pause(&context.settings, &mut pass.memory.building_since, pace),
             Err(error) => pass.fail(&error).await,
         };
+        measure::vpc(&context, &pass.object, pass.sight.vpcs.is_some());
         if pass.released {
-            context.memories.forget(&uid, &pass.object.name_any());
+            context.forget(&uid, &pass.object.name_any());
             return Action::await_change();
         }
         pass.memory.edit = Some(memory::edit(&pass.object));

@@ -28,6 +28,7 @@ mod fields;
 mod handover;
 mod hostile;
 mod kubectl;
+mod monitoring;
 mod ownership;
 mod phases;
 mod power;

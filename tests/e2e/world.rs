@@ -133,8 +133,9 @@ impl World {
     }
 
     /// Starts the operator as the chart does, with leader election.
-    pub(crate) async fn start_elected(&mut self) {
+    pub(crate) async fn start_elected_with(&mut self, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.settings();
+        change(&mut settings);
         settings.election.leader_elect = true;
         settings.election.leader_elect_resource_namespace = self.lease_namespace();
         self.start(settings).await;
