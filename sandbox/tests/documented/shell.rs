@@ -26,6 +26,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("DIR", "examples"),
     ("FILE", "examples/valkey.yaml"),
     ("FOLDER", "examples"),
+    ("COMMAND", "validate"),
 ];
 
 /// The programs of this repository, and those of others that are here.
