@@ -97,11 +97,13 @@ impl Shell {
         let watching = async {
             while let Some(line) = lines.next_line().await.unwrap() {
                 if line.starts_with("Watching") {
-                    break;
+                    return true;
                 }
             }
+            false
         };
-        tokio::time::timeout(PATIENCE, watching).await.expect("the sandbox does not come up");
+        let up = tokio::time::timeout(PATIENCE, watching).await.expect("the sandbox does not come up");
+        assert!(up, "the sandbox has ended");
         // Nobody closes the pipe while the sandbox writes into it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { folder, path, helm: tools.helm.is_some(), _sandbox: sandbox }
