@@ -94,3 +94,16 @@ fn rust_files(folder: &Path) -> Vec<(String, String)> {
     }
     files
 }
+
+#[test]
+fn no_field_of_a_log_line_hides_another() {
+    // In JSON, a span is an object with its own name, and an event one with its message.
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (path, text) in rust_files(&sources) {
+        for (number, line) in text.lines().enumerate() {
+            let hides = (line.contains("fields(") && line.contains(" name ="))
+                || (line.contains("tracing::") && line.contains(" message ="));
+            assert!(!hides, "{path}:{}: {line}", number + 1);
+        }
+    }
+}

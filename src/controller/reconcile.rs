@@ -164,7 +164,7 @@ fn too_early(object: &impl Resource, memory: &Memory) -> Option<Action> {
     (!left.is_zero()).then(|| Action::requeue(left))
 }
 
-#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), name = turn.object.name_any()))]
+#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), resource = turn.object.name_any()))]
 async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Action {
     let uid = turn.object.uid().unwrap_or_default();
     let deadline = context.settings.pass_deadline;
@@ -209,7 +209,7 @@ async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassErro
     if matches!(decision.step, Step::Done) {
         pass.memory.sent = None;
     }
-    tracing::debug!(reason = decision.report.reason, message = decision.report.message, "rest");
+    tracing::debug!(reason = decision.report.reason, note = decision.report.message, "rest");
     Ok(pass.rest(&decision.step))
 }
 

@@ -46,7 +46,7 @@ struct Pass {
 }
 
 impl Reconciled for ProjectVpc {
-    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), name = turn.object.name_any()))]
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), resource = turn.object.name_any()))]
     async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Action {
         let Turn { object, memory, permit: _permit, .. } = turn;
         let uid = object.uid().unwrap_or_default();

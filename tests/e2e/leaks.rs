@@ -138,7 +138,7 @@ async fn what_is_planted_anywhere_is_found(world: World) -> World {
     let mut places = places(&world).await;
     // All of it is really looked at.
     for (place, part) in [
-        ("the log", "name=\"cache\""),
+        ("the log", "resource=\"cache\""),
         ("an event", "Creating service cache"),
         ("a Valkey", "Running"),
         ("a Redis", "[]"),
