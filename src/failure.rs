@@ -27,6 +27,10 @@ pub enum Class {
 }
 
 impl Class {
+    /// All labels.
+    pub const LABELS: [&str; 7] =
+        ["transient", "throttled", "conflict", "denied", "invalid", "not_found", "bug"];
+
     /// A short, stable name for metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
@@ -38,5 +42,18 @@ impl Class {
             Self::NotFound => "not_found",
             Self::Bug => "bug",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Class;
+
+    #[test]
+    fn every_class_is_among_the_labels() {
+        let throttled = Class::Throttled { after: None };
+        let classes = [Class::Transient, throttled, Class::Conflict, Class::Denied, Class::Invalid];
+        let labels = classes.into_iter().chain([Class::NotFound, Class::Bug]).map(Class::label);
+        assert!(labels.eq(Class::LABELS));
     }
 }

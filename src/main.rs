@@ -11,5 +11,5 @@ async fn main() -> ExitCode {
         eprintln!("valkeeper: another TLS provider is installed in this process");
         return ExitCode::FAILURE;
     }
-    arguments.run().await
+    Box::pin(arguments.run()).await
 }

@@ -38,7 +38,9 @@ pub async fn run(settings: Settings, client: Client, shutdown: CancellationToken
 impl Operator {
     /// An operator with these settings.
     pub fn new(settings: Settings, client: Client) -> Self {
-        Self { settings, client, health: Health::default(), metrics: Metrics::new() }
+        let metrics = Metrics::new();
+        metrics.compares_every(settings.resync_interval);
+        Self { settings, client, health: Health::default(), metrics }
     }
 
     /// What the probes answer.

@@ -85,9 +85,25 @@ pub struct Settings {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub building_interval_max: Duration,
 
+    /// How often a project is listed in which nothing happens; never less often than --resync-interval
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub survey_interval: Duration,
+
+    /// How often a project is listed right after a service was created or changed
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub survey_interval_min: Duration,
+
+    /// How many resources of one project and token it takes to list the project instead of looking at each
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub survey_minimum: usize,
+
     /// How long RUNNING is not believed after a change that makes the provider rebuild
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
     pub settle_time: Duration,
+
+    /// How many requests a second one token may send to the provider; 0 for no bound
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub provider_rate: u32,
 
     /// Longest wait for a connection to the provider
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
@@ -238,6 +254,7 @@ impl Settings {
             connect_timeout: self.connect_timeout,
             request_timeout: self.request_timeout,
             response_bytes: self.response_limit,
+            rate: self.provider_rate,
         }
     }
 }

@@ -11,6 +11,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -31,6 +32,7 @@ fn client(url: &str) -> Client {
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(30),
         response_bytes: LIMIT,
+        rate: 0,
     };
     Client::new(Address::parse(url, false).unwrap(), limits).unwrap()
 }
@@ -88,37 +90,67 @@ async fn names_never_leave_their_path_segment() {
         "//evil.example",
         "http://evil.example/",
         "a&include_secrets=true",
+        ".\t.",
+        "\n..",
+        "%252e%252e",
+        "..%00",
+        "\u{ff0e}\u{ff0e}",
+        "\u{202e}evil",
+        "service",
     ];
     for name in names {
         for reference in [reference(name, "cache"), reference("project", name)] {
             let before = lines.lock().unwrap().len();
             let _ = client.service(&token, &reference).await;
+            let _ = client.create(&token, &reference, json!({})).await;
+            let _ = client.update(&token, &reference, json!({})).await;
+            let _ = client.replace_tags(&token, &reference, &BTreeMap::new()).await;
+            let _ = client.migration(&token, &reference).await;
             let _ = client.delete(&token, &reference).await;
+            let _ = client.vpcs(&token, &reference.project).await;
+            let _ = client.create_vpc(&token, &reference.project, name, name).await;
+            let _ = client.delete_vpc(&token, &reference.project, &reference.service).await;
             for line in lines.lock().unwrap().iter().skip(before) {
-                let target = line.split(' ').nth(1).unwrap();
-                let path = target.split('?').next().unwrap();
-                let segments: Vec<_> = path.split('/').collect();
-                assert!(segments.len() == 6 && path.starts_with("/v1/project/"), "{name:?}: {line}");
-                assert_eq!(segments[4], "service", "{name:?}: {line}");
-                assert!(
-                    ["", "include_secrets=true"].contains(&target[path.len()..].trim_start_matches('?')),
-                    "{line}"
-                );
+                stays_below_its_path(line);
             }
         }
     }
 }
 
+/// Of every request, each of its parts is one of those that the operator sends, and names are one segment.
+fn stays_below_its_path(line: &str) {
+    let (method, target) = line.split_once(' ').unwrap();
+    let target = target.strip_suffix(" HTTP/1.1").unwrap();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let segments: Vec<_> = path.split('/').skip(1).collect();
+    let (head, rest) = segments.split_at(3.min(segments.len()));
+    let fits = match (method, rest) {
+        ("GET" | "PUT", ["service", _]) => query == "include_secrets=true",
+        ("POST", ["service" | "vpcs"])
+        | ("DELETE", ["service" | "vpcs", _])
+        | ("PUT", ["service", _, "tags"])
+        | ("GET", ["vpcs"] | ["service", _, "migration"]) => query.is_empty(),
+        _ => false,
+    };
+    let special =
+        |segment: &&str| ["", ".", "..", "%2e", "%2e%2e"].contains(&segment.to_lowercase().as_str());
+    assert!(fits && matches!(head, ["v1", "project", _]) && !segments.iter().any(special), "{line}");
+}
+
 #[tokio::test]
 async fn a_token_does_not_follow_a_redirect() {
     let (elsewhere, lines, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_vec(), 1).await;
-    for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
+    for status in ["300 Choices", "301 Moved", "302 Found", "303 Other", "307 Temporary", "308 Permanent"] {
         let answer = format!(
             "HTTP/1.1 {status}\r\nlocation: {elsewhere}/v1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
         let (url, _, _) = server(answer.into_bytes(), 1).await;
-        let answer = client(&url).service(&Token::parse("token").unwrap(), &reference("p", "s")).await;
+        let (client, token, cache) =
+            (client(&url), Token::parse("token").unwrap(), reference("project", "cache"));
+        let answer = client.service(&token, &cache).await;
         assert!(answer.is_err(), "{status}: {answer:?}");
+        assert!(client.create(&token, &cache, json!({})).await.is_err(), "{status}");
+        assert!(client.delete(&token, &cache).await.is_err(), "{status}");
     }
     assert!(lines.lock().unwrap().is_empty());
 }
@@ -133,6 +165,66 @@ async fn an_answer_without_end_is_given_up() {
     assert!(answer.is_err_and(|error| error.to_string().contains("larger than")));
     // What is in the buffers of the system was sent, and not much more.
     assert!(sent.load(Ordering::Relaxed) < 64 * 1024 * 1024);
+}
+
+/// An answer with this status line and these headers, whose body is all that follows.
+fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n").as_bytes(), body].concat()
+}
+
+#[tokio::test]
+async fn bombs_of_every_kind_are_given_up() {
+    let token = Token::parse("token").unwrap();
+    let chunk = [b"4000\r\n".as_slice(), &[b' '; 0x4000], b"\r\n"].concat();
+    let chunks = [answer("200 OK\r\ntransfer-encoding: chunked", b""), chunk.repeat(64)].concat();
+    let many_headers = "\r\nx: y".repeat(20_000);
+    let long_header = format!("200 OK\r\nx: {}", "y".repeat(4 * 1024 * 1024));
+    for (name, bomb) in [
+        ("chunks", chunks),
+        ("an error", answer("500 Oops", &vec![b'x'; 4 * LIMIT])),
+        ("depth", answer("200 OK", &vec![b'['; LIMIT - 1])),
+        ("depth in an error", answer("400 Bad", &vec![b'['; LIMIT - 1])),
+        ("headers", answer(&format!("200 OK{many_headers}"), b"{}")),
+        ("a header", answer(&long_header, b"{}")),
+    ] {
+        let (url, _, _) = server(bomb, 1).await;
+        let error = client(&url).service(&token, &reference("p", "s")).await.unwrap_err();
+        assert!(error.to_string().len() < 2048, "{name}: {}", error.to_string().len());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_unpacked() {
+    // An empty object, packed: if it were read as one, so would a bomb be.
+    let packed = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
+    for encoding in ["gzip", "deflate", "br", "zstd"] {
+        let head = format!("200 OK\r\ncontent-encoding: {encoding}\r\ncontent-type: application/json");
+        let (url, lines, _) = server(answer(&head, &packed), 1).await;
+        let read = client(&url).delete(&Token::parse("token").unwrap(), &reference("p", "s")).await;
+        assert!(read.is_err_and(|error| error.to_string().contains("not understood")), "{encoding}");
+        let request = lines.lock().unwrap()[0].clone();
+        assert!(request.starts_with("DELETE "), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn no_packing_is_asked_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let asking =
+        tokio::spawn(
+            async move { client.service(&Token::parse("token").unwrap(), &reference("p", "s")).await },
+        );
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = vec![0; 16 * 1024];
+    let length = stream.read(&mut request).await.unwrap();
+    let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
+    assert!(
+        request.contains("authorization: aivenv1 token") && !request.contains("accept-encoding"),
+        "{request}"
+    );
+    drop(stream);
+    assert!(asking.await.unwrap().is_err());
 }
 
 /// A service as the provider answers it.

@@ -1,6 +1,8 @@
 //! The `valkeeper-sandbox` command: a cluster, a provider and the operator in one process, with two
-//! services to look at; `ctl` acts on one that runs. Ends with status 0 when everything worked, else with the reason.
+//! services to look at; `ctl` acts on one that runs, and `bench` measures the operator. Ends with status 0
+//! when everything worked, else with the reason.
 
+mod bench;
 mod ctl;
 mod demo;
 
@@ -14,6 +16,7 @@ async fn main() -> ExitCode {
     // Nobody else in this process installs one, so there is nothing to do when it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match options.command.take() {
+        Some(Command::Bench(options)) => bench::run(*options).await,
         Some(Command::Ctl(ctl)) => ctl::run(ctl).await,
         None => demo::run(options).await,
     };

@@ -56,6 +56,12 @@ pub fn project_vpc() -> CustomResourceDefinition {
     definition
 }
 
+/// The schema that resources of `ProjectVPC` are checked against.
+pub fn project_vpc_schema() -> JSONSchemaProps {
+    let version = project_vpc().spec.versions.into_iter().next();
+    version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
+}
+
 /// Every definition: the kinds of service, and `ProjectVPC`.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     Kind::ALL.into_iter().map(definition).chain([project_vpc()]).collect()

@@ -17,9 +17,9 @@ const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
 const VPC_EXCLUSIVE: &str = "projectVpcId excludes projectVPCRef: set one of them.";
 /// What a resource may be called, as a phrase that follows the field.
 pub const NAME_RULE: &str = "is also the name of the service at the provider: \
-     1 to 63 lower-case letters, digits and hyphens, starting with a letter";
+     2 to 63 lower-case letters, digits and hyphens, starting with a letter";
 /// The names that [`NAME_RULE`] describes.
-const NAME_PATTERN: &str = "^[a-z][-a-z0-9]{0,62}$";
+const NAME_PATTERN: &str = "^[a-z][-a-z0-9]{1,62}$";
 
 /// A rule and the field it belongs to, as a path below the resource; the empty path is the resource itself.
 pub struct PlacedRule {

@@ -58,6 +58,21 @@ pub fn validate_manifest(kind: Kind, manifest: &Value) -> Vec<Violation> {
     violations
 }
 
+/// Every rule that a manifest of a `ProjectVPC` breaks, in the order of its fields.
+pub fn validate_vpc_manifest(manifest: &Value) -> Vec<Violation> {
+    static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::project_vpc_schema()));
+    let mut violations = BOUNDS.check(manifest);
+    let network = manifest.pointer("/spec/networkCidr").filter(|network| network.is_string());
+    let is_network = |text: &str| syntax::is_cidr(text) && !text.contains(':');
+    if let Some(network) = network.filter(|network| !network.as_str().is_some_and(is_network)) {
+        let rule = "must be a network in CIDR notation, such as 192.168.0.0/24".to_owned();
+        let field = FieldPath::of(&["spec", "networkCidr"]);
+        violations.push(Violation { field, value: bounds::shown(network), rule });
+    }
+    violations.sort_by(|one, other| one.field.cmp(&other.field));
+    violations
+}
+
 /// The bounds of a kind, prepared once.
 fn bounds(kind: Kind) -> &'static Bounds {
     static BOUNDS: LazyLock<[Bounds; 2]> =

@@ -9,7 +9,10 @@ mod locate;
 
 use self::documents::Document;
 use crate::api::{
-    GROUP, Kind, VERSION, Violation, field_path::FieldPath, names, validate::validate_manifest,
+    Custom as _, GROUP, Kind, ProjectVpc, VERSION, Violation,
+    field_path::FieldPath,
+    names,
+    validate::{validate_manifest, validate_vpc_manifest},
 };
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -49,7 +52,7 @@ impl Validate {
                     writeln!(io::stderr(), "{finding}")?;
                 }
                 if report.judged == 0 && report.findings.is_empty() {
-                    writeln!(io::stderr(), "no Valkey or Redis resources found")?;
+                    writeln!(io::stderr(), "no Valkey, Redis or ProjectVPC resources found")?;
                 }
             }
             Output::Json => writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report.findings)?)?,
@@ -99,7 +102,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Judges every `Valkey` and `Redis` in these files and folders; `-` is standard input.
+/// Judges every `Valkey`, `Redis` and `ProjectVPC` in these files and folders; `-` is standard input.
 ///
 /// # Errors
 /// When a file or folder cannot be read. What is wrong inside a file is a finding.
@@ -178,12 +181,14 @@ impl Report {
             return;
         }
         let (group, version) = text("apiVersion").split_once('/').unwrap_or_default();
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| group == GROUP && text("kind") == kind.name())
-        else {
-            return;
+        let kind = text("kind");
+        let mut violations = match Kind::ALL.into_iter().find(|known| kind == known.name()) {
+            _ if group != GROUP => return,
+            Some(service) => validate_manifest(service, resource),
+            None if kind == ProjectVpc::NAME => validate_vpc_manifest(resource),
+            None => return,
         };
         self.judged += 1;
-        let mut violations = validate_manifest(kind, resource);
         if version != VERSION {
             violations.push(violation(&["apiVersion"], format!("must be `{GROUP}/{VERSION}`")));
         }
@@ -193,7 +198,7 @@ impl Report {
             let field = if count < EXACT { at.join(&violation.field) } else { at.clone() };
             let (line, column) = document.position(&field);
             let name = resource.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            let (kind, name) = (kind.name().to_owned(), name.to_owned());
+            let (kind, name) = (kind.to_owned(), name.to_owned());
             self.findings.push(Finding { path: path.to_owned(), line, column, kind, name, violation });
         }
         self.findings[first..].sort_by_key(|finding| (finding.line, finding.column));

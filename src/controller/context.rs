@@ -1,6 +1,8 @@
 //! What all passes share.
 
-use super::{memory::Memories, token_pauses::TokenPauses};
+use super::{
+    memory::Memories, queue::Queue, survey::Surveys, token_pauses::TokenPauses, token_reads::TokenReads,
+};
 use crate::{
     cluster::events::Recorder,
     provider::{Address, AddressError, Client as Provider},
@@ -13,7 +15,6 @@ use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::Semaphore;
 
 /// Shared handles and limits; one per process.
 pub struct Context {
@@ -21,10 +22,11 @@ pub struct Context {
     pub(super) provider: Provider,
     pub(super) recorder: Recorder,
     pub(super) settings: Settings,
-    /// First come, first served; the bound on concurrent work. The runtime's own bound starves objects
-    /// under overload, because it picks waiting keys from a hash set.
-    pub(super) permits: Arc<Semaphore>,
+    /// The bound on concurrent work.
+    pub(super) queue: Arc<Queue>,
     pub(super) memories: Memories,
+    pub(super) surveys: Surveys,
+    pub(super) token_reads: TokenReads,
     pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
@@ -70,7 +72,7 @@ impl Context {
         recorder: Recorder,
         instruments: Instruments,
     ) -> Self {
-        let permits = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        let queue = Queue::new(settings.concurrency);
         let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
         Self {
@@ -78,10 +80,12 @@ impl Context {
             provider,
             recorder,
             settings,
-            permits,
+            queue,
             health,
             metrics,
             memories: Memories::default(),
+            surveys: Surveys::default(),
+            token_reads: TokenReads::default(),
             token_pauses,
             held_tokens: Mutex::default(),
         }
@@ -89,6 +93,12 @@ impl Context {
 
     pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
         self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a resource that is gone; `name` is that of its service.
+    pub(super) fn forget(&self, uid: &str, name: &str) {
+        self.memories.forget(uid, name);
+        self.metrics.fleet().forget(uid);
     }
 
     /// Whether resources of `namespace` are watched.

@@ -3,14 +3,26 @@
 //! without a restart. A token Secret that is there but unusable is an error, never a reason to fall back
 //! to a token with other permissions.
 
-use super::{context::Context, error::PassError};
-use crate::{
-    api::common::SecretKeyReference, cluster::secrets, engine::Desired, provider::Token, settings::Settings,
-};
+use super::{context::Context, error::PassError, token_reads};
+use crate::{api::common::SecretKeyReference, engine::Desired, provider::Token, settings::Settings};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The last source of tokens, in words for messages.
 const OF_OPERATOR: &str = "the operator's default token";
+
+/// Where to read a token.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TokenSource {
+    /// The namespace of the resource.
+    pub(super) namespace: String,
+    /// The resource's own `authSecretRef`.
+    pub(super) own: Option<SecretKeyReference>,
+}
+
+/// Reads the token of a source.
+pub(super) async fn read(context: &Context, source: &TokenSource) -> Result<Sourced, PassError> {
+    token(context, &source.namespace, source.own.as_ref()).await
+}
 
 /// A token, and where it came from in words for messages.
 #[derive(Clone, Debug)]
@@ -44,7 +56,7 @@ async fn from_reference(
     reference: &SecretKeyReference,
 ) -> Result<(SecretString, String), PassError> {
     let SecretKeyReference { name, key } = reference;
-    let value = secrets::read_key(&context.client, namespace, name, key).await?;
+    let value = token_reads::key(context, namespace, name, key).await?;
     let value = value.ok_or_else(|| {
         PassError::Token(format!(
             "Secret {namespace}/{name}, which spec.authSecretRef names, does not exist. Create it with the token under key {key}"
@@ -64,7 +76,7 @@ async fn of_namespace(
 ) -> Result<Option<(SecretString, String)>, PassError> {
     let Some(name) = &context.settings.namespace_token_secret else { return Ok(None) };
     let key = &context.settings.namespace_token_key;
-    let Some(value) = secrets::read_key(&context.client, namespace, name, key).await? else {
+    let Some(value) = token_reads::key(context, namespace, name, key).await? else {
         return Ok(None);
     };
     let value = value.ok_or_else(|| {

@@ -46,22 +46,42 @@ impl PassError {
     pub(super) fn failure(&self, credentials: &str) -> Failure {
         let class = self.class();
         let passing = matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict);
+        let later = || ". It is tried again by itself".to_owned();
         let (reason, advice) = match (self, class) {
             (Self::Token(_), _) => (reason::TOKEN_MISSING, String::new()),
             (Self::Missing { reason, .. }, _) => (*reason, String::new()),
             (Self::TokenRejected(_), _) => (reason::TOKEN_REJECTED, String::new()),
             (Self::Defect(_), _) => (reason::INTERNAL_ERROR, String::new()),
             (Self::Cluster(_), Class::Transient | Class::Throttled { .. } | Class::Conflict) => {
-                (reason::CLUSTER_UNAVAILABLE, String::new())
+                (reason::CLUSTER_UNAVAILABLE, later())
+            }
+            (Self::Cluster(_), Class::Denied) => {
+                (reason::CLUSTER_REJECTED, ". Grant it that right, as the roles of the chart do".to_owned())
             }
             (Self::Cluster(_), _) => (reason::CLUSTER_REJECTED, String::new()),
-            (Self::Provider(_), Class::Throttled { .. }) => (reason::THROTTLED, String::new()),
-            (Self::Provider(_), Class::Transient) => (reason::PROVIDER_UNAVAILABLE, String::new()),
+            (Self::Provider(_), Class::Throttled { .. }) => (reason::THROTTLED, later()),
+            (Self::Provider(_), Class::Transient) => (reason::PROVIDER_UNAVAILABLE, later()),
             (Self::Provider(_), Class::Denied) => {
                 (reason::PROVIDER_REJECTED, format!(". Check the permissions of the token in {credentials}"))
             }
+            (Self::Provider(_), Class::Invalid) => {
+                (reason::PROVIDER_REJECTED, ". Correct the spec".to_owned())
+            }
+            (Self::Provider(_), Class::Conflict) => (reason::PROVIDER_REJECTED, later()),
             (Self::Provider(_), _) => (reason::PROVIDER_REJECTED, String::new()),
         };
-        Failure { reason, message: format!("{self}{advice}"), passing }
+        Failure { reason, message: sentence(&format!("{self}{advice}"), self), passing }
+    }
+}
+
+/// Errors of calls begin in the middle of a sentence, as those of libraries do. Other texts may begin with the
+/// name of a field.
+fn sentence(text: &str, error: &PassError) -> String {
+    let mut letters = text.chars();
+    match (error, letters.next()) {
+        (PassError::Provider(_) | PassError::Cluster(_), Some(first)) => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
     }
 }

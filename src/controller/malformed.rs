@@ -7,6 +7,7 @@ use crate::{
         names::{condition, reason},
     },
     cluster::{ClusterError, bounded, managers},
+    engine::conditions::short,
 };
 use kube::{
     Api, Client,
@@ -51,7 +52,10 @@ fn marked(status: Option<Value>, object: &InvalidObject) -> Value {
             "type": type_,
             "status": status,
             "reason": reason::MALFORMED,
-            "message": format!("The object cannot be read: {}. Correct it with kubectl edit", object.error),
+            "message": short(format!(
+                "The object cannot be read: {}. Correct it with kubectl edit",
+                without_value(&object.error)
+            )),
             "observedGeneration": generation,
             "lastTransitionTime": now,
         })
@@ -63,4 +67,40 @@ fn marked(status: Option<Value>, object: &InvalidObject) -> Value {
     status["conditions"] = conditions.into();
     status["observedGeneration"] = generation.into();
     status
+}
+
+/// What the decoder says, without the value it stumbled over: people paste tokens where references belong.
+fn without_value(error: &str) -> String {
+    let Some((before, rest)) = ["invalid type: ", "invalid value: "].iter().find_map(|start| {
+        let at = error.find(start)? + start.len();
+        Some(error.split_at(at))
+    }) else {
+        return error.to_owned();
+    };
+    let (value, expected) = rest.rfind(", expected").map_or((rest, ""), |at| rest.split_at(at));
+    let kind = value.split(['"', '`']).next().unwrap_or_default().trim_end();
+    format!("{before}{kind}{expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Valkey;
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_not_repeated() {
+        for spec in [
+            json!({"project": "p", "plan": "x", "authSecretRef": "hunter2, expected \"it\""}),
+            json!({"project": "p", "plan": "x", "userConfig": {"migration": {"host": "h", "port": 1, "password": 4711}}}),
+            json!({"project": "p", "plan": {"hunter2": 1}}),
+        ] {
+            let object =
+                json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {}, "spec": spec});
+            let error = serde_json::from_value::<Valkey>(object).unwrap_err().to_string();
+            let told = without_value(&error);
+            assert!(told.contains("invalid type") && told.contains(", expected"), "{told}");
+            assert!(!told.contains("hunter2") && !told.contains("4711"), "{told}");
+        }
+        assert_eq!(without_value("missing field `plan`"), "missing field `plan`");
+    }
 }

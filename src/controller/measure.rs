@@ -1,15 +1,16 @@
 //! What passes tell the metrics. Reads what a pass knows already, makes no calls and changes no decision.
 
-use super::{error::PassError, pass::Pass};
+use super::{context::Context, error::PassError, pass::Pass};
 use crate::{
-    api::{ManagedService, names},
+    api::{Custom, ManagedService, ProjectVpc, names},
+    engine::DriftSeen,
     provider::Service,
     telemetry::fleet::Dates,
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::ResourceExt;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Longest time, in seconds, from the creation of a resource to its first status.
 const FIRST_STATUS: i64 = 60;
@@ -21,14 +22,13 @@ impl<K: ManagedService> Pass<K> {
         self.context.metrics.fleet().observed(&self.uid(), K::KIND.name(), dates);
     }
 
-    /// These fields are about to be corrected. They have drifted if nobody edited the resource since the
-    /// provider last accepted it.
-    pub(super) fn measure_drift<T: AsRef<str>>(&self, fields: impl IntoIterator<Item = T>) {
-        let accepted = self.object.annotations().get(names::GENERATION_PROCESSED);
-        if accepted.is_some_and(|accepted| *accepted == self.desired.generation.to_string()) {
-            for field in fields {
-                self.context.metrics.drifted(K::KIND.name(), field.as_ref());
-            }
+    /// Fields that somebody changed at the provider were changed back, or are told for the first time.
+    pub(super) fn measure_drift(&self, seen: &DriftSeen) {
+        // Settings below userConfig are many, and the condition names them.
+        let plain = |field: &str| field.trim_start_matches("spec.").split('.').next().map(str::to_owned);
+        let fields: BTreeSet<_> = seen.fields.iter().filter_map(|entry| plain(&entry.field)).collect();
+        for field in fields {
+            self.context.metrics.drifted(K::NAME, &field, seen.corrected);
         }
     }
 
@@ -62,15 +62,7 @@ impl<K: ManagedService> Pass<K> {
 
     /// The pass is over.
     pub(super) fn measure_state(&self) {
-        let conditions = self.object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        let paused = |entry: &Condition| entry.type_ == names::condition::PAUSED && entry.status == "True";
-        if conditions.iter().any(paused) {
-            self.context.metrics.fleet().paused(&self.uid());
-        }
-        if let Some(ready) = ready(&self.object) {
-            let fleet = self.context.metrics.fleet();
-            fleet.reported(&self.uid(), K::KIND.name(), &ready.status, &ready.reason);
-        }
+        state(&self.context, &self.object);
     }
 
     fn uid(&self) -> String {
@@ -78,9 +70,29 @@ impl<K: ManagedService> Pass<K> {
     }
 }
 
-fn ready<K: ManagedService>(object: &K) -> Option<&Condition> {
-    let conditions = &object.status()?.conditions;
-    conditions.iter().find(|condition| condition.type_ == names::condition::READY)
+/// A pass over a VPC is over, in which the provider `answered`.
+pub(super) fn vpc(context: &Context, object: &ProjectVpc, answered: bool) {
+    if answered {
+        let uid = object.uid().unwrap_or_default();
+        context.metrics.fleet().observed(&uid, ProjectVpc::NAME, Dates::default());
+    }
+    state(context, object);
+}
+
+/// A pass over `object` is over.
+fn state<K: Custom>(context: &Context, object: &K) {
+    let (fleet, uid) = (context.metrics.fleet(), object.uid().unwrap_or_default());
+    let paused = |entry: &Condition| entry.type_ == names::condition::PAUSED && entry.status == "True";
+    if object.conditions().iter().any(paused) {
+        fleet.paused(&uid);
+    }
+    if let Some(ready) = ready(object) {
+        fleet.reported(&uid, K::NAME, &ready.status, &ready.reason);
+    }
+}
+
+fn ready<K: Custom>(object: &K) -> Option<&Condition> {
+    object.conditions().iter().find(|condition| condition.type_ == names::condition::READY)
 }
 
 fn dates(service: &Service) -> Dates {

@@ -1,15 +1,19 @@
 //! What this process remembers of each resource between passes. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
+use super::{reconcile::Reconciled, survey::Survey};
 use crate::{
-    api::{Custom, names},
+    api::{
+        ManagedService,
+        names::{self, condition},
+    },
     engine::ServicePatch,
 };
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::time::{Duration, Instant};
 
@@ -45,6 +49,8 @@ pub(super) struct Memory {
     pub(super) deletion_requested: Option<Instant>,
     /// The passing failure that was last told in an event.
     pub(super) told: Option<&'static str>,
+    /// The survey in which the resource takes part.
+    pub(super) survey: Option<Arc<Survey>>,
 }
 
 impl Memory {
@@ -54,18 +60,24 @@ impl Memory {
     }
 
     /// Notes that a write led to `object`.
-    pub(super) fn wrote<K: Custom>(&mut self, object: &K) {
+    pub(super) fn wrote(&mut self, object: &impl Resource) {
         self.written = Some((version(object), Instant::now()));
     }
 
+    /// Whether somebody changed the resource since the last pass; where there was none, since the last
+    /// status.
+    pub(super) fn is_edited<K: Reconciled>(&self, object: &K) -> bool {
+        self.edit.map_or_else(|| !object.is_settled(), |known| known != edit(object))
+    }
+
     /// Whether `object` is older than what this process wrote, which the watch should show within moments.
-    pub(super) fn is_ahead_of<K: Custom>(&self, object: &K) -> bool {
+    pub(super) fn is_ahead_of(&self, object: &impl Resource) -> bool {
         self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
     }
 
     /// Whether the cache cannot be believed: a write met another version, or the watch has not shown this
     /// process's own write for long. One of a cluster restored from a backup never will.
-    pub(super) fn doubts<K: Custom>(&self, object: &K) -> bool {
+    pub(super) fn doubts(&self, object: &impl Resource) -> bool {
         self.conflicted || self.written.is_some_and(|(written, _)| version(object) < written)
     }
 }
@@ -79,8 +91,12 @@ impl Memories {
         self.lock().insert(uid.to_owned(), memory);
     }
 
-    pub(super) fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+    /// Forgets a resource, and takes it out of its survey; `name` is that of its service.
+    pub(super) fn forget(&self, uid: &str, name: &str) {
+        let memory = self.lock().remove(uid);
+        if let Some(survey) = memory.and_then(|memory| memory.survey) {
+            survey.leave(name, uid);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Memory>> {
@@ -91,7 +107,7 @@ impl Memories {
 
 /// A number that changes when somebody edits the resource, but not when this program writes its status
 /// or its bookkeeping annotations.
-pub(super) fn edit<K: Custom>(object: &K) -> u64 {
+pub(super) fn edit(object: &impl Resource) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
@@ -111,7 +127,20 @@ pub(super) fn edit<K: Custom>(object: &K) -> u64 {
     hasher.finish()
 }
 
+/// Whether the status says that everything this version of the resource asks for was done.
+pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
+    let meta = object.meta();
+    let Some(status) = object.status() else { return false };
+    let ready =
+        status.conditions.iter().any(|entry| entry.type_ == condition::READY && entry.status == "True");
+    ready
+        && status.observed_generation == meta.generation
+        && meta.deletion_timestamp.is_none()
+        && object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER)
+        && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
+}
+
 /// The version of an object as a number; they can be compared since Kubernetes 1.35.
-fn version<K: Custom>(object: &K) -> u64 {
+fn version(object: &impl Resource) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

@@ -53,7 +53,8 @@ impl<K: ManagedService> Pass<K> {
             return Ok(());
         }
         let token = self.token().await?;
-        let found = self.context.provider.migration(&token, &self.reference()).await?;
+        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let found = self.during(provider.migration(&token, &reference)).await?;
         self.observed.migration = Some(observe::migration(found));
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! gathers what the engine needs to see, performs the one step it decides on, and publishes what is
 //! true afterwards. All decisions are the engine's.
 
+mod cached;
 mod context;
 mod credentials;
 mod error;
@@ -14,14 +15,19 @@ mod observe;
 mod pass;
 mod perform;
 mod publish;
+mod queue;
 mod reconcile;
+mod rest;
 mod stream;
+mod survey;
 mod sync;
 mod token_pauses;
+mod token_reads;
 mod vpc;
 mod vpc_reference;
 
 pub use context::{Context, Instruments, StartError, provider};
+pub use observe::service as observed_service;
 
 use crate::api::{ProjectVpc, Redis, Valkey};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
@@ -43,8 +49,9 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let waiting_stops = async {
         shutdown.cancelled().await;
         // Passes under way end in peace; those that only wait for a permit do not begin.
-        context.permits.close();
+        context.queue.close();
     };
     let turns = async { while streams.next().await.is_some() {} };
-    futures::future::join(waiting_stops, turns).await;
+    let surveys = survey::Surveys::keep(context.clone(), shutdown.clone());
+    futures::future::join3(waiting_stops, turns, surveys).await;
 }

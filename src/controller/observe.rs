@@ -3,11 +3,17 @@
 use super::facts;
 use crate::{
     api::Kind,
-    engine::{Maintenance, MigrationState, ObservedService, Power, ServiceState, Source, SourceReference},
+    engine::{
+        Connection, Maintenance, MigrationState, ObservedService, Power, ServiceState, Source,
+        SourceReference,
+    },
     provider::{Migration, Service},
 };
+use secrecy::ExposeSecret as _;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+
 /// The engine's view of a service.
-pub(super) fn service(service: Service) -> ObservedService {
+pub fn service(service: Service) -> ObservedService {
     let connection = facts::connection(&service);
     let facts = facts::of(&service, connection.as_ref());
     let integrations = &service.service_integrations;
@@ -35,6 +41,39 @@ pub(super) fn service(service: Service) -> ObservedService {
         user_config: service.user_config,
         backups: service.backups.len(),
     }
+}
+
+/// A number that changes when something that decisions depend on does.
+pub(super) fn digest(service: &ObservedService, hasher: &RandomState) -> u64 {
+    let ObservedService {
+        service_type,
+        state,
+        plan,
+        cloud,
+        project_vpc_id,
+        disk_space_mb,
+        maintenance,
+        technical_emails,
+        termination_protection,
+        tags,
+        user_config,
+        connection,
+        backups,
+        facts,
+        disk_is_managed,
+        is_replica,
+    } = service;
+    let mut state_of_hash = hasher.build_hasher();
+    let into = &mut state_of_hash;
+    (service_type, state.as_str(), plan, cloud, project_vpc_id, disk_space_mb).hash(into);
+    (&maintenance.day, &maintenance.time, technical_emails, termination_protection, tags).hash(into);
+    (backups, disk_is_managed, is_replica).hash(into);
+    user_config.hash(into);
+    if let Some(Connection { host, port, user, password, ssl, replica }) = connection {
+        (host, port, user, password.expose_secret(), ssl, format!("{replica:?}")).hash(into);
+    }
+    format!("{facts:?}").hash(into);
+    state_of_hash.finish()
 }
 
 /// The engine's view of the service that another one is to be made from.

@@ -2,11 +2,14 @@
 //! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
 
 use super::{
+    cached::{self, Cached},
     context::Context,
     credentials::{self, Sourced},
     error::PassError,
     memory::Memory,
     observe,
+    queue::Permit,
+    reconcile::{Listed, Turn},
 };
 use crate::{
     api::{ManagedService, names, service_facts::WrittenSecret, validate::validate},
@@ -15,18 +18,24 @@ use crate::{
     provider::{Reference, Service, Token},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{Api, ResourceExt};
+use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 use secrecy::SecretString;
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 /// More steps than any pass needs; a decision that repeats itself ends here instead of looping.
 const MOST_STEPS: usize = 16;
 /// How long a requested deletion is waited for before it is requested again.
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
+/// Where a resource asks for another turn.
+pub(super) type Wake<K> = mpsc::UnboundedSender<ObjectRef<Cached<K>>>;
+
 /// A pass under way.
-pub(super) struct Pass<K> {
+pub(super) struct Pass<K: ManagedService> {
     pub(super) context: Arc<Context>,
     pub(super) api: Api<K>,
     pub(super) namespace: String,
@@ -40,11 +49,17 @@ pub(super) struct Pass<K> {
     pub(super) told: Vec<&'static str>,
     pub(super) drift_seen: Option<DriftSeen>,
     pub(super) migration_password: Option<SecretString>,
+    /// The service as a list showed it, to begin with.
+    pub(super) listed: Option<Listed>,
+    /// Gives the resource another turn.
+    pub(super) wake: Wake<K>,
+    permit: Permit,
     token: Option<Sourced>,
 }
 
 impl<K: ManagedService> Pass<K> {
-    pub(super) fn new(context: Arc<Context>, object: K, memory: Memory) -> Self {
+    pub(super) fn new(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Self {
+        let Turn { object, memory, listed, permit } = turn;
         let namespace = object.namespace().unwrap_or_default();
         Self {
             api: Api::namespaced(context.client.clone(), &namespace),
@@ -60,6 +75,9 @@ impl<K: ManagedService> Pass<K> {
             told: Vec::new(),
             drift_seen: None,
             migration_password: None,
+            listed,
+            wake,
+            permit,
             token: None,
         }
     }
@@ -71,6 +89,10 @@ impl<K: ManagedService> Pass<K> {
         }
         self.read_migration_password().await?;
         self.follow_vpc().await?;
+        if let Some((service, _slot)) = self.listed.take() {
+            self.observed.listed = true;
+            self.saw(Some(*service)).await?;
+        }
         for _ in 0..MOST_STEPS {
             self.recall();
             let decision = engine::decide(&self.desired, &self.observed);
@@ -86,9 +108,14 @@ impl<K: ManagedService> Pass<K> {
     /// Reads what the engine asked for: the object if it came from a cache, then the service, then the
     /// Secret when the service is up.
     pub(super) async fn look(&mut self) -> Result<(), PassError> {
-        if matches!(self.observed.remote, Remote::Unknown) {
+        if matches!(self.observed.remote, Remote::Unknown) || self.observed.listed {
             let token = self.token().await?;
-            let found = self.context.provider.service(&token, &self.reference()).await?;
+            let reference = self.reference();
+            let found = {
+                let provider = self.context.provider.clone();
+                self.during(provider.service(&token, &reference)).await?
+            };
+            self.observed.listed = false;
             return self.saw(found).await;
         }
         if let (Remote::Absent, Source::Unknown, Some(source)) =
@@ -96,7 +123,10 @@ impl<K: ManagedService> Pass<K> {
         {
             let token = self.token().await?;
             let reference = Reference { project: source.project.clone(), service: source.name.clone() };
-            let found = self.context.provider.service(&token, &reference).await?;
+            let found = {
+                let provider = self.context.provider.clone();
+                self.during(provider.service(&token, &reference)).await?
+            };
             self.observed.source = observe::source(K::KIND, &source, found);
             return Ok(());
         }
@@ -149,7 +179,7 @@ impl<K: ManagedService> Pass<K> {
     /// The object is now `object`, as the API server answered.
     pub(super) fn adopt(&mut self, mut object: K) {
         // The same form as in the cache, or a comparison with it would see an edit.
-        super::stream::prune(&mut object);
+        cached::prune(&mut object);
         let previously = self.desired.previously_declared.take();
         self.desired = desired(&self.context, &object);
         self.desired.previously_declared = previously;
@@ -165,6 +195,16 @@ impl<K: ManagedService> Pass<K> {
         }
         let token = self.token.as_ref().map(|sourced| sourced.token.clone());
         token.ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
+    }
+
+    /// The token that this pass has used, if it used one.
+    pub(super) fn used_token(&self) -> Option<&Token> {
+        self.token.as_ref().map(|sourced| &sourced.token)
+    }
+
+    /// Waits for a call of the provider; while it is slow others work.
+    pub(super) async fn during<T>(&mut self, call: impl Future<Output = T>) -> T {
+        self.permit.during(call).await
     }
 
     /// Namespace and name of the Secret with the resource's own token.

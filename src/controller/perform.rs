@@ -54,7 +54,8 @@ impl<K: ManagedService> Pass<K> {
     async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        let service = self.context.provider.create(&token, &self.reference(), body(request)?).await?;
+        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let service = self.during(provider.create(&token, &reference, body(request)?)).await?;
         self.tell(Severity::Normal, report.reason, "Create", &report.message);
         self.saw(Some(service)).await
     }
@@ -65,8 +66,8 @@ impl<K: ManagedService> Pass<K> {
         // Should the answer get lost, what was seen before is no longer known to be true.
         self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
-        self.measure_drift(body.as_object().into_iter().flat_map(|fields| fields.keys()));
-        let service = self.context.provider.update(&token, &self.reference(), body).await?;
+        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let service = self.during(provider.update(&token, &reference, body)).await?;
         self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
         if patch.rebuilds() {
@@ -90,8 +91,8 @@ impl<K: ManagedService> Pass<K> {
     ) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        self.measure_drift(["tags"]);
-        self.context.provider.replace_tags(&token, &self.reference(), tags).await?;
+        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        self.during(provider.replace_tags(&token, &reference, tags)).await?;
         self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
             service.tags.clone_from(tags);
@@ -113,7 +114,8 @@ impl<K: ManagedService> Pass<K> {
 
     async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
         let token = self.token().await?;
-        if self.context.provider.delete(&token, &self.reference()).await? {
+        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        if self.during(provider.delete(&token, &reference)).await? {
             self.tell(Severity::Normal, report.reason, "Delete", &report.message);
             self.memory.deletion_requested = Some(Instant::now());
         } else {
@@ -181,7 +183,12 @@ impl<K: ManagedService> Pass<K> {
 
     fn tell_update(&mut self, report: &Report) {
         let severity = if report.drift.is_some() { Severity::Warning } else { Severity::Normal };
-        self.drift_seen = self.drift_seen.take().or_else(|| report.drift.clone());
+        if self.drift_seen.is_none()
+            && let Some(seen) = &report.drift
+        {
+            self.measure_drift(seen);
+            self.drift_seen = Some(seen.clone());
+        }
         self.tell(severity, report.reason, "Update", &report.message);
     }
 

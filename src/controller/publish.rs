@@ -35,7 +35,7 @@ impl<K: ManagedService> Pass<K> {
         let generation = self.desired.generation;
         ServiceStatus {
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
-            state: report.state.clone().or(before.state),
+            state: report.state_after(before.state),
             facts: facts::next(before.facts, &self.observed, &self.desired, self.secret_written.as_ref()),
             observed_generation: Some(generation),
             drift: self.drift(report),
@@ -72,13 +72,15 @@ impl<K: ManagedService> Pass<K> {
             let note =
                 format!("Changed at the provider, and left so: {}", engine::drift_summary(&seen.fields));
             self.tell(Severity::Warning, reason::DRIFT, "Reconcile", &note);
+            self.measure_drift(seen);
         }
     }
 
     fn tell_transition(&mut self, report: &Report) {
         if report.ready == Ready::Unchanged {
             if self.memory.told.replace(report.reason) != Some(report.reason) {
-                self.tell(Severity::Warning, report.reason, "Reconcile", &report.message);
+                let severity = if report.paused { Severity::Normal } else { Severity::Warning };
+                self.tell(severity, report.reason, "Reconcile", &report.message);
             }
             return;
         }

@@ -3,81 +3,173 @@
 //! hurts nobody else.
 
 use super::{
+    cached::{self, Cached},
     context::Context,
     error::PassError,
     memory::{self, Memory},
-    pass::Pass,
+    pass::{Pass, Wake},
+    queue::{Lane, Permit},
+    rest,
+    survey::Delivery,
 };
 use crate::{
-    api::{Custom, ManagedService},
-    engine::{Pace, Step, backoff},
+    api::{Custom, ManagedService, names},
+    engine::Step,
     failure::Class,
+    provider::Service,
 };
 use futures::FutureExt as _;
 use kube::{
-    ResourceExt,
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
+    Resource, ResourceExt,
+    runtime::{controller::Action, reflector::Store},
 };
 use std::{panic::AssertUnwindSafe, sync::Arc};
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Duration, Instant},
+};
 
 /// How often to check whether the watch has caught up with this process's own writes.
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
+/// Where the resources of one watch are, and where they ask for another turn.
+pub(super) struct Place<K: Custom> {
+    pub(super) store: Store<Cached<K>>,
+    pub(super) wake: Wake<K>,
+}
+
+/// A turn that has begun.
+pub(super) struct Turn<K> {
+    pub(super) object: K,
+    pub(super) memory: Memory,
+    /// The service as a list showed it, and the slot that it takes.
+    pub(super) listed: Option<Listed>,
+    pub(super) permit: Permit,
+}
+
+/// A service from a list.
+pub(super) type Listed = (Box<Service>, OwnedSemaphorePermit);
+
 /// A kind of resource that this program keeps true.
 pub(super) trait Reconciled: Custom {
-    /// Works on one object, which has a permit, and says when its next turn is.
-    fn work(context: Arc<Context>, object: Self, memory: Memory) -> impl Future<Output = Action> + Send;
+    /// Works on one object, whose turn has begun, and says when its next turn is.
+    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>)
+    -> impl Future<Output = Action> + Send;
+
+    /// Whether the status says that everything this version of the resource asks for was done.
+    fn is_settled(&self) -> bool {
+        false
+    }
 }
 
 impl<K: ManagedService> Reconciled for K {
-    fn work(context: Arc<Context>, object: Self, memory: Memory) -> impl Future<Output = Action> + Send {
-        work(context, object, memory)
+    fn work(
+        context: Arc<Context>,
+        turn: Turn<Self>,
+        wake: Wake<Self>,
+    ) -> impl Future<Output = Action> + Send {
+        begin(context, turn, wake)
+    }
+
+    fn is_settled(&self) -> bool {
+        memory::is_settled(self)
     }
 }
 
-/// Takes one turn for `object`, as the queue saw it.
-pub(super) async fn turn<K: Reconciled>(context: Arc<Context>, store: Store<K>, object: Arc<K>) -> Action {
+/// Takes one turn for `object`, as the runtime saw it.
+pub(super) async fn turn<K: Reconciled>(
+    context: Arc<Context>,
+    place: Arc<Place<K>>,
+    object: Arc<Cached<K>>,
+) -> Action {
     let uid = object.uid().unwrap_or_default();
-    if let Some(later) = too_early(&*object, &context.memories.recall(&uid)) {
-        return later;
-    }
-    let Ok(_permit) = context.permits.clone().acquire_owned().await else {
+    let lane = {
+        let memory = context.memories.recall(&uid);
+        if let Some(later) = too_early(&*object, &memory) {
+            return later;
+        }
+        let Ok(object) = object.open() else { return unreadable(&*object) };
+        lane(&object, &memory)
+    };
+    let reference = cached::reference(&*object);
+    drop(object);
+    let Ok(permit) = context.queue.permit(lane).await else {
         return Action::await_change();
     };
     // The version that was queued has aged while waiting.
-    let Some(object) = store.get(&ObjectRef::from_obj(&*object)) else {
-        context.memories.forget(&uid);
-        context.metrics.fleet().forget(&uid);
+    let Some(object) = place.store.get(&reference) else {
+        context.forget(&uid, &reference.name);
         return Action::await_change();
     };
     let memory = context.memories.recall(&uid);
     if let Some(later) = too_early(&*object, &memory) {
         return later;
     }
-    K::work(context, (*object).clone(), memory).await
+    let Ok(object) = object.open() else { return unreadable(&*object) };
+    // What waits in the queue should be small: there may be thousands.
+    let turn = Turn { object, memory, listed: None, permit };
+    K::work(context, turn, place.wake.clone()).boxed().await
+}
+
+/// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
+async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake: Wake<K>) -> Action {
+    let (uid, name) = (turn.object.uid().unwrap_or_default(), turn.object.name_any());
+    let edited = turn.memory.is_edited(&turn.object);
+    let delivery = turn.memory.survey.as_ref().and_then(|survey| survey.collect(&name, &uid));
+    match delivery {
+        Some(Delivery::Listed(service, slot)) if !edited => turn.listed = Some((service, slot)),
+        Some(Delivery::Moved) => (turn.memory.survey, turn.memory.edit) = (None, None),
+        _ => {}
+    }
+    let unseen = turn.memory.survey.is_none() && turn.memory.edit.is_none();
+    if unseen
+        && !edited
+        && turn.listed.is_none()
+        && let Some(later) = rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await
+    {
+        context.memories.keep(&uid, turn.memory);
+        return Action::requeue(later);
+    }
+    work(context, turn, wake).await
+}
+
+/// What was written as text a moment ago can be read again; if not, the next event brings it anew.
+fn unreadable<K: Custom>(object: &Cached<K>) -> Action {
+    tracing::error!(kind = K::NAME, name = object.name_any(), "the cached object cannot be read");
+    Action::await_change()
+}
+
+fn lane<K: Reconciled>(object: &K, memory: &Memory) -> Lane {
+    let handled = object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
+    match (memory.is_edited(object), handled) {
+        (true, true) => Lane::Edit,
+        (true, false) => Lane::New,
+        (false, _) if memory.building_since.is_some() => Lane::New,
+        (false, _) => Lane::Routine,
+    }
 }
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early<K: Custom>(object: &K, memory: &Memory) -> Option<Action> {
+fn too_early(object: &impl Resource, memory: &Memory) -> Option<Action> {
     if memory.is_ahead_of(object) {
         return Some(Action::requeue(WATCH_POLL));
+    }
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    if memory.survey.as_ref().is_some_and(|survey| survey.has_delivery(&object.name_any(), uid)) {
+        return None;
     }
     let not_before = memory.not_before.filter(|_| memory.edit == Some(memory::edit(object)))?;
     let left = not_before.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then(|| Action::requeue(left))
 }
 
-#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = object.namespace(), name = object.name_any()))]
-async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memory) -> Action {
-    let uid = object.uid().unwrap_or_default();
+#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), name = turn.object.name_any()))]
+async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Action {
+    let uid = turn.object.uid().unwrap_or_default();
     let deadline = context.settings.pass_deadline;
     let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
-    let mut pass = Pass::new(context.clone(), object, memory);
+    let mut pass = Pass::new(context.clone(), turn, wake);
     let begun = Instant::now();
     let outcome = AssertUnwindSafe(tokio::time::timeout(deadline, run(&mut pass))).catch_unwind().await;
     let outcome = match outcome {
@@ -97,9 +189,9 @@ async fn work<K: ManagedService>(context: Arc<Context>, object: K, memory: Memor
     };
     pass.measure_state();
     if pass.released {
+        pass.leave_survey();
         // Should the object be there still, because the answer was not the truth, it gets another turn.
-        context.memories.forget(&uid);
-        context.metrics.fleet().forget(&uid);
+        context.forget(&uid, &pass.desired.name);
         return Action::requeue(context.settings.attentive_interval);
     }
     pass.memory.edit = Some(memory::edit(&pass.object));
@@ -118,34 +210,18 @@ async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassErro
         pass.memory.sent = None;
     }
     tracing::debug!(reason = decision.report.reason, message = decision.report.message, "rest");
-    Ok(rest(pass, &decision.step))
-}
-
-fn rest<K: ManagedService>(pass: &mut Pass<K>, step: &Step) -> Duration {
-    let settings = &pass.context.settings;
-    let base = match step {
-        Step::Wait(Pace::Building) | Step::Refuse(Pace::Building) => {
-            let since = *pass.memory.building_since.get_or_insert_with(Instant::now);
-            return backoff::spread(
-                backoff::building(
-                    since.elapsed(),
-                    settings.building_interval_min,
-                    settings.building_interval_max,
-                ),
-                rand::random(),
-            );
-        }
-        Step::Wait(Pace::Attentive) | Step::Refuse(Pace::Attentive) => settings.attentive_interval,
-        _ => settings.resync_interval,
-    };
-    pass.memory.building_since = None;
-    backoff::spread(base, rand::random())
+    Ok(pass.rest(&decision.step))
 }
 
 async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Duration {
     let class = error.class();
     pass.memory.failures += 1;
     pass.memory.conflicted |= class == Class::Conflict && matches!(error, PassError::Cluster(_));
+    // Lists are for what goes its way; this one comes back when its time has come.
+    pass.leave_survey();
+    if class == Class::Denied {
+        pass.context.token_reads.forget();
+    }
     let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
     tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
     // A conflict means that the world moved: nothing to tell, only to look again.

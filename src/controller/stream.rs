@@ -1,15 +1,16 @@
 //! From a watch to turns. One object that cannot be decoded gets a condition and is left out, instead of
-//! stopping the watch for all; what the cache keeps of the others is pruned to what decisions need.
+//! stopping the watch for all.
 
 use super::{
+    cached::{self, Cached},
     context::Context,
     malformed,
-    reconcile::{self, Reconciled},
+    reconcile::{self, Place, Reconciled},
 };
 use crate::api::Custom;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::{
-    Api,
+    Api, ResourceExt as _,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt as _, applier,
@@ -22,8 +23,6 @@ use std::{collections::HashSet, convert::Infallible, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Annotation that repeats the whole manifest.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Objects per page of the first list.
 const PAGE: u32 = 100;
 /// Undecodable objects that may wait for their condition.
@@ -39,7 +38,7 @@ pub(super) async fn keep<K: Reconciled>(
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     };
-    let (store, writer) = reflector::store::<K>();
+    let (store, writer) = reflector::store::<Cached<K>>();
     let (filled, ended) = (store.clone(), shutdown.clone());
     let (malformed, mut to_mark) = mpsc::channel::<InvalidObject>(WAITING);
     let client = context.client.clone();
@@ -54,16 +53,18 @@ pub(super) async fn keep<K: Reconciled>(
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
-    let requests = decode(watch, malformed)
-        .modify(prune)
+    let (wake, mut woken) = mpsc::unbounded_channel::<ObjectRef<Cached<K>>>();
+    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(|object| Ok(object.into()));
+    let forgetting = context.clone();
+    let watched = decode(watch, malformed)
         .reflect(writer)
-        .filter_map(|event| async { request(event) })
-        .take_until(shutdown.cancelled_owned());
+        .filter_map(move |event| std::future::ready(request(&forgetting, event)));
+    let requests = futures::stream::select(woken, watched).take_until(shutdown.cancelled_owned());
     let turns = applier(
         {
-            let store = store.clone();
+            let place = Arc::new(Place { store: store.clone(), wake });
             move |object, context: Arc<Context>| {
-                Box::pin(reconcile::turn(context, store.clone(), object).map_ok_infallible())
+                Box::pin(reconcile::turn(context, place.clone(), object).map_ok_infallible())
             }
         },
         |_, error: &Infallible, _| match *error {},
@@ -102,7 +103,7 @@ impl<F: Future<Output = Action>> MapOkInfallible for F {}
 fn decode<K: Custom>(
     watch: impl Stream<Item = Result<Event<DeserializeGuard<K>>, watcher::Error>>,
     malformed: mpsc::Sender<InvalidObject>,
-) -> impl Stream<Item = Result<Event<K>, watcher::Error>> {
+) -> impl Stream<Item = Result<Event<Cached<K>>, watcher::Error>> {
     watch.filter_map(move |event| {
         let set_aside = |object: InvalidObject| {
             tracing::warn!(kind = K::NAME, name = object.metadata.name, "object cannot be decoded");
@@ -110,10 +111,14 @@ fn decode<K: Custom>(
             drop(malformed.try_send(object));
             None
         };
+        let keep = |object: K| {
+            let cached = Cached::of(object);
+            cached.inspect_err(|error| tracing::error!(kind = K::NAME, %error, "object cannot be kept")).ok()
+        };
         let event = match event {
-            Ok(Event::Apply(DeserializeGuard(Ok(object)))) => Some(Ok(Event::Apply(object))),
-            Ok(Event::InitApply(DeserializeGuard(Ok(object)))) => Some(Ok(Event::InitApply(object))),
-            Ok(Event::Delete(DeserializeGuard(Ok(object)))) => Some(Ok(Event::Delete(object))),
+            Ok(Event::Apply(DeserializeGuard(Ok(object)))) => keep(object).map(Event::Apply).map(Ok),
+            Ok(Event::InitApply(DeserializeGuard(Ok(object)))) => keep(object).map(Event::InitApply).map(Ok),
+            Ok(Event::Delete(DeserializeGuard(Ok(object)))) => keep(object).map(Event::Delete).map(Ok),
             Ok(
                 Event::Apply(DeserializeGuard(Err(object))) | Event::InitApply(DeserializeGuard(Err(object))),
             ) => set_aside(object),
@@ -129,21 +134,17 @@ fn decode<K: Custom>(
     })
 }
 
-/// Bookkeeping of the API server and of kubectl makes up most of an object's size.
-pub(super) fn prune<K: Custom>(object: &mut K) {
-    let meta = object.meta_mut();
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
-}
-
 fn request<K: Custom>(
-    event: Result<Event<K>, watcher::Error>,
-) -> Option<Result<ReconcileRequest<K>, Infallible>> {
+    context: &Context,
+    event: Result<Event<Cached<K>>, watcher::Error>,
+) -> Option<Result<ReconcileRequest<Cached<K>>, Infallible>> {
     match event {
         Ok(Event::Apply(object) | Event::InitApply(object)) => {
-            Some(Ok(ReconcileRequest::from(ObjectRef::from_obj(&object))))
+            Some(Ok(ReconcileRequest::from(cached::reference(&object))))
+        }
+        Ok(Event::Delete(object)) => {
+            context.forget(&object.uid().unwrap_or_default(), &object.name_any());
+            None
         }
         _ => None,
     }

@@ -4,14 +4,17 @@ use super::{
     context::Context,
     credentials::{self, Sourced},
     error::PassError,
+    measure,
     memory::{self, Memory},
-    reconcile::Reconciled,
+    pass::Wake,
+    reconcile::{Reconciled, Turn},
+    rest,
 };
 use crate::{
     api::{Custom as _, ProjectVpc, ProjectVpcStatus},
     cluster::{ClusterError, bounded, events::Severity, metadata, status, token_secret},
     engine::{
-        Pace, Ready, Report, backoff, conditions,
+        Pace, Ready, Report, conditions,
         vpc::{self, SeenVpc, Sight, VpcStep, Wish},
     },
     failure::Class,
@@ -37,12 +40,15 @@ struct Pass {
     /// What the status says of the identity of the VPC.
     id: Option<String>,
     requested: bool,
+    /// The reason of the last event of this pass.
+    said: Option<&'static str>,
     released: bool,
 }
 
 impl Reconciled for ProjectVpc {
-    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = object.namespace(), name = object.name_any()))]
-    async fn work(context: Arc<Context>, object: Self, memory: Memory) -> Action {
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), name = turn.object.name_any()))]
+    async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Action {
+        let Turn { object, memory, permit: _permit, .. } = turn;
         let uid = object.uid().unwrap_or_default();
         let deadline = context.settings.pass_deadline;
         let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
@@ -60,11 +66,12 @@ impl Reconciled for ProjectVpc {
         let failed = outcome.as_ref().err().map(|error| error.class().label());
         context.metrics.pass_ended(Self::NAME, failed, begun.elapsed());
         let delay = match outcome {
-            Ok(pace) => pass.rest(pace),
+            Ok(pace) => rest::pause(&context.settings, &mut pass.memory.building_since, pace),
             Err(error) => pass.fail(&error).await,
         };
+        measure::vpc(&context, &pass.object, pass.sight.vpcs.is_some());
         if pass.released {
-            context.memories.forget(&uid);
+            context.forget(&uid, &pass.object.name_any());
             return Action::await_change();
         }
         pass.memory.edit = Some(memory::edit(&pass.object));
@@ -87,6 +94,7 @@ impl Pass {
             token: None,
             id: status.id,
             requested: status.creation_requested,
+            said: None,
             released: false,
         }
     }
@@ -195,7 +203,7 @@ impl Pass {
     }
 
     fn adopt(&mut self, mut object: ProjectVpc) {
-        super::stream::prune(&mut object);
+        super::cached::prune(&mut object);
         self.memory.wrote(&object);
         self.object = object;
     }
@@ -229,7 +237,7 @@ impl Pass {
         let generation = self.object.metadata.generation.unwrap_or_default();
         let next = ProjectVpcStatus {
             id: self.id.clone(),
-            state: report.state.clone().or(before.state.clone()),
+            state: report.state_after(before.state.clone()),
             creation_requested: self.requested,
             observed_generation: Some(generation),
             conditions: conditions::next(&before.conditions, report, generation, Utc::now()),
@@ -244,7 +252,8 @@ impl Pass {
     fn tell_transition(&mut self, report: &Report) {
         if report.ready == Ready::Unchanged {
             if self.memory.told.replace(report.reason) != Some(report.reason) {
-                self.tell(Severity::Warning, report, "Reconcile");
+                let severity = if report.paused { Severity::Normal } else { Severity::Warning };
+                self.tell(severity, report, "Reconcile");
             }
             return;
         }
@@ -255,27 +264,12 @@ impl Pass {
         }
     }
 
-    fn tell(&self, severity: Severity, report: &Report, action: &str) {
+    fn tell(&mut self, severity: Severity, report: &Report, action: &str) {
+        if self.said.replace(report.reason) == Some(report.reason) {
+            return;
+        }
         tracing::info!(reason = report.reason, note = report.message, "{action}");
         self.context.recorder.tell(&self.object, severity, report.reason, action, &report.message);
-    }
-
-    fn rest(&mut self, pace: Pace) -> Duration {
-        let settings = &self.context.settings;
-        let base = match pace {
-            Pace::Building => {
-                let since = *self.memory.building_since.get_or_insert_with(Instant::now);
-                let (shortest, longest) = (settings.building_interval_min, settings.building_interval_max);
-                return backoff::spread(
-                    backoff::building(since.elapsed(), shortest, longest),
-                    rand::random(),
-                );
-            }
-            Pace::Attentive => settings.attentive_interval,
-            Pace::Quiet => settings.resync_interval,
-        };
-        self.memory.building_since = None;
-        backoff::spread(base, rand::random())
     }
 
     async fn fail(&mut self, error: &PassError) -> Duration {

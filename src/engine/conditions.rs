@@ -13,6 +13,9 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
+/// The longest message of a condition, in characters.
+const LONGEST: usize = 4096;
+
 /// The conditions after `report`, given those before it.
 pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
     let find = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
@@ -24,7 +27,7 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
         }
     }
     if report.initialized {
-        let message = "Exists at the provider with the settings of this object".to_owned();
+        let message = "Created or taken over for this object".to_owned();
         conditions.push((condition::INITIALIZED, "True", reason::CREATED_OR_UPDATED, message));
     }
     if let Some(running) = report.running {
@@ -55,7 +58,7 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message,
+            message: short(message),
             observed_generation: Some(generation),
             last_transition_time: find(type_)
                 .filter(|old| old.status == status)
@@ -71,6 +74,15 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
     }
     next.sort_by(|a, b| a.type_.cmp(&b.type_));
     next
+}
+
+/// A message of a length that people read and that Kubernetes stores, whatever it repeats.
+#[must_use]
+pub fn short(message: String) -> String {
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
 }
 
 /// The reason of the `Ready` condition.

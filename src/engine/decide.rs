@@ -20,6 +20,10 @@ pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
     let resolved = network::resolved(desired, observed);
     let desired = resolved.as_ref().unwrap_or(desired);
     let mut decision = network::complete(desired, observed, next(desired, observed));
+    if observed.listed && !decision.step.suits_a_listing() {
+        // A list only says where to look: whatever matters is decided on the service itself.
+        decision.step = Step::Look;
+    }
     if matches!(decision.step, Step::Done) && migration::is_under_way(observed) {
         decision.step = Step::Wait(Pace::Attentive);
     }

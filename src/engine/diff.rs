@@ -39,7 +39,7 @@ pub(super) fn creation(desired: &Desired) -> CreateRequest {
                 source_service: source.clone(),
             })
             .collect(),
-        user_config: user_config::initial(desired),
+        user_config: desired.user_config.clone(),
     }
 }
 

@@ -16,6 +16,7 @@ mod kstatus;
 mod migration;
 mod network;
 mod observed;
+pub mod orphans;
 mod ownership;
 mod policies;
 mod power;

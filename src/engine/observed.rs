@@ -12,6 +12,8 @@ use std::{collections::BTreeMap, fmt};
 pub struct Observed {
     /// The service at the provider.
     pub remote: Remote,
+    /// The service was read from a list of its project, which may be older than what this process did since.
+    pub listed: bool,
     /// The connection Secret; unknown until it matters.
     pub secret: ConnectionSecret,
     /// The service that this one is made from; unknown until it matters.

@@ -104,7 +104,7 @@ fn wrong_type(desired: &Desired, service: &ObservedService) -> String {
         );
     }
     format!(
-        "Service {name} in project {project} is of type {}, not {}; it is left alone. Rename this {kind}, or delete it and use the kind that fits",
+        "Service {name} in project {project} is of type {}, not {}; it is left alone. Delete this {kind}, and apply one of another name or the kind that fits",
         service.service_type,
         desired.kind.service_type()
     )

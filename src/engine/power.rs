@@ -2,7 +2,7 @@
 //! for a backup unless the user accepts the loss.
 
 use super::{
-    decide::{settled, stuck, wait},
+    decide::{look, settled, stuck, wait},
     desired::Desired,
     observed::{Observed, ObservedService},
     report::{Ready, Report},
@@ -28,12 +28,17 @@ pub(super) fn off(desired: &Desired, observed: &Observed, service: &ObservedServ
             ""
         };
         let message = format!(
-            "Service {name} is powered off as soon as it has a backup to come back from; it has none yet{never}"
+            "Service {name} will be powered off as soon as it has a backup to come back from; it has none yet{never}"
         );
         let ready = if never.is_empty() { Ready::Progressing } else { Ready::Stuck };
         return wait(Report::about(service, ready, reason::WAITING_FOR_BACKUP, message), Pace::Attentive);
     }
     let patch = ServicePatch { powered: Some(false), ..ServicePatch::default() };
+    if !observed.object_is_live && observed.sent.as_ref() != Some(&patch) {
+        // A cache may not have heard yet that the service is to run after all.
+        let message = format!("Powering off service {name}");
+        return look(Report::about(service, Ready::Progressing, reason::POWERING_OFF, message));
+    }
     send(desired, observed, service, patch, reason::POWERING_OFF)
 }
 

@@ -5,6 +5,10 @@ use super::{
     observed::{ConnectionSecret, Observed, ObservedService, Power, Remote},
 };
 use crate::api::{names::reason, status::DriftedField};
+use std::fmt::Write as _;
+
+/// More broken rules than this are counted, not told.
+const MOST_VIOLATIONS: usize = 10;
 
 /// A statement about the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +19,7 @@ pub struct Report {
     pub reason: &'static str,
     /// For people: the object, the cause, and what to do if something is to be done.
     pub message: String,
-    /// The provider's word for the state; none leaves what the status says.
+    /// The provider's word for the state; none leaves what the status says, see [`Report::state_after`].
     pub state: Option<String>,
     /// The service exists and is ours.
     pub initialized: bool,
@@ -115,9 +119,20 @@ impl Report {
         }
     }
 
+    /// The state to tell: what this look showed, else the one from before, unless there is nothing any more.
+    pub fn state_after(&self, before: Option<String>) -> Option<String> {
+        let gone = self.state.is_none() && self.running == Some(false);
+        self.state.clone().or(before.filter(|_| !gone))
+    }
+
     /// About a resource whose spec breaks rules.
     pub fn invalid_spec(violations: &[String]) -> Self {
-        Self::new(Ready::Stuck, reason::INVALID_SPEC, violations.join("; "))
+        let mut told = violations.iter().take(MOST_VIOLATIONS).cloned().collect::<Vec<_>>().join("; ");
+        if let Some(more) = violations.len().checked_sub(MOST_VIOLATIONS).filter(|more| *more > 0) {
+            // A text takes everything.
+            let _ = write!(told, "; and {more} more");
+        }
+        Self::new(Ready::Stuck, reason::INVALID_SPEC, told)
     }
 
     /// About a pass that failed. An outage does not take back what was true before, unless the pass got far

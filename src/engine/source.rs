@@ -33,7 +33,7 @@ pub(super) fn obstacle(desired: &Desired, observed: &Observed) -> Option<Decisio
             let message = format!("Looking at service {name}, the source of this {purpose}");
             return Some(look(Report::new(Ready::Progressing, reason::CREATING, message)));
         }
-        Source::Missing => "does not exist".to_owned(),
+        Source::Missing => "does not exist; create it, or correct its name in the spec".to_owned(),
         Source::OtherType(service_type) => format!("is of type {service_type}"),
         Source::NotServing(state) => format!("is not running; the provider says {state}"),
         Source::WithoutBackup => match &source.backup {

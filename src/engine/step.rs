@@ -65,6 +65,27 @@ impl Step {
         }
     }
 
+    /// Whether a service that was only read from a list is reason enough: nothing is sent to the provider,
+    /// nothing is told that is not what the resource is on its way to, and the finalizer stays.
+    pub fn suits_a_listing(&self) -> bool {
+        match self {
+            Self::Look
+            | Self::HoldToken
+            | Self::WriteSecret(_)
+            | Self::Annotate(_)
+            | Self::Wait(Pace::Building)
+            | Self::Done => true,
+            Self::AddFinalizer
+            | Self::Create(_)
+            | Self::Update(_)
+            | Self::ReplaceTags(_)
+            | Self::Delete
+            | Self::ReleaseFinalizer
+            | Self::Wait(_)
+            | Self::Refuse(_) => false,
+        }
+    }
+
     /// Whether the pass ends here.
     pub fn ends_the_pass(&self) -> bool {
         matches!(self, Self::Wait(_) | Self::Refuse(_) | Self::Done)

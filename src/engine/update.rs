@@ -65,6 +65,10 @@ pub(super) fn send(
     if observed.unsettled || service.state.power() == Power::Changing {
         return wait(building(desired, observed, service), Pace::Building);
     }
+    // A last backup is taken first, and the provider calls it running until then.
+    if patch.powered == Some(false) {
+        return wait(building(desired, observed, service), Pace::Building);
+    }
     let message = format!(
         "The provider accepted a change of {fields} for service {}, but still shows other values; edit the spec to try again",
         desired.name

@@ -31,11 +31,6 @@ pub(super) fn changes(desired: &Desired, observed: &Map<String, Value>) -> Map<S
     changes
 }
 
-/// The settings of a create request: everything declared, the create-only keys too.
-pub(super) fn initial(desired: &Desired) -> Map<String, Value> {
-    desired.user_config.clone()
-}
-
 fn reset(fact: &PropertyFacts, current: &Value) -> Option<Value> {
     let default = fact.default.and_then(|text| serde_json::from_str::<Value>(text).ok());
     let unset = fact.unset.and_then(|text| serde_json::from_str(text).ok());

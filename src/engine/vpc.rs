@@ -202,7 +202,8 @@ fn deletion(wish: &Wish, sight: &Sight) -> (VpcStep, Report) {
         return (VpcStep::ReleaseFinalizer, report);
     }
     if vpc.state == "DELETING" {
-        return rest(Pace::Building, Report { state: Some(vpc.state.clone()), ..report });
+        let running = Some(false);
+        return rest(Pace::Building, Report { state: Some(vpc.state.clone()), running, ..report });
     }
     if let Some(words) = &sight.in_use {
         let message = format!(
@@ -298,6 +299,8 @@ mod tests {
         assert_eq!(deletion(&json!({"id": "v"}), &[("v", "ACTIVE")]), VpcStep::Delete("v".to_owned()));
         assert_eq!(deletion(&json!({"id": "v"}), &[("v", "DELETING")]), VpcStep::Rest(Pace::Building));
         assert_eq!(deletion(&json!({"id": "v"}), &[("w", "ACTIVE")]), VpcStep::ReleaseFinalizer);
+        let (_, report) = decide(&wish(&json!({"id": "v"}), true), &sight(&[("v", "DELETING")]));
+        assert_eq!((report.state.as_deref(), report.running), (Some("DELETING"), Some(false)));
         let requested = json!({"creationRequested": true});
         assert_eq!(deletion(&requested, &[("v", "ACTIVE")]), VpcStep::Delete("v".to_owned()));
         let refused = Sight { in_use: Some("services in it".to_owned()), ..sight(&[("v", "ACTIVE")]) };

@@ -3,7 +3,10 @@
 
 use super::{
     address::Address,
+    breaker::Breakers,
     error::ProviderError,
+    limits::Throttles,
+    listing::Listing,
     redaction::Redaction,
     service::{Migration, Service},
     token::Token,
@@ -13,10 +16,11 @@ use crate::{
     ha::Fence,
     telemetry::metrics::{Metrics, ProviderCall},
 };
+use futures::future::BoxFuture;
 use reqwest::{Method, Response, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Bounds on every call.
@@ -28,6 +32,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Largest answer that is read, in bytes after decoding.
     pub response_bytes: usize,
+    /// Calls in a second with one token; 0 for no bound.
+    pub rate: u32,
 }
 
 /// Which service a call is about.
@@ -51,6 +57,8 @@ pub struct Client {
     http: reqwest::Client,
     address: Address,
     response_bytes: usize,
+    throttles: Arc<Throttles>,
+    breakers: Arc<Breakers>,
     fence: Fence,
     metrics: Option<Metrics>,
 }
@@ -64,6 +72,15 @@ pub(super) struct Call<'a> {
     segments: Vec<&'a str>,
     query: &'static [(&'static str, &'static str)],
     body: Option<Value>,
+    /// Another limit than that of the client.
+    patience: Option<Duration>,
+}
+
+/// A successful answer whose body was not read yet.
+struct Answer {
+    doing: String,
+    response: Response,
+    redaction: Redaction,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +104,9 @@ struct ErrorBody {
 /// Below the provider's own cut-off of idle connections, which is about a minute.
 const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 
+/// Longest wait for a whole list: it arrives as fast as its services are worked on.
+const LISTING: Duration = Duration::from_mins(5);
+
 /// Names a request in the logs of both sides.
 const REQUEST_ID: &str = "x-request-id";
 
@@ -103,8 +123,15 @@ impl Client {
             // No certificate will be checked, and reading those of the machine takes a while.
             builder = builder.tls_certs_only([]);
         }
-        let (http, fence, metrics) = (builder.build()?, Fence::open(), None);
-        Ok(Self { http, address, response_bytes: limits.response_bytes, fence, metrics })
+        Ok(Self {
+            http: builder.build()?,
+            address,
+            response_bytes: limits.response_bytes,
+            throttles: Arc::new(Throttles::new(limits.rate)),
+            breakers: Arc::default(),
+            fence: Fence::open(),
+            metrics: None,
+        })
     }
 
     /// The same client, except that it changes nothing once `fence` is closed.
@@ -148,6 +175,7 @@ impl Client {
             segments: vec!["v1", "project", &reference.project, "service"],
             query: &[],
             body: Some(body),
+            patience: None,
         };
         Ok(self.send::<Enveloped>(token, call).await?.service)
     }
@@ -207,18 +235,53 @@ impl Client {
         }
     }
 
-    /// Sends a call unless the fence forbids it, counts it, and names the request in the log.
+    /// All services of a project, with their credentials where the token may read them, one by one as
+    /// they arrive.
+    pub async fn services(&self, token: &Token, project: &str) -> Result<Listing, ProviderError> {
+        let call = Call {
+            operation: "list",
+            doing: format!("listing the services of project {project}"),
+            method: Method::GET,
+            segments: vec!["v1", "project", project, "service"],
+            query: &[("include_secrets", "true")],
+            body: None,
+            patience: Some(LISTING),
+        };
+        let limit = self.response_bytes;
+        self.counted(token, call, async |answer| Ok(answer.listing(limit))).await
+    }
+
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
         token: &Token,
         call: Call<'_>,
     ) -> Result<T, ProviderError> {
+        let limit = self.response_bytes;
+        self.counted(token, call, async |answer| answer.json(limit).await).await
+    }
+
+    /// Sends a call unless the fence forbids it, counts it, and names the request in the log.
+    async fn counted<T>(
+        &self,
+        token: &Token,
+        call: Call<'_>,
+        read: impl AsyncFnOnce(Answer) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        let operation = call.operation;
+        self.throttles.pace(token).await;
         if call.method != Method::GET && self.fence.check().is_err() {
             return Err(ProviderError::Fenced { doing: call.doing });
         }
-        let (operation, begun) = (call.operation, Instant::now());
+        self.throttles.check(token, &call.doing)?;
+        self.breakers.check(operation, &call.doing)?;
+        let begun = Instant::now();
         let request_id = format!("{:016x}", rand::random::<u64>());
-        let outcome = self.exchange(token, call, &request_id).await;
+        let outcome = match self.open(token, call, &request_id).await {
+            Ok(answer) => read(answer).await,
+            Err(error) => Err(error),
+        };
+        self.throttles.learn(token, &outcome);
+        self.breakers.learn(operation, &outcome);
         let error = outcome.as_ref().err();
         let call = ProviderCall {
             operation,
@@ -238,12 +301,8 @@ impl Client {
         outcome
     }
 
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        token: &Token,
-        call: Call<'_>,
-        request_id: &str,
-    ) -> Result<T, ProviderError> {
+    /// Sends a call and waits for the beginning of a successful answer.
+    async fn open(&self, token: &Token, call: Call<'_>, request_id: &str) -> Result<Answer, ProviderError> {
         let redaction = Redaction::of(token.expose(), call.body.as_ref());
         let doing = call.doing;
         let unsendable = |cause: String| ProviderError::Unsendable { doing: doing.clone(), cause };
@@ -263,30 +322,74 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let unreachable = |error: reqwest::Error| ProviderError::Unreachable {
-            doing: doing.clone(),
-            cause: redaction.clean(&chain(&error.without_url())),
-        };
-        let response = request.send().await.map_err(unreachable)?;
-        let (status, retry_after) = (response.status(), retry_after(&response));
-        let text = read_limited(response, self.response_bytes).await.map_err(|cause| match cause {
-            ReadError::Transport(error) => unreachable(error),
-            ReadError::TooLarge => ProviderError::Unreadable {
-                doing: doing.clone(),
-                cause: format!("it is larger than {} bytes", self.response_bytes),
-            },
-        })?;
-        if !status.is_success() {
-            let message = redaction.clean(&error_message(&text, status));
-            return Err(ProviderError::Rejected { doing, status: status.as_u16(), message, retry_after });
+        if let Some(patience) = call.patience {
+            request = request.timeout(patience);
         }
-        // The position is enough: serde's own message may quote a value from the answer.
-        serde_json::from_slice(if text.is_empty() { b"null" } else { &text }).map_err(|error| {
-            let cause =
-                format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
-            ProviderError::Unreadable { doing, cause }
-        })
+        let sending: BoxFuture<'_, _> = Box::pin(request.send());
+        let response = match sending.await {
+            Ok(response) => response,
+            Err(error) => return Err(unreachable(&doing, &redaction, error)),
+        };
+        let (status, retry_after) = (response.status(), retry_after(&response));
+        let answer = Answer { doing, response, redaction };
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let doing = answer.doing.clone();
+        let (text, redaction) = answer.text(self.response_bytes).await?;
+        let message = redaction.clean(&error_message(&text, status));
+        Err(ProviderError::Rejected { doing, status: status.as_u16(), message, retry_after })
     }
+}
+
+impl Answer {
+    /// The whole body.
+    async fn text(mut self, limit: usize) -> Result<(Vec<u8>, Redaction), ProviderError> {
+        let mut bytes = Vec::new();
+        loop {
+            match self.response.chunk().await {
+                Ok(None) => return Ok((bytes, self.redaction)),
+                Ok(Some(chunk)) if bytes.len() + chunk.len() > limit => {
+                    let cause = format!("it is larger than {limit} bytes");
+                    return Err(ProviderError::Unreadable { doing: self.doing, cause });
+                }
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                Err(error) => return Err(unreachable(&self.doing, &self.redaction, error)),
+            }
+        }
+    }
+
+    /// The whole body, decoded.
+    async fn json<T: DeserializeOwned>(self, limit: usize) -> Result<T, ProviderError> {
+        let doing = self.doing.clone();
+        let (text, _) = self.text(limit).await?;
+        decode(&doing, if text.is_empty() { b"null" } else { &text })
+    }
+
+    /// The body, to be read service by service, each no longer than `limit`.
+    fn listing(self, limit: usize) -> Listing {
+        let Self { doing, response, redaction } = self;
+        let failed = {
+            let doing = doing.clone();
+            move |error| unreachable(&doing, &redaction, error)
+        };
+        Listing::new(doing, response, limit, Box::new(failed))
+    }
+}
+
+/// Decodes an answer. The position is enough: serde's own message may quote a value from it.
+pub(super) fn decode<T: DeserializeOwned>(doing: &str, text: &[u8]) -> Result<T, ProviderError> {
+    serde_json::from_slice(text).map_err(|error| {
+        let cause =
+            format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
+        ProviderError::Unreadable { doing: doing.to_owned(), cause }
+    })
+}
+
+fn unreachable(doing: &str, redaction: &Redaction, error: reqwest::Error) -> ProviderError {
+    let late = error.is_timeout() && !error.is_connect();
+    let cause = redaction.clean(&chain(&error.without_url()));
+    ProviderError::Unreachable { doing: doing.to_owned(), cause, late }
 }
 
 impl<'a> Call<'a> {
@@ -298,7 +401,7 @@ impl<'a> Call<'a> {
         segments: Vec<&'a str>,
         body: Option<Value>,
     ) -> Self {
-        Self { operation, doing, method, segments, query: &[], body }
+        Self { operation, doing, method, segments, query: &[], body, patience: None }
     }
 
     fn about(
@@ -311,29 +414,21 @@ impl<'a> Call<'a> {
     ) -> Self {
         let mut segments = vec!["v1", "project", &reference.project, "service", &reference.service];
         segments.extend(below);
-        Self { operation, doing: format!("{verb} {reference}"), method, segments, query: &[], body }
+        Self {
+            operation,
+            doing: format!("{verb} {reference}"),
+            method,
+            segments,
+            query: &[],
+            body,
+            patience: None,
+        }
     }
 
     fn with_query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
         self.query = query;
         self
     }
-}
-
-enum ReadError {
-    Transport(reqwest::Error),
-    TooLarge,
-}
-
-async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, ReadError> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
-        if bytes.len() + chunk.len() > limit {
-            return Err(ReadError::TooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 /// Seconds only: a date would need this machine's clock to be right.

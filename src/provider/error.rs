@@ -26,6 +26,8 @@ pub enum ProviderError {
         doing: String,
         /// What the transport said.
         cause: String,
+        /// There was a connection, and the answer took too long.
+        late: bool,
     },
     /// An answer arrived that is not what the protocol says.
     #[error("{doing}: the provider's answer is not understood: {cause}")]
@@ -69,6 +71,27 @@ impl ProviderError {
             | Self::Unsendable { cause, .. } => cause,
             Self::Fenced { .. } => "another replica leads",
         }
+    }
+
+    /// Whether it says something about the provider as a whole, and not about one service or one caller.
+    pub(super) fn is_everybodys(&self) -> bool {
+        match self {
+            Self::Rejected { status: 500.., .. } => !matches!(self.class(), Class::Throttled { .. }),
+            Self::Unreachable { late, .. } => !late,
+            _ => false,
+        }
+    }
+
+    /// The same failure of another call.
+    pub(super) fn while_doing(mut self, what: &str) -> Self {
+        match &mut self {
+            Self::Rejected { doing, .. }
+            | Self::Unreachable { doing, .. }
+            | Self::Unreadable { doing, .. }
+            | Self::Fenced { doing }
+            | Self::Unsendable { doing, .. } => what.clone_into(doing),
+        }
+        self
     }
 
     /// How this failure is treated.

@@ -4,8 +4,11 @@
 //! [`Class`](crate::failure::Class). It never retries: when to try again is the caller's decision.
 
 mod address;
+mod breaker;
 mod client;
 mod error;
+mod limits;
+mod listing;
 mod redaction;
 mod service;
 mod token;
@@ -14,6 +17,7 @@ mod vpcs;
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
+pub use listing::Listing;
 pub use service::{
     Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
     PendingUpdate, Service, TechnicalEmail,

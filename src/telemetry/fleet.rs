@@ -2,7 +2,8 @@
 //! are ready and why not, how old the last look at the provider is, which deadline comes next. Kept by
 //! identity, and forgotten with the resource; the identity itself is never exported.
 
-use super::metrics::Gauges;
+use super::series::Gauges;
+use crate::engine::orphans::Orphans;
 use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 use std::{
@@ -19,12 +20,14 @@ const TOKEN_MEMORY: Duration = Duration::from_hours(1);
 pub struct Fleet {
     resources: Mutex<HashMap<String, Resource>>,
     tokens: Mutex<HashMap<u64, (bool, Instant)>>,
+    orphans: Mutex<HashMap<String, Orphans>>,
     counts: Gauges,
     ages: Gauges,
     valid: Gauges,
     maintenance: Gauges,
     deadlines: Gauges,
     backups: Gauges,
+    orphaned: Gauges,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,12 +58,14 @@ impl Fleet {
         let fleet = Self {
             resources: Mutex::default(),
             tokens: Mutex::default(),
+            orphans: Mutex::default(),
             counts: Gauges::default(),
             ages: Gauges::default(),
             valid: Gauges::default(),
             maintenance: Gauges::default(),
             deadlines: Gauges::default(),
             backups: Gauges::default(),
+            orphaned: Gauges::default(),
         };
         registry.register("resources", "Resources by their Ready condition", fleet.counts.clone());
         let ages = "Time since resources were last compared with the provider; quantile 1 is the oldest";
@@ -74,6 +79,8 @@ impl Fleet {
         registry.register("next_deadline_timestamp_seconds", deadlines, fleet.deadlines.clone());
         let backups = "Age of the last backup, of the running service where it is oldest";
         registry.register("backup_age_seconds", backups, fleet.backups.clone());
+        let orphans = "Services that carry the mark of a resource that is not known here";
+        registry.register("orphans", orphans, fleet.orphaned.clone());
         fleet
     }
 
@@ -111,10 +118,24 @@ impl Fleet {
         self.resources().remove(uid);
     }
 
+    /// All services of `project` were listed, which carry the marks of these resources.
+    pub fn listed<'a>(&self, project: &str, owners: impl IntoIterator<Item = &'a str>) {
+        let resources = self.resources();
+        let mut orphans = self.orphans();
+        let orphans = orphans.entry(project.to_owned()).or_default();
+        orphans.listed(owners, |owner| resources.contains_key(owner), Utc::now());
+    }
+
+    /// `project` is not listed any more.
+    pub fn unlisted(&self, project: &str) {
+        self.orphans().remove(project);
+    }
+
     /// Another replica looks after the resources now.
     pub fn clear(&self) {
         self.resources().clear();
         self.tokens().clear();
+        self.orphans().clear();
     }
 
     /// Whether the provider accepted the token that is kept at `source`; answers the source's hash, by
@@ -129,9 +150,8 @@ impl Fleet {
 
     /// Brings the gauges up to date.
     pub(super) fn count(&self) {
-        for gauges in
-            [&self.counts, &self.ages, &self.valid, &self.maintenance, &self.deadlines, &self.backups]
-        {
+        let Self { counts, ages, valid, maintenance, deadlines, backups, orphaned, .. } = self;
+        for gauges in [counts, ages, valid, maintenance, deadlines, backups, orphaned] {
             gauges.clear();
         }
         let resources = self.resources();
@@ -145,6 +165,8 @@ impl Fleet {
         }
         self.count_ages(&resources);
         self.count_dates(&resources);
+        drop(resources);
+        self.count_orphans();
         let mut tokens = self.tokens();
         tokens.retain(|_, (_, used)| used.elapsed() < TOKEN_MEMORY);
         for (hash, (valid, _)) in tokens.iter() {
@@ -191,6 +213,21 @@ impl Fleet {
             let age = seconds(Utc::now().signed_duration_since(oldest));
             self.backups.get_or_create_owned(&Vec::new()).set(age.max(0.0));
         }
+    }
+
+    /// Where no project is listed, nobody knows.
+    fn count_orphans(&self) {
+        let orphans = self.orphans();
+        if !orphans.is_empty() {
+            let now = Utc::now();
+            let count: usize = orphans.values().map(|project| project.count(now)).sum();
+            let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+            self.orphaned.get_or_create_owned(&Vec::new()).set(count);
+        }
+    }
+
+    fn orphans(&self) -> MutexGuard<'_, HashMap<String, Orphans>> {
+        self.orphans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn resources(&self) -> MutexGuard<'_, HashMap<String, Resource>> {
@@ -253,6 +290,17 @@ mod tests {
         );
         tokio::time::advance(Duration::from_hours(2)).await;
         assert!(!metrics.render().unwrap().contains(&hash));
+    }
+
+    #[test]
+    fn services_without_a_resource_are_counted_where_projects_are_listed() {
+        let metrics = Metrics::new();
+        assert!(!metrics.render().unwrap().contains("valkeeper_orphans{"), "without a list nobody knows");
+        metrics.fleet().listed("project-a", ["uid-a"]);
+        let text = metrics.render().unwrap();
+        assert!(text.contains("valkeeper_orphans{} 0.0") && !text.contains("project-a"), "{text}");
+        metrics.fleet().unlisted("project-a");
+        assert!(!metrics.render().unwrap().contains("valkeeper_orphans{"));
     }
 
     #[test]

@@ -4,3 +4,4 @@ pub mod fleet;
 pub mod logs;
 pub mod metrics;
 mod process;
+mod series;

@@ -37,6 +37,7 @@ mod definitions;
 mod edits;
 mod generator;
 mod manifests;
+mod project_vpcs;
 mod reference;
 mod requests;
 mod server;

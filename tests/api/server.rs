@@ -77,6 +77,11 @@ impl Server {
         self.send(Method::POST, kind, "?dryRun=All&", manifest).await
     }
 
+    /// The same of a `ProjectVPC`.
+    pub(crate) async fn judge_vpc(&self, manifest: &Value) -> Result<Value, String> {
+        self.send_to(Method::POST, "projectvpcs", "?dryRun=All&", manifest).await
+    }
+
     /// Stores a new resource.
     pub(crate) async fn create(&self, kind: Kind, manifest: &Value) -> Result<Value, String> {
         self.send(Method::POST, kind, "?", manifest).await
@@ -88,10 +93,11 @@ impl Server {
     }
 
     async fn send(&self, method: Method, kind: Kind, rest: &str, body: &Value) -> Result<Value, String> {
-        let url = format!(
-            "/apis/aiven.io/v1alpha1/namespaces/default/{}{rest}fieldValidation=Strict",
-            kind.plural()
-        );
+        self.send_to(method, kind.plural(), rest, body).await
+    }
+
+    async fn send_to(&self, method: Method, plural: &str, rest: &str, body: &Value) -> Result<Value, String> {
+        let url = format!("/apis/aiven.io/v1alpha1/namespaces/default/{plural}{rest}fieldValidation=Strict");
         let content =
             if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let request = Request::builder().method(method).uri(url).header("Content-Type", content);

@@ -67,7 +67,7 @@ fn patterns(cases: &mut Vec<Case>, kind: Kind) {
 }
 
 fn names(cases: &mut Vec<Case>, kind: Kind) {
-    for name in ["1st", "my.service", &"a".repeat(64), "0"] {
+    for name in ["1st", "my.service", &"a".repeat(64), "0", "a"] {
         let mut manifest = minimal(kind);
         manifest["metadata"]["name"] = json!(name);
         let message = "metadata.name is also the name of the service at the provider".to_owned();

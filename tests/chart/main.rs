@@ -9,10 +9,12 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod cluster;
 mod helm;
 mod install;
 mod monitoring;
 mod render;
+mod upgrade;
 
 /// Says that something was not tested, and what is missing.
 fn skip(missing: &str) {

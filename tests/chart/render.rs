@@ -47,6 +47,12 @@ fn mistakes_in_values_are_named() {
         ("replicaCount=two", "/replicaCount"),
         ("logging.encoder=xml", "/logging/encoder"),
         ("projectPolicy.withoutAnnotation=Maybe", "/projectPolicy/withoutAnnotation"),
+        ("metrics.serviceMonitor.intreval=1m", "intreval"),
+        ("image.digest=latest", "/image/digest"),
+        ("image.repository=aivenoy/aiven-operator", "image of the replaced operator"),
+        ("podAnnotations.number=1", "/podAnnotations/number"),
+        ("watchedNamespaces={a,a}", "/watchedNamespaces"),
+        ("metrics.serviceMonitor.enabled=true,metricsBindAddress=0", "metrics.service.enabled"),
     ] {
         let error = helm.try_run(None, &format!("template charts/valkeeper --set {wrong}")).unwrap_err();
         assert!(error.contains(named), "{wrong}: {error}");

@@ -1,7 +1,10 @@
 //! Several replicas: one works, another takes over when it ends, however it ends; and what probes,
 //! metrics and the log level look like from outside.
 
-use crate::world::{World, until};
+use crate::{
+    roles,
+    world::{World, until},
+};
 use k8s_openapi::{
     api::coordination::v1::Lease,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -32,7 +35,7 @@ crate::scenarios![
 ];
 
 /// A replica, with what it serves on ports of its own.
-struct Replica {
+pub(crate) struct Replica {
     health: Health,
     metrics: Metrics,
     probes: SocketAddr,
@@ -42,7 +45,7 @@ struct Replica {
 }
 
 impl Replica {
-    async fn start(world: &World, mut settings: Settings) -> Self {
+    pub(crate) async fn start(world: &World, mut settings: Settings) -> Self {
         "127.0.0.1:0".clone_into(&mut settings.listening.metrics_bind_address);
         "127.0.0.1:0".clone_into(&mut settings.listening.health_probe_bind_address);
         let listeners = Listeners::bind(settings.listening.addresses()).await.unwrap();
@@ -58,18 +61,23 @@ impl Replica {
         Self { health, metrics, probes, reading, stop, task }
     }
 
-    async fn until(&self, role: &str) {
+    pub(crate) async fn until(&self, role: &str) {
         let _ = until(|| async { self.health.ready() }, |ready| *ready == Ok(role)).await;
     }
 
-    async fn stop(self) {
+    /// Where metrics are read.
+    pub(crate) fn reading(&self) -> SocketAddr {
+        self.reading
+    }
+
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(Duration::from_mins(1), self.task).await.unwrap().unwrap();
     }
 }
 
 /// Settings of replicas that take over within seconds.
-fn elected(world: &World) -> Settings {
+pub(crate) fn elected(world: &World) -> Settings {
     let mut settings = world.settings();
     let election = &mut settings.election;
     election.leader_elect = true;
@@ -119,6 +127,26 @@ async fn a_killed_leader_is_replaced_when_its_lease_runs_out(mut world: World) -
     world
 }
 
+/// What is exported in that scenario.
+const EXPORTED: [&str; 16] = [
+    "valkeeper_resources{kind=\"Valkey\",ready=\"True\",reason=\"Running\"} 1",
+    "valkeeper_provider_requests_total{operation=\"create\",code=\"200\"} 1",
+    "valkeeper_reconcile_duration_seconds_count{kind=\"Valkey\",outcome=\"ok\"}",
+    "valkeeper_drift_total{kind=\"Valkey\",field=\"plan\",action=\"corrected\"} 1",
+    "valkeeper_time_to_ready_seconds_count{kind=\"Valkey\"} 1",
+    "valkeeper_secret_publish_total{result=\"ok\"} 1",
+    "valkeeper_seconds_since_last_observation{quantile=\"1\"}",
+    "valkeeper_watch_synced{kind=\"Redis\"} 1",
+    "valkeeper_maintenance_pending{forced=\"true\"} 1",
+    "valkeeper_next_deadline_timestamp_seconds{kind=\"maintenance\"} ",
+    "valkeeper_backup_age_seconds{} ",
+    "valkeeper_resync_interval_seconds 1.0",
+    "valkeeper_resources{kind=\"ProjectVPC\",ready=\"True\",reason=\"Running\"} 1",
+    "process_cpu_seconds_total ",
+    "valkeeper_leader 1",
+    "valkeeper_build_info{version=",
+];
+
 async fn metrics_tell_what_the_operator_does_and_name_nobody(mut world: World) -> World {
     world.kill_operator().await;
     let token = tempfile::NamedTempFile::new().unwrap();
@@ -135,6 +163,7 @@ async fn metrics_tell_what_the_operator_does_and_name_nobody(mut world: World) -
     assert!(world.provider.set_plan(crate::world::PROJECT, "orders-db", "business-4"));
     until(|| async { world.service("orders-db").unwrap() }, |service| service["plan"] == "startup-4").await;
     world.create_valkey("ledger-db", json!({"authSecretRef": {"name": "missing"}})).await;
+    roles::create_vpc(&world, "office-net").await;
     world.until_not_ready("ledger-db", "TokenMissing").await;
 
     let http = reqwest::Client::new();
@@ -145,30 +174,23 @@ async fn metrics_tell_what_the_operator_does_and_name_nobody(mut world: World) -
     let read =
         || async { http.get(&url).bearer_auth("reader-token").send().await.unwrap().text().await.unwrap() };
     let settled = |text: &String| {
-        ["TokenMissing", "Running"].iter().all(|reason| text.contains(&format!("reason=\"{reason}\"}} 1")))
+        [("Valkey", "TokenMissing"), ("Valkey", "Running"), ("ProjectVPC", "Running")].iter().all(
+            |(kind, reason)| {
+                text.lines()
+                    .any(|line| line.contains(kind) && line.ends_with(&format!("reason=\"{reason}\"}} 1.0")))
+            },
+        )
     };
     let text = until(read, settled).await;
-    for wanted in [
-        "valkeeper_resources{kind=\"Valkey\",ready=\"True\",reason=\"Running\"} 1",
-        "valkeeper_provider_requests_total{operation=\"create\",code=\"200\"} 1",
-        "valkeeper_reconcile_duration_seconds_count{kind=\"Valkey\",outcome=\"ok\"}",
-        "valkeeper_reconcile_errors_total{kind=\"Valkey\",class=\"denied\"}",
-        "valkeeper_drift_total{kind=\"Valkey\",field=\"plan\",action=\"corrected\"} 1",
-        "valkeeper_time_to_ready_seconds_count{kind=\"Valkey\"} 1",
-        "valkeeper_secret_publish_total{result=\"ok\"} 1",
-        "valkeeper_seconds_since_last_observation{quantile=\"1\"}",
-        "valkeeper_watch_synced{kind=\"Redis\"} 1",
-        "valkeeper_maintenance_pending{forced=\"true\"} 1",
-        "valkeeper_next_deadline_timestamp_seconds{kind=\"maintenance\"} ",
-        "valkeeper_backup_age_seconds ",
-        "valkeeper_leader 1",
-        "valkeeper_build_info{version=",
-    ] {
+    for wanted in EXPORTED {
         assert!(text.contains(wanted), "{wanted} in\n{text}");
     }
+    assert!(!text.contains("valkeeper_reconcile_errors_total{kind=\"Valkey\",class=\"denied\"} 0"), "{text}");
     assert!(text.contains("valkeeper_token_valid{secret_hash=\"") && text.contains("\"} 0"), "{text}");
     check_what_is_watched(&text);
-    for name in ["orders-db", "ledger-db", "aiven-token", &world.namespace, crate::world::PROJECT] {
+    for name in
+        ["orders-db", "ledger-db", "office-net", "aiven-token", &world.namespace, crate::world::PROJECT]
+    {
         assert!(!text.contains(name), "a metric names {name}");
     }
     replica.stop().await;

@@ -1,6 +1,6 @@
 //! The Secret that applications mount.
 
-use crate::world::{TOKEN, World, until};
+use crate::world::{World, token, until};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Resource as _, ResourceExt,
@@ -16,6 +16,7 @@ crate::scenarios![
     a_new_prefix_replaces_the_old_keys,
     a_password_reset_at_the_provider_reaches_it,
     a_disabled_target_has_no_secret,
+    a_secret_that_is_not_asked_for_any_more_stays_until_the_resource_goes,
     an_answer_without_credentials_never_empties_it,
     extra_keys_come_and_go_with_the_option_and_the_replica,
     a_service_binding_is_offered_while_it_is_asked_for,
@@ -114,14 +115,30 @@ async fn a_disabled_target_has_no_secret(world: World) -> World {
     world
 }
 
+async fn a_secret_that_is_not_asked_for_any_more_stays_until_the_resource_goes(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let before = world.secret("cache").await;
+    world.edit("cache", json!({"connInfoSecretTarget": {"name": "other"}})).await;
+    world.until_ready("cache").await;
+    assert_eq!(world.secret("other").await, before);
+    assert_eq!(world.secret("cache").await, before);
+    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
+    world.until_gone("cache").await;
+    let secrets = world.secrets();
+    for name in ["cache", "other"] {
+        until(|| async { secrets.get_opt(name).await.unwrap() }, Option::is_none).await;
+    }
+    world
+}
+
 async fn an_answer_without_credentials_never_empties_it(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let before = world.secrets().get("cache").await.unwrap();
     let permissions = ["project:services:read", "project:services:write"];
-    world.provider.add_token(&TokenSpec::full_access("e2e", TOKEN).with_permissions(permissions));
+    world.provider.add_token(&TokenSpec::full_access("e2e", token()).with_permissions(permissions));
     world.until_not_ready("cache", "CredentialsUnavailable").await;
     assert_eq!(world.secrets().get("cache").await.unwrap().data, before.data);
-    world.provider.add_token(&TokenSpec::full_access("e2e", TOKEN));
+    world.provider.add_token(&TokenSpec::full_access("e2e", token()));
     world.until_ready("cache").await;
     world
 }
@@ -262,6 +279,6 @@ async fn the_secret_with_the_token_is_refused_as_target(world: World) -> World {
     let message = world.until_not_ready("cache", "InvalidSpec").await;
     assert!(message.contains("spec.authSecretRef.name"), "{message}");
     assert!(world.provider.requests().is_empty(), "nothing that costs money was created");
-    assert_eq!(world.secret("aiven-token").await["token"], TOKEN);
+    assert_eq!(world.secret("aiven-token").await["token"], token());
     world
 }

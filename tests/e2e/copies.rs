@@ -1,6 +1,7 @@
 //! Services that are made from others: forks, read replicas and migrations; and the fields that place a
 //! service somewhere.
 
+use crate::leaks::confidential;
 use crate::world::{PROJECT, World, until};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
@@ -70,10 +71,11 @@ async fn a_migration_is_followed_and_its_password_stays_in_a_secret(world: World
     })).await;
     let message = world.until_not_ready("cache", "MigrationSecretMissing").await;
     assert!(message.contains("old-server with key password"), "{message}");
-    world.set_token("old-server", "password", "correct horse").await;
+    world.set_token("old-server", "password", &confidential("correct horse")).await;
     let valkey = world.until_valkey("cache", |valkey| condition(valkey, "MigrationComplete").is_some()).await;
     assert_eq!(condition(&valkey, "PasswordExposed"), None);
-    assert_eq!(world.service("cache").unwrap()["user_config"]["migration"]["password"], "correct horse");
+    let password = &world.service("cache").unwrap()["user_config"]["migration"]["password"];
+    assert_eq!(*password, confidential("correct horse"));
     let done = |valkey: &valkeeper::api::Valkey| {
         condition(valkey, "MigrationComplete").is_some_and(|done| done.status == "True")
     };

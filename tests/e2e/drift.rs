@@ -3,6 +3,7 @@
 use crate::world::{PROJECT, World, until};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use valkeeper::api::Valkey;
 
 crate::scenarios![
     changes_at_the_provider_are_named_and_undone,
@@ -35,9 +36,10 @@ async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
     assert!(provider.set_tags(PROJECT, "cache", tags));
     until(field("/tags/env"), |env| *env == Some(json!("test"))).await;
 
-    let valkey = world.until_ready("cache").await;
-    let drift = valkey.status.unwrap().drift.unwrap();
-    assert_eq!((drift.corrected, drift.fields[0].field.as_str()), (true, "spec.tags"));
+    // The provider shows the tags before the status tells of them.
+    let last = |valkey: &Valkey| valkey.status.as_ref().and_then(|status| status.drift.clone()).unwrap();
+    let valkey = world.until_valkey("cache", |valkey| last(valkey).fields[0].field == "spec.tags").await;
+    assert!(last(&valkey).corrected);
     for part in [
         "spec.plan is \"business-4\", not \"startup-4\"",
         "spec.userConfig.valkey_timeout is 10, not 60",
@@ -116,7 +118,7 @@ async fn annotate(world: &World, annotations: Value) {
 async fn a_paused_resource_is_left_alone_and_says_so(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     annotate(&world, json!({"valkeeper.io/paused": "true"})).await;
-    let is_paused = |valkey: &valkeeper::api::Valkey| {
+    let is_paused = |valkey: &Valkey| {
         valkey.status.as_ref().unwrap().conditions.iter().any(|condition| condition.type_ == "Paused")
     };
     world.until_valkey("cache", is_paused).await;

@@ -21,14 +21,14 @@ crate::scenarios![
 ];
 
 /// `kubectl` in the namespace of a world.
-struct Kubectl {
+pub(crate) struct Kubectl {
     folder: TempDir,
     namespace: String,
 }
 
 impl Kubectl {
     /// `None` after saying why.
-    fn new(world: &World) -> Option<Self> {
+    pub(crate) fn new(world: &World) -> Option<Self> {
         let version = Command::new("kubectl").args(["version", "--client", "-o", "json"]).output().ok();
         let version: Option<Value> = version.and_then(|output| serde_json::from_slice(&output.stdout).ok());
         let minor = version.as_ref().and_then(|version| version.pointer("/clientVersion/minor")?.as_str());
@@ -48,7 +48,7 @@ impl Kubectl {
     }
 
     /// Exit status and both outputs in one, as a terminal shows them.
-    async fn try_run(&self, line: &str, input: &str) -> (bool, String) {
+    pub(crate) async fn try_run(&self, line: &str, input: &str) -> (bool, String) {
         let mut command = Command::new("kubectl");
         command
             .args(words(line))

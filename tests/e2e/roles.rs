@@ -1,11 +1,11 @@
 //! The rights that the chart grants, as Helm renders them, on API servers that enforce them: every
 //! scenario there runs with these rights and no others, so that one that is missing fails it; and the
-//! scenario below uses all of them, so that one too many shows.
+//! scenario below uses all of them, so that one too many shows. The same for `watchedNamespaces`.
 
 use crate::world::{World, until};
 use k8s_openapi::api::{
     core::v1::{Namespace, Secret},
-    rbac::v1::PolicyRule,
+    rbac::v1::{ClusterRoleBinding, PolicyRule, Role},
 };
 use kube::{
     Api, Client,
@@ -23,6 +23,10 @@ pub(crate) const ACCOUNT: &str = "system:serviceaccount:valkeeper-system:valkeep
 pub(crate) const RELEASE: &str = "valkeeper-system";
 /// What `helm template` makes of the chart with its default values; `tests/chart` keeps it up to date.
 const RENDERED: &str = include_str!("../chart/rendered/default.yaml");
+/// The same with `watchedNamespaces`.
+const NAMESPACED: &str = include_str!("../chart/rendered/namespaced.yaml");
+/// One of those.
+const WATCHED: &str = "team-a";
 
 crate::scenarios![every_right_is_used];
 
@@ -31,28 +35,44 @@ pub(crate) async fn grant(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = serde_json::from_value(json!({"metadata": {"name": RELEASE}})).unwrap();
     namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-    for object in rendered(&["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]) {
-        let resource = ApiResource::from_gvk(&object.types.as_ref().unwrap().try_into().unwrap());
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
-        };
-        api.create(&PostParams::default(), &object).await.unwrap();
+    for object in rendered(RENDERED, &["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]) {
+        create(client, &object).await;
     }
 }
 
-fn rendered(kinds: &[&str]) -> Vec<DynamicObject> {
+/// Takes away what is granted in all namespaces, and grants what the chart does in a watched one.
+async fn grant_in(client: &Client, namespace: &str) {
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    bindings.delete("valkeeper", &DeleteParams::default()).await.unwrap();
+    for mut object in rendered(NAMESPACED, &["Role", "RoleBinding"]) {
+        if object.metadata.namespace.as_deref() == Some(WATCHED) {
+            object.metadata.namespace = Some(namespace.to_owned());
+            create(client, &object).await;
+        }
+    }
+}
+
+async fn create(client: &Client, object: &DynamicObject) {
+    let resource = ApiResource::from_gvk(&object.types.as_ref().unwrap().try_into().unwrap());
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    api.create(&PostParams::default(), object).await.unwrap();
+}
+
+fn rendered(text: &str, kinds: &[&str]) -> Vec<DynamicObject> {
     let documents =
-        serde_yaml::Deserializer::from_str(RENDERED).map(|document| Value::deserialize(document).unwrap());
+        serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
     let objects =
         documents.filter(|document| document["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)));
     objects.map(|object| serde_json::from_value(object).unwrap()).collect()
 }
 
 /// The rights in the rendered roles, in the form of `Calls::rights`.
-fn granted() -> BTreeSet<String> {
+fn granted(text: &str) -> BTreeSet<String> {
     let mut rights = BTreeSet::new();
-    for role in rendered(&["Role", "ClusterRole"]) {
+    for role in rendered(text, &["Role", "ClusterRole"]) {
         let rules: Vec<PolicyRule> = serde_json::from_value(role.data["rules"].clone()).unwrap();
         for rule in rules {
             for group in rule.api_groups.iter().flatten() {
@@ -68,7 +88,28 @@ fn granted() -> BTreeSet<String> {
 async fn every_right_is_used(mut world: World) -> World {
     world.kill_operator().await;
     world.calls.clear();
-    world.start_elected().await;
+    world.start_elected_with(|_| {}).await;
+    use_every_right(world, granted(RENDERED)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_in_a_watched_namespace_are_enough_and_all_used() {
+    crate::world::run(crate::cluster::Place::Real, |mut world: World| async move {
+        if !world.has_roles() {
+            return world;
+        }
+        world.kill_operator().await;
+        world.calls.clear();
+        grant_in(&world.client, &world.namespace).await;
+        let watched = vec![world.namespace.clone()];
+        world.start_elected_with(|settings| settings.watched_namespaces = watched).await;
+        use_every_right(world, granted(NAMESPACED)).await
+    })
+    .await;
+}
+
+/// Does what needs each of these rights, and compares them with those that were needed.
+async fn use_every_right(world: World, granted: BTreeSet<String>) -> World {
     world.ready_valkey("cache", json!({})).await;
     let redis = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Redis", "metadata": {"name": "old"}, "spec": {
         "project": crate::world::PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
@@ -94,7 +135,7 @@ async fn every_right_is_used(mut world: World) -> World {
         || async {
             let mut used = world.calls.rights();
             used.extend(indirect.clone());
-            (granted().difference(&used).cloned().collect(), used.difference(&granted()).cloned().collect())
+            (granted.difference(&used).cloned().collect(), used.difference(&granted).cloned().collect())
         },
         |(unused, missing): &(Vec<String>, Vec<String>)| unused.is_empty() && missing.is_empty(),
     )
@@ -103,18 +144,63 @@ async fn every_right_is_used(mut world: World) -> World {
 }
 
 async fn use_a_vpc(world: &World) {
-    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": "net"}, "spec": {
+    create_vpc(world, "net").await;
+    let vpcs = world.vpcs();
+    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
+    until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
+}
+
+/// Creates a VPC and waits until it is ready.
+pub(crate) async fn create_vpc(world: &World, name: &str) {
+    let vpc = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "ProjectVPC", "metadata": {"name": name}, "spec": {
         "project": crate::world::PROJECT, "cloudName": "google-europe-west1", "networkCidr": "10.0.0.0/24",
         "authSecretRef": {"name": "aiven-token", "key": "token"}}});
     let vpcs = world.vpcs();
     vpcs.create(&PostParams::default(), &serde_json::from_value(vpc).unwrap()).await.unwrap();
     until(
-        || async { vpcs.get("net").await.unwrap() },
+        || async { vpcs.get(name).await.unwrap() },
         |vpc| crate::world::ready(vpc).is_some_and(|ready| ready.status == "True"),
     )
     .await;
-    vpcs.delete("net", &DeleteParams::default()).await.unwrap();
-    until(|| async { vpcs.get_opt("net").await.unwrap() }, Option::is_none).await;
+}
+
+/// Runs where rights are enforced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_missing_one_is_named() {
+    crate::world::run(crate::cluster::Place::Real, |mut world: World| async move {
+        if !world.has_roles() {
+            return world;
+        }
+        world.kill_operator().await;
+        grant_in(&world.client, &world.namespace).await;
+        let namespace = world.namespace.clone();
+        world.start_operator_with(|settings| settings.watched_namespaces = vec![namespace]).await;
+        world.ready_valkey("cache", json!({})).await;
+        let secrets = world.secrets();
+        let delete = || async { secrets.delete("cache", &DeleteParams::default()).await.unwrap() };
+        delete().await;
+        until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_some).await;
+
+        let roles: Api<Role> = Api::namespaced(world.client.clone(), &world.namespace);
+        let whole = roles.get("valkeeper").await.unwrap();
+        let mut fewer = whole.clone();
+        for rule in fewer.rules.iter_mut().flatten() {
+            if rule.resources.iter().flatten().any(|resource| resource == "secrets") {
+                rule.verbs = vec!["get".to_owned()];
+            }
+        }
+        roles.replace("valkeeper", &PostParams::default(), &fewer).await.unwrap();
+        delete().await;
+        let message = world.until_not_ready("cache", "ClusterRejected").await;
+        assert!(message.contains("cannot create resource \"secrets\""), "{message}");
+        assert!(message.contains("Grant it that right"), "{message}");
+
+        let back = Patch::Merge(json!({"rules": whole.rules}));
+        roles.patch("valkeeper", &PatchParams::default(), &back).await.unwrap();
+        world.until_ready("cache").await;
+        world
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

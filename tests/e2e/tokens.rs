@@ -1,6 +1,7 @@
 //! Which token a resource uses, how a new one reaches it, and what a bad one costs.
 
-use crate::world::{TOKEN, World, until};
+use crate::leaks::confidential;
+use crate::world::{World, token, until};
 use kube::api::DeleteParams;
 use serde_json::json;
 use std::time::Duration;
@@ -26,11 +27,11 @@ async fn the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over
     mut world: World,
 ) -> World {
     for name in ["operator", "namespace"] {
-        world.provider.add_token(&TokenSpec::full_access(name, format!("{name}-token-5d1c")));
+        world.provider.add_token(&TokenSpec::full_access(name, confidential(name)));
     }
     world
         .restart_with(|settings| {
-            settings.default_token = Some(" operator-token-5d1c\n".into());
+            settings.default_token = Some(format!(" {}\n", confidential("operator")).into());
             settings.namespace_token_secret = Some("project-token".to_owned());
         })
         .await;
@@ -39,7 +40,7 @@ async fn the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over
     assert!(used(&world, "first").iter().all(|token| token == "e2e"));
     assert!(used(&world, "second").iter().all(|token| token == "operator"));
 
-    world.set_token("project-token", "token", "\t namespace-token-5d1c \n").await;
+    world.set_token("project-token", "token", &format!("\t {} \n", confidential("namespace"))).await;
     until(|| async { used(&world, "second") }, |tokens| tokens.last().unwrap() == "namespace").await;
     world.secrets().delete("project-token", &DeleteParams::default()).await.unwrap();
     until(|| async { used(&world, "second") }, |tokens| tokens.last().unwrap() == "operator").await;
@@ -48,10 +49,10 @@ async fn the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over
 }
 
 async fn a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another(mut world: World) -> World {
-    world.set_token("project-token", "tokn", TOKEN).await;
+    world.set_token("project-token", "tokn", token()).await;
     world
         .restart_with(|settings| {
-            settings.default_token = Some(TOKEN.into());
+            settings.default_token = Some(token().into());
             settings.namespace_token_secret = Some("project-token".to_owned());
         })
         .await;
@@ -78,11 +79,11 @@ async fn a_token_file_is_read_again_when_it_changes(mut world: World) -> World {
     world.create_valkey("cache", json!({"authSecretRef": null})).await;
     let message = world.until_not_ready("cache", "TokenMissing").await;
     assert!(message.contains("Cannot read the operator's default token"), "{message}");
-    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    std::fs::write(&file, format!("{}\n", token())).unwrap();
     world.until_ready("cache").await;
 
-    world.provider.add_token(&TokenSpec::full_access("rotated", "rotated-file-token"));
-    std::fs::write(&file, "  rotated-file-token").unwrap();
+    world.provider.add_token(&TokenSpec::full_access("rotated", confidential("rotated")));
+    std::fs::write(&file, format!("  {}", confidential("rotated"))).unwrap();
     until(|| async { used(&world, "cache") }, |tokens| tokens.last().unwrap() == "rotated").await;
     world
 }
@@ -90,8 +91,8 @@ async fn a_token_file_is_read_again_when_it_changes(mut world: World) -> World {
 async fn a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else(mut world: World) -> World {
     const SHARING: [&str; 4] = ["cache-a", "cache-b", "cache-c", "cache-d"];
     world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
-    world.provider.add_token(&TokenSpec::full_access("other", "other-token-77aa"));
-    world.set_token("other-token", "token", "other-token-77aa").await;
+    world.provider.add_token(&TokenSpec::full_access("other", confidential("other")));
+    world.set_token("other-token", "token", &confidential("other")).await;
     for name in SHARING {
         world.ready_valkey(name, json!({})).await;
     }
@@ -121,8 +122,8 @@ async fn a_new_token_is_used_at_once_although_the_old_one_is_paused(mut world: W
     world.provider.revoke_token("e2e");
     world.until_not_ready("cache-a", "TokenRejected").await;
     world.until_not_ready("cache-b", "TokenRejected").await;
-    world.provider.add_token(&TokenSpec::full_access("rotated", "rotated-token-1b2c"));
-    world.set_token("aiven-token", "token", "rotated-token-1b2c\n").await;
+    world.provider.add_token(&TokenSpec::full_access("rotated", confidential("rotated")));
+    world.set_token("aiven-token", "token", &format!("{}\n", confidential("rotated"))).await;
     world.until_ready("cache-a").await;
     world.until_ready("cache-b").await;
     world

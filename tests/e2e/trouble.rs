@@ -1,7 +1,9 @@
 //! What goes wrong on the user's side and at the provider: the resource says what and what to do, nothing
 //! runs hot, and it recovers by itself once the cause is gone.
 
-use crate::world::{TOKEN, World, ready, until};
+use crate::leaks::confidential;
+use crate::world::{World, ready, token, until};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
@@ -40,7 +42,7 @@ async fn a_token_secret_that_is_missing(world: World) -> World {
     let message = world.until_not_ready("cache", "TokenMissing").await;
     assert!(message.contains(&format!("Secret {}/aiven-token", world.namespace)), "{message}");
     assert!(world.provider.requests().is_empty(), "no call without a token");
-    world.set_token("aiven-token", "token", TOKEN).await;
+    world.set_token("aiven-token", "token", token()).await;
     world.until_ready("cache").await;
     world
 }
@@ -61,8 +63,8 @@ async fn a_revoked_token(world: World) -> World {
     assert!(message.contains("401") && message.contains("aiven-token"), "{message}");
     until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "TokenRejected"))
         .await;
-    world.provider.add_token(&TokenSpec::full_access("new", "rotated-token"));
-    world.set_token("aiven-token", "token", "rotated-token\n").await;
+    world.provider.add_token(&TokenSpec::full_access("new", confidential("rotated")));
+    world.set_token("aiven-token", "token", &format!("{}\n", confidential("rotated"))).await;
     world.until_ready("cache").await;
     world
 }
@@ -93,9 +95,8 @@ async fn a_spec_that_breaks_a_rule_makes_no_call(world: World) -> World {
     world
 }
 
-async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> World {
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-    // A definition laxer than ours, as an older installation may have it.
+/// Installs a definition laxer than ours, as an older installation may have it.
+pub(crate) async fn accept_any_spec(world: &World) {
     let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.client.clone());
     let lax = json!([{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": {
         "type": "object", "properties": {
@@ -103,6 +104,10 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
             "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}]);
     let patch = Patch::<()>::Json(serde_json::from_value(lax).unwrap());
     definitions.patch("valkeys.aiven.io", &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> World {
+    accept_any_spec(&world).await;
     let objects: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
         world.client.clone(),
         &world.namespace,

@@ -153,7 +153,7 @@ async fn references_to_other_namespaces_need_a_watched_one_and_consent_where_tha
     let refused = world.until_not_ready("cache", "VpcRefused").await;
     assert!(refused.contains("does not watch"), "{refused}");
 
-    let (own, other, token) = (world.namespace.clone(), shared.clone(), crate::world::TOKEN);
+    let (own, other, token) = (world.namespace.clone(), shared.clone(), crate::world::token());
     world
         .restart_with(|settings| {
             settings.watched_namespaces = vec![own, other];

@@ -5,6 +5,7 @@ use crate::{
     calls::Calls,
     cluster::{Cluster, Place},
     leaks, roles,
+    running::Running,
 };
 use k8s_openapi::{
     ByteString,
@@ -19,12 +20,9 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use std::{collections::BTreeMap, fmt::Debug, sync::LazyLock, time::Duration};
 use valkeeper::{
     api::{Custom, ManagedService, ProjectVpc, Redis, Valkey, names::TOKEN_FINALIZER},
-    operator,
     settings::Settings,
 };
 use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
@@ -32,9 +30,13 @@ use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, Provi
 /// The project of all scenarios.
 pub(crate) const PROJECT: &str = "my-aiven-project";
 /// The token that the provider accepts.
-pub(crate) const TOKEN: &str = "e2e-token-f3a1";
+pub(crate) fn token() -> &'static str {
+    static TOKEN: LazyLock<String> = LazyLock::new(|| leaks::confidential("e2e-token"));
+    &TOKEN
+}
+
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One scenario's surroundings.
 pub(crate) struct World {
@@ -45,7 +47,11 @@ pub(crate) struct World {
     pub(crate) calls: Calls,
     cluster: Cluster,
     server: ProviderServer,
-    operator: Option<(CancellationToken, JoinHandle<()>)>,
+    operator: Option<Running>,
+    /// Where the log of this world begins.
+    pub(crate) log_begins: usize,
+    /// What operators served that were ended.
+    served: Vec<leaks::Place>,
 }
 
 /// Runs `scenario` in a fresh world with a running operator; does nothing where there is no API server.
@@ -74,13 +80,14 @@ where
 
 impl World {
     async fn new(cluster: Cluster, engine: Engine) -> Self {
+        let log_begins = leaks::log_length();
         let client = Client::try_from(cluster.config().await).unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace: Namespace =
             serde_json::from_value(json!({"metadata": {"generateName": "valkeeper-e2e-"}})).unwrap();
         let namespace = namespaces.create(&PostParams::default(), &namespace).await.unwrap().name_any();
         let server = ProviderServer::start(ProviderOptions {
-            tokens: vec![TokenSpec::full_access("e2e", TOKEN)],
+            tokens: vec![TokenSpec::full_access("e2e", token())],
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
             backup_after: Duration::from_millis(100),
@@ -97,12 +104,14 @@ impl World {
             cluster,
             server,
             operator: None,
+            log_begins,
+            served: Vec::new(),
             calls: Calls::default(),
         };
         if world.has_roles() {
             roles::grant(&world.client).await;
         }
-        world.set_token("aiven-token", "token", TOKEN).await;
+        world.set_token("aiven-token", "token", token()).await;
         world
     }
 
@@ -119,16 +128,14 @@ impl World {
     }
 
     async fn start(&mut self, settings: Settings) {
-        let stop = CancellationToken::new();
         let client = self.calls.watched_client(self.operator_config().await);
-        let shutdown = stop.clone();
-        let task = tokio::spawn(async move { operator::run(settings, client, shutdown).await.unwrap() });
-        self.operator = Some((stop, task));
+        self.operator = Some(Running::start(settings, client).await);
     }
 
     /// Starts the operator as the chart does, with leader election.
-    pub(crate) async fn start_elected(&mut self) {
+    pub(crate) async fn start_elected_with(&mut self, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.settings();
+        change(&mut settings);
         settings.election.leader_elect = true;
         settings.election.leader_elect_resource_namespace = self.lease_namespace();
         self.start(settings).await;
@@ -162,9 +169,8 @@ impl World {
 
     /// Ends the operator the hard way: in the middle of whatever it does.
     pub(crate) async fn kill_operator(&mut self) {
-        if let Some((_, task)) = self.operator.take() {
-            task.abort();
-            let _ = task.await;
+        if let Some(operator) = self.operator.take() {
+            self.served.push(operator.kill().await);
         }
     }
 
@@ -184,6 +190,11 @@ impl World {
         matches!(self.cluster, Cluster::Started(_))
     }
 
+    /// Whether this is the sandbox.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.cluster, Cluster::Sandbox(_))
+    }
+
     /// All, as with the values that the chart has by default, where nobody else's resources can be.
     fn watched_namespaces(&self) -> Vec<String> {
         if self.has_roles() { Vec::new() } else { vec![self.namespace.clone()] }
@@ -198,12 +209,21 @@ impl World {
         self.cluster.kubeconfig()
     }
 
-    async fn end(mut self) {
-        if let Some((stop, task)) = self.operator.take() {
-            stop.cancel();
-            tokio::time::timeout(PATIENCE, task).await.expect("the operator stops").unwrap();
+    /// What operators served in this world: up to their end, and now.
+    pub(crate) async fn served(&self) -> Vec<leaks::Place> {
+        let mut places = self.served.clone();
+        if let Some(operator) = &self.operator {
+            places.extend(operator.read().await);
         }
-        leaks::search(&self).await;
+        places
+    }
+
+    async fn end(mut self) {
+        let served = self.served().await;
+        if let Some(operator) = self.operator.take() {
+            operator.stop().await;
+        }
+        leaks::search(&self, served).await;
         if matches!(self.cluster, Cluster::Existing) {
             let namespaces: Api<Namespace> = Api::all(self.client.clone());
             namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
@@ -227,6 +247,7 @@ impl World {
     }
 
     pub(crate) async fn set_token(&self, secret: &str, key: &str, value: &str) {
+        assert!(leaks::is_confidential(value), "a token that would not be found");
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": {key: value}});
         self.secrets().patch(secret, &PatchParams::apply("e2e").force(), &Patch::Apply(body)).await.unwrap();
     }
@@ -241,6 +262,11 @@ impl World {
     pub(crate) async fn create_valkey(&self, name: &str, spec: Value) -> Valkey {
         let valkey = manifest("Valkey", name, spec);
         self.valkeys().create(&PostParams::default(), &valkey).await.unwrap()
+    }
+
+    /// Whether the API server takes a resource.
+    pub(crate) async fn try_to_create(&self, valkey: Valkey) -> bool {
+        self.valkeys().create(&PostParams::default(), &valkey).await.is_ok()
     }
 
     /// Creates a Redis in the same way and waits until it is ready.
@@ -332,13 +358,13 @@ impl World {
     pub(crate) async fn ask_provider(&self, method: &str, path: &str, body: Value) {
         let url = format!("{}{path}", self.server.url());
         let request = reqwest::Client::new().request(method.parse().unwrap(), url);
-        let answer = request.bearer_auth(TOKEN).json(&body).send().await.unwrap();
+        let answer = request.bearer_auth(token()).json(&body).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     pub(crate) async fn read_provider(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.server.url());
-        reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
+        reqwest::Client::new().get(url).bearer_auth(token()).send().await.unwrap().json().await.unwrap()
     }
 
     /// The provider's own view of a service.

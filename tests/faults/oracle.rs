@@ -4,7 +4,7 @@
 use crate::{
     canary,
     scenarios::{End, Scenario, secret_is_true},
-    world::{NAME, OTHER_TOKEN_SECRET, TOKEN_SECRET, World},
+    world::{NAME, World},
 };
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
@@ -91,6 +91,8 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     }
     let calls = world.plan.calls();
     let passes = passes(&calls);
+    // Where the fault hit the last call, the first pass has to repeat that one; and looking at what came of
+    // it is like the beginning of another pass.
     for pass in passes.iter().skip(2).take(PASSES - 2) {
         for call in work(pass).filter(|call| call.request.method != "GET") {
             world.violations.add(format!("a write although nothing was to be done: {call:?}"));
@@ -110,11 +112,9 @@ fn passes(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
     starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()
 }
 
-/// Every pass begins with the token.
+/// Every pass begins with a look at the service.
 fn begins_a_pass(call: &CallRecord) -> bool {
-    let tokens = [TOKEN_SECRET, OTHER_TOKEN_SECRET];
-    let name = call.request.path.rsplit('/').next().unwrap_or_default();
-    call.request.method == "GET" && tokens.contains(&name)
+    call.request.method == "GET" && call.request.path.ends_with(&format!("/service/{NAME}"))
 }
 
 pub(crate) fn is_creation(call: &CallRecord) -> bool {

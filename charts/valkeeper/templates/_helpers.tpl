@@ -44,6 +44,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* The whole image reference; a digest wins over a tag. */}}
 {{- define "valkeeper.image" -}}
+{{- if hasSuffix "/aiven-operator" .Values.image.repository }}
+{{- fail "image.repository names the image of the replaced operator: take it, and image.tag, out of your values" }}
+{{- end }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}

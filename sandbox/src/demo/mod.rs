@@ -5,7 +5,7 @@ mod cluster;
 mod connect;
 mod engine;
 mod files;
-mod manifests;
+pub(crate) mod manifests;
 pub(crate) mod options;
 mod progress;
 mod sandbox;

@@ -2,6 +2,7 @@
 //! ports and leaves no files behind.
 
 use super::engine::Choice;
+use crate::bench::options::BenchOptions;
 use crate::ctl::Ctl;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -77,5 +78,6 @@ pub(crate) struct Options {
 /// Everything but the demonstration itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Bench(Box<BenchOptions>),
     Ctl(Ctl),
 }

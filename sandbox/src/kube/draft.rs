@@ -12,6 +12,7 @@ use super::fields::Managers;
 use super::object::{Metadata, Object, now, object_mut};
 use super::registry::Resource;
 use super::request::{Target, WriteOptions};
+use super::schema;
 use super::write::Edit;
 
 /// An object on its way to being stored.
@@ -185,6 +186,10 @@ pub(crate) fn initialise(target: &Target, new: &mut Value) {
     }
     if target.resource.has(target.version, "status") {
         object_mut(new).remove("status");
+        // A status may have a default, which is there from the start.
+        if let Some(compiled) = &target.resource.versions[target.version].schema {
+            schema::default(compiled.schema(), new);
+        }
     }
 }
 

@@ -49,7 +49,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
-pub use self::content::Content;
+pub use self::content::{Content, StoredObject};
 use self::failure::GroupResource;
 use self::registry::Registry;
 use self::request::{Target, WriteOptions};

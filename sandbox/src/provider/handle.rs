@@ -171,6 +171,16 @@ impl ProviderHandle {
         self.shared.world().timing.build_time = build_time;
     }
 
+    /// How long everything takes that is powered off from now on.
+    pub fn set_power_off_time(&self, time: Duration) {
+        self.shared.world().timing.power_off_time = time;
+    }
+
+    /// How long every VPC takes that is created or deleted from now on.
+    pub fn set_vpc_time(&self, time: Duration) {
+        self.shared.world().timing.vpc_time = time;
+    }
+
     /// Wait for the first backup of everything that is built from now on.
     pub fn set_backup_after(&self, wait: Duration) {
         self.shared.world().timing.backup_after = wait;

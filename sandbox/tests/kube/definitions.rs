@@ -97,6 +97,24 @@ async fn spec_and_status_are_written_apart() {
 }
 
 #[tokio::test]
+async fn a_new_object_has_the_default_of_its_status_and_no_other() {
+    let cluster = Cluster::start().await;
+    let api = widgets(&cluster, None).await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
+    let default = json!([{"op": "add", "value": {"seen": -1},
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/status/default"}]);
+    let patch = Patch::<()>::Json(serde_json::from_value(default).unwrap());
+    definitions.patch("widgets.example.com", &PatchParams::default(), &patch).await.unwrap();
+    let mut new = widget(&json!({}));
+    new.data["status"] = json!({"seen": 5});
+    let created = api.create(&PostParams::default(), &new).await.unwrap();
+    assert_eq!(created.data["status"], json!({"seen": -1}));
+    assert_eq!(api.get("w").await.unwrap().data["status"], json!({"seen": -1}));
+    let owned = serde_json::to_value(created.metadata.managed_fields).unwrap();
+    assert!(!owned.to_string().contains("f:status"), "{owned}");
+}
+
+#[tokio::test]
 async fn the_objects_of_a_definition_go_before_it() {
     let cluster = Cluster::start().await;
     let api = widgets(&cluster, Some(2)).await;

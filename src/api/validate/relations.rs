@@ -76,7 +76,7 @@ impl<'s> Spec<'s> {
         let mut bytes = name.bytes();
         let starts = bytes.next().is_some_and(|first| first.is_ascii_lowercase());
         let rest = bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !starts || !rest || name.len() > 63 {
+        if !starts || !rest || !(2..=63).contains(&name.len()) {
             self.report_at(field, shown(&Value::from(name)), rules::NAME_RULE);
         }
     }

@@ -14,6 +14,8 @@ const CHOICES: [(&str, &[&str]); 3] = [
     ("logging.encoder", &["", "json", "console"]),
     ("projectPolicy.withoutAnnotation", &["Allow", "Deny"]),
 ];
+/// Endings of the paths of values that map names to texts.
+const TEXTS: [&str; 5] = ["nnotations", "podLabels", "commonLabels", ".labels", "nodeSelector"];
 
 /// The files that are derived from the values.
 pub(crate) fn files(root: &Path) -> Result<[File; 2]> {
@@ -100,7 +102,14 @@ fn object_schema(value: &Value, path: &str, notes: &BTreeMap<String, String>) ->
                 json!({"type": "object"})
             }
         }
+        // Kubernetes takes no numbers there.
+        Value::Object(_) if TEXTS.iter().any(|ending| path.ends_with(ending)) => {
+            json!({"type": "object", "additionalProperties": {"type": "string"}})
+        }
         Value::Object(_) => json!({"type": "object"}),
+        Value::Array(_) if path == "watchedNamespaces" => {
+            json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true})
+        }
         Value::Array(_) => json!({"type": "array"}),
         Value::Bool(_) => json!({"type": "boolean"}),
         Value::Number(_) => json!({"type": "integer", "minimum": 0}),
@@ -112,6 +121,9 @@ fn object_schema(value: &Value, path: &str, notes: &BTreeMap<String, String>) ->
     };
     if let Some((_, choices)) = CHOICES.iter().find(|(choice, _)| *choice == path) {
         schema["enum"] = json!(choices);
+    }
+    if path == "image.digest" {
+        schema["pattern"] = json!("^(sha256:[0-9a-f]{64})?$");
     }
     if let Some(note) = note {
         schema["description"] = json!(note);

@@ -53,6 +53,7 @@ fn main() -> Result<ExitCode> {
     for kind in Kind::ALL {
         derived.push(reference::file(kind, root)?);
     }
+    derived.push(reference::project_vpc(root)?);
     derived.extend(chart::files(root)?);
     if arguments.check {
         return Ok(report(&stale(root, &sources), &stale(root, &derived)));

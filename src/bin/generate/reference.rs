@@ -10,9 +10,13 @@ use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
-use valkeeper::api::{GROUP, Kind, VERSION, crd, names};
+use valkeeper::api::{Custom as _, GROUP, Kind, ProjectVpc, VERSION, crd, names};
 
 use crate::File;
+
+/// The first line of each page.
+const MARK: &str =
+    "<!-- Written by the generator: change src/api or schemas and run `cargo run --bin generate`. -->\n\n";
 
 /// What each connection Secret holds, after the prefix.
 const SECRET_KEYS: [(&str, &str); 5] = [
@@ -36,6 +40,16 @@ const ANNOTATIONS: [(&str, &str); 3] = [
     ),
 ];
 
+/// The same for a `ProjectVPC`, all set by its owner.
+const VPC_ANNOTATIONS: [(&str, &str); 3] = [
+    (names::DELETION_POLICY, "`Orphan` leaves the VPC at the provider when the resource is deleted"),
+    (
+        names::REFERENCED_FROM,
+        "namespaces, separated by commas, whose services may refer to it where that needs consent; `*` for all",
+    ),
+    (names::PAUSED, "any value but `false` leaves the VPC alone until the annotation is removed"),
+];
+
 /// The page of a kind.
 pub(crate) fn file(kind: Kind, root: &Path) -> Result<File> {
     let example = Path::new("examples").join(kind.service_type()).with_extension("yaml");
@@ -44,9 +58,57 @@ pub(crate) fn file(kind: Kind, root: &Path) -> Result<File> {
     let mut page = introduction(kind, &manifest)?;
     for part in ["spec", "status"] {
         let schema = crd::schema(kind).properties.as_ref().and_then(|fields| fields.get(part));
-        section(&mut page, kind, part, schema.context("a resource has a spec and a status")?);
+        let schema = schema.context("a resource has a spec and a status")?;
+        section(&mut page, &|path| is_create_only(kind, path), part, schema);
     }
     Ok(File::new(Path::new("docs/reference").join(kind.service_type()).with_extension("md"), page))
+}
+
+/// The page of `ProjectVPC`.
+pub(crate) fn project_vpc(root: &Path) -> Result<File> {
+    let schema = crd::project_vpc_schema();
+    let file = "examples/projectvpc.yaml";
+    let manifest = std::fs::read_to_string(root.join(file)).context(file)?;
+    let example: serde_yaml::Value = serde_yaml::from_str(&manifest)?;
+    let object = example["metadata"]["name"].as_str().context("the example has a name")?;
+    let (name, description) = (ProjectVpc::NAME, schema.description.as_deref().unwrap_or_default());
+    let annotations = table(&VPC_ANNOTATIONS, "");
+    let mut page = format!(
+        "{MARK}# {name}\n\n{description}\n\n\
+         | | |\n|---|---|\n| `apiVersion` | `{GROUP}/{VERSION}` |\n| `kind` | `{name}` |\n\
+         | `metadata.name` | what services refer to in `spec.projectVPCRef`; the provider does not know it |\n\
+         | `spec` | [what the VPC should be](#spec) |\n\
+         | `status` | [what it is](#status) |\n\n\
+         ## Usage example\n\nThe token is in a Secret, see `examples/token.yaml`. How services are placed in it: \
+         [private networks](../guides/networks.md).\n\n\
+         ```yaml\n{manifest}```\n\n\
+         ```shell\nvalkeeper validate {file}\nkubectl apply -f {file}\n\
+         kubectl wait --for=condition=Ready projectvpcs/{object} --timeout=20m\nkubectl get projectvpcs {object}\n```\n\n\
+         ## Annotations\n\n| Annotation | Meaning |\n|---|---|\n{annotations}\n\
+         ## Reading this page\n\n\
+         Bounds carry the names they have in error messages. *Immutable* fields stay as they are once set.\n\n",
+    );
+    for part in ["spec", "status"] {
+        let schema = schema.properties.as_ref().and_then(|fields| fields.get(part));
+        section(&mut page, &|_| false, part, schema.context("a resource has a spec and a status")?);
+    }
+    Ok(File::new("docs/reference/projectvpc.md", page))
+}
+
+/// Rows of a table of names and meanings.
+fn table(rows: &[(&str, &str)], prefix: &str) -> String {
+    rows.iter()
+        .map(|(name, meaning)| format!("| `{prefix}{name}` | {meaning} |\n"))
+        .collect::<Vec<_>>()
+        .concat()
+}
+
+/// Whether a field counts only when the service is created.
+fn is_create_only(kind: Kind, path: &str) -> bool {
+    let setting = path.strip_prefix("spec.userConfig.").is_some_and(|property| {
+        kind.user_config_facts().iter().any(|facts| facts.name == property && facts.create_only)
+    });
+    setting || path == "spec.serviceIntegrations"
 }
 
 fn introduction(kind: Kind, manifest: &str) -> Result<String> {
@@ -59,21 +121,14 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
     let example: serde_yaml::Value = serde_yaml::from_str(manifest)?;
     let object = example["metadata"]["name"].as_str().context("the example has a name")?;
     let secret = example["spec"]["connInfoSecretTarget"]["name"].as_str().unwrap_or(object);
-    let mut keys = String::new();
-    for (key, meaning) in SECRET_KEYS {
-        let _ = writeln!(keys, "| `{prefix}{key}` | {meaning} |");
-    }
-    let mut annotations = String::new();
-    for (name, meaning) in ANNOTATIONS {
-        let _ = writeln!(annotations, "| `{name}` | {meaning} |");
-    }
+    let keys = table(&SECRET_KEYS, prefix);
+    let annotations = table(&ANNOTATIONS, "");
     let plural = kind.plural();
     let file = kind.service_type();
     Ok(format!(
-        "<!-- Written by the generator: change src/api or schemas and run `cargo run --bin generate`. -->\n\n\
-         # {name}\n\n{warning}{description}\n\n\
+        "{MARK}# {name}\n\n{warning}{description}\n\n\
          | | |\n|---|---|\n| `apiVersion` | `{GROUP}/{VERSION}` |\n| `kind` | `{name}` |\n\
-         | `metadata.name` | also the name of the service: 1 to 63 lower-case letters, digits and hyphens, \
+         | `metadata.name` | also the name of the service: 2 to 63 lower-case letters, digits and hyphens, \
          starting with a letter |\n\
          | `spec` | [what the service should be](#spec) |\n\
          | `status` | [what it is](#status) |\n\n\
@@ -94,8 +149,11 @@ fn introduction(kind: Kind, manifest: &str) -> Result<String> {
     ))
 }
 
+/// Tells of the path of a field whether it counts only at creation.
+type CreateOnly<'c> = dyn Fn(&str) -> bool + 'c;
+
 /// An object and, after it, the objects inside it.
-fn section(page: &mut String, kind: Kind, path: &str, schema: &JSONSchemaProps) {
+fn section(page: &mut String, create_only: &CreateOnly, path: &str, schema: &JSONSchemaProps) {
     let name = path.rsplit('.').next().unwrap_or(path);
     let level = "#".repeat((path.matches('.').count() + 2).min(4));
     let description = schema.description.as_deref().unwrap_or_default();
@@ -112,26 +170,23 @@ fn section(page: &mut String, kind: Kind, path: &str, schema: &JSONSchemaProps) 
         if !group.is_empty() {
             let _ = writeln!(page, "**{title}**\n");
             for (name, field) in group {
-                entry(page, kind, &format!("{path}.{name}"), name, field);
+                entry(page, create_only, &format!("{path}.{name}"), name, field);
             }
             page.push('\n');
         }
     }
     for (name, field) in fields() {
         if let Some(object) = object_in(field) {
-            section(page, kind, &format!("{path}.{name}"), object);
+            section(page, create_only, &format!("{path}.{name}"), object);
         }
     }
 }
 
 /// One field: name, type, bounds and meaning, which includes what a change does.
-fn entry(page: &mut String, kind: Kind, path: &str, name: &str, schema: &JSONSchemaProps) {
+fn entry(page: &mut String, create_only: &CreateOnly, path: &str, name: &str, schema: &JSONSchemaProps) {
     let mut traits = vec![type_name(schema)];
     traits.extend(bounds(schema));
-    let create_only = path.strip_prefix("spec.userConfig.").is_some_and(|property| {
-        kind.user_config_facts().iter().any(|facts| facts.name == property && facts.create_only)
-    });
-    if create_only || path == "spec.serviceIntegrations" {
+    if create_only(path) {
         traits.push("Create-only".to_owned());
     }
     let description = schema.description.as_deref().unwrap_or_default();

@@ -57,6 +57,14 @@ fn an_update_is_sent_once_and_one_without_effect_is_told() {
 }
 
 #[test]
+fn powering_off_may_take_as_long_as_the_last_backup() {
+    let desired = resource(json!({"spec": {"powered": false}}));
+    let sent = Some(ServicePatch { powered: Some(false), ..ServicePatch::default() });
+    let later = Observed { sent, ..seen(service()) };
+    assert_eq!(outcome(&desired, &later), ("wait", reason::POWERING_OFF, Ready::Progressing));
+}
+
+#[test]
 fn running_right_after_a_change_is_not_believed() {
     let early = Observed { unsettled: true, ..seen(service()) };
     assert_eq!(outcome(&resource(json!({})), &early), ("wait", reason::UPDATING, Ready::Progressing));

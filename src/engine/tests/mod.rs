@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 mod difference;
 mod life;
+mod orphans;
 mod ownership;
 mod policies;
 mod properties;

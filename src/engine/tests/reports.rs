@@ -43,3 +43,21 @@ fn an_outage_takes_ready_back_only_with_a_reason() {
     let deleting = resource(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
     assert_eq!(told(&before, &deleting, &Observed::default()).1, "False");
 }
+
+#[test]
+fn thousands_of_broken_rules_make_a_short_message() {
+    let mut desired = resource(json!({}));
+    desired.violations =
+        (0..8000).map(|index| format!("spec.field[{index}]: {}", "x".repeat(2000))).collect();
+    let report = decide(&desired, &seen(service())).report;
+    assert!(report.message.ends_with("; and 7990 more"), "{}", report.message.len());
+    let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    for condition in conditions::next(&[], &report, 3, now) {
+        assert!(
+            condition.message.chars().count() <= 4097,
+            "{}: {}",
+            condition.type_,
+            condition.message.len()
+        );
+    }
+}

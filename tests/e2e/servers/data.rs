@@ -174,7 +174,7 @@ async fn a_redis_becomes_a_valkey_with_its_data(world: World) -> World {
     let info: String = cache.ask(&["INFO", "server"]).await;
     assert!(!info.contains("valkey_version"));
     let url = format!("{}/v1/project/{PROJECT}/service/cache/service_type", world.provider_url());
-    let request = reqwest::Client::new().patch(url).bearer_auth(crate::world::TOKEN);
+    let request = reqwest::Client::new().patch(url).bearer_auth(crate::world::token());
     let response = request.json(&json!({"service_type": "valkey"})).send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
     until(|| async { world.service("cache").unwrap()["state"].clone() }, |state| state == "RUNNING").await;
@@ -194,7 +194,7 @@ async fn backups_appear_over_time_and_are_limited_by_the_plan(world: World) -> W
     world.provider.advance(Duration::from_hours(25));
     let kept = until(backups, |backups| backups.len() == 2).await;
     let url = format!("{}/v1/project/{PROJECT}/service/cache/backups", world.provider_url());
-    let request = reqwest::Client::new().get(url).bearer_auth(crate::world::TOKEN);
+    let request = reqwest::Client::new().get(url).bearer_auth(crate::world::token());
     let listed: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(listed["backups"][0]["backup_name"], kept[0]["backup_name"]);
     let data: Vec<String> = cache.ask(&["CONFIG", "GET", "dir"]).await;
@@ -211,7 +211,7 @@ async fn users_of_the_provider_are_users_of_the_server(world: World) -> World {
         "valkey_acl_categories": ["+@read"], "valkey_acl_commands": ["+set"], "valkey_acl_keys": ["app:*"],
         "valkey_acl_channels": [],
     });
-    let request = reqwest::Client::new().post(url).bearer_auth(crate::world::TOKEN);
+    let request = reqwest::Client::new().post(url).bearer_auth(crate::world::token());
     let request = request.json(&json!({"username": "app", "access_control": access}));
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
     let mut secret = cache.secret().await;

@@ -27,7 +27,7 @@ async fn migration_from(world: &World, source: &Cache<'_>, method: &str) -> Valu
 /// What the provider says about the migration, as any client asks it.
 async fn progress(world: &World, service: &str) -> (u16, Value) {
     let url = format!("{}/v1/project/{PROJECT}/service/{service}/migration", world.provider_url());
-    let request = reqwest::Client::new().get(url).bearer_auth(crate::world::TOKEN);
+    let request = reqwest::Client::new().get(url).bearer_auth(crate::world::token());
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }

@@ -5,6 +5,7 @@ mod cache;
 mod command_line;
 mod data;
 mod migration;
+mod recipes;
 mod settings;
 
 use crate::{cluster, world};

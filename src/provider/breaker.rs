@@ -1,0 +1,135 @@
+//! When the provider fails every call of one kind, sending more of them helps nobody: after some failures
+//! in a row the calls of that kind are answered here, with the failure that is known, and one at a time
+//! tries whether it is over. A success ends it at once. A service that lets its callers wait counts for
+//! nothing here, since it says nothing about the others.
+
+use super::error::ProviderError;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::time::{Duration, Instant};
+
+/// So many failures in a row of one kind of call, with no success in between, are not a matter of one service.
+const FAILURES: u32 = 20;
+/// How long the others wait after a call that tried in vain, at first.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The same after many of them.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// One breaker per kind of call.
+#[derive(Debug, Default)]
+pub(super) struct Breakers(Mutex<HashMap<&'static str, Breaker>>);
+
+#[derive(Debug)]
+struct Breaker {
+    failures: u32,
+    until: Instant,
+    last: ProviderError,
+}
+
+impl Breakers {
+    /// Whether a call of this kind may be sent now; if not, why the last one failed.
+    pub(super) fn check(&self, operation: &'static str, doing: &str) -> Result<(), ProviderError> {
+        let mut breakers = self.lock();
+        let Some(breaker) = breakers.get_mut(operation) else { return Ok(()) };
+        if breaker.failures < FAILURES {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if now < breaker.until {
+            return Err(breaker.last.clone().while_doing(doing));
+        }
+        // This one tries; should it never tell, the next one does.
+        breaker.until = now + breaker.pause();
+        Ok(())
+    }
+
+    /// Notes what came of a call that was sent.
+    pub(super) fn learn<T>(&self, operation: &'static str, outcome: &Result<T, ProviderError>) {
+        let mut breakers = self.lock();
+        match outcome {
+            Err(error) if error.is_everybodys() => {
+                let failures =
+                    breakers.get(operation).map_or(0, |breaker| breaker.failures).saturating_add(1);
+                let mut breaker = Breaker { failures, until: Instant::now(), last: error.clone() };
+                breaker.until += breaker.pause();
+                breakers.insert(operation, breaker);
+                if failures == FAILURES {
+                    tracing::warn!(operation, failures, %error, "the provider fails; one call at a time tries");
+                }
+            }
+            Err(error) if error.status().is_none() => {}
+            _ => {
+                if breakers.remove(operation).is_some_and(|breaker| breaker.failures >= FAILURES) {
+                    tracing::info!(operation, "the provider answers again");
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Breaker>> {
+        // A panic while the lock was held leaves a map that is still a map.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Breaker {
+    fn pause(&self) -> Duration {
+        let trials = self.failures.saturating_sub(FAILURES).min(8);
+        SHORTEST.saturating_mul(1 << trials).min(LONGEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(status: u16) -> Result<(), ProviderError> {
+        Err(ProviderError::Rejected {
+            doing: "reading service a".to_owned(),
+            status,
+            message: "try later".to_owned(),
+            retry_after: None,
+        })
+    }
+
+    fn late() -> Result<(), ProviderError> {
+        let (doing, cause) = ("reading service a".to_owned(), "timed out".to_owned());
+        Err(ProviderError::Unreachable { doing, cause, late: true })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_every_call_fails_one_at_a_time_tries_and_a_success_ends_it() {
+        let breakers = Breakers::default();
+        for _ in 0..FAILURES {
+            assert!(breakers.check("get", "").is_ok());
+            breakers.learn("get", &failure(503));
+        }
+        let refused = breakers.check("get", "reading service b").unwrap_err();
+        assert_eq!(refused.to_string(), "reading service b: the provider answered 503: try later");
+        assert!(breakers.check("create", "").is_ok(), "calls of another kind go on");
+        let mut tried = Vec::new();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_mins(1) {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            if breakers.check("get", "").is_ok() {
+                tried.push(begun.elapsed());
+                breakers.learn("get", &failure(500));
+            }
+        }
+        assert!((6..=10).contains(&tried.len()), "{tried:?}");
+        breakers.learn("get", &Ok(()));
+        assert!(breakers.check("get", "").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_about_one_service_and_services_that_hang_stop_nobody() {
+        let breakers = Breakers::default();
+        for round in 0..FAILURES * 10 {
+            breakers.learn("get", &late());
+            breakers.learn("get", &failure(if round % 10 == 0 { 404 } else { 500 }));
+            assert!(breakers.check("get", "").is_ok());
+        }
+    }
+}

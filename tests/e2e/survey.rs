@@ -1,0 +1,86 @@
+//! Projects with several services are watched by lists: what changes is noticed without looking at each
+//! service, and whatever is done about it is decided on the service itself.
+
+use crate::world::{PROJECT, World, until};
+use futures::future::join_all;
+use serde_json::json;
+use valkeeper_sandbox::provider::{Fault, Matcher};
+
+crate::scenarios![
+    settled_services_are_not_looked_at_one_by_one,
+    drift_seen_in_a_list_is_confirmed_and_corrected,
+    a_new_password_is_found_in_a_list,
+    a_restart_among_settled_services_lists_and_writes_nothing,
+    a_list_that_fails_hides_nothing,
+];
+
+const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
+
+async fn several(world: &World) {
+    let spec = json!({"maintenanceWindowDow": "sunday", "maintenanceWindowTime": "10:00:00"});
+    join_all(NAMES.map(|name| world.ready_valkey(name, spec.clone()))).await;
+    // Whoever was ready first was looked at before there were enough to list.
+    lists(world, 4).await;
+    world.provider.clear_requests();
+    world.calls.clear();
+}
+
+async fn lists(world: &World, count: usize) {
+    let before = world.count("GET", "/service");
+    until(|| async { world.count("GET", "/service") }, |now| *now >= before + count).await;
+}
+
+fn looks(world: &World) -> usize {
+    world.provider.requests().iter().filter(|request| request.path.contains("/service/")).count()
+}
+
+async fn settled_services_are_not_looked_at_one_by_one(world: World) -> World {
+    several(&world).await;
+    lists(&world, 3).await;
+    assert_eq!(looks(&world), 0, "{:#?}", world.provider.requests());
+    assert_eq!((world.writes(), world.calls.writes().len()), (0, 0), "{:#?}", world.calls.writes());
+    world
+}
+
+async fn drift_seen_in_a_list_is_confirmed_and_corrected(world: World) -> World {
+    several(&world).await;
+    assert!(world.provider.set_maintenance_window(PROJECT, "two", "monday", "10:00:00"));
+    let day = || async { world.provider.service(PROJECT, "two").unwrap()["maintenance"]["dow"].clone() };
+    until(day, |day| day == "sunday").await;
+    let requests = world.provider.requests();
+    let update = requests.iter().rposition(|request| request.method == "PUT").unwrap();
+    let look = requests[..update].iter().rposition(|request| request.path.ends_with("/service/two"));
+    assert_eq!(requests[look.unwrap()].method, "GET", "the update follows a look at the service itself");
+    world
+}
+
+async fn a_new_password_is_found_in_a_list(world: World) -> World {
+    several(&world).await;
+    let before = world.secret("three").await;
+    assert!(world.provider.reset_password(PROJECT, "three"));
+    until(|| async { world.secret("three").await }, |secret| *secret != before).await;
+    assert_eq!(looks(&world), 0, "{:#?}", world.provider.requests());
+    world
+}
+
+async fn a_restart_among_settled_services_lists_and_writes_nothing(mut world: World) -> World {
+    several(&world).await;
+    world.kill_operator().await;
+    world.provider.clear_requests();
+    world.calls.clear();
+    world.start_operator().await;
+    lists(&world, 3).await;
+    // The first ones of a project do not know yet that there are more.
+    assert!(looks(&world) <= 2, "{:#?}", world.provider.requests());
+    assert_eq!((world.writes(), world.calls.writes().len()), (0, 0), "{:#?}", world.calls.writes());
+    world
+}
+
+async fn a_list_that_fails_hides_nothing(world: World) -> World {
+    several(&world).await;
+    let lists = Matcher::new(Some("GET"), "/service$").unwrap();
+    world.provider.fail_next(lists, 1_000, Fault::status(403, "no lists"));
+    until(|| async { looks(&world) }, |looks| *looks >= NAMES.len()).await;
+    world.provider.clear_faults();
+    world
+}

@@ -1,0 +1,18 @@
+//! Files that somebody wants to have checked before a cluster sees them: any text at all.
+
+use std::str;
+use valkeeper::cli::validate::Report;
+
+/// The input is the file.
+pub(crate) fn run(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let mut report = Report::default();
+    report.judge("file.yaml", text);
+    let lines = text.lines().count().max(1);
+    for finding in &report.findings {
+        assert!((1..=lines + 1).contains(&finding.line), "{finding} in a file of {lines} lines");
+        assert!(finding.column >= 1, "{finding}");
+        let shown = finding.to_string();
+        assert!(!shown.contains('\u{1b}'), "a terminal would act on {shown:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! The promises of the design, broken on purpose, one at a time, in a copy of the sources: the faults tests
+//! must notice each. That every mutation still fits the sources is checked with every test run; to run them
+//! takes minutes, is asked for with `--ignored`, and writes the table in `docs/reliability.md`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+mod copy;
+mod table;
+
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use table::{MUTATIONS, Mutation};
+
+/// The test that must notice.
+const JUDGE: &str = "one_fault_at_any_call_on_the_sandbox";
+/// What surrounds the table in the documentation.
+const MARKS: [&str; 2] = ["<!-- mutations -->\n", "<!-- end of mutations -->\n"];
+
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn every_mutation_fits_the_sources() {
+    for mutation in MUTATIONS {
+        let source = fs::read_to_string(repository(mutation.file)).unwrap();
+        assert_eq!(source.matches(mutation.from).count(), 1, "{}: {}", mutation.name, mutation.from);
+        assert_ne!(mutation.from, mutation.to, "{}", mutation.name);
+    }
+}
+
+#[test]
+fn every_scenario_that_a_mutation_is_tried_in_exists() {
+    let scenarios = fs::read_to_string(repository("tests/faults/scenarios.rs")).unwrap();
+    for mutation in MUTATIONS {
+        assert!(scenarios.contains(&format!("name: \"{}\"", mutation.scenario)), "{}", mutation.name);
+    }
+}
+
+#[test]
+fn the_documentation_tells_of_every_mutation() {
+    let page = fs::read_to_string(repository("docs/reliability.md")).unwrap();
+    for mutation in MUTATIONS {
+        assert!(
+            page.contains(&format!("| {} | `{}` |", mutation.promise, mutation.scenario)),
+            "{mutation:?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "builds and runs the operator once for every mutation: cargo test --test mutations -- --ignored --nocapture"]
+fn every_broken_promise_is_noticed() {
+    let only = std::env::var("VALKEEPER_MUTATION").ok();
+    let wanted = |mutation: &&Mutation| only.as_ref().is_none_or(|only| mutation.name == only);
+    let mut rows = Vec::new();
+    for mutation in MUTATIONS.iter().filter(wanted) {
+        let noticed = try_out(mutation);
+        println!("{}: {}", mutation.name, noticed.as_deref().unwrap_or("NOT NOTICED"));
+        rows.push((mutation, noticed));
+    }
+    let missed: Vec<_> =
+        rows.iter().filter(|(_, noticed)| noticed.is_none()).map(|(mutation, _)| mutation.name).collect();
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+    if only.is_none() {
+        document(&rows);
+    }
+}
+
+/// What the faults tests said to the mutated operator; nothing if they were content.
+fn try_out(mutation: &Mutation) -> Option<String> {
+    let folder = copy::of(&repository(""), &repository("target/mutated"), mutation);
+    let mut judge = Command::new(built(&folder));
+    judge.args([JUDGE, "--nocapture"]).current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::piped());
+    judge.env("VALKEEPER_SCENARIO", mutation.scenario).env("RUST_BACKTRACE", "0");
+    let mut judging = judge.spawn().unwrap();
+    let (mut said, mut complaint) = (Vec::new(), None);
+    for line in BufReader::new(judging.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        // The line before replays the run; the others would only say it again.
+        if said.last().is_some_and(|last: &String| last.starts_with("VALKEEPER_SCENARIO=")) {
+            judging.kill().unwrap();
+            complaint.get_or_insert(line.clone());
+        }
+        said.push(line);
+    }
+    if judging.wait().unwrap().success() {
+        return None;
+    }
+    complaint =
+        complaint.or_else(|| said.iter().find(|line| line.starts_with("secrets in the log")).cloned());
+    // A failure for another reason would prove nothing.
+    let complaint = complaint.unwrap_or_else(|| panic!("{}: {}", mutation.name, said.join("\n")));
+    let shown: String = complaint.trim().chars().take(120).collect();
+    Some(shown.replace('|', "/"))
+}
+
+/// Builds the faults tests of a copy of the sources, and returns their program.
+fn built(folder: &Path) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--locked", "--quiet", "--test", "faults", "--no-run", "--message-format", "json"]);
+    cargo.current_dir(folder).env("CARGO_TARGET_DIR", repository("target"));
+    // What cargo told this test about itself would make some dependencies build again.
+    let told = |name: &String| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for name in std::env::vars().map(|(name, _)| name).filter(told) {
+        cargo.env_remove(name);
+    }
+    let built = cargo.stderr(Stdio::inherit()).output().unwrap();
+    assert!(built.status.success(), "{} does not build", folder.display());
+    let messages = String::from_utf8(built.stdout).unwrap();
+    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let program = messages.find_map(|message| {
+        let tests = message["target"]["name"] == "faults";
+        message["executable"].as_str().filter(|_| tests).map(PathBuf::from)
+    });
+    program.unwrap()
+}
+
+/// Puts the table of what was noticed into the documentation.
+fn document(rows: &[(&Mutation, Option<String>)]) {
+    let path = repository("docs/reliability.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(MARKS[0]).expect("the table has its place");
+    let (_, after) = rest.split_once(MARKS[1]).expect("the table has an end");
+    let mut table = "| broken promise | scenario | first complaint |\n|---|---|---|\n".to_owned();
+    for (mutation, noticed) in rows {
+        let noticed = noticed.as_deref().unwrap_or_default();
+        writeln!(table, "| {} | `{}` | {noticed} |", mutation.promise, mutation.scenario).unwrap();
+    }
+    fs::write(path, [before, MARKS[0], &table, MARKS[1], after].concat()).unwrap();
+}
