@@ -17,7 +17,7 @@ mod vpcs;
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
-pub use listing::Listing;
+pub use listing::{Heading, Listing};
 pub use service::{
     Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
     PendingUpdate, Service, TechnicalEmail,
