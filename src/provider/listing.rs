@@ -2,7 +2,7 @@
 //! for are decoded beyond name and tags, that the text of each (passwords included) is wiped as soon as the next is read, and
 //! that a list which ends too early is an error instead of a shorter list.
 
-use super::{client::decode, error::ProviderError, service::Service};
+use super::{answer::decode, error::ProviderError, service::Service};
 use reqwest::Response;
 use secrecy::zeroize::Zeroize as _;
 use serde::Deserialize;

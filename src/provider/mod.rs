@@ -4,7 +4,9 @@
 //! [`Class`](crate::failure::Class). It never retries: when to try again is the caller's decision.
 
 mod address;
+mod answer;
 mod breaker;
+mod call;
 mod client;
 mod error;
 mod limits;
