@@ -42,7 +42,8 @@ fn every_mutation_fits_the_sources() {
 
 #[test]
 fn every_scenario_that_a_mutation_is_tried_in_exists() {
-    let scenarios = fs::read_to_string(repository("tests/faults/scenarios.rs")).unwrap();
+    let files = fs::read_dir(repository("tests/faults/scenarios")).unwrap();
+    let scenarios: String = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
     for mutation in MUTATIONS {
         assert!(scenarios.contains(&format!("name: \"{}\"", mutation.scenario)), "{}", mutation.name);
     }

@@ -80,8 +80,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         promise: "a pass with nothing to do writes nothing",
         scenario: "create",
         file: "src/engine/decide.rs",
-        from: ".filter(|(key, value)| desired.annotations.get(*key) != Some(value))",
-        to: ".filter(|(key, _)| *key == names::INSTANCE_RUNNING || !desired.annotations.contains_key(*key))",
+        from: "stale.retain(|key, value| desired.annotations.get(*key) != value.as_ref());",
+        to: "stale.retain(|key, _| *key == names::INSTANCE_RUNNING || !desired.annotations.contains_key(*key));",
     },
     Mutation {
         name: "forgets-removals",
