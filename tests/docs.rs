@@ -90,6 +90,40 @@ fn every_page_is_in_the_book() {
     }
 }
 
+/// The book as `.ci/book` makes it, looked at as a browser does.
+#[test]
+fn every_link_of_the_built_book_leads_somewhere() {
+    let program = std::env::var_os("MDBOOK").unwrap_or_else(|| "mdbook".into());
+    if std::process::Command::new(&program).arg("--version").output().is_err() {
+        assert!(std::env::var_os("BOOK_NO_SKIP").is_none(), "install mdbook");
+        return eprintln!("skipped: install mdbook, or set MDBOOK to its path");
+    }
+    let book = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(repository(".ci/book")).arg(book.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let link = Regex::new("(?:href|src)=\"([^\"]+)\"").unwrap();
+    let pages = files(book.path(), "html");
+    assert!(pages.len() > files(&repository("docs"), "md").len());
+    // The page for missing pages is shown at any depth.
+    for page in pages.iter().filter(|page| !page.ends_with("404.html")) {
+        for found in link.captures_iter(&std::fs::read_to_string(page).unwrap()) {
+            let target = found[1].replace("&amp;", "&");
+            if target.contains(':') {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            assert!(file.exists(), "{}: {target}", page.display());
+            let there = || std::fs::read_to_string(&file).unwrap();
+            assert!(
+                anchor.is_empty() || there().contains(&format!("id=\"{anchor}\"")),
+                "{}: {target}",
+                page.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn flags_and_files_that_pages_name_exist() {
     let mut command = valkeeper::cli::Arguments::command();

@@ -6,8 +6,8 @@ mod run;
 pub mod validate;
 
 use crate::telemetry::logs::{self, Format};
-use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 /// Kubernetes operator for managed Valkey and Redis services
 #[derive(Debug, Parser)]
@@ -38,6 +38,20 @@ enum Command {
 }
 
 impl Arguments {
+    /// What the command line says; ends the process after an answer to `--help`, or after a mistake. The name
+    /// `kubectl-valkeeper` makes the program a plugin, which is called `kubectl valkeeper`.
+    #[must_use]
+    pub fn from_command_line() -> Self {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        let mut command = Self::command();
+        let name = words.first().and_then(|name| Path::new(name).file_stem()?.to_str());
+        if let Some(plugin) = name.and_then(|name| name.strip_prefix("kubectl-")) {
+            command = command.bin_name(format!("kubectl {plugin}"));
+        }
+        let matches = command.try_get_matches_from_mut(words).unwrap_or_else(|error| error.exit());
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
     /// Runs the chosen command.
     pub async fn run(self) -> ExitCode {
         let log_level = logs::start(&self.log_level, self.log_format);

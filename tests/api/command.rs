@@ -141,3 +141,19 @@ fn what_crds_prints_is_what_the_repository_holds() {
     let held: Vec<_> = services.chain([crate::definitions::project_vpc()]).collect();
     assert_eq!(printed, held);
 }
+
+#[test]
+fn as_a_plugin_of_kubectl_it_speaks_of_itself_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("kubectl-valkeeper");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_valkeeper"), &plugin).unwrap();
+    let usage = |program: &std::path::Path, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        text.lines().find(|line| line.starts_with("Usage: ")).unwrap().to_owned()
+    };
+    assert_eq!(usage(&plugin, &["--help"]), "Usage: kubectl valkeeper [OPTIONS] <COMMAND>");
+    assert_eq!(usage(&plugin, &["validate"]), "Usage: kubectl valkeeper validate <FILE|DIR|->...");
+    let itself = std::path::Path::new(env!("CARGO_BIN_EXE_valkeeper"));
+    assert_eq!(usage(itself, &["--help"]), "Usage: valkeeper [OPTIONS] <COMMAND>");
+}

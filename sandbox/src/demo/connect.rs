@@ -7,9 +7,12 @@ use super::screen::Screen;
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates};
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo,
+    TlsCertificates,
+};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What was written and read again.
 const KEY: &str = "valkeeper-sandbox";
@@ -27,7 +30,7 @@ pub(crate) async fn prove(
     let server = open(host, port, value("USER")?, value("PASSWORD")?, value("SSL")? == "required", authority)
         .with_context(|| format!("cannot connect to {}", example.name))?;
     let mut connection = server
-        .get_multiplexed_async_connection()
+        .get_multiplexed_async_connection_with_config(&patient())
         .await
         .with_context(|| format!("{} does not let the user of its Secret in", example.name))?;
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
@@ -41,6 +44,12 @@ pub(crate) async fn prove(
     screen.line(&format!("    {} at {host}:{port}, its certificate is valid", version(&info)));
     screen.line(&format!("    SET and GET there and back in {:.1} ms", took.as_secs_f64() * 1000.0));
     Ok(())
+}
+
+/// The library gives up after a second, which a handshake takes on a machine that is busy.
+fn patient() -> AsyncConnectionConfig {
+    let patience = Some(Duration::from_secs(30));
+    AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience)
 }
 
 /// The values of the Secret by the part of the key after the prefix.

@@ -36,8 +36,7 @@ pub(crate) struct Example {
 /// Teaches the API server the operator's resources.
 pub(crate) async fn install_definitions(client: &Client) -> anyhow::Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for kind in Kind::ALL {
-        let definition = crd::definition(kind);
+    for definition in crd::definitions() {
         let name = definition.name_any();
         api.patch(&name, &parameters(), &Patch::Apply(&definition)).await?;
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());

@@ -5,6 +5,7 @@
 //! definitions, the chart and the reference are derived from the compiled types.
 
 mod chart;
+mod command_line;
 mod definitions;
 mod reference;
 mod rust_source;
@@ -54,6 +55,7 @@ fn main() -> Result<ExitCode> {
         derived.push(reference::file(kind, root)?);
     }
     derived.push(reference::project_vpc(root)?);
+    derived.push(command_line::file()?);
     derived.extend(chart::files(root)?);
     if arguments.check {
         return Ok(report(&stale(root, &sources), &stale(root, &derived)));

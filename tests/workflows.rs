@@ -1,0 +1,101 @@
+//! The scripts and workflows that build and release: pinned, with few permissions, and free of what
+//! shellcheck and actionlint find. Where those two are not installed, it says so.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
+
+use regex::Regex;
+use serde_json::Value;
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Name, text and content of each workflow.
+fn workflows() -> Vec<(String, String, Value)> {
+    let entries = std::fs::read_dir(repository(".github/workflows")).unwrap().flatten();
+    let read = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        let content = serde_yaml::from_str(&text).unwrap();
+        (entry.file_name().into_string().unwrap(), text, content)
+    };
+    let found: Vec<_> = entries.map(read).collect();
+    assert!(found.len() >= 2);
+    found
+}
+
+/// The jobs of a workflow, by name.
+fn jobs(workflow: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    workflow["jobs"].as_object().into_iter().flatten()
+}
+
+#[test]
+fn every_action_is_pinned_to_a_commit_and_says_its_version() {
+    let uses = Regex::new(r"(?m)uses: *(.+)$").unwrap();
+    let pinned = Regex::new(r"^[a-z-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").unwrap();
+    for (name, text, _) in workflows() {
+        for found in uses.captures_iter(&text) {
+            assert!(pinned.is_match(found[1].trim()), "{name}: {}", &found[1]);
+        }
+    }
+}
+
+#[test]
+fn a_workflow_may_read_and_a_job_says_what_else_it_needs() {
+    for (name, text, workflow) in workflows() {
+        assert_eq!(workflow["permissions"], serde_json::json!({"contents": "read"}), "{name}");
+        assert_eq!(
+            text.matches("actions/checkout@").count(),
+            text.matches("persist-credentials: false").count()
+        );
+        for (job, content) in jobs(&workflow) {
+            assert!(content["permissions"] != "write-all", "{name}: {job}");
+        }
+    }
+}
+
+/// `None` after saying that it is not here.
+fn program(name: &str) -> Option<Command> {
+    if Command::new(name).arg("--version").output().is_err() {
+        eprintln!("skipped: install {name}");
+        return None;
+    }
+    Some(Command::new(name))
+}
+
+#[test]
+fn shellcheck_finds_nothing_in_scripts_and_workflows() {
+    let expression = Regex::new(r"\$\{\{.*?\}\}").unwrap();
+    for script in [".ci/book", ".ci/image", ".ci/run", ".ci/sbom", "fuzz/run"] {
+        let Some(mut check) = program("shellcheck") else { return };
+        let output = check.args(["--severity", "warning"]).arg(repository(script)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    for (name, _, workflow) in workflows() {
+        for (job, content) in jobs(&workflow) {
+            for step in content["steps"].as_array().into_iter().flatten() {
+                let Some(script) = step["run"].as_str() else { continue };
+                // What other steps put into the environment is not known here.
+                let mut check = Command::new("shellcheck");
+                check.args(["--shell", "bash", "--severity", "warning", "--exclude", "SC2154", "-"]);
+                let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+                let script = format!("set -eo pipefail\n{}", expression.replace_all(script, "value"));
+                check.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+                let output = check.wait_with_output().unwrap();
+                let text = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success(), "{name}: {job}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn actionlint_finds_nothing_in_workflows() {
+    let Some(mut check) = program("actionlint") else { return };
+    let output = check.current_dir(repository("")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
