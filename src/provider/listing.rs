@@ -1,12 +1,12 @@
 //! A list of services, read one by one while it arrives. Guarantees that only services that somebody asks
-//! for are decoded, that the text of each (passwords included) is wiped as soon as the next is read, and
+//! for are decoded beyond name and tags, that the text of each (passwords included) is wiped as soon as the next is read, and
 //! that a list which ends too early is an error instead of a shorter list.
 
-use super::{client::decode, error::ProviderError, service::Service};
+use super::{answer::decode, error::ProviderError, service::Service};
 use reqwest::Response;
 use secrecy::zeroize::Zeroize as _;
 use serde::Deserialize;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// The key of the list in the answer.
 const SERVICES: &[u8] = b"services";
@@ -24,10 +24,15 @@ pub struct Listing {
     limit: usize,
 }
 
-#[derive(Deserialize)]
-struct Named<'a> {
+/// What is read of every service of a list.
+#[derive(Debug, Deserialize)]
+pub struct Heading<'a> {
+    /// Its name.
     #[serde(borrow)]
-    service_name: Cow<'a, str>,
+    pub service_name: Cow<'a, str>,
+    /// Its tags, if the list has them.
+    #[serde(default)]
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
 impl Listing {
@@ -40,10 +45,10 @@ impl Listing {
         Self { doing, response, failed, chunk: Vec::new(), read: 0, splitter: Splitter::default(), limit }
     }
 
-    /// The next service whose name `wanted` accepts; it is asked once for every service of the list.
+    /// The next service that `wanted` accepts; it is asked once for every service of the list.
     pub async fn next(
         &mut self,
-        mut wanted: impl FnMut(&str) -> bool,
+        mut wanted: impl FnMut(&Heading<'_>) -> bool,
     ) -> Result<Option<Service>, ProviderError> {
         loop {
             while self.read < self.chunk.len() {
@@ -70,11 +75,14 @@ impl Listing {
         }
     }
 
-    fn decode(&mut self, wanted: &mut impl FnMut(&str) -> bool) -> Result<Option<Service>, ProviderError> {
+    fn decode(
+        &mut self,
+        wanted: &mut impl FnMut(&Heading<'_>) -> bool,
+    ) -> Result<Option<Service>, ProviderError> {
         self.splitter.complete = false;
         let text = &self.splitter.element;
-        let outcome = match serde_json::from_slice::<Named<'_>>(text) {
-            Ok(named) if wanted(&named.service_name) => decode(&self.doing, text).map(Some),
+        let outcome = match serde_json::from_slice::<Heading<'_>>(text) {
+            Ok(heading) if wanted(&heading) => decode(&self.doing, text).map(Some),
             Ok(_) => Ok(None),
             Err(_) => Err(self.unreadable("a service has no name".to_owned())),
         };

@@ -4,7 +4,9 @@
 //! [`Class`](crate::failure::Class). It never retries: when to try again is the caller's decision.
 
 mod address;
+mod answer;
 mod breaker;
+mod call;
 mod client;
 mod error;
 mod limits;
@@ -17,7 +19,7 @@ mod vpcs;
 pub use address::{Address, AddressError};
 pub use client::{Client, Limits, Reference};
 pub use error::ProviderError;
-pub use listing::Listing;
+pub use listing::{Heading, Listing};
 pub use service::{
     Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
     PendingUpdate, Service, TechnicalEmail,

@@ -1,11 +1,7 @@
 //! The calls about VPCs of a project. The provider gives a VPC no name, so a VPC is found by its
 //! identifier or by what it was created with, both in the list of the project.
 
-use super::{
-    client::{Call, Client},
-    error::ProviderError,
-    token::Token,
-};
+use super::{call::Call, client::Client, error::ProviderError, token::Token};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};

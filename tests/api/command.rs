@@ -88,9 +88,9 @@ fn the_examples_are_valid() {
 #[test]
 fn lists_as_kubectl_prints_them_are_opened() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: aiven.io/v1alpha1\n  kind: Redis\n  metadata:\n    \
-                name: r\n  spec:\n    project: p\n";
+                name: re\n  spec:\n    project: p\n";
     let output = valkeeper(&["validate", "-"], list);
-    assert_eq!(lines(&output.stderr), ["-:8:3: Redis/r: spec.plan: is required"]);
+    assert_eq!(lines(&output.stderr), ["-:8:3: Redis/re: spec.plan: is required"]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn hostile_names_do_not_reach_the_terminal() {
 
 #[test]
 fn an_unknown_deletion_policy_is_found_before_it_matters() {
-    let manifest = "{apiVersion: aiven.io/v1alpha1, kind: Valkey, metadata: {name: a, annotations: \
+    let manifest = "{apiVersion: aiven.io/v1alpha1, kind: Valkey, metadata: {name: aa, annotations: \
                     {controllers.aiven.io/deletion-policy: orphan}}, spec: {project: p, plan: x}}";
     let output = valkeeper(&["validate", "-"], manifest);
     let found =

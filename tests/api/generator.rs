@@ -149,7 +149,7 @@ fn a_property_added_to_a_schema_is_supported_by_regenerating_alone() {
     assert!(read("src/api/user_config/valkey.rs").contains(facts));
     assert!(read("docs/reference/valkey.md").contains("`valkey_new_knob` (integer, Minimum: 1, Maximum: 9)"));
     assert!(read("charts/valkeeper-crds/templates/valkeys.yaml").contains("valkey_new_knob"));
-    let manifest = "{apiVersion: aiven.io/v1alpha1, kind: Valkey, metadata: {name: a}, \
+    let manifest = "{apiVersion: aiven.io/v1alpha1, kind: Valkey, metadata: {name: aa}, \
                     spec: {project: p, plan: x, userConfig: {valkey_new_knob: 10}}}";
     std::fs::write(copy.path().join("wrong.yaml"), manifest).unwrap();
     let (accepted, said) =

@@ -64,7 +64,7 @@ async fn the_api_server_refuses_the_same(place: Place) {
 fn findings_have_a_position_and_other_documents_are_judged_too() {
     let text = "apiVersion: aiven.io/v1alpha1\nkind: ProjectVPC\nmetadata:\n  name: net\n  annotations:\n    \
                 controllers.aiven.io/deletion-policy: orphan\nspec:\n  project: p\n  cloudName: c\n  networkCidr: \
-                10.0.0.0\n---\napiVersion: aiven.io/v1alpha1\nkind: Valkey\nmetadata: {name: v}\nspec: {project: p}\n";
+                10.0.0.0\n---\napiVersion: aiven.io/v1alpha1\nkind: Valkey\nmetadata: {name: va}\nspec: {project: p}\n";
     let mut report = Report::default();
     report.judge("-", text);
     assert_eq!(report.judged, 2);
@@ -74,7 +74,7 @@ fn findings_have_a_position_and_other_documents_are_judged_too() {
         [
             "-:6:5: ProjectVPC/net: metadata.annotations[\"controllers.aiven.io/deletion-policy\"]: must be `Orphan` or `Delete`",
             "-:10:3: ProjectVPC/net: spec.networkCidr: must be a network in CIDR notation, such as 192.168.0.0/24 (is \"10.0.0.0\")",
-            "-:15:1: Valkey/v: spec.plan: is required",
+            "-:15:1: Valkey/va: spec.plan: is required",
         ]
     );
 }

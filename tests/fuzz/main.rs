@@ -65,7 +65,7 @@ fn answers_of_the_provider() {
 
 #[test]
 fn requests_to_the_kubernetes_api() {
-    bounded("kubernetes", 150);
+    bounded("kubernetes", 100);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn manifests_to_be_checked() {
 
 #[test]
 fn patches_by_several_writers() {
-    bounded("patches", 150);
+    bounded("patches", 100);
 }
 
 #[test]

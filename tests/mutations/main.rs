@@ -110,7 +110,8 @@ fn try_out(mutation: &Mutation) -> Option<String> {
 fn built(folder: &Path) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--locked", "--quiet", "--test", "faults", "--no-run", "--message-format", "json"]);
-    cargo.current_dir(folder).env("CARGO_TARGET_DIR", repository("target"));
+    // A folder of its own: cargo takes the copy for the same package, and would leave mutated code behind.
+    cargo.current_dir(folder).env("CARGO_TARGET_DIR", repository("target/mutations"));
     // What cargo told this test about itself would make some dependencies build again.
     let told = |name: &String| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
     for name in std::env::vars().map(|(name, _)| name).filter(told) {

@@ -55,7 +55,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "token-in-condition",
         promise: "no error text carries the token",
         scenario: "create",
-        file: "src/provider/client.rs",
+        file: "src/provider/answer.rs",
         from: "redaction.clean(&error_message(&text, status))",
         to: "error_message(&text, status)",
     },

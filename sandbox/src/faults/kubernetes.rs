@@ -115,9 +115,9 @@ fn is_of_custom_resources(request: &http::Request<RequestBody>) -> Option<Tellin
 fn show_past(request: &mut http::Request<RequestBody>, revision: &str) -> Result<(), BoxError> {
     let mut parts = request.uri().clone().into_parts();
     let kept = request.uri().query().unwrap_or_default().split('&').filter(|part| part.starts_with("limit="));
-    let query = kept.collect::<Vec<_>>().join("&");
-    let query = format!("{query}&resourceVersion={revision}&resourceVersionMatch=Exact");
-    let path = format!("{}?{}", request.uri().path(), query.trim_start_matches('&'));
+    let kept: String = kept.flat_map(|part| ["&", part]).collect();
+    let path =
+        format!("{}?resourceVersion={revision}&resourceVersionMatch=Exact{kept}", request.uri().path());
     parts.path_and_query = Some(path.parse()?);
     *request.uri_mut() = http::Uri::from_parts(parts)?;
     Ok(())

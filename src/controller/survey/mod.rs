@@ -223,6 +223,7 @@ async fn keep(context: Arc<Context>, survey: Arc<Survey>) {
         } else {
             let long = tokio::time::timeout(context.settings.resync_interval, survey.hurry.notified()).await;
             if long.is_err() && context.surveys.retire(&survey) {
+                context.metrics.fleet().unlisted(&survey.key.project);
                 return;
             }
             continue;

@@ -9,8 +9,9 @@ use crate::{
         error::PassError,
         observe,
     },
+    engine::orphans,
     failure::Class,
-    provider::{Service, Token},
+    provider::{Heading, Service, Token},
 };
 use std::sync::Arc;
 use tokio::{
@@ -44,14 +45,16 @@ impl Survey {
         let (round, asked) = (self.roster().begin(), Instant::now());
         let mut services = context.provider.services(token, &self.key.project).await?;
         context.token_pauses.accepted(token);
-        let (mut listed, mut waited) = (0, Duration::ZERO);
-        let mut is_ours = |name: &str| {
+        let (mut listed, mut waited, mut owners) = (0, Duration::ZERO, Vec::new());
+        let mut is_ours = |heading: &Heading<'_>| {
             listed += 1;
-            self.roster().has(name)
+            owners.extend(heading.tags.as_ref().and_then(orphans::owner).map(str::to_owned));
+            self.roster().has(&heading.service_name)
         };
         while let Some(service) = services.next(&mut is_ours).await? {
             waited += self.offer(context, service, asked, round).await;
         }
+        context.metrics.fleet().listed(&self.key.project, owners.iter().map(String::as_str));
         self.roster().finish(round, listed, asked.elapsed().saturating_sub(waited));
         Ok(())
     }
