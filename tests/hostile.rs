@@ -274,3 +274,20 @@ proptest! {
         prop_assert!(end == text.len() || serde_json::from_str::<Service>(&text[..end]).is_err());
     }
 }
+
+#[tokio::test]
+async fn in_an_outage_the_calls_after_an_edit_are_sent_and_repetitions_are_not() {
+    let refusal =
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
+    let (url, lines, _) = server(refusal, 1).await;
+    let (client, token) = (client(&url), Token::parse("token").unwrap());
+    let cache = reference("project", "cache");
+    let sent = || lines.lock().unwrap().len();
+    for _ in 0..100 {
+        client.service(&token, &cache).await.unwrap_err();
+    }
+    let repeated = sent();
+    assert!((20..50).contains(&repeated), "{repeated} of 100 calls were sent");
+    let error = client.urgent(true).service(&token, &cache).await.unwrap_err();
+    assert_eq!(sent(), repeated + 1, "{error}");
+}

@@ -53,7 +53,7 @@ impl<K: ManagedService> Pass<K> {
             return Ok(());
         }
         let token = self.token().await?;
-        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let (provider, reference) = (self.provider.clone(), self.reference());
         let found = self.during(provider.migration(&token, &reference)).await?;
         self.observed.migration = Some(observe::migration(found));
         Ok(())

@@ -8,14 +8,14 @@ use super::{
     error::PassError,
     memory::Memory,
     observe,
-    queue::Permit,
+    queue::{Lane, Permit},
     reconcile::{Listed, Turn},
 };
 use crate::{
     api::{ManagedService, names, service_facts::WrittenSecret, validate::validate},
     cluster::secrets,
     engine::{self, Decision, Desired, DriftSeen, Observed, Remote, Report, Source, connection},
-    provider::{Reference, Service, Token},
+    provider::{Client, Reference, Service, Token},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
@@ -53,6 +53,8 @@ pub(super) struct Pass<K: ManagedService> {
     pub(super) listed: Option<Listed>,
     /// Gives the resource another turn.
     pub(super) wake: Wake<K>,
+    /// Somebody waits for what an edit does, and is not told of an outage from memory.
+    pub(super) provider: Client,
     permit: Permit,
     token: Option<Sourced>,
 }
@@ -66,7 +68,6 @@ impl<K: ManagedService> Pass<K> {
             desired: desired(&context, &object),
             namespace,
             object,
-            context,
             observed: Observed::default(),
             memory,
             secret_seen: secrets::Look::default(),
@@ -77,6 +78,8 @@ impl<K: ManagedService> Pass<K> {
             migration_password: None,
             listed,
             wake,
+            provider: context.provider.urgent(permit.lane() == Lane::Edit),
+            context,
             permit,
             token: None,
         }
@@ -112,7 +115,7 @@ impl<K: ManagedService> Pass<K> {
             let token = self.token().await?;
             let reference = self.reference();
             let found = {
-                let provider = self.context.provider.clone();
+                let provider = self.provider.clone();
                 self.during(provider.service(&token, &reference)).await?
             };
             self.observed.listed = false;
@@ -124,7 +127,7 @@ impl<K: ManagedService> Pass<K> {
             let token = self.token().await?;
             let reference = Reference { project: source.project.clone(), service: source.name.clone() };
             let found = {
-                let provider = self.context.provider.clone();
+                let provider = self.provider.clone();
                 self.during(provider.service(&token, &reference)).await?
             };
             self.observed.source = observe::source(K::KIND, &source, found);

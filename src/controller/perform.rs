@@ -54,7 +54,7 @@ impl<K: ManagedService> Pass<K> {
     async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let (provider, reference) = (self.provider.clone(), self.reference());
         let service = self.during(provider.create(&token, &reference, body(request)?)).await?;
         self.tell(Severity::Normal, report.reason, "Create", &report.message);
         self.saw(Some(service)).await
@@ -66,7 +66,7 @@ impl<K: ManagedService> Pass<K> {
         // Should the answer get lost, what was seen before is no longer known to be true.
         self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
-        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let (provider, reference) = (self.provider.clone(), self.reference());
         let service = self.during(provider.update(&token, &reference, body)).await?;
         self.tell_update(report);
         self.memory.sent = Some((self.desired.generation, patch.clone()));
@@ -91,7 +91,7 @@ impl<K: ManagedService> Pass<K> {
     ) -> Result<(), PassError> {
         self.record_declarations(report).await?;
         let token = self.token().await?;
-        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let (provider, reference) = (self.provider.clone(), self.reference());
         self.during(provider.replace_tags(&token, &reference, tags)).await?;
         self.tell_update(report);
         if let Remote::Present(service) = &mut self.observed.remote {
@@ -114,7 +114,7 @@ impl<K: ManagedService> Pass<K> {
 
     async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
         let token = self.token().await?;
-        let (provider, reference) = (self.context.provider.clone(), self.reference());
+        let (provider, reference) = (self.provider.clone(), self.reference());
         if self.during(provider.delete(&token, &reference)).await? {
             self.tell(Severity::Normal, report.reason, "Delete", &report.message);
             self.memory.deletion_requested = Some(Instant::now());

@@ -141,6 +141,11 @@ impl State {
 }
 
 impl Permit {
+    /// The lane in which it was given.
+    pub(super) fn lane(&self) -> Lane {
+        self.lane
+    }
+
     /// Waits for `call`. While it is slow the permit works for others: a service that does not answer
     /// must not keep a healthy one waiting.
     pub(super) async fn during<T>(&mut self, call: impl Future<Output = T>) -> T {
