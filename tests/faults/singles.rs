@@ -76,7 +76,7 @@ async fn singles(place: Place) {
         sample(&mut runs);
     }
     let (hanging, outcomes) = futures::future::join(
-        matrix::run_all(&surroundings, hanging, 100),
+        matrix::run_all(&surroundings, hanging, 48),
         matrix::run_all(&surroundings, runs, matrix::at_a_time()),
     )
     .await;

@@ -45,8 +45,8 @@ pub(crate) const NAME: &str = "cache";
 pub(crate) const TOKEN_SECRET: &str = "aiven-token";
 /// Another one.
 pub(crate) const OTHER_TOKEN_SECRET: &str = "other-token";
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Longest wait for anything; long, because a machine may have much else to do.
+const PATIENCE: Duration = Duration::from_mins(4);
 /// How often the world is looked at while something is waited for.
 const SHORTEST_LOOK: Duration = Duration::from_millis(3);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
