@@ -19,7 +19,9 @@ struct Line {
 
 /// The drawing as SVG.
 pub(crate) fn draw(reports: &[Report]) -> String {
-    let lines = lines(reports);
+    let mut lines = lines(reports);
+    // What was not measured is no line at the bottom.
+    lines.retain(|line| line.values.iter().any(|value| *value > 0.0));
     #[allow(clippy::cast_precision_loss, reason = "far below the limit")]
     let counts: Vec<f64> = reports.iter().map(|report| report.resources.max(1) as f64).collect();
     let (first, last) = (counts.first().copied().unwrap_or(1.0), counts.last().copied().unwrap_or(10.0));
@@ -27,7 +29,7 @@ pub(crate) fn draw(reports: &[Report]) -> String {
     let across = |count: f64| LEFT + (count / first).log10() / decades * (WIDTH - LEFT - RIGHT);
     let down = |factor: f64| HEIGHT - BOTTOM - factor.max(1.0).log10() / decades * (HEIGHT - TOP - BOTTOM);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n<text x=\"{LEFT}\" y=\"20\" font-size=\"14\">Growth of each cost, relative to {first} resource(s)</text>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n<text x=\"{LEFT}\" y=\"20\" font-size=\"14\">Growth of each cost, relative to its value at {first}</text>\n"
     );
     for count in &counts {
         let x = across(*count);
