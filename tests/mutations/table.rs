@@ -71,9 +71,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "ready-without-secret",
         promise: "`Ready` waits for the Secret",
         scenario: "create",
-        file: "src/engine/decide.rs",
-        from: "report: about(Ready::Progressing, reason::BUILDING, format!(\"Writing Secret {name}\")),",
-        to: "report: about(Ready::Yes, reason::RUNNING, format!(\"Writing Secret {name}\")),",
+        file: "src/controller/pass.rs",
+        from: "self.observed.secret = self.secret_seen.finding.clone();",
+        to: "self.observed.secret = engine::ConnectionSecret::Ours { current: true, immutable: false };",
     },
     Mutation {
         name: "never-at-rest",
