@@ -205,6 +205,8 @@ fn related() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "project_to_fork_from": "my-project"}}), "spec.userConfig.service_to_fork_from", itself),
         ("a replica of itself", json!({"serviceIntegrations": [{"integrationType": "read_replica",
             "sourceServiceName": "minimal"}]}), "spec.serviceIntegrations[0].sourceServiceName", itself),
+        ("an address of 257 characters", json!({"technicalEmails": [{"email": format!("{}@example.com", "a".repeat(245))}]}),
+            "spec.technicalEmails[0].email", "at most 254"),
         ("a backup minute only", json!({"userConfig": {"backup_minute": 5}}), "spec.userConfig.backup_minute",
             "needs backup_hour"),
         ("an address without length", network("10.0.0.1"), second, "append /32"),

@@ -16,12 +16,16 @@ const LONGEST_KEY: &str = "PASSWORD";
 /// The same when the replica is asked for.
 const LONGEST_EXTRA_KEY: &str = "REPLICA_HOST";
 
+/// The longest e-mail address that the provider takes.
+const LONGEST_ADDRESS: usize = 254;
+
 /// The violations in a `spec` and the name of its resource.
 pub(super) fn check(name: Option<&str>, spec: &Map<String, Value>) -> Vec<Violation> {
     let mut spec = Spec { name: name.unwrap_or_default(), fields: spec, found: Vec::new() };
     spec.resource_name(name);
     spec.placement();
     spec.maintenance();
+    spec.addresses();
     spec.fork();
     spec.replica();
     spec.backup();
@@ -104,6 +108,16 @@ impl<'s> Spec<'s> {
                 self.report(&["maintenanceWindowDow"], "needs maintenanceWindowTime");
             }
             _ => {}
+        }
+    }
+
+    fn addresses(&mut self) {
+        for (index, entry) in self.list(&["technicalEmails"]).iter().enumerate() {
+            let Some(address) = entry.get("email").and_then(Value::as_str) else { continue };
+            if address.len() > LONGEST_ADDRESS {
+                let field = spec_path(&["technicalEmails"]).index(index).key("email");
+                self.report_at(field, shown(&address.into()), "must have at most 254 characters");
+            }
         }
     }
 
