@@ -1,7 +1,7 @@
 //! What this process remembers of each resource between passes. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
-use super::{reconcile::Reconciled, survey::Survey};
+use super::survey::Survey;
 use crate::{
     api::{
         ManagedService,
@@ -66,8 +66,8 @@ impl Memory {
 
     /// Whether somebody changed the resource since the last pass; where there was none, since the last
     /// status.
-    pub(super) fn is_edited<K: Reconciled>(&self, object: &K) -> bool {
-        self.edit.map_or_else(|| !object.is_settled(), |known| known != edit(object))
+    pub(super) fn is_edited(&self, object: &impl Resource, is_settled: impl FnOnce() -> bool) -> bool {
+        self.edit.map_or_else(|| !is_settled(), |known| known != edit(object))
     }
 
     /// Whether `object` is older than what this process wrote, which the watch should show within moments.

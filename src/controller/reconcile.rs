@@ -88,7 +88,6 @@ pub(super) async fn turn<K: Reconciled>(
         if let Some(later) = too_early(&*object, &memory) {
             return later;
         }
-        let Ok(object) = object.open() else { return unreadable(&*object) };
         lane(&object, &memory)
     };
     let reference = cached::reference(&*object);
@@ -114,7 +113,7 @@ pub(super) async fn turn<K: Reconciled>(
 /// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
 async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake: Wake<K>) -> Action {
     let (uid, name) = (turn.object.uid().unwrap_or_default(), turn.object.name_any());
-    let edited = turn.memory.is_edited(&turn.object);
+    let edited = turn.memory.is_edited(&turn.object, || turn.object.is_settled());
     let delivery = turn.memory.survey.as_ref().and_then(|survey| survey.collect(&name, &uid));
     match delivery {
         Some(Delivery::Listed(service, slot)) if !edited => turn.listed = Some((service, slot)),
@@ -139,9 +138,11 @@ fn unreadable<K: Custom>(object: &Cached<K>) -> Action {
     Action::await_change()
 }
 
-fn lane<K: Reconciled>(object: &K, memory: &Memory) -> Lane {
+fn lane<K: Reconciled>(object: &Cached<K>, memory: &Memory) -> Lane {
     let handled = object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
-    match (memory.is_edited(object), handled) {
+    // Only where no pass has seen the resource has it to be read for that.
+    let edited = memory.is_edited(object, || object.open().is_ok_and(|object| object.is_settled()));
+    match (edited, handled) {
         (true, true) => Lane::Edit,
         (true, false) => Lane::New,
         (false, _) if memory.building_since.is_some() => Lane::New,
