@@ -16,6 +16,10 @@ pub const SERVICE_SETTLED: &str = "valkeeper.io/service-settled";
 /// Annotation: the Secret with the token, whose finalizer is taken off when the resource comes to name another.
 pub const TOKEN_SECRET: &str = "valkeeper.io/token-secret";
 
+/// Annotation: the fields that the spec declared when the finalizer was put on, separated by commas; removed
+/// when `status.declaredFields` lists them.
+pub const DECLARED_FIELDS: &str = "valkeeper.io/declared-fields";
+
 /// Annotation: the last `metadata.generation` the provider accepted.
 pub const GENERATION_PROCESSED: &str = "controllers.aiven.io/generation-was-processed";
 /// Annotation: `true` when running as desired, `false` when powered off as desired, absent otherwise.

@@ -119,6 +119,7 @@ pub(super) fn edit(object: &impl Resource) -> u64 {
             names::INSTANCE_RUNNING,
             names::SERVICE_SETTLED,
             names::TOKEN_SECRET,
+            names::DECLARED_FIELDS,
         ];
         if !bookkeeping.contains(&annotation.0.as_str()) {
             annotation.hash(&mut hasher);

@@ -24,14 +24,7 @@ impl<K: ManagedService> Pass<K> {
         let report = &decision.report;
         match &decision.step {
             Step::Look => self.look().await,
-            Step::AddFinalizer => {
-                let token_secret = self.desired.token_secret.clone();
-                let notes = token_secret.into_iter().map(|name| (names::TOKEN_SECRET, name)).collect();
-                let object = metadata::add_finalizer(&self.api, &self.object, &notes).await?;
-                self.adopt(object);
-                self.observed.object_is_live = true;
-                Ok(())
-            }
+            Step::AddFinalizer => self.add_finalizer().await,
             Step::HoldToken => self.hold_token().await,
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
@@ -49,6 +42,18 @@ impl<K: ManagedService> Pass<K> {
             Step::ReleaseFinalizer => self.release().await,
             Step::Wait(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }
+    }
+
+    /// What a request is going to declare is written down on the way, which saves a write of its own.
+    async fn add_finalizer(&mut self) -> Result<(), PassError> {
+        let declared = self.desired.declarations();
+        let token_secret = self.desired.token_secret.clone().map(|name| (names::TOKEN_SECRET, name));
+        let notes = token_secret.into_iter().chain([(names::DECLARED_FIELDS, declared)]).collect();
+        let object = metadata::add_finalizer(&self.api, &self.object, &notes).await?;
+        self.adopt(object);
+        self.desired.previously_declared.get_or_insert_with(|| self.desired.declared.clone());
+        self.observed.object_is_live = true;
+        Ok(())
     }
 
     async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {

@@ -180,10 +180,15 @@ pub(super) fn settled(desired: &Desired, running: bool, report: Report) -> Decis
         (names::TOKEN_SECRET, desired.token_secret.clone()),
     ];
     let mut stale = BTreeMap::from(wanted);
+    if desired.status_has_declarations {
+        stale.insert(names::DECLARED_FIELDS, None);
+    }
     stale.retain(|key, value| desired.annotations.get(*key) != value.as_ref());
-    if stale.len() == 1 && !desired.annotations.contains_key(names::TOKEN_SECRET) {
-        // Worth a note on the way, not a write of its own.
-        stale.remove(names::TOKEN_SECRET);
+    // Worth a note on the way, not a write of its own.
+    let new_token = !desired.annotations.contains_key(names::TOKEN_SECRET);
+    let can_wait = |key: &str| key == names::DECLARED_FIELDS || (key == names::TOKEN_SECRET && new_token);
+    if stale.keys().all(|key| can_wait(key)) {
+        stale.clear();
     }
     let step = if stale.is_empty() { Step::Done } else { Step::Annotate(stale) };
     Decision { step, report }

@@ -78,8 +78,10 @@ pub struct Desired {
     pub secret: Option<SecretTarget>,
     /// Paths of everything declared now.
     pub declared: BTreeSet<String>,
-    /// Paths that were declared when the status was last written; none before the first time.
+    /// Paths that were declared when they were last written down; none before the first time.
     pub previously_declared: Option<BTreeSet<String>>,
+    /// They are in the status, and need not be in an annotation any more.
+    pub status_has_declarations: bool,
     /// Rules that the spec breaks, in words.
     pub violations: Vec<String>,
     /// The annotations of the custom resource.
@@ -160,10 +162,8 @@ impl Desired {
             powered: spec.powered.unwrap_or(true),
             secret: secret_target::of(object, &name),
             declared: BTreeSet::new(),
-            previously_declared: status
-                .map(|status| &status.declared_fields)
-                .filter(|fields| !fields.is_empty())
-                .map(|fields| fields.iter().cloned().collect()),
+            status_has_declarations: status.is_some_and(|status| !status.declared_fields.is_empty()),
+            previously_declared: previously_declared(object),
             annotations,
             user_config,
             violations: Vec::new(),
@@ -191,6 +191,11 @@ impl Desired {
         }
     }
 
+    /// Everything declared, as [`names::DECLARED_FIELDS`] holds it.
+    pub fn declarations(&self) -> String {
+        self.declared.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+    }
+
     fn declared_paths(&self) -> BTreeSet<String> {
         let fields = [
             // The plan is always declared, so that the list is never empty once it was written.
@@ -210,6 +215,16 @@ impl Desired {
         }
         paths
     }
+}
+
+/// The status says it, or, before it was first written, what came with the finalizer.
+fn previously_declared<K: ManagedService>(object: &K) -> Option<BTreeSet<String>> {
+    let listed = object.status().map(|status| &status.declared_fields).filter(|fields| !fields.is_empty());
+    if let Some(fields) = listed {
+        return Some(fields.iter().cloned().collect());
+    }
+    let noted = object.meta().annotations.as_ref()?.get(names::DECLARED_FIELDS)?;
+    Some(noted.split(',').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
 /// Objects that the replaced operator has brought up carry its annotation, whatever their conditions say.

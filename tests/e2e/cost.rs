@@ -21,7 +21,7 @@ async fn a_life_in_calls(world: World) -> World {
     let looks = requests.iter().filter(|request| request.method == "GET").count();
     report(&world, "create to Ready", looks);
     assert_eq!(world.writes(), 1, "one request creates the service, tags included");
-    assert_eq!(world.calls.writes().len(), 6, "{:#?}", world.calls.writes());
+    assert_eq!(world.calls.writes().len(), 5, "{:#?}", world.calls.writes());
 
     forget(&world);
     until(|| async { world.provider.requests().len() }, |count| *count >= 2).await;

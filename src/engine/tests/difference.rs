@@ -1,6 +1,7 @@
 //! What is sent: the difference, and nothing but it.
 
 use super::*;
+use std::collections::BTreeMap;
 
 #[test]
 fn a_create_request_holds_what_the_spec_declares_and_the_owner() {
@@ -87,6 +88,30 @@ fn a_field_that_the_user_removed_is_reset_and_one_never_declared_is_left_alone()
         json!({"user_config": {"valkey_timeout": 300, "backup_hour": null}, "project_vpc_id": null,
             "termination_protection": false, "tech_emails": []})
     );
+}
+
+#[test]
+fn what_came_with_the_finalizer_counts_as_declared_until_the_status_says_more() {
+    let mut current = service();
+    current.user_config.insert("backup_hour".to_owned(), json!(3));
+    let noted = json!({"annotations": {names::DECLARED_FIELDS: "plan,userConfig.backup_hour"}});
+    let before = resource(json!({"metadata": noted, "status": {"declaredFields": null}}));
+    assert_eq!(patch(&before, current.clone()), json!({"user_config": {"backup_hour": null}}));
+    let after = resource(json!({"metadata": noted}));
+    assert!(matches!(decide(&after, &seen(current)).step, Step::Done), "the status does not list it");
+}
+
+#[test]
+fn the_note_that_came_with_the_finalizer_goes_along_with_what_else_is_annotated() {
+    let stale =
+        |metadata: Value| match decide(&resource(json!({"metadata": metadata})), &seen(service())).step {
+            Step::Annotate(stale) => stale,
+            _ => BTreeMap::new(),
+        };
+    let noted = |generation: &str| json!({"annotations": {names::DECLARED_FIELDS: "plan", names::GENERATION_PROCESSED: generation}});
+    assert_eq!(stale(noted("3")), BTreeMap::new(), "it is worth no write of its own");
+    let expected = [(names::GENERATION_PROCESSED, Some("3".to_owned())), (names::DECLARED_FIELDS, None)];
+    assert_eq!(stale(noted("2")), BTreeMap::from(expected));
 }
 
 #[test]
