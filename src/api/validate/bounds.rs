@@ -18,7 +18,7 @@ use crate::api::field_path::FieldPath;
 /// How much of a value a violation repeats.
 const SHOWN: usize = 80;
 
-/// A schema with its patterns compiled.
+/// A schema with its patterns compiled; what it says of inner values is in fields of its own.
 pub(super) struct Bounds {
     schema: JSONSchemaProps,
     pattern: Option<Regex>,
@@ -48,7 +48,14 @@ impl Bounds {
         let secret = schema.format.as_deref() == Some(crd::SECRET_FORMAT)
             || properties.values().chain(items.as_deref()).any(|inner| inner.secret);
         let pattern = schema.pattern.as_deref().and_then(|pattern| Regex::new(pattern).ok());
-        Self { schema: schema.clone(), pattern, properties, items, values, secret }
+        let own = JSONSchemaProps {
+            description: None,
+            properties: None,
+            items: None,
+            additional_properties: None,
+            ..schema.clone()
+        };
+        Self { schema: own, pattern, properties, items, values, secret }
     }
 
     /// People paste the token itself where a reference to it belongs.
