@@ -18,19 +18,20 @@ use serde_json::json;
 /// How often another writer may get in between.
 const ATTEMPTS: usize = 5;
 
-/// Puts the finalizer on the Secret unless it is there; does nothing for a Secret that is being deleted or
-/// does not exist, because both show elsewhere.
-pub async fn hold(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+/// Puts the finalizer on the Secret unless it is there; returns whether it is there now. A Secret that does
+/// not exist, or is being deleted without the finalizer, cannot be held any more.
+pub async fn hold(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let Some(secret) = read(&api, name).await? else { return Ok(()) };
+    let Some(secret) = read(&api, name).await? else { return Ok(false) };
     let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
-    if secret.metadata.deletion_timestamp.is_some()
-        || finalizers.iter().any(|one| one == names::TOKEN_FINALIZER)
-    {
-        return Ok(());
+    if finalizers.iter().any(|one| one == names::TOKEN_FINALIZER) {
+        return Ok(true);
+    }
+    if secret.metadata.deletion_timestamp.is_some() {
+        return Ok(false);
     }
     finalizers.push(names::TOKEN_FINALIZER.to_owned());
-    write(&api, name, &secret, &finalizers).await
+    write(&api, name, &secret, &finalizers).await.map(|()| true)
 }
 
 /// Whether the Secret carries a finalizer of this program.

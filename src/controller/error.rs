@@ -33,6 +33,14 @@ pub(super) enum PassError {
 }
 
 impl PassError {
+    /// The token that was just read will not be there to delete what it would create.
+    pub(super) fn token_is_going(namespace: &str, name: &str) -> Self {
+        Self::Token(format!(
+            "Secret {namespace}/{name} with the token is gone or being deleted, and without it nothing could be \
+             deleted again; create the Secret anew, or name another in spec.authSecretRef"
+        ))
+    }
+
     pub(super) fn class(&self) -> Class {
         match self {
             Self::Provider(error) => error.class(),

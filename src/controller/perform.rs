@@ -74,7 +74,7 @@ impl<K: ManagedService> Pass<K> {
         let (provider, reference) = (self.provider.clone(), self.reference());
         let service = self.during(provider.update(&token, &reference, body)).await?;
         self.tell_update(report);
-        self.memory.sent = Some((self.desired.generation, patch.clone()));
+        self.memory.sent = Some(Box::new((self.desired.generation, patch.clone())));
         if patch.rebuilds() {
             self.settle();
         }
@@ -166,7 +166,10 @@ impl<K: ManagedService> Pass<K> {
 
     async fn hold_token(&mut self) -> Result<(), PassError> {
         if let Some(key) = self.token_secret() {
-            token_secret::hold(&self.context.client, &key.0, &key.1).await?;
+            let held = token_secret::hold(&self.context.client, &key.0, &key.1).await?;
+            if !held && !matches!(self.observed.remote, Remote::Present(_)) {
+                return Err(PassError::token_is_going(&key.0, &key.1));
+            }
             self.context.held_tokens().insert(key);
         }
         Ok(())
