@@ -22,7 +22,7 @@ const WATCH_LAG: Duration = Duration::from_secs(3);
 
 /// Memories by the identity of the resource.
 #[derive(Default)]
-pub(super) struct Memories(Mutex<HashMap<String, Memory>>);
+pub(super) struct Memories(Mutex<HashMap<Box<str>, Box<Memory>>>);
 
 /// What is remembered of one resource.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ pub(super) struct Memory {
     /// Until when a reported `RUNNING` may be from before the last change.
     pub(super) settles_at: Option<Instant>,
     /// The update that was sent last, and for which generation, until a look shows its effect.
-    pub(super) sent: Option<(i64, ServicePatch)>,
+    pub(super) sent: Option<Box<(i64, ServicePatch)>>,
     /// Since when every answer has said that there is no service.
     pub(super) absent_since: Option<Instant>,
     /// When the deletion was last requested and accepted.
@@ -64,15 +64,15 @@ impl Memory {
         self.written = Some((version(object), Instant::now()));
     }
 
-    /// Whether somebody changed the resource since the last pass; where there was none, since the last
-    /// status.
-    pub(super) fn is_edited(&self, object: &impl Resource, is_settled: impl FnOnce() -> bool) -> bool {
-        self.edit.map_or_else(|| !is_settled(), |known| known != edit(object))
+    /// Whether somebody changed the resource, which is now at this [`edit`], since the last pass; where there
+    /// was none, since the last status.
+    pub(super) fn is_edited(&self, edit: u64, is_settled: impl FnOnce() -> bool) -> bool {
+        self.edit.map_or_else(|| !is_settled(), |known| known != edit)
     }
 
-    /// Whether `object` is older than what this process wrote, which the watch should show within moments.
-    pub(super) fn is_ahead_of(&self, object: &impl Resource) -> bool {
-        self.written.is_some_and(|(written, at)| version(object) < written && at.elapsed() < WATCH_LAG)
+    /// Whether `version` is older than what this process wrote, which the watch should show within moments.
+    pub(super) fn is_ahead_of(&self, version: u64) -> bool {
+        self.written.is_some_and(|(written, at)| version < written && at.elapsed() < WATCH_LAG)
     }
 
     /// Whether the cache cannot be believed: a write met another version, or the watch has not shown this
@@ -84,11 +84,11 @@ impl Memory {
 
 impl Memories {
     pub(super) fn recall(&self, uid: &str) -> Memory {
-        self.lock().get(uid).cloned().unwrap_or_default()
+        self.lock().get(uid).map(|memory| (**memory).clone()).unwrap_or_default()
     }
 
     pub(super) fn keep(&self, uid: &str, memory: Memory) {
-        self.lock().insert(uid.to_owned(), memory);
+        self.lock().insert(uid.into(), Box::new(memory));
     }
 
     /// Forgets a resource, and takes it out of its survey; `name` is that of its service.
@@ -99,7 +99,7 @@ impl Memories {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Memory>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Box<Memory>>> {
         // A panic while the lock was held leaves a map that is still a map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,6 +142,6 @@ pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
 }
 
 /// The version of an object as a number; they can be compared since Kubernetes 1.35.
-fn version(object: &impl Resource) -> u64 {
+pub(super) fn version(object: &impl Resource) -> u64 {
     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

@@ -23,6 +23,7 @@ mod survey;
 mod sync;
 mod token_pauses;
 mod token_reads;
+mod turns;
 mod vpc;
 mod vpc_reference;
 

@@ -2,7 +2,7 @@
 //! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
 
 use super::{
-    cached::{self, Cached},
+    cached,
     context::Context,
     credentials::{self, Sourced},
     error::PassError,
@@ -10,6 +10,7 @@ use super::{
     observe,
     queue::{Lane, Permit},
     reconcile::{Listed, Turn},
+    turns::Wake,
 };
 use crate::{
     api::{ManagedService, names, service_facts::WrittenSecret, validate::validate},
@@ -18,21 +19,15 @@ use crate::{
     provider::{Client, Reference, Service, Token},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
-use tokio::{
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+use tokio::time::{Duration, Instant};
 
 /// More steps than any pass needs; a decision that repeats itself ends here instead of looping.
 const MOST_STEPS: usize = 16;
 /// How long a requested deletion is waited for before it is requested again.
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
-
-/// Where a resource asks for another turn.
-pub(super) type Wake<K> = mpsc::UnboundedSender<ObjectRef<Cached<K>>>;
 
 /// A pass under way.
 pub(super) struct Pass<K: ManagedService> {
@@ -274,7 +269,7 @@ impl<K: ManagedService> Pass<K> {
         self.observed.token_is_held =
             self.token_secret().is_none_or(|key| self.context.held_tokens().contains(&key));
         let generation = self.desired.generation;
-        let sent = self.memory.sent.as_ref().filter(|(sent_for, _)| *sent_for == generation);
+        let sent = self.memory.sent.as_deref().filter(|(sent_for, _)| *sent_for == generation);
         self.observed.sent = sent.map(|(_, patch)| patch.clone());
         self.observed.deletion_requested =
             self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);

@@ -3,29 +3,30 @@
 //! hurts nobody else.
 
 use super::{
-    cached::{self, Cached},
+    cached::Cached,
     context::Context,
     error::PassError,
     memory::{self, Memory},
-    pass::{Pass, Wake},
+    pass::Pass,
     queue::{Lane, Permit},
     rest,
     survey::Delivery,
+    turns::{Call, Next, Wake},
 };
 use crate::{
-    api::{Custom, ManagedService, names},
+    api::{Custom, ManagedService},
     engine::Step,
     failure::Class,
     provider::Service,
 };
 use futures::FutureExt as _;
 use kube::{
-    Resource, ResourceExt,
-    runtime::{controller::Action, reflector::Store},
+    ResourceExt as _,
+    runtime::reflector::{ObjectRef, Store},
 };
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, mpsc},
     time::{Duration, Instant},
 };
 
@@ -35,7 +36,7 @@ const WATCH_POLL: Duration = Duration::from_secs(1);
 /// Where the resources of one watch are, and where they ask for another turn.
 pub(super) struct Place<K: Custom> {
     pub(super) store: Store<Cached<K>>,
-    pub(super) wake: Wake<K>,
+    pub(super) wakes: mpsc::UnboundedSender<Arc<ObjectRef<Cached<K>>>>,
 }
 
 /// A turn that has begun.
@@ -53,8 +54,7 @@ pub(super) type Listed = (Box<Service>, OwnedSemaphorePermit);
 /// A kind of resource that this program keeps true.
 pub(super) trait Reconciled: Custom {
     /// Works on one object, whose turn has begun, and says when its next turn is.
-    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>)
-    -> impl Future<Output = Action> + Send;
+    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send;
 
     /// Whether the status says that everything this version of the resource asks for was done.
     fn is_settled(&self) -> bool {
@@ -63,11 +63,7 @@ pub(super) trait Reconciled: Custom {
 }
 
 impl<K: ManagedService> Reconciled for K {
-    fn work(
-        context: Arc<Context>,
-        turn: Turn<Self>,
-        wake: Wake<Self>,
-    ) -> impl Future<Output = Action> + Send {
+    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send {
         begin(context, turn, wake)
     }
 
@@ -76,44 +72,77 @@ impl<K: ManagedService> Reconciled for K {
     }
 }
 
-/// Takes one turn for `object`, as the runtime saw it.
+/// Takes one turn. What waits for its permit is small: there may be thousands.
 pub(super) async fn turn<K: Reconciled>(
     context: Arc<Context>,
     place: Arc<Place<K>>,
-    object: Arc<Cached<K>>,
-) -> Action {
-    let uid = object.uid().unwrap_or_default();
-    let lane = {
-        let memory = context.memories.recall(&uid);
-        if let Some(later) = too_early(&*object, &memory) {
-            return later;
+    reference: Arc<ObjectRef<Cached<K>>>,
+    call: Arc<Call>,
+) -> Next {
+    let permit = match permit(&context, &place, &reference, &call).await {
+        Ok(permit) => permit,
+        Err(next) => return next,
+    };
+    call.begin();
+    take(context, place, reference, permit).boxed().await
+}
+
+/// Waits for a permit, and moves into a better lane when somebody edits the resource meanwhile.
+async fn permit<K: Reconciled>(
+    context: &Context,
+    place: &Place<K>,
+    reference: &ObjectRef<Cached<K>>,
+    call: &Call,
+) -> Result<Permit, Next> {
+    let lane = || {
+        let object = place.store.get(reference).ok_or(Next::WhenAsked)?;
+        let memory = context.memories.recall(object.uid());
+        too_early(&object, &memory).map_or_else(|| Ok(lane(&object, &memory)), Err)
+    };
+    let mut current = lane()?;
+    let mut permit = context.queue.permit(current).boxed();
+    loop {
+        tokio::select! {
+            biased;
+            permit = &mut permit => return permit.map_err(|_| Next::WhenAsked),
+            () = call.again() => {
+                if let Ok(better) = lane() && better < current {
+                    current = better;
+                    permit = context.queue.permit(current).boxed();
+                }
+            }
         }
-        lane(&object, &memory)
-    };
-    let reference = cached::reference(&*object);
-    drop(object);
-    let Ok(permit) = context.queue.permit(lane).await else {
-        return Action::await_change();
-    };
-    // The version that was queued has aged while waiting.
-    let Some(object) = place.store.get(&reference) else {
-        context.forget(&uid, &reference.name);
-        return Action::await_change();
-    };
-    let memory = context.memories.recall(&uid);
-    if let Some(later) = too_early(&*object, &memory) {
+    }
+}
+
+/// Works on the newest version of the resource; the one that asked for the turn has aged while it waited.
+async fn take<K: Reconciled>(
+    context: Arc<Context>,
+    place: Arc<Place<K>>,
+    reference: Arc<ObjectRef<Cached<K>>>,
+    permit: Permit,
+) -> Next {
+    let Some(object) = place.store.get(&reference) else { return Next::WhenAsked };
+    let memory = context.memories.recall(object.uid());
+    if let Some(later) = too_early(&object, &memory) {
         return later;
     }
+    let uid = object.uid().to_owned();
     let Ok(object) = object.open() else { return unreadable(&*object) };
-    // What waits in the queue should be small: there may be thousands.
     let turn = Turn { object, memory, listed: None, permit };
-    K::work(context, turn, place.wake.clone()).boxed().await
+    let wake = Wake { sender: place.wakes.clone(), reference: Arc::clone(&reference) };
+    let next = K::work(Arc::clone(&context), turn, wake).await;
+    if place.store.get(&reference).is_none_or(|object| object.uid() != uid) {
+        // It went while its turn lasted, which has remembered it again.
+        context.forget(&uid, &reference.name);
+    }
+    next
 }
 
 /// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
-async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake: Wake<K>) -> Action {
+async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake: Wake<K>) -> Next {
     let (uid, name) = (turn.object.uid().unwrap_or_default(), turn.object.name_any());
-    let edited = turn.memory.is_edited(&turn.object, || turn.object.is_settled());
+    let edited = turn.memory.is_edited(memory::edit(&turn.object), || turn.object.is_settled());
     let delivery = turn.memory.survey.as_ref().and_then(|survey| survey.collect(&name, &uid));
     match delivery {
         Some(Delivery::Listed(service, slot)) if !edited => turn.listed = Some((service, slot)),
@@ -127,22 +156,21 @@ async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake
         && let Some(later) = rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await
     {
         context.memories.keep(&uid, turn.memory);
-        return Action::requeue(later);
+        return Next::After(later);
     }
     work(context, turn, wake).await
 }
 
 /// What was written as text a moment ago can be read again; if not, the next event brings it anew.
-fn unreadable<K: Custom>(object: &Cached<K>) -> Action {
-    tracing::error!(kind = K::NAME, name = object.name_any(), "the cached object cannot be read");
-    Action::await_change()
+fn unreadable<K: Custom>(object: &Cached<K>) -> Next {
+    tracing::error!(kind = K::NAME, name = object.name(), "the cached object cannot be read");
+    Next::WhenAsked
 }
 
 fn lane<K: Reconciled>(object: &Cached<K>, memory: &Memory) -> Lane {
-    let handled = object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
     // Only where no pass has seen the resource has it to be read for that.
-    let edited = memory.is_edited(object, || object.open().is_ok_and(|object| object.is_settled()));
-    match (edited, handled) {
+    let edited = memory.is_edited(object.edit(), || object.open().is_ok_and(|object| object.is_settled()));
+    match (edited, object.has_finalizer()) {
         (true, true) => Lane::Edit,
         (true, false) => Lane::New,
         (false, _) if memory.building_since.is_some() => Lane::New,
@@ -152,21 +180,21 @@ fn lane<K: Reconciled>(object: &Cached<K>, memory: &Memory) -> Lane {
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early(object: &impl Resource, memory: &Memory) -> Option<Action> {
-    if memory.is_ahead_of(object) {
-        return Some(Action::requeue(WATCH_POLL));
+fn too_early<K: Custom>(object: &Cached<K>, memory: &Memory) -> Option<Next> {
+    if memory.is_ahead_of(object.version()) {
+        return Some(Next::After(WATCH_POLL));
     }
-    let uid = object.meta().uid.as_deref().unwrap_or_default();
-    if memory.survey.as_ref().is_some_and(|survey| survey.has_delivery(&object.name_any(), uid)) {
+    let survey = memory.survey.as_ref();
+    if survey.is_some_and(|survey| survey.has_delivery(object.name(), object.uid())) {
         return None;
     }
-    let not_before = memory.not_before.filter(|_| memory.edit == Some(memory::edit(object)))?;
+    let not_before = memory.not_before.filter(|_| memory.edit == Some(object.edit()))?;
     let left = not_before.checked_duration_since(Instant::now())?;
-    (!left.is_zero()).then(|| Action::requeue(left))
+    (!left.is_zero()).then_some(Next::After(left))
 }
 
 #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), resource = turn.object.name_any()))]
-async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Action {
+async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Next {
     let uid = turn.object.uid().unwrap_or_default();
     let deadline = context.settings.pass_deadline;
     let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
@@ -193,12 +221,12 @@ async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wak
         pass.leave_survey();
         // Should the object be there still, because the answer was not the truth, it gets another turn.
         context.forget(&uid, &pass.desired.name);
-        return Action::requeue(context.settings.attentive_interval);
+        return Next::After(context.settings.attentive_interval);
     }
     pass.memory.edit = Some(memory::edit(&pass.object));
     pass.memory.not_before = Some(Instant::now() + delay);
     context.memories.keep(&uid, pass.memory);
-    Action::requeue(delay)
+    Next::After(delay)
 }
 
 async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassError> {

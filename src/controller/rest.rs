@@ -1,12 +1,12 @@
 //! When a resource takes its next turn: by its own clock, or when the survey of its project says so.
 
 use super::{
-    cached,
     context::Context,
     credentials::{self, TokenSource},
     memory::{self, Memory},
-    pass::{Pass, Wake},
+    pass::Pass,
     survey::Joining,
+    turns::Wake,
 };
 use crate::{
     api::ManagedService,
@@ -94,13 +94,12 @@ pub(super) async fn wait_for_a_list<K: ManagedService>(
 
 fn joining<K: ManagedService>(settings: &Settings, object: &K, wake: &Wake<K>) -> Joining {
     let own = object.service().auth_secret_ref.clone();
-    let (wake, reference) = (wake.clone(), cached::reference(object));
+    let wake = wake.clone();
     Joining {
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
         source: TokenSource { namespace: object.namespace().unwrap_or_default(), own },
-        // Nobody receives any more when the process ends.
-        wake: Box::new(move || drop(wake.send(reference.clone()))),
+        wake: Box::new(move || wake.wake()),
         digest: None,
         due: backoff::spread(settings.resync_interval, rand::random()),
         building_since: None,

@@ -2,24 +2,24 @@
 //! stopping the watch for all.
 
 use super::{
-    cached::{self, Cached},
+    cached::Cached,
     context::Context,
     malformed,
     reconcile::{self, Place, Reconciled},
+    turns::{Request, Turns},
 };
 use crate::api::Custom;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::{
-    Api, ResourceExt as _,
+    Api,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
-        WatchStreamExt as _, applier,
-        controller::{Action, Config, ReconcileRequest},
-        reflector::{self, ObjectRef},
+        WatchStreamExt as _,
+        reflector::{self, Lookup as _, ObjectRef, Store, store::Writer},
         watcher::{self, Event, watcher},
     },
 };
-use std::{collections::HashSet, convert::Infallible, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +39,6 @@ pub(super) async fn keep<K: Reconciled>(
         None => Api::all(context.client.clone()),
     };
     let (store, writer) = reflector::store::<Cached<K>>();
-    let (filled, ended) = (store.clone(), shutdown.clone());
     let (malformed, mut to_mark) = mpsc::channel::<InvalidObject>(WAITING);
     let client = context.client.clone();
     let marking = async move {
@@ -53,51 +52,60 @@ pub(super) async fn keep<K: Reconciled>(
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
-    let (wake, mut woken) = mpsc::unbounded_channel::<ObjectRef<Cached<K>>>();
-    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(|object| Ok(object.into()));
-    let forgetting = context.clone();
-    let watched = decode(watch, malformed)
-        .reflect(writer)
-        .filter_map(move |event| std::future::ready(request(&forgetting, event)));
-    let requests = futures::stream::select(woken, watched).take_until(shutdown.cancelled_owned());
-    let turns = applier(
-        {
-            let place = Arc::new(Place { store: store.clone(), wake });
-            move |object, context: Arc<Context>| {
-                Box::pin(reconcile::turn(context, place.clone(), object).map_ok_infallible())
-            }
-        },
-        |_, error: &Infallible, _| match *error {},
-        context,
-        store,
-        requests,
-        Config::default(),
-    )
-    .for_each(|_| async {});
-    // An applier whose store never filled waits for it even after its queue has ended.
-    let never_started = async {
-        ended.cancelled().await;
-        if filled.wait_until_ready().now_or_never().is_some() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let turns = async {
-        tokio::select! {
-            () = turns => {}
-            () = never_started => {}
-        }
-    };
+    let (wakes, mut woken) = mpsc::unbounded_channel();
+    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(Request::One);
+    let mut news = News { context: context.clone(), store: store.clone(), writer, listed: Vec::new() };
+    let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(news.hear(event)));
+    let place = Arc::new(Place { store, wakes });
+    let turns = Turns::new(move |reference, call| {
+        reconcile::turn(context.clone(), place.clone(), reference, call).boxed()
+    });
+    let turns = turns.give(futures::stream::select(woken, watched), shutdown);
     futures::future::join(turns, marking).await;
 }
 
-/// Gives a turn's result the shape that the applier wants: turns do not fail, they report.
-trait MapOkInfallible: Future<Output = Action> + Sized {
-    async fn map_ok_infallible(self) -> Result<Action, Infallible> {
-        Ok(self.await)
-    }
+/// What a watch tells: kept in the store, and turned into requests.
+struct News<K: Custom> {
+    context: Arc<Context>,
+    store: Store<Cached<K>>,
+    writer: Writer<Cached<K>>,
+    listed: Vec<ObjectRef<Cached<K>>>,
 }
 
-impl<F: Future<Output = Action>> MapOkInfallible for F {}
+impl<K: Custom> News<K> {
+    fn hear(&mut self, event: Result<Event<Cached<K>>, watcher::Error>) -> Option<Request<K>> {
+        let event = event.ok()?;
+        let before = matches!(event, Event::InitDone).then(|| self.store.state());
+        self.writer.apply_watcher_event(&event);
+        match event {
+            Event::Apply(object) => Some(Request::One(Arc::new(object.to_object_ref(())))),
+            Event::Delete(object) => {
+                self.context.forget(object.uid(), object.name());
+                None
+            }
+            Event::Init => {
+                self.listed.clear();
+                None
+            }
+            Event::InitApply(object) => {
+                self.listed.push(object.to_object_ref(()));
+                None
+            }
+            Event::InitDone => {
+                before.into_iter().flatten().for_each(|object| self.forget_if_gone(&object));
+                Some(Request::All(std::mem::take(&mut self.listed)))
+            }
+        }
+    }
+
+    /// What went while the watch was interrupted, nobody tells.
+    fn forget_if_gone(&self, object: &Cached<K>) {
+        let now = self.store.get(&object.to_object_ref(()));
+        if now.is_none_or(|now| now.uid() != object.uid()) {
+            self.context.forget(object.uid(), object.name());
+        }
+    }
+}
 
 /// Takes undecodable objects out of the events and sends them to be marked.
 fn decode<K: Custom>(
@@ -132,20 +140,4 @@ fn decode<K: Custom>(
         };
         async { event }
     })
-}
-
-fn request<K: Custom>(
-    context: &Context,
-    event: Result<Event<Cached<K>>, watcher::Error>,
-) -> Option<Result<ReconcileRequest<Cached<K>>, Infallible>> {
-    match event {
-        Ok(Event::Apply(object) | Event::InitApply(object)) => {
-            Some(Ok(ReconcileRequest::from(cached::reference(&object))))
-        }
-        Ok(Event::Delete(object)) => {
-            context.forget(&object.uid().unwrap_or_default(), &object.name_any());
-            None
-        }
-        _ => None,
-    }
 }

@@ -6,9 +6,9 @@ use super::{
     error::PassError,
     measure,
     memory::{self, Memory},
-    pass::Wake,
     reconcile::{Reconciled, Turn},
     rest,
+    turns::{Next, Wake},
 };
 use crate::{
     api::{Custom as _, ProjectVpc, ProjectVpcStatus},
@@ -22,7 +22,7 @@ use crate::{
 };
 use chrono::Utc;
 use futures::FutureExt as _;
-use kube::{Api, ResourceExt as _, runtime::controller::Action};
+use kube::{Api, ResourceExt as _};
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ struct Pass {
 
 impl Reconciled for ProjectVpc {
     #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), resource = turn.object.name_any()))]
-    async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Action {
+    async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Next {
         let Turn { object, memory, permit: _permit, .. } = turn;
         let uid = object.uid().unwrap_or_default();
         let deadline = context.settings.pass_deadline;
@@ -72,12 +72,12 @@ impl Reconciled for ProjectVpc {
         measure::vpc(&context, &pass.object, pass.sight.vpcs.is_some());
         if pass.released {
             context.forget(&uid, &pass.object.name_any());
-            return Action::await_change();
+            return Next::WhenAsked;
         }
         pass.memory.edit = Some(memory::edit(&pass.object));
         pass.memory.not_before = Some(Instant::now() + delay);
         context.memories.keep(&uid, pass.memory);
-        Action::requeue(delay)
+        Next::After(delay)
     }
 }
 
@@ -131,14 +131,16 @@ impl Pass {
             }
             VpcStep::Look => self.refresh().await?,
             VpcStep::AddFinalizer => {
-                self.object =
-                    metadata::add_finalizer(&self.api, &self.object, &std::collections::BTreeMap::new())
-                        .await?;
+                let notes = std::collections::BTreeMap::new();
+                let object = metadata::add_finalizer(&self.api, &self.object, &notes).await?;
+                self.adopt(object);
                 self.sight.object_is_live = true;
             }
             VpcStep::NoteRequest => {
-                if let Some((namespace, secret)) = self.token_secret() {
-                    token_secret::hold(&self.context.client, &namespace, &secret).await?;
+                if let Some((namespace, secret)) = self.token_secret()
+                    && !token_secret::hold(&self.context.client, &namespace, &secret).await?
+                {
+                    return Err(PassError::token_is_going(&namespace, &secret));
                 }
                 self.requested = true;
                 self.publish(report).await?;
