@@ -1,7 +1,8 @@
 //! What all passes share.
 
 use super::{
-    memory::Memories, queue::Queue, survey::Surveys, token_pauses::TokenPauses, token_reads::TokenReads,
+    memory::Memories, queue::Queue, secret_news::SecretNews, survey::Surveys, token_pauses::TokenPauses,
+    token_reads::TokenReads,
 };
 use crate::{
     cluster::events::Recorder,
@@ -15,6 +16,7 @@ use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::time::Instant;
 
 /// Shared handles and limits; one per process.
 pub struct Context {
@@ -25,6 +27,8 @@ pub struct Context {
     /// The bound on concurrent work.
     pub(super) queue: Arc<Queue>,
     pub(super) memories: Memories,
+    /// News of Secrets, where they are watched.
+    pub(super) secret_news: Option<SecretNews>,
     pub(super) surveys: Surveys,
     pub(super) token_reads: TokenReads,
     pub(super) token_pauses: TokenPauses,
@@ -73,6 +77,7 @@ impl Context {
         instruments: Instruments,
     ) -> Self {
         let queue = Queue::new(settings.concurrency);
+        let secret_news = settings.watch_secrets.then(SecretNews::default);
         let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
         Self {
@@ -84,6 +89,7 @@ impl Context {
             health,
             metrics,
             memories: Memories::default(),
+            secret_news,
             surveys: Surveys::default(),
             token_reads: TokenReads::default(),
             token_pauses,
@@ -95,9 +101,24 @@ impl Context {
         self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A pass saw or wrote this version of the resource's connection Secret.
+    pub(super) fn saw_secret(&self, uid: &str, version: u64) {
+        if let Some(news) = &self.secret_news {
+            news.saw(uid, version);
+        }
+    }
+
+    /// When the resource should take a turn because of its Secrets, if it should.
+    pub(super) fn secrets_due(&self, uid: &str) -> Option<Instant> {
+        self.secret_news.as_ref()?.due(uid)
+    }
+
     /// Forgets a resource that is gone; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         self.memories.forget(uid, name);
+        if let Some(news) = &self.secret_news {
+            news.forget(uid);
+        }
         self.metrics.fleet().forget(uid);
     }
 

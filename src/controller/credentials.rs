@@ -3,7 +3,7 @@
 //! without a restart. A token Secret that is there but unusable is an error, never a reason to fall back
 //! to a token with other permissions.
 
-use super::{context::Context, error::PassError, token_reads};
+use super::{context::Context, error::PassError, secret_news::Place, token_reads};
 use crate::{api::common::SecretKeyReference, engine::Desired, provider::Token, settings::Settings};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -123,6 +123,16 @@ pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Op
             "spec.connInfoSecretTarget.name: {target:?} is the Secret that holds the token of the namespace; choose another name"
         )
     })
+}
+
+/// The Secret in which the token of such a resource is, if it is in one.
+pub(super) fn secret(
+    settings: &Settings,
+    namespace: &str,
+    own: Option<&SecretKeyReference>,
+) -> Option<Place> {
+    let name = own.map(|reference| &reference.name).or(settings.namespace_token_secret.as_ref())?;
+    Some((namespace.to_owned(), name.clone()))
 }
 
 fn source(namespace: &str, name: &str, key: &str) -> String {

@@ -171,6 +171,7 @@ impl<K: ManagedService> Pass<K> {
             let content = connection::content(target, connection);
             let owner = self.owner();
             self.secret_seen = secrets::look(&self.context.client, &self.namespace, &content, &owner).await?;
+            self.context.saw_secret(&self.desired.uid, self.secret_seen.version);
             self.secret_written.clone_from(&self.secret_seen.record);
             self.observed.secret = self.secret_seen.finding.clone();
         }

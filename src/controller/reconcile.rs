@@ -5,16 +5,18 @@
 use super::{
     cached::{self, Cached},
     context::Context,
+    credentials,
     error::PassError,
     memory::{self, Memory},
     pass::{Pass, Wake},
     queue::{Lane, Permit},
     rest,
+    secret_news::Dependence,
     survey::Delivery,
 };
 use crate::{
     api::{Custom, ManagedService, names},
-    engine::Step,
+    engine::{Desired, Step},
     failure::Class,
     provider::Service,
 };
@@ -56,6 +58,9 @@ pub(super) trait Reconciled: Custom {
     fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>)
     -> impl Future<Output = Action> + Send;
 
+    /// The Secrets that it depends on.
+    fn depends_on(&self, context: &Context) -> Dependence;
+
     /// Whether the status says that everything this version of the resource asks for was done.
     fn is_settled(&self) -> bool {
         false
@@ -69,6 +74,14 @@ impl<K: ManagedService> Reconciled for K {
         wake: Wake<Self>,
     ) -> impl Future<Output = Action> + Send {
         begin(context, turn, wake)
+    }
+
+    fn depends_on(&self, context: &Context) -> Dependence {
+        let desired = Desired::of(self, context.settings.policy_defaults());
+        let namespace = self.namespace().unwrap_or_default();
+        let connection = desired.secret.map(|target| (namespace.clone(), target.name));
+        let own = self.service().auth_secret_ref.as_ref();
+        Dependence { connection, token: credentials::secret(&context.settings, &namespace, own) }
     }
 
     fn is_settled(&self) -> bool {
@@ -85,10 +98,10 @@ pub(super) async fn turn<K: Reconciled>(
     let uid = object.uid().unwrap_or_default();
     let lane = {
         let memory = context.memories.recall(&uid);
-        if let Some(later) = too_early(&*object, &memory) {
+        if let Some(later) = too_early(&context, &*object, &memory) {
             return later;
         }
-        lane(&object, &memory)
+        lane(&context, &object, &memory)
     };
     let reference = cached::reference(&*object);
     drop(object);
@@ -101,13 +114,22 @@ pub(super) async fn turn<K: Reconciled>(
         return Action::await_change();
     };
     let memory = context.memories.recall(&uid);
-    if let Some(later) = too_early(&*object, &memory) {
+    if let Some(later) = too_early(&context, &*object, &memory) {
         return later;
     }
     let Ok(object) = object.open() else { return unreadable(&*object) };
     // What waits in the queue should be small: there may be thousands.
     let turn = Turn { object, memory, listed: None, permit };
-    K::work(context, turn, place.wake.clone()).boxed().await
+    let Some(news) = &context.secret_news else {
+        return K::work(context, turn, place.wake.clone()).boxed().await;
+    };
+    let (wake, woken) = (place.wake.clone(), reference.clone());
+    // Nobody receives any more when the process ends.
+    let wake = Arc::new(move || drop(wake.send(woken.clone())));
+    news.begin(&uid, turn.object.depends_on(&context), wake);
+    let action = K::work(context.clone(), turn, place.wake.clone()).boxed().await;
+    news.end(&uid, context.memories.fails(&uid));
+    action
 }
 
 /// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
@@ -138,7 +160,7 @@ fn unreadable<K: Custom>(object: &Cached<K>) -> Action {
     Action::await_change()
 }
 
-fn lane<K: Reconciled>(object: &Cached<K>, memory: &Memory) -> Lane {
+fn lane<K: Reconciled>(context: &Context, object: &Cached<K>, memory: &Memory) -> Lane {
     let handled = object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
     // Only where no pass has seen the resource has it to be read for that.
     let edited = memory.is_edited(object, || object.open().is_ok_and(|object| object.is_settled()));
@@ -146,13 +168,15 @@ fn lane<K: Reconciled>(object: &Cached<K>, memory: &Memory) -> Lane {
         (true, true) => Lane::Edit,
         (true, false) => Lane::New,
         (false, _) if memory.building_since.is_some() => Lane::New,
+        // Applications wait for their Secret.
+        (false, _) if context.secrets_due(&object.uid().unwrap_or_default()).is_some() => Lane::New,
         (false, _) => Lane::Routine,
     }
 }
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early(object: &impl Resource, memory: &Memory) -> Option<Action> {
+fn too_early(context: &Context, object: &impl Resource, memory: &Memory) -> Option<Action> {
     if memory.is_ahead_of(object) {
         return Some(Action::requeue(WATCH_POLL));
     }
@@ -161,7 +185,8 @@ fn too_early(object: &impl Resource, memory: &Memory) -> Option<Action> {
         return None;
     }
     let not_before = memory.not_before.filter(|_| memory.edit == Some(memory::edit(object)))?;
-    let left = not_before.checked_duration_since(Instant::now())?;
+    let due = context.secrets_due(uid).map_or(not_before, |due| due.min(not_before));
+    let left = due.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then(|| Action::requeue(left))
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn keep<K: Reconciled>(
         }
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
+    let watch = super::sync::observed(watch, K::NAME, &context, namespace.as_deref());
     let (wake, mut woken) = mpsc::unbounded_channel::<ObjectRef<Cached<K>>>();
     let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(|object| Ok(object.into()));
     let forgetting = context.clone();

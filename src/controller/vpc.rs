@@ -9,6 +9,7 @@ use super::{
     pass::Wake,
     reconcile::{Reconciled, Turn},
     rest,
+    secret_news::Dependence,
 };
 use crate::{
     api::{Custom as _, ProjectVpc, ProjectVpcStatus},
@@ -78,6 +79,12 @@ impl Reconciled for ProjectVpc {
         pass.memory.not_before = Some(Instant::now() + delay);
         context.memories.keep(&uid, pass.memory);
         Action::requeue(delay)
+    }
+
+    fn depends_on(&self, context: &Context) -> Dependence {
+        let own = self.spec.auth_secret_ref.as_ref();
+        let namespace = self.namespace().unwrap_or_default();
+        Dependence { connection: None, token: credentials::secret(&context.settings, &namespace, own) }
     }
 }
 
