@@ -76,10 +76,10 @@ impl Context {
         recorder: Recorder,
         instruments: Instruments,
     ) -> Self {
-        let queue = Queue::new(settings.concurrency);
         let secret_news = settings.watch_secrets.then(SecretNews::default);
         let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
+        let queue = Queue::new(settings.concurrency, health.clone(), settings.pass_deadline);
         Self {
             client,
             provider,
