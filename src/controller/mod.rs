@@ -17,6 +17,7 @@ mod perform;
 mod publish;
 mod queue;
 mod reconcile;
+mod relist;
 mod rest;
 mod secret_news;
 mod secret_watch;

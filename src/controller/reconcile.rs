@@ -23,7 +23,10 @@ use crate::{
 use futures::FutureExt as _;
 use kube::{
     Resource, ResourceExt,
-    runtime::{controller::Action, reflector::Store},
+    runtime::{
+        controller::Action,
+        reflector::{ObjectRef, Store},
+    },
 };
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::{
@@ -120,14 +123,28 @@ pub(super) async fn turn<K: Reconciled>(
     let Ok(object) = object.open() else { return unreadable(&*object) };
     // What waits in the queue should be small: there may be thousands.
     let turn = Turn { object, memory, listed: None, permit };
-    let Some(news) = &context.secret_news else {
-        return K::work(context, turn, place.wake.clone()).boxed().await;
-    };
-    let (wake, woken) = (place.wake.clone(), reference.clone());
+    let action = with_news(context.clone(), turn, place.wake.clone(), &reference).boxed().await;
+    // Nobody tells of a resource that went meanwhile another time.
+    if place.store.get(&reference).is_none_or(|object| object.uid().is_none_or(|now| now != uid)) {
+        context.forget(&uid, &reference.name);
+    }
+    action
+}
+
+/// Works, and notes which Secrets give the resource another turn.
+async fn with_news<K: Reconciled>(
+    context: Arc<Context>,
+    turn: Turn<K>,
+    wake: Wake<K>,
+    reference: &ObjectRef<Cached<K>>,
+) -> Action {
+    let Some(news) = &context.secret_news else { return K::work(context, turn, wake).await };
+    let uid = turn.object.uid().unwrap_or_default();
+    let (sender, woken) = (wake.clone(), reference.clone());
     // Nobody receives any more when the process ends.
-    let wake = Arc::new(move || drop(wake.send(woken.clone())));
-    news.begin(&uid, turn.object.depends_on(&context), wake);
-    let action = K::work(context.clone(), turn, place.wake.clone()).boxed().await;
+    let again = Arc::new(move || drop(sender.send(woken.clone())));
+    news.begin(&uid, turn.object.depends_on(&context), again);
+    let action = K::work(context.clone(), turn, wake).await;
     news.end(&uid, context.memories.fails(&uid));
     action
 }

@@ -6,6 +6,7 @@ use super::{
     context::Context,
     malformed,
     reconcile::{self, Place, Reconciled},
+    relist,
 };
 use crate::api::Custom;
 use futures::{FutureExt as _, Stream, StreamExt as _};
@@ -56,7 +57,9 @@ pub(super) async fn keep<K: Reconciled>(
     let (wake, mut woken) = mpsc::unbounded_channel::<ObjectRef<Cached<K>>>();
     let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(|object| Ok(object.into()));
     let forgetting = context.clone();
-    let watched = decode(watch, malformed)
+    let gone = context.clone();
+    let forget = move |object: &Cached<K>| gone.forget(&object.uid().unwrap_or_default(), &object.name_any());
+    let watched = relist::watched(decode(watch, malformed), store.clone(), forget)
         .reflect(writer)
         .filter_map(move |event| std::future::ready(request(&forgetting, event)));
     let requests = futures::stream::select(woken, watched).take_until(shutdown.cancelled_owned());
