@@ -9,7 +9,7 @@ use crate::{
     provider::{Address, AddressError, Client as Provider},
     server::health::Health,
     settings::Settings,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, repeats::Repeats},
 };
 use kube::Client;
 use std::{
@@ -34,6 +34,7 @@ pub struct Context {
     pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    pub(super) repeats: Arc<Repeats>,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
@@ -88,6 +89,7 @@ impl Context {
             queue,
             health,
             metrics,
+            repeats: Arc::default(),
             memories: Memories::default(),
             secret_news,
             surveys: Surveys::default(),
@@ -116,6 +118,7 @@ impl Context {
     /// Forgets a resource that is gone; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         self.memories.forget(uid, name);
+        self.repeats.went_well(uid);
         if let Some(news) = &self.secret_news {
             news.forget(uid);
         }

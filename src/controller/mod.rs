@@ -12,6 +12,7 @@ mod measure;
 mod memory;
 mod migration;
 mod observe;
+mod outcome;
 mod pass;
 mod perform;
 mod publish;

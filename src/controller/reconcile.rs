@@ -8,6 +8,7 @@ use super::{
     credentials,
     error::PassError,
     memory::{self, Memory},
+    outcome,
     pass::{Pass, Wake},
     queue::{Lane, Permit},
     rest,
@@ -19,6 +20,7 @@ use crate::{
     engine::{Desired, Step},
     failure::Class,
     provider::Service,
+    telemetry::repeats::tell_failure,
 };
 use futures::FutureExt as _;
 use kube::{
@@ -249,6 +251,7 @@ async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassErro
     let all_sent = !matches!(decision.step, Step::Refuse(_));
     pass.publish(&decision.report, all_sent).await?;
     pass.memory.failures = 0;
+    outcome::went_well(&pass.context, &pass.desired.uid);
     if matches!(decision.step, Step::Done) {
         pass.memory.sent = None;
     }
@@ -266,12 +269,12 @@ async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Durat
         pass.context.token_reads.forget();
     }
     let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
-    tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
+    let times = outcome::failed(&pass.context, &pass.desired.uid, error, delay);
     // A conflict means that the world moved: nothing to tell, only to look again.
     if class != Class::Conflict || pass.memory.failures > 3 {
         let report = pass.failure(error);
         if let Err(error) = pass.publish(&report, false).await {
-            tracing::warn!(%error, "status not written");
+            tell_failure!(times, %error, "status not written");
         }
     }
     delay

@@ -59,7 +59,7 @@ async fn follow(
             Ok(Event::InitDone) => news.listed(namespace, &std::mem::take(&mut listed)),
             Ok(Event::Apply(secret)) => tell(news, &place(&secret), &secret, false, &reread),
             Ok(Event::Delete(secret)) => tell(news, &place(&secret), &secret, true, &reread),
-            Err(error) => tracing::warn!(kind = NAME, %error, "watch interrupted"),
+            Err(_) => {}
         }
     }
 }

@@ -128,10 +128,7 @@ fn decode<K: Custom>(
             Ok(Event::Delete(DeserializeGuard(Err(_)))) => None,
             Ok(Event::Init) => Some(Ok(Event::Init)),
             Ok(Event::InitDone) => Some(Ok(Event::InitDone)),
-            Err(error) => {
-                tracing::warn!(kind = K::NAME, %error, "watch interrupted");
-                Some(Err(error))
-            }
+            Err(error) => Some(Err(error)),
         };
         async { event }
     })

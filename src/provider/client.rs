@@ -16,7 +16,10 @@ use super::{
 use crate::{
     failure::Class,
     ha::Fence,
-    telemetry::metrics::{Metrics, ProviderCall},
+    telemetry::{
+        metrics::{Metrics, ProviderCall},
+        repeats::{Repeats, tell_failure},
+    },
 };
 use futures::future::BoxFuture;
 use reqwest::{Method, header};
@@ -65,6 +68,7 @@ pub struct Client {
     urgent: bool,
     fence: Fence,
     metrics: Option<Metrics>,
+    repeats: Arc<Repeats>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +112,7 @@ impl Client {
             urgent: false,
             fence: Fence::open(),
             metrics: None,
+            repeats: Arc::default(),
         })
     }
 
@@ -250,7 +255,7 @@ impl Client {
         call: Call<'_>,
         read: impl AsyncFnOnce(Answer) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
-        let operation = call.operation;
+        let (operation, doing) = (call.operation, call.doing.clone());
         self.throttles.pace(token).await;
         if call.method != Method::GET && self.fence.check().is_err() {
             return Err(ProviderError::Fenced { doing: call.doing });
@@ -276,8 +281,10 @@ impl Client {
         };
         // A service that does not exist is an answer like others.
         if let Some(error) = error.filter(|error| error.status() != Some(404)) {
-            tracing::warn!(operation, request_id, %error, "provider call failed");
+            let times = self.repeats.failed(&doing, &error.to_string());
+            tell_failure!(times, operation, request_id, %error, "provider call failed");
         } else {
+            self.repeats.went_well(&doing);
             tracing::debug!(operation, request_id, status = call.status, "provider call");
         }
         if let Some(metrics) = &self.metrics {

@@ -4,4 +4,5 @@ pub mod fleet;
 pub mod logs;
 pub mod metrics;
 mod process;
+pub mod repeats;
 mod series;
