@@ -1,4 +1,4 @@
-//! What the operator tells about itself: logs and metrics.
+//! What the operator tells about itself: logs, metrics and traces.
 
 pub mod fleet;
 pub mod logs;
@@ -6,3 +6,4 @@ pub mod metrics;
 mod process;
 pub mod repeats;
 mod series;
+pub mod traces;
