@@ -7,6 +7,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::json;
+use std::time::Duration;
 use valkeeper::settings::DefaultDeletion;
 use valkeeper_sandbox::provider::{Fault, Matcher};
 
@@ -21,6 +22,7 @@ crate::scenarios![
     a_token_secret_outlives_the_last_resource_that_needs_it,
     a_revoked_token_blocks_deletion_until_the_user_lets_go,
     the_policy_of_the_spec_and_of_the_operator,
+    a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more,
 ];
 
 async fn delete(world: &World, name: &str) {
@@ -44,6 +46,25 @@ async fn the_service_goes_then_the_resource_then_the_secret(world: World) -> Wor
     assert!(world.service("cache").is_none());
     let secrets = world.secrets();
     until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_none).await;
+    world
+}
+
+async fn a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let counted = || async {
+        let served = world.served().await;
+        served.iter().any(|(_, text)| text.contains("valkeeper_resources{kind=\"Valkey\""))
+    };
+    assert!(counted().await);
+    let look = Matcher::new(Some("GET"), "/service/cache$").unwrap();
+    world.provider.fail_next(look, 1, Fault::Delay(Duration::from_secs(2)));
+    until(|| async { world.provider.pending_faults() }, |pending| *pending == 0).await;
+    let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    world.valkeys().patch("cache", &PatchParams::default(), &bare).await.unwrap();
+    delete(&world, "cache").await;
+    world.until_gone("cache").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!counted().await);
     world
 }
 
