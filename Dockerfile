@@ -15,11 +15,13 @@ COPY src src
 COPY sandbox sandbox
 COPY schemas schemas
 COPY crds crds
+# Such as otlp, for traces.
+ARG FEATURES=
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} \
     CARGO_INCREMENTAL=0 \
     RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,--build-id=none --remap-path-prefix=/src=. --remap-path-prefix=/usr/local/cargo=cargo"
-RUN cargo build --release --locked --bin valkeeper \
+RUN cargo build --release --locked --features "${FEATURES}" --bin valkeeper \
  && strip target/release/valkeeper \
  && install -D -m 0755 target/release/valkeeper /image/valkeeper \
  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt

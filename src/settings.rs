@@ -47,6 +47,11 @@ pub struct Settings {
     #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
     pub watched_namespaces: Vec<String>,
 
+    /// Mend connection Secrets at once and notice new tokens, which needs the right to list and watch
+    /// Secrets; only their metadata is read for that
+    #[arg(long)]
+    pub watch_secrets: bool,
+
     /// Leave VPC resources to another operator; services can still refer to them
     #[arg(long)]
     pub no_project_vpcs: bool,

@@ -5,7 +5,10 @@ mod log_level;
 mod run;
 pub mod validate;
 
-use crate::telemetry::logs::{self, Format};
+use crate::telemetry::{
+    logs::{self, Format},
+    traces::Traces,
+};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -54,19 +57,27 @@ impl Arguments {
 
     /// Runs the chosen command.
     pub async fn run(self) -> ExitCode {
-        let log_level = logs::start(&self.log_level, self.log_format);
+        let traces = match &self.command {
+            Command::Run(_) => Traces::start(),
+            _ => Ok(Default::default()),
+        };
+        let (traces, layers) = match traces {
+            Ok(traces) => traces,
+            Err(error) => return failure(&error),
+        };
+        let log_level = logs::start(&self.log_level, self.log_format, layers);
         let outcome = match self.command {
             Command::Run(run) => run.run(log_level).await,
             Command::LogLevel(command) => command.run().await,
             Command::Crds(crds) => crds.run(),
             Command::Validate(validate) => validate.run(),
         };
-        match outcome {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("valkeeper: {error:#}");
-                ExitCode::FAILURE
-            }
-        }
+        traces.end().await;
+        outcome.unwrap_or_else(|error| failure(&error))
     }
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("valkeeper: {error:#}");
+    ExitCode::FAILURE
 }

@@ -49,7 +49,7 @@ impl Run {
         });
         let listeners = Listeners::bind(self.settings.listening.addresses()).await?;
         let operator = Operator::new(self.settings, cluster::connect(cluster)?);
-        operator.run(listeners, log_level, shutdown).await?;
+        Box::pin(operator.run(listeners, log_level, shutdown)).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

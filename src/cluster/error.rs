@@ -1,7 +1,8 @@
 //! What can go wrong between this process and the API server, each with its [`Class`].
 
-use crate::failure::Class;
-use std::time::Duration;
+use crate::{failure::Class, telemetry::traces::SPANS};
+use std::{cell::LazyCell, time::Duration};
+use tracing::{Instrument as _, field::Empty};
 
 /// Longest wait for the API server's answer. Unlike the other limits of about ten seconds that exist
 /// in a cluster, so that a log tells them apart.
@@ -86,12 +87,20 @@ pub(crate) async fn bounded<T>(
     doing: impl FnOnce() -> String,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, ClusterError> {
-    match tokio::time::timeout(RESPONSE, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(ClusterError::from_kube(doing(), error)),
-        Err(_) => Err(ClusterError::Unreachable {
-            doing: doing(),
-            cause: format!("nothing within {} s", RESPONSE.as_secs()),
-        }),
+    let doing = LazyCell::new(doing);
+    let span = tracing::info_span!(target: SPANS, "kubernetes call", otel.kind = "client", doing = Empty,
+        otel.status_description = Empty);
+    if !span.is_disabled() {
+        span.record("doing", doing.as_str());
     }
+    let error = match tokio::time::timeout(RESPONSE, call).instrument(span.clone()).await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => ClusterError::from_kube(doing.clone(), error),
+        Err(_) => ClusterError::Unreachable {
+            doing: doing.clone(),
+            cause: format!("nothing within {} s", RESPONSE.as_secs()),
+        },
+    };
+    span.record("otel.status_description", tracing::field::display(&error));
+    Err(error)
 }

@@ -16,6 +16,13 @@ pub use error::ClusterError;
 
 pub(crate) use error::bounded;
 
+use kube::{Resource, ResourceExt as _};
+
+/// The version of an object as a number; they can be compared since Kubernetes 1.35.
+pub(crate) fn version(object: &impl Resource) -> u64 {
+    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
 /// Field managers, one per concern, so that the fields of one writer are never dropped by another.
 pub mod managers {
     /// Finalizers and annotations of custom resources.

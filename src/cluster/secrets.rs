@@ -1,7 +1,7 @@
 //! Secrets, always by name: reading a token, and looking at, creating and mending a connection Secret.
 //! A Secret that is not controlled by the custom resource is never written to.
 
-use super::{ClusterError, bounded, managers, secret_leftover::Leftover};
+use super::{ClusterError, bounded, managers, secret_leftover::Leftover, version};
 use crate::{
     api::service_facts::WrittenSecret,
     engine::{ConnectionSecret, connection::SecretContent},
@@ -24,7 +24,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Look {
     /// The finding.
     pub finding: ConnectionSecret,
-    /// The version that was seen.
+    /// The version that was seen, as a number; 0 when there is none.
+    pub version: u64,
+    /// The version that a write is computed from.
     resource_version: Option<String>,
     /// Names that an earlier version of the content put there and this one does not have.
     leftover: Leftover,
@@ -32,6 +34,15 @@ pub struct Look {
     keys: Option<BTreeSet<String>>,
     /// What it holds of ours, if that is all it should hold.
     pub record: Option<WrittenSecret>,
+}
+
+/// What a write led to.
+#[derive(Debug)]
+pub struct Written {
+    /// What to remember of it.
+    pub record: WrittenSecret,
+    /// The version of the Secret, as a number.
+    pub version: u64,
 }
 
 /// The value under `key` of Secret `name`; `Ok(None)` when there is no such Secret, `Ok(Some(None))`
@@ -69,7 +80,8 @@ pub async fn look(
         None => Some("was not written for this object".to_owned()),
     };
     if let Some(owner) = finding {
-        return Ok(Look { finding: ConnectionSecret::Foreign { owner }, ..Look::default() });
+        let version = version(&secret);
+        return Ok(Look { finding: ConnectionSecret::Foreign { owner }, version, ..Look::default() });
     }
     let keys = secret.data.iter().flatten().map(|(key, _)| key.clone()).collect();
     let content = content.clone().fitting(Some(&keys));
@@ -77,6 +89,7 @@ pub async fn look(
     let current = leftover.is_empty() && holds(&secret, &content);
     Ok(Look {
         finding: ConnectionSecret::Ours { current, immutable: secret.immutable == Some(true) },
+        version: version(&secret),
         resource_version: secret.metadata.resource_version,
         leftover,
         keys: Some(keys),
@@ -85,27 +98,26 @@ pub async fn look(
 }
 
 /// Creates the Secret when `seen` found none, and mends it when it is ours. Fails with a conflict when
-/// the Secret has changed, or come into being, since it was seen; returns what to remember of it.
+/// the Secret has changed, or come into being, since it was seen.
 pub async fn write(
     client: &Client,
     namespace: &str,
     content: &SecretContent,
     owner: &OwnerReference,
     seen: &Look,
-) -> Result<WrittenSecret, ClusterError> {
+) -> Result<Written, ClusterError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let content = &content.clone().fitting(seen.keys.as_ref());
     let doing = || format!("writing Secret {namespace}/{}", content.name);
     let manager = Some(managers::SECRET.to_owned());
-    let Some(version) = &seen.resource_version else {
+    let written = |secret: Secret| Written { record: content.record(), version: version(&secret) };
+    let Some(seen_version) = &seen.resource_version else {
         let parameters = PostParams { field_manager: manager, ..PostParams::default() };
-        return bounded(doing, api.create(&parameters, &secret(content, owner)))
-            .await
-            .map(|_| content.record());
+        return bounded(doing, api.create(&parameters, &secret(content, owner))).await.map(written);
     };
     let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
-    let patch = Patch::Merge(mend(content, version, &seen.leftover));
-    bounded(doing, api.patch(&content.name, &parameters, &patch)).await.map(|_| content.record())
+    let patch = Patch::Merge(mend(content, seen_version, &seen.leftover));
+    bounded(doing, api.patch(&content.name, &parameters, &patch)).await.map(written)
 }
 
 async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, ClusterError> {

@@ -2,7 +2,10 @@
 //! which takes a tenth of the room. Bookkeeping of the API server and of kubectl is left out.
 
 use super::memory;
-use crate::api::{Custom, names};
+use crate::{
+    api::{Custom, names},
+    cluster::version,
+};
 use kube::{
     ResourceExt as _,
     runtime::reflector::{Lookup, ObjectRef},
@@ -37,7 +40,7 @@ impl<K: Custom> Cached<K> {
             name: object.name_any().into(),
             namespace: object.meta().namespace.as_deref().map(Into::into),
             uid: object.meta().uid.as_deref().unwrap_or_default().into(),
-            version: memory::version(&object),
+            version: version(&object),
             edit: memory::edit(&object),
             has_finalizer: object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER),
             text: compress_prepend_size_with_dict(&serde_json::to_vec(&object)?, TYPICAL).into(),
@@ -60,7 +63,7 @@ impl<K: Custom> Cached<K> {
         &self.uid
     }
 
-    /// See [`memory::version`].
+    /// See [`version`](crate::cluster::version).
     pub(super) fn version(&self) -> u64 {
         self.version
     }

@@ -1,20 +1,22 @@
 //! What all passes share.
 
 use super::{
-    memory::Memories, queue::Queue, survey::Surveys, token_pauses::TokenPauses, token_reads::TokenReads,
+    memory::Memories, queue::Queue, secret_news::SecretNews, survey::Surveys, token_pauses::TokenPauses,
+    token_reads::TokenReads,
 };
 use crate::{
     cluster::events::Recorder,
     provider::{Address, AddressError, Client as Provider},
     server::health::Health,
     settings::Settings,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, repeats::Repeats},
 };
 use kube::Client;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::time::Instant;
 
 /// Shared handles and limits; one per process.
 pub struct Context {
@@ -25,11 +27,14 @@ pub struct Context {
     /// The bound on concurrent work.
     pub(super) queue: Arc<Queue>,
     pub(super) memories: Memories,
+    /// News of Secrets, where they are watched.
+    pub(super) secret_news: Option<SecretNews>,
     pub(super) surveys: Surveys,
     pub(super) token_reads: TokenReads,
     pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    pub(super) repeats: Arc<Repeats>,
     /// Token Secrets, by namespace and name, that carry our finalizer.
     pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
@@ -72,9 +77,10 @@ impl Context {
         recorder: Recorder,
         instruments: Instruments,
     ) -> Self {
-        let queue = Queue::new(settings.concurrency);
+        let secret_news = settings.watch_secrets.then(SecretNews::default);
         let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
+        let queue = Queue::new(settings.concurrency, health.clone(), settings.pass_deadline);
         Self {
             client,
             provider,
@@ -83,7 +89,9 @@ impl Context {
             queue,
             health,
             metrics,
+            repeats: Arc::default(),
             memories: Memories::default(),
+            secret_news,
             surveys: Surveys::default(),
             token_reads: TokenReads::default(),
             token_pauses,
@@ -95,9 +103,25 @@ impl Context {
         self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A pass saw or wrote this version of the resource's connection Secret.
+    pub(super) fn saw_secret(&self, uid: &str, version: u64) {
+        if let Some(news) = &self.secret_news {
+            news.saw(uid, version);
+        }
+    }
+
+    /// When the resource should take a turn because of its Secrets, if it should.
+    pub(super) fn secrets_due(&self, uid: &str) -> Option<Instant> {
+        self.secret_news.as_ref()?.due(uid)
+    }
+
     /// Forgets a resource that is gone; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         self.memories.forget(uid, name);
+        self.repeats.went_well(uid);
+        if let Some(news) = &self.secret_news {
+            news.forget(uid);
+        }
         self.metrics.fleet().forget(uid);
     }
 

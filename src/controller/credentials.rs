@@ -3,7 +3,7 @@
 //! without a restart. A token Secret that is there but unusable is an error, never a reason to fall back
 //! to a token with other permissions.
 
-use super::{context::Context, error::PassError, token_reads};
+use super::{context::Context, error::PassError, secret_news::Place, token_reads};
 use crate::{api::common::SecretKeyReference, engine::Desired, provider::Token, settings::Settings};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -21,7 +21,7 @@ pub(super) struct TokenSource {
 
 /// Reads the token of a source.
 pub(super) async fn read(context: &Context, source: &TokenSource) -> Result<Sourced, PassError> {
-    token(context, &source.namespace, source.own.as_ref()).await
+    Ok(token(context, &source.namespace, source.own.as_ref()).await?)
 }
 
 /// A token, and where it came from in words for messages.
@@ -31,23 +31,61 @@ pub(super) struct Sourced {
     pub(super) source: String,
 }
 
+/// A token that cannot be used, and where it is or should be, in the same words.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    pub(super) error: PassError,
+    pub(super) source: String,
+}
+
+impl From<Unusable> for PassError {
+    fn from(unusable: Unusable) -> Self {
+        unusable.error
+    }
+}
+
 /// Reads the token for a resource of `namespace` that names `own` as its token.
 pub(super) async fn token(
     context: &Context,
     namespace: &str,
     own: Option<&SecretKeyReference>,
-) -> Result<Sourced, PassError> {
-    let (text, source) = match own {
-        Some(reference) => from_reference(context, namespace, reference).await?,
-        None => match of_namespace(context, namespace).await? {
-            Some(found) => found,
-            None => of_operator(context).await?,
-        },
+) -> Result<Sourced, Unusable> {
+    let (text, source) = find(context, namespace, own).await?;
+    let usable = |text: SecretString| {
+        let token = Token::parse(text.expose_secret())
+            .map_err(|error| PassError::Token(format!("{error}. Put a valid token into {source}")))?;
+        context.token_pauses.check(&token, &source)?;
+        Ok(token)
     };
-    let token = Token::parse(text.expose_secret())
-        .map_err(|error| PassError::Token(format!("{error}. Put a valid token into {source}")))?;
-    context.token_pauses.check(&token, &source)?;
-    Ok(Sourced { token, source })
+    match usable(text) {
+        Ok(token) => Ok(Sourced { token, source }),
+        Err(error) => Err(Unusable { error, source }),
+    }
+}
+
+/// The text that should be a token, and where it is.
+async fn find(
+    context: &Context,
+    namespace: &str,
+    own: Option<&SecretKeyReference>,
+) -> Result<(SecretString, String), Unusable> {
+    if let Some(reference) = own {
+        let found = from_reference(context, namespace, reference).await;
+        let source = || source(namespace, &reference.name, &reference.key);
+        return found.map_err(|error| Unusable { error, source: source() });
+    }
+    let settings = &context.settings;
+    let source = || {
+        let name = settings.namespace_token_secret.as_deref().unwrap_or_default();
+        source(namespace, name, &settings.namespace_token_key)
+    };
+    let found = of_namespace(context, namespace).await;
+    match found.map_err(|error| Unusable { error, source: source() })? {
+        Some(found) => Ok(found),
+        None => {
+            of_operator(context).await.map_err(|error| Unusable { error, source: OF_OPERATOR.to_owned() })
+        }
+    }
 }
 
 async fn from_reference(
@@ -123,6 +161,16 @@ pub(super) fn misplaced_connection(settings: &Settings, desired: &Desired) -> Op
             "spec.connInfoSecretTarget.name: {target:?} is the Secret that holds the token of the namespace; choose another name"
         )
     })
+}
+
+/// The Secret in which the token of such a resource is, if it is in one.
+pub(super) fn secret(
+    settings: &Settings,
+    namespace: &str,
+    own: Option<&SecretKeyReference>,
+) -> Option<Place> {
+    let name = own.map(|reference| &reference.name).or(settings.namespace_token_secret.as_ref())?;
+    Some((namespace.to_owned(), name.clone()))
 }
 
 fn source(namespace: &str, name: &str, key: &str) -> String {

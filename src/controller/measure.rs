@@ -1,6 +1,6 @@
 //! What passes tell the metrics. Reads what a pass knows already, makes no calls and changes no decision.
 
-use super::{context::Context, error::PassError, pass::Pass};
+use super::{context::Context, error::PassError, outcome, pass::Pass};
 use crate::{
     api::{Custom, ManagedService, ProjectVpc, names},
     engine::DriftSeen,
@@ -55,8 +55,9 @@ impl<K: ManagedService> Pass<K> {
         };
         let source = self.token_source();
         let secret_hash = self.context.metrics.fleet().token_used(&source, valid);
-        if !valid {
-            tracing::warn!(secret_hash, source, "no valid token");
+        // A pass that goes well without a token says nothing about it.
+        if !valid || self.used_token().is_some() {
+            outcome::token(&self.context, &source, &secret_hash, error);
         }
     }
 

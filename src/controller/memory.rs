@@ -7,6 +7,7 @@ use crate::{
         ManagedService,
         names::{self, condition},
     },
+    cluster::version,
     engine::ServicePatch,
 };
 use kube::{Resource, ResourceExt};
@@ -91,6 +92,11 @@ impl Memories {
         self.lock().insert(uid.into(), Box::new(memory));
     }
 
+    /// Whether the last pass over the resource failed.
+    pub(super) fn fails(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|memory| memory.failures > 0)
+    }
+
     /// Forgets a resource, and takes it out of its survey; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         let memory = self.lock().remove(uid);
@@ -139,9 +145,4 @@ pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
         && meta.deletion_timestamp.is_none()
         && object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER)
         && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
-}
-
-/// The version of an object as a number; they can be compared since Kubernetes 1.35.
-pub(super) fn version(object: &impl Resource) -> u64 {
-    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
 }

@@ -12,12 +12,15 @@ mod measure;
 mod memory;
 mod migration;
 mod observe;
+mod outcome;
 mod pass;
 mod perform;
 mod publish;
 mod queue;
 mod reconcile;
 mod rest;
+mod secret_news;
+mod secret_watch;
 mod stream;
 mod survey;
 mod sync;
@@ -26,6 +29,7 @@ mod token_reads;
 mod turns;
 mod vpc;
 mod vpc_reference;
+mod watched;
 
 pub use context::{Context, Instruments, StartError, provider};
 pub use observe::service as observed_service;
@@ -42,6 +46,9 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     for namespace in namespaces {
         let watch = (context.clone(), namespace, shutdown.clone());
         streams.push(stream::keep::<Valkey>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        if context.secret_news.is_some() {
+            streams.push(secret_watch::keep(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        }
         streams.push(stream::keep::<Redis>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         if !context.settings.no_project_vpcs {
             streams.push(stream::keep::<ProjectVpc>(watch.0, watch.1, watch.2).boxed());

@@ -52,6 +52,8 @@ pub(super) struct Pass<K: ManagedService> {
     pub(super) provider: Client,
     permit: Permit,
     token: Option<Sourced>,
+    /// Where a token is, or should be, that cannot be used.
+    unusable: Option<String>,
 }
 
 impl<K: ManagedService> Pass<K> {
@@ -77,6 +79,7 @@ impl<K: ManagedService> Pass<K> {
             context,
             permit,
             token: None,
+            unusable: None,
         }
     }
 
@@ -166,6 +169,7 @@ impl<K: ManagedService> Pass<K> {
             let content = connection::content(target, connection);
             let owner = self.owner();
             self.secret_seen = secrets::look(&self.context.client, &self.namespace, &content, &owner).await?;
+            self.context.saw_secret(&self.desired.uid, self.secret_seen.version);
             self.secret_written.clone_from(&self.secret_seen.record);
             self.observed.secret = self.secret_seen.finding.clone();
         }
@@ -189,7 +193,9 @@ impl<K: ManagedService> Pass<K> {
     pub(super) async fn token(&mut self) -> Result<Token, PassError> {
         if self.token.is_none() {
             let own = self.object.service().auth_secret_ref.as_ref();
-            self.token = Some(credentials::token(&self.context, &self.namespace, own).await?);
+            let read = credentials::token(&self.context, &self.namespace, own).await;
+            let read = read.inspect_err(|unusable| self.unusable = Some(unusable.source.clone()));
+            self.token = Some(read?);
         }
         let token = self.token.as_ref().map(|sourced| sourced.token.clone());
         token.ok_or_else(|| PassError::Defect("no token after reading one".to_owned()))
@@ -233,7 +239,8 @@ impl<K: ManagedService> Pass<K> {
 
     /// Where the token of this pass came from, or should have come from, in words.
     pub(super) fn token_source(&self) -> String {
-        if let Some(Sourced { source, .. }) = &self.token {
+        let used = self.token.as_ref().map(|sourced| &sourced.source);
+        if let Some(source) = used.or(self.unusable.as_ref()) {
             return source.clone();
         }
         match self.token_secret() {

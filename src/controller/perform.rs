@@ -110,7 +110,9 @@ impl<K: ManagedService> Pass<K> {
         let written =
             secrets::write(&self.context.client, &self.namespace, content, &owner, &self.secret_seen).await;
         self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
-        self.secret_written = Some(written?);
+        let written = written?;
+        self.context.saw_secret(&self.desired.uid, written.version);
+        self.secret_written = Some(written.record);
         let note = format!("Secret {} holds the connection", content.name);
         self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         self.observed.secret = ConnectionSecret::Ours { current: true, immutable: false };

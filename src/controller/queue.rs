@@ -4,6 +4,7 @@
 //! so that none starves. The runtime's own bound picks waiting keys from a hash set, which starves some
 //! under overload.
 
+use crate::server::health::Health;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,6 +35,9 @@ pub(super) enum Lane {
 /// The permits.
 pub(super) struct Queue {
     state: Mutex<State>,
+    health: Health,
+    /// How long work may take.
+    deadline: Duration,
     slow: Arc<Semaphore>,
 }
 
@@ -60,8 +64,8 @@ pub(super) struct Permit {
 pub(super) struct Closed;
 
 impl Queue {
-    /// A queue with `permits` permits.
-    pub(super) fn new(permits: usize) -> Arc<Self> {
+    /// A queue with `permits` permits for work that takes no longer than `deadline`; tells `health` who waits.
+    pub(super) fn new(permits: usize, health: Health, deadline: Duration) -> Arc<Self> {
         let permits = permits.max(1);
         let state = State {
             free: permits,
@@ -71,11 +75,13 @@ impl Queue {
             given: 0,
             closed: false,
         };
-        Arc::new(Self { state: Mutex::new(state), slow: Arc::new(Semaphore::new(permits * SLOW_PER_PERMIT)) })
+        let slow = Arc::new(Semaphore::new(permits * SLOW_PER_PERMIT));
+        Arc::new(Self { state: Mutex::new(state), health, deadline, slow })
     }
 
     /// Waits for a permit.
     pub(super) async fn permit(self: &Arc<Self>, lane: Lane) -> Result<Permit, Closed> {
+        let _waiting = self.health.waits(self.deadline);
         let receiver = {
             let mut state = self.lock();
             if state.closed {
@@ -187,6 +193,10 @@ mod tests {
     use super::*;
     use futures::FutureExt as _;
 
+    fn queue(permits: usize) -> Arc<Queue> {
+        Queue::new(permits, Health::default(), Duration::from_mins(3))
+    }
+
     async fn fill(queue: &Arc<Queue>, lane: Lane, count: usize) -> Vec<Permit> {
         let mut permits = Vec::new();
         for _ in 0..count {
@@ -197,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_edit_goes_before_routine_that_came_earlier() {
-        let queue = Queue::new(1);
+        let queue = queue(1);
         let held = fill(&queue, Lane::Edit, 1).await;
         let mut routine = Box::pin(queue.permit(Lane::Routine));
         let mut edit = Box::pin(queue.permit(Lane::Edit));
@@ -211,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn routine_never_takes_all_permits_and_never_starves() {
-        let queue = Queue::new(8);
+        let queue = queue(8);
         let routine = fill(&queue, Lane::Routine, 6).await;
         let mut waiting = Box::pin(queue.permit(Lane::Routine));
         assert!((&mut waiting).now_or_never().is_none(), "two are kept for edits");
@@ -238,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_stops_waiting_takes_no_permit_along() {
-        let queue = Queue::new(1);
+        let queue = queue(1);
         let held = fill(&queue, Lane::Edit, 1).await;
         let mut gone = Box::pin(queue.permit(Lane::Edit));
         assert!((&mut gone).now_or_never().is_none());
@@ -251,7 +261,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_holds_no_permit() {
-        let queue = Queue::new(1);
+        let queue = queue(1);
         let mut permit = queue.permit(Lane::Edit).await.unwrap();
         let slow = permit.during(tokio::time::sleep(Duration::from_mins(1)));
         let other = async {
@@ -261,5 +271,23 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let ((), served) = tokio::join!(slow, other);
         assert!(served - begun < Duration::from_secs(1), "the permit was free after {:?}", served - begun);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_nobody_gives_back_is_noticed_by_the_probe() {
+        let health = Health::default();
+        let queue = Queue::new(1, health.clone(), Duration::from_mins(3));
+        let held = fill(&queue, Lane::Edit, 1).await;
+        tokio::time::advance(Duration::from_hours(1)).await;
+        assert!(health.live().is_ok(), "nobody waits");
+        let mut waiting = Box::pin(queue.permit(Lane::Edit));
+        assert!((&mut waiting).now_or_never().is_none());
+        tokio::time::advance(Duration::from_secs(200)).await;
+        assert!(health.live().is_ok());
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(health.live().is_err());
+        drop(held);
+        assert!(waiting.now_or_never().unwrap().is_ok());
+        assert!(health.live().is_ok());
     }
 }

@@ -5,19 +5,23 @@
 use super::{
     cached::Cached,
     context::Context,
+    credentials,
     error::PassError,
     memory::{self, Memory},
+    outcome,
     pass::Pass,
     queue::{Lane, Permit},
     rest,
+    secret_news::Dependence,
     survey::Delivery,
     turns::{Call, Next, Wake},
 };
 use crate::{
     api::{Custom, ManagedService},
-    engine::Step,
+    engine::{Desired, Step},
     failure::Class,
     provider::Service,
+    telemetry::repeats::tell_failure,
 };
 use futures::FutureExt as _;
 use kube::{
@@ -56,6 +60,9 @@ pub(super) trait Reconciled: Custom {
     /// Works on one object, whose turn has begun, and says when its next turn is.
     fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send;
 
+    /// The Secrets that it depends on.
+    fn depends_on(&self, context: &Context) -> Dependence;
+
     /// Whether the status says that everything this version of the resource asks for was done.
     fn is_settled(&self) -> bool {
         false
@@ -65,6 +72,14 @@ pub(super) trait Reconciled: Custom {
 impl<K: ManagedService> Reconciled for K {
     fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send {
         begin(context, turn, wake)
+    }
+
+    fn depends_on(&self, context: &Context) -> Dependence {
+        let desired = Desired::of(self, context.settings.policy_defaults());
+        let namespace = self.namespace().unwrap_or_default();
+        let connection = desired.secret.map(|target| (namespace.clone(), target.name));
+        let own = self.service().auth_secret_ref.as_ref();
+        Dependence { connection, token: credentials::secret(&context.settings, &namespace, own) }
     }
 
     fn is_settled(&self) -> bool {
@@ -97,7 +112,7 @@ async fn permit<K: Reconciled>(
     let lane = || {
         let object = place.store.get(reference).ok_or(Next::WhenAsked)?;
         let memory = context.memories.recall(object.uid());
-        too_early(&object, &memory).map_or_else(|| Ok(lane(&object, &memory)), Err)
+        too_early(context, &object, &memory).map_or_else(|| Ok(lane(context, &object, &memory)), Err)
     };
     let mut current = lane()?;
     let mut permit = context.queue.permit(current).boxed();
@@ -124,18 +139,29 @@ async fn take<K: Reconciled>(
 ) -> Next {
     let Some(object) = place.store.get(&reference) else { return Next::WhenAsked };
     let memory = context.memories.recall(object.uid());
-    if let Some(later) = too_early(&object, &memory) {
+    if let Some(later) = too_early(&context, &object, &memory) {
         return later;
     }
     let uid = object.uid().to_owned();
     let Ok(object) = object.open() else { return unreadable(&*object) };
     let turn = Turn { object, memory, listed: None, permit };
     let wake = Wake { sender: place.wakes.clone(), reference: Arc::clone(&reference) };
-    let next = K::work(Arc::clone(&context), turn, wake).await;
+    let next = with_news(context.clone(), turn, wake).await;
+    // Nobody tells another time of a resource that went meanwhile.
     if place.store.get(&reference).is_none_or(|object| object.uid() != uid) {
-        // It went while its turn lasted, which has remembered it again.
         context.forget(&uid, &reference.name);
     }
+    next
+}
+
+/// Works, and notes which Secrets give the resource another turn.
+async fn with_news<K: Reconciled>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Next {
+    let Some(news) = &context.secret_news else { return K::work(context, turn, wake).await };
+    let uid = turn.object.uid().unwrap_or_default();
+    let again = wake.clone();
+    news.begin(&uid, turn.object.depends_on(&context), Arc::new(move || again.wake()));
+    let next = K::work(context.clone(), turn, wake).await;
+    news.end(&uid, context.memories.fails(&uid));
     next
 }
 
@@ -167,20 +193,22 @@ fn unreadable<K: Custom>(object: &Cached<K>) -> Next {
     Next::WhenAsked
 }
 
-fn lane<K: Reconciled>(object: &Cached<K>, memory: &Memory) -> Lane {
+fn lane<K: Reconciled>(context: &Context, object: &Cached<K>, memory: &Memory) -> Lane {
     // Only where no pass has seen the resource has it to be read for that.
     let edited = memory.is_edited(object.edit(), || object.open().is_ok_and(|object| object.is_settled()));
     match (edited, object.has_finalizer()) {
         (true, true) => Lane::Edit,
         (true, false) => Lane::New,
         (false, _) if memory.building_since.is_some() => Lane::New,
+        // Applications wait for their Secret.
+        (false, _) if context.secrets_due(object.uid()).is_some() => Lane::New,
         (false, _) => Lane::Routine,
     }
 }
 
 /// Watch events do not shorten a backoff, unless they carry an edit; and a version older than what this
 /// process wrote is no base for decisions.
-fn too_early<K: Custom>(object: &Cached<K>, memory: &Memory) -> Option<Next> {
+fn too_early<K: Custom>(context: &Context, object: &Cached<K>, memory: &Memory) -> Option<Next> {
     if memory.is_ahead_of(object.version()) {
         return Some(Next::After(WATCH_POLL));
     }
@@ -189,7 +217,8 @@ fn too_early<K: Custom>(object: &Cached<K>, memory: &Memory) -> Option<Next> {
         return None;
     }
     let not_before = memory.not_before.filter(|_| memory.edit == Some(object.edit()))?;
-    let left = not_before.checked_duration_since(Instant::now())?;
+    let due = context.secrets_due(object.uid()).map_or(not_before, |due| due.min(not_before));
+    let left = due.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(Next::After(left))
 }
 
@@ -235,6 +264,7 @@ async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassErro
     let all_sent = !matches!(decision.step, Step::Refuse(_));
     pass.publish(&decision.report, all_sent).await?;
     pass.memory.failures = 0;
+    outcome::went_well(&pass.context, &pass.desired.uid);
     if matches!(decision.step, Step::Done) {
         pass.memory.sent = None;
     }
@@ -252,12 +282,12 @@ async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Durat
         pass.context.token_reads.forget();
     }
     let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
-    tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
+    let times = outcome::failed(&pass.context, &pass.desired.uid, error, delay);
     // A conflict means that the world moved: nothing to tell, only to look again.
     if class != Class::Conflict || pass.memory.failures > 3 {
         let report = pass.failure(error);
         if let Err(error) = pass.publish(&report, false).await {
-            tracing::warn!(%error, "status not written");
+            tell_failure!(times, %error, "status not written");
         }
     }
     delay

@@ -7,6 +7,7 @@ use super::{
     malformed,
     reconcile::{self, Place, Reconciled},
     turns::{Request, Turns},
+    watched::Watched,
 };
 use crate::api::Custom;
 use futures::{FutureExt as _, Stream, StreamExt as _};
@@ -15,7 +16,6 @@ use kube::{
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         WatchStreamExt as _,
-        reflector::{self, Lookup as _, ObjectRef, Store, store::Writer},
         watcher::{self, Event, watcher},
     },
 };
@@ -38,7 +38,6 @@ pub(super) async fn keep<K: Reconciled>(
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     };
-    let (store, writer) = reflector::store::<Cached<K>>();
     let (malformed, mut to_mark) = mpsc::channel::<InvalidObject>(WAITING);
     let client = context.client.clone();
     let marking = async move {
@@ -51,60 +50,18 @@ pub(super) async fn keep<K: Reconciled>(
         }
     };
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    let watch = super::sync::observed::<K, _>(watch, &context, namespace.as_deref());
+    let watch = super::sync::observed(watch, K::NAME, &context, namespace.as_deref());
     let (wakes, mut woken) = mpsc::unbounded_channel();
     let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(Request::One);
-    let mut news = News { context: context.clone(), store: store.clone(), writer, listed: Vec::new() };
-    let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(news.hear(event)));
-    let place = Arc::new(Place { store, wakes });
+    let gone = context.clone();
+    let mut watched = Watched::new(move |object| gone.forget(object.uid(), object.name()));
+    let place = Arc::new(Place { store: watched.store(), wakes });
+    let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(watched.hear(event)));
     let turns = Turns::new(move |reference, call| {
         reconcile::turn(context.clone(), place.clone(), reference, call).boxed()
     });
     let turns = turns.give(futures::stream::select(woken, watched), shutdown);
     futures::future::join(turns, marking).await;
-}
-
-/// What a watch tells: kept in the store, and turned into requests.
-struct News<K: Custom> {
-    context: Arc<Context>,
-    store: Store<Cached<K>>,
-    writer: Writer<Cached<K>>,
-    listed: Vec<ObjectRef<Cached<K>>>,
-}
-
-impl<K: Custom> News<K> {
-    fn hear(&mut self, event: Result<Event<Cached<K>>, watcher::Error>) -> Option<Request<K>> {
-        let event = event.ok()?;
-        let before = matches!(event, Event::InitDone).then(|| self.store.state());
-        self.writer.apply_watcher_event(&event);
-        match event {
-            Event::Apply(object) => Some(Request::One(Arc::new(object.to_object_ref(())))),
-            Event::Delete(object) => {
-                self.context.forget(object.uid(), object.name());
-                None
-            }
-            Event::Init => {
-                self.listed.clear();
-                None
-            }
-            Event::InitApply(object) => {
-                self.listed.push(object.to_object_ref(()));
-                None
-            }
-            Event::InitDone => {
-                before.into_iter().flatten().for_each(|object| self.forget_if_gone(&object));
-                Some(Request::All(std::mem::take(&mut self.listed)))
-            }
-        }
-    }
-
-    /// What went while the watch was interrupted, nobody tells.
-    fn forget_if_gone(&self, object: &Cached<K>) {
-        let now = self.store.get(&object.to_object_ref(()));
-        if now.is_none_or(|now| now.uid() != object.uid()) {
-            self.context.forget(object.uid(), object.name());
-        }
-    }
 }
 
 /// Takes undecodable objects out of the events and sends them to be marked.
@@ -133,10 +90,7 @@ fn decode<K: Custom>(
             Ok(Event::Delete(DeserializeGuard(Err(_)))) => None,
             Ok(Event::Init) => Some(Ok(Event::Init)),
             Ok(Event::InitDone) => Some(Ok(Event::InitDone)),
-            Err(error) => {
-                tracing::warn!(kind = K::NAME, %error, "watch interrupted");
-                Some(Err(error))
-            }
+            Err(error) => Some(Err(error)),
         };
         async { event }
     })

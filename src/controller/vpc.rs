@@ -6,8 +6,10 @@ use super::{
     error::PassError,
     measure,
     memory::{self, Memory},
+    outcome,
     reconcile::{Reconciled, Turn},
     rest,
+    secret_news::Dependence,
     turns::{Next, Wake},
 };
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
     },
     failure::Class,
     provider::Vpc,
+    telemetry::repeats::tell_failure,
 };
 use chrono::Utc;
 use futures::FutureExt as _;
@@ -79,6 +82,12 @@ impl Reconciled for ProjectVpc {
         context.memories.keep(&uid, pass.memory);
         Next::After(delay)
     }
+
+    fn depends_on(&self, context: &Context) -> Dependence {
+        let own = self.spec.auth_secret_ref.as_ref();
+        let namespace = self.namespace().unwrap_or_default();
+        Dependence { connection: None, token: credentials::secret(&context.settings, &namespace, own) }
+    }
 }
 
 impl Pass {
@@ -106,6 +115,7 @@ impl Pass {
             if let VpcStep::Rest(pace) = step {
                 self.publish(&report).await?;
                 self.memory.failures = 0;
+                outcome::went_well(&self.context, &self.uid());
                 return Ok(pace);
             }
             tracing::debug!(?step, reason = report.reason, "step");
@@ -115,6 +125,10 @@ impl Pass {
             }
         }
         Err(PassError::Defect(format!("no rest after {MOST_STEPS} steps")))
+    }
+
+    fn uid(&self) -> String {
+        self.object.uid().unwrap_or_default()
     }
 
     fn wish(&self) -> Wish {
@@ -278,7 +292,7 @@ impl Pass {
         let class = error.class();
         self.memory.failures += 1;
         let delay = self.context.settings.retry.delay(class, self.memory.failures, rand::random());
-        tracing::warn!(%error, class = class.label(), retry_in = ?delay, "pass failed");
+        let times = outcome::failed(&self.context, &self.uid(), error, delay);
         if matches!(class, Class::Invalid | Class::Denied | Class::Conflict) {
             // The provider said no: there is nothing to be found later.
             self.requested = self.requested && !matches!(error, PassError::Provider(_));
@@ -288,7 +302,7 @@ impl Pass {
         let ready = if failure.passing { Ready::Unchanged } else { Ready::Stuck };
         let report = Report::new(ready, failure.reason, failure.message);
         if let Err(error) = self.publish(&report).await {
-            tracing::warn!(%error, "status not written");
+            tell_failure!(times, %error, "status not written");
         }
         delay
     }

@@ -9,21 +9,21 @@ use super::{
     error::ProviderError,
     limits::Throttles,
     listing::Listing,
+    noted::Noted,
     redaction::Redaction,
     service::{Migration, Service},
     token::Token,
 };
 use crate::{
-    failure::Class,
     ha::Fence,
-    telemetry::metrics::{Metrics, ProviderCall},
+    telemetry::{metrics::Metrics, repeats::Repeats},
 };
 use futures::future::BoxFuture;
 use reqwest::{Method, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// Bounds on every call.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,7 @@ pub struct Client {
     urgent: bool,
     fence: Fence,
     metrics: Option<Metrics>,
+    repeats: Arc<Repeats>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +109,7 @@ impl Client {
             urgent: false,
             fence: Fence::open(),
             metrics: None,
+            repeats: Arc::default(),
         })
     }
 
@@ -259,30 +261,15 @@ impl Client {
         if !self.urgent {
             self.breakers.check(operation, &call.doing)?;
         }
-        let begun = Instant::now();
-        let request_id = format!("{:016x}", rand::random::<u64>());
-        let outcome = match self.open(token, call, &request_id).await {
-            Ok(answer) => read(answer).await,
-            Err(error) => Err(error),
+        let noted = Noted::begin(&call);
+        let exchange = async {
+            let answer = self.open(token, call, &noted.request_id).await?;
+            read(answer).await
         };
+        let outcome = exchange.instrument(noted.span.clone()).await;
         self.throttles.learn(token, &outcome);
         self.breakers.learn(operation, &outcome);
-        let error = outcome.as_ref().err();
-        let call = ProviderCall {
-            operation,
-            status: error.map_or(Some(200), ProviderError::status),
-            duration: begun.elapsed(),
-            throttled: error.is_some_and(|error| matches!(error.class(), Class::Throttled { .. })),
-        };
-        // A service that does not exist is an answer like others.
-        if let Some(error) = error.filter(|error| error.status() != Some(404)) {
-            tracing::warn!(operation, request_id, %error, "provider call failed");
-        } else {
-            tracing::debug!(operation, request_id, status = call.status, "provider call");
-        }
-        if let Some(metrics) = &self.metrics {
-            metrics.provider_called(call);
-        }
+        noted.end(outcome.as_ref().err(), &self.repeats, self.metrics.as_ref());
         outcome
     }
 

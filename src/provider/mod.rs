@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod limits;
 mod listing;
+mod noted;
 mod redaction;
 mod service;
 mod token;

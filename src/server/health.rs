@@ -26,6 +26,17 @@ struct State {
     watches: BTreeMap<String, Result<(), String>>,
     /// When each piece of work under way should be done.
     due: BTreeMap<u64, Instant>,
+    line: Line,
+}
+
+/// Work that waits to begin.
+#[derive(Default)]
+struct Line {
+    waiting: usize,
+    /// When a piece of work last began to wait in an empty line, left it, or ended.
+    moved: Option<Instant>,
+    /// How long the longest piece of work may take.
+    longest: Duration,
 }
 
 /// What this replica does.
@@ -65,6 +76,18 @@ impl Health {
         }
     }
 
+    /// Work waits to begin, until the answer is dropped. Since no work should take more than `longest`, one of
+    /// those that wait should begin in that time.
+    pub fn waits(&self, longest: Duration) -> Waiting {
+        let mut state = self.lock();
+        if state.line.waiting == 0 {
+            state.line.moved = Some(Instant::now());
+        }
+        state.line.waiting += 1;
+        state.line.longest = longest;
+        Waiting(self.clone())
+    }
+
     /// Work begins that should take no longer than `longest`; it is done when the answer is dropped.
     pub fn work(&self, longest: Duration) -> Work {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -75,9 +98,15 @@ impl Health {
 
     /// Whether work goes on; else what is stuck.
     pub fn live(&self) -> Result<(), String> {
-        let now = Instant::now();
-        let stuck = self.lock().due.values().filter(|due| **due < now).count();
-        if stuck == 0 { Ok(()) } else { Err(format!("{stuck} passes do not end")) }
+        let (state, now) = (self.lock(), Instant::now());
+        let stuck = state.due.values().filter(|due| **due < now).count();
+        let Line { waiting, moved, longest } = &state.line;
+        let stalled = *waiting > 0 && moved.is_some_and(|moved| now > moved + *longest + GRACE);
+        match (stuck, stalled) {
+            (0, false) => Ok(()),
+            (0, true) => Err(format!("{waiting} passes wait and none begins")),
+            _ => Err(format!("{stuck} passes do not end")),
+        }
     }
 
     /// What this replica does its part as; else what is missing.
@@ -105,6 +134,17 @@ impl Health {
     }
 }
 
+/// Work that waits to begin, until it is dropped.
+pub struct Waiting(Health);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.line.waiting = state.line.waiting.saturating_sub(1);
+        state.line.moved = Some(Instant::now());
+    }
+}
+
 /// Work under way, until it is dropped.
 pub struct Work {
     health: Health,
@@ -113,7 +153,9 @@ pub struct Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.health.lock().due.remove(&self.number);
+        let mut state = self.health.lock();
+        state.due.remove(&self.number);
+        state.line.moved = Some(Instant::now());
     }
 }
 
@@ -143,6 +185,25 @@ mod tests {
         assert_eq!(health.ready(), Ok("standby"));
         health.plays(Role::Unsure);
         assert!(health.ready().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_in_which_nothing_moves_is_fatal_and_a_long_one_that_moves_is_not() {
+        let (health, longest) = (Health::default(), Duration::from_mins(3));
+        tokio::time::advance(Duration::from_hours(1)).await;
+        let mut line: Vec<_> = (0..9).map(|_| health.waits(longest)).collect();
+        for _ in 0..4 {
+            tokio::time::advance(Duration::from_secs(200)).await;
+            drop(line.pop());
+            assert!(health.live().is_ok(), "one has begun");
+        }
+        drop(health.work(longest));
+        tokio::time::advance(Duration::from_secs(200)).await;
+        assert!(health.live().is_ok(), "one has ended");
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!(health.live(), Err("5 passes wait and none begins".to_owned()));
+        drop(line);
+        assert!(health.live().is_ok(), "an empty line does not move");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,10 @@
 //! Logs on standard error, as text for people or JSON for machines.
 
+use super::traces::Layers;
 use clap::ValueEnum;
 use std::io::{self, IsTerminal as _};
 use tracing_subscriber::{
-    EnvFilter, Registry, filter::LevelFilter, fmt, layer::SubscriberExt as _, reload,
+    EnvFilter, Layer as _, Registry, filter::LevelFilter, fmt, layer::SubscriberExt as _, reload,
     util::SubscriberInitExt as _,
 };
 
@@ -43,20 +44,19 @@ impl LogLevel {
 
 /// Starts logging. `level` is a level, for what this program itself says, or a filter such as
 /// `info,kube=debug` for everything; one that cannot be read counts as `info`. Does nothing if logging
-/// was started before.
-pub fn start(level: &str, format: Format) -> LogLevel {
+/// was started before. Spans are shown to `others` as well, whatever the level.
+pub fn start(level: &str, format: Format, others: Layers) -> LogLevel {
     let (filter, handle) = reload::Layer::new(filter(level).unwrap_or_else(|_| EnvFilter::new("info")));
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match format {
-        Format::Text => registry
-            .with(
-                fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false),
-            )
-            .try_init(),
-        Format::Json => {
-            registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        Format::Text => {
+            lines.with_ansi(io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
         }
+        Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     };
+    let mut layers = others;
+    layers.push(lines);
+    let started = tracing_subscriber::registry().with(layers).try_init();
     LogLevel(started.is_ok().then_some(handle))
 }
 

@@ -1,7 +1,9 @@
-//! What the operator tells about itself: logs and metrics.
+//! What the operator tells about itself: logs, metrics and traces.
 
 pub mod fleet;
 pub mod logs;
 pub mod metrics;
 mod process;
+pub mod repeats;
 mod series;
+pub mod traces;

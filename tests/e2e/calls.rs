@@ -8,9 +8,20 @@ use std::{
 };
 use tower::util::MapRequestLayer;
 
-/// The calls so far.
+/// The calls so far, and what becomes of watches.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>, Arc<Mutex<Watches>>);
+
+/// What becomes of watches that are opened.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Watches {
+    #[default]
+    Last,
+    /// They end after a second.
+    End,
+    /// They reach nobody.
+    Fail,
+}
 
 struct Call {
     method: Method,
@@ -23,13 +34,27 @@ impl Calls {
     pub(crate) fn watched_client(&self, mut config: Config) -> Client {
         config.default_retry = false;
         let calls = self.clone();
-        let note = move |request: http::Request<kube::client::Body>| {
+        let note = move |mut request: http::Request<kube::client::Body>| {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             calls.0.lock().unwrap().push(Call { method, path, watch });
+            if watch {
+                let uri = request.uri().to_string();
+                let uri = match *calls.1.lock().unwrap() {
+                    Watches::Last => uri,
+                    Watches::End => uri.replace("timeoutSeconds=290", "timeoutSeconds=1"),
+                    Watches::Fail => uri.replace("/apis/", "/nowhere/"),
+                };
+                *request.uri_mut() = uri.parse().unwrap();
+            }
             request
         };
         ClientBuilder::try_from(config).unwrap().with_layer(&MapRequestLayer::new(note)).build()
+    }
+
+    /// What becomes of watches from now on.
+    pub(crate) fn let_watches(&self, watches: Watches) {
+        *self.1.lock().unwrap() = watches;
     }
 
     /// Forgets the calls so far.

@@ -1,12 +1,16 @@
 //! `kubectl delete`, and everything that may stand in its way.
 
-use crate::world::{World, until};
+use crate::{
+    calls::Watches,
+    world::{World, until},
+};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::json;
+use std::time::Duration;
 use valkeeper::settings::DefaultDeletion;
 use valkeeper_sandbox::provider::{Fault, Matcher};
 
@@ -21,6 +25,8 @@ crate::scenarios![
     a_token_secret_outlives_the_last_resource_that_needs_it,
     a_revoked_token_blocks_deletion_until_the_user_lets_go,
     the_policy_of_the_spec_and_of_the_operator,
+    a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more,
+    a_resource_that_is_taken_away_while_the_watch_is_down_is_not_counted_any_more,
 ];
 
 async fn delete(world: &World, name: &str) {
@@ -45,6 +51,54 @@ async fn the_service_goes_then_the_resource_then_the_secret(world: World) -> Wor
     let secrets = world.secrets();
     until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_none).await;
     world
+}
+
+async fn a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    assert!(is_counted(&world).await);
+    let look = Matcher::new(Some("GET"), "/service/cache$").unwrap();
+    world.provider.fail_next(look, 1, Fault::Delay(Duration::from_secs(2)));
+    until(|| async { world.provider.pending_faults() }, |pending| *pending == 0).await;
+    take_away(&world, "cache").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!is_counted(&world).await);
+    world
+}
+
+async fn a_resource_that_is_taken_away_while_the_watch_is_down_is_not_counted_any_more(
+    mut world: World,
+) -> World {
+    if !world.is_in_memory() {
+        return world;
+    }
+    world.kill_operator().await;
+    world.calls.let_watches(Watches::End);
+    world.start_operator().await;
+    world.ready_valkey("cache", json!({})).await;
+    world.ready_valkey("other", json!({})).await;
+    world.calls.let_watches(Watches::Fail);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    take_away(&world, "cache").await;
+    take_away(&world, "other").await;
+    assert!(is_counted(&world).await && world.forget_history());
+    world.calls.let_watches(Watches::Last);
+    until(|| is_counted(&world), |counted| !counted).await;
+    world
+}
+
+/// Whether the metrics know of a Valkey.
+async fn is_counted(world: &World) -> bool {
+    let served = world.served().await;
+    let (_, now) = served.iter().rfind(|(place, _)| *place == "the metrics").unwrap();
+    now.contains("valkeeper_resources{kind=\"Valkey\"")
+}
+
+/// Takes off the finalizers, which are what the operator relies on.
+async fn take_away(world: &World, name: &str) {
+    let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    world.valkeys().patch(name, &PatchParams::default(), &bare).await.unwrap();
+    delete(world, name).await;
+    world.until_gone(name).await;
 }
 
 async fn a_protected_service_waits_and_says_why(world: World) -> World {

@@ -70,6 +70,12 @@ pub(crate) fn logged(text: &str) -> bool {
     LOG.lock().unwrap_or_else(PoisonError::into_inner).contains(text)
 }
 
+/// How many lines the operator has logged that contain all of `texts`.
+pub(crate) fn lines_with(texts: &[&str]) -> usize {
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    log.lines().filter(|line| texts.iter().all(|text| line.contains(text))).count()
+}
+
 /// How much the operator has logged so far.
 pub(crate) fn log_length() -> usize {
     LOG.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -33,6 +33,7 @@ mod ownership;
 mod phases;
 mod power;
 mod replaced;
+mod secret_watch;
 mod servers;
 mod status;
 mod survey;

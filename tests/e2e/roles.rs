@@ -5,7 +5,7 @@
 use crate::world::{World, until};
 use k8s_openapi::api::{
     core::v1::{Namespace, Secret},
-    rbac::v1::{ClusterRoleBinding, PolicyRule, Role},
+    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role},
 };
 use kube::{
     Api, Client,
@@ -15,7 +15,7 @@ use kube::{
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use valkeeper::api::Valkey;
+use valkeeper::{api::Valkey, settings::Settings};
 
 /// The account that the chart's bindings name.
 pub(crate) const ACCOUNT: &str = "system:serviceaccount:valkeeper-system:valkeeper";
@@ -25,6 +25,8 @@ pub(crate) const RELEASE: &str = "valkeeper-system";
 const RENDERED: &str = include_str!("../chart/rendered/default.yaml");
 /// The same with `watchedNamespaces`.
 const NAMESPACED: &str = include_str!("../chart/rendered/namespaced.yaml");
+/// The same with `watchedNamespaces` and `secrets.watch`.
+const WATCHING_SECRETS: &str = include_str!("../chart/rendered/secret-watch.yaml");
 /// One of those.
 const WATCHED: &str = "team-a";
 
@@ -41,15 +43,23 @@ pub(crate) async fn grant(client: &Client) {
 }
 
 /// Takes away what is granted in all namespaces, and grants what the chart does in a watched one.
-async fn grant_in(client: &Client, namespace: &str) {
+async fn grant_in(client: &Client, namespace: &str, text: &str) {
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
     bindings.delete("valkeeper", &DeleteParams::default()).await.unwrap();
-    for mut object in rendered(NAMESPACED, &["Role", "RoleBinding"]) {
+    for mut object in rendered(text, &["Role", "RoleBinding"]) {
         if object.metadata.namespace.as_deref() == Some(WATCHED) {
             object.metadata.namespace = Some(namespace.to_owned());
             create(client, &object).await;
         }
     }
+}
+
+/// Grants in all namespaces what the chart grants with `secrets.watch`.
+pub(crate) async fn grant_watching(client: &Client) {
+    let rules = rendered(WATCHING_SECRETS, &["Role"]).remove(0).data["rules"].clone();
+    let patch = Patch::Merge(json!({"rules": rules}));
+    let api: Api<ClusterRole> = Api::all(client.clone());
+    api.patch("valkeeper", &PatchParams::default(), &patch).await.unwrap();
 }
 
 async fn create(client: &Client, object: &DynamicObject) {
@@ -94,16 +104,31 @@ async fn every_right_is_used(mut world: World) -> World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_in_a_watched_namespace_are_enough_and_all_used() {
+    enough_and_all_used(NAMESPACED, |_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_to_watch_secrets_are_enough_and_all_used() {
+    enough_and_all_used(WATCHING_SECRETS, |settings| settings.watch_secrets = true).await;
+}
+
+/// Runs with what the chart grants in a watched namespace.
+async fn enough_and_all_used(text: &'static str, change: impl FnOnce(&mut Settings)) {
     crate::world::run(crate::cluster::Place::Real, |mut world: World| async move {
         if !world.has_roles() {
             return world;
         }
         world.kill_operator().await;
         world.calls.clear();
-        grant_in(&world.client, &world.namespace).await;
+        grant_in(&world.client, &world.namespace, text).await;
         let watched = vec![world.namespace.clone()];
-        world.start_elected_with(|settings| settings.watched_namespaces = watched).await;
-        use_every_right(world, granted(NAMESPACED)).await
+        world
+            .start_elected_with(|settings| {
+                settings.watched_namespaces = watched;
+                change(settings);
+            })
+            .await;
+        use_every_right(world, granted(text)).await
     })
     .await;
 }
@@ -172,7 +197,7 @@ async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_mi
             return world;
         }
         world.kill_operator().await;
-        grant_in(&world.client, &world.namespace).await;
+        grant_in(&world.client, &world.namespace, NAMESPACED).await;
         let namespace = world.namespace.clone();
         world.start_operator_with(|settings| settings.watched_namespaces = vec![namespace]).await;
         world.ready_valkey("cache", json!({})).await;

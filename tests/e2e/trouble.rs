@@ -1,14 +1,14 @@
 //! What goes wrong on the user's side and at the provider: the resource says what and what to do, nothing
 //! runs hot, and it recovers by itself once the cause is gone.
 
-use crate::leaks::confidential;
+use crate::leaks::{confidential, lines_with};
 use crate::world::{World, ready, token, until};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use valkeeper::settings::Settings;
+use valkeeper::{engine::backoff::Bounds, settings::Settings};
 use valkeeper_sandbox::provider::{Fault, Matcher, TokenSpec};
 
 crate::scenarios![
@@ -17,6 +17,7 @@ crate::scenarios![
     a_token_secret_without_the_key,
     a_revoked_token,
     an_outage_of_the_provider,
+    what_fails_again_in_the_same_way_is_logged_once,
     a_spec_that_breaks_a_rule_makes_no_call,
     one_malformed_object_does_not_stop_the_others,
 ];
@@ -81,6 +82,37 @@ async fn an_outage_of_the_provider(world: World) -> World {
         events.iter().filter(|(reason, _)| reason == "ProviderUnavailable").count()
     };
     until(|| world.events("cache"), |events| told(events) == 1).await;
+    world
+}
+
+async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> World {
+    world
+        .restart_with(|settings| {
+            let pauses = [Duration::from_millis(100); 2];
+            settings.retry = Bounds { transient: pauses, denied: pauses, ..settings.retry };
+        })
+        .await;
+    world.ready_valkey("cache", json!({})).await;
+    let namespace = world.namespace.clone();
+    let logged = |level: &str, text: &str| lines_with(&[level, text, &namespace]);
+    world.provider.fail_next(Matcher::new(None, ".*").unwrap(), 4, Fault::status(503, "maintenance"));
+    until(|| async { logged("INFO", "passes go well again") }, |count| *count == 1).await;
+    world.provider.fail_next(Matcher::new(None, ".*").unwrap(), 4, Fault::status(500, "broken"));
+    until(|| async { logged("INFO", "passes go well again") }, |count| *count == 2).await;
+    for text in ["pass failed", "provider call failed"] {
+        assert_eq!((logged("WARN", text), logged("DEBUG", text)), (2, 6), "{text}");
+    }
+
+    world.provider.revoke_token("e2e");
+    until(|| async { logged("DEBUG", "no valid token") }, |count| *count >= 2).await;
+    world.provider.add_token(&TokenSpec::full_access("e2e", token()));
+    until(|| async { logged("INFO", "the token is valid again") }, |count| *count == 1).await;
+    assert_eq!((logged("WARN", "no valid token"), logged("WARN", "pass failed")), (1, 3));
+    // One place, one verdict, whether the token was read, used or left alone.
+    let served = world.served().await;
+    let lines = served.iter().flat_map(|(_, text)| text.lines());
+    let verdicts: Vec<_> = lines.filter(|line| line.starts_with("valkeeper_token_valid{")).collect();
+    assert!(verdicts.len() == 1 && verdicts[0].ends_with(" 1.0"), "{verdicts:?}");
     world
 }
 

@@ -83,7 +83,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   verbs: [update]
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, patch]
+  verbs: [get, create, patch{{ if (.Values.secrets).watch }}, list, watch{{ end }}]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]

@@ -14,6 +14,7 @@ const PROGRAMS: &[&str] =
 /// Beginnings of commands that are not run, and why.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo build --workspace", "done before any test runs"),
+    ("cargo build --release --features otlp", "`.ci/run` builds it with this feature, in the other profile"),
     ("cargo install", "the build is the same as that of the tests, and takes minutes"),
     ("cargo run --bin generate", "the generated files are compared by `tests/api/definitions.rs`"),
     ("cargo run -p valkeeper-sandbox", "run by `sandbox/tests/command.rs`"),

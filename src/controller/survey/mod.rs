@@ -14,6 +14,7 @@ use crate::{
     engine::{ObservedService, backoff},
     provider::Token,
     settings::Settings,
+    telemetry::repeats::tell_failure,
 };
 use futures::FutureExt as _;
 use roster::{Member, Roster};
@@ -232,10 +233,15 @@ async fn keep(context: Arc<Context>, survey: Arc<Survey>) {
         let outcome = AssertUnwindSafe(survey.list(&context)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Err(PassError::Defect("a list panicked".to_owned())));
         match outcome {
-            Ok(()) => failures = 0,
+            Ok(()) => {
+                if failures > 0 {
+                    tracing::info!(project = survey.key.project, failures, "lists go well again");
+                }
+                failures = 0;
+            }
             Err(error) => {
                 failures += 1;
-                tracing::warn!(project = survey.key.project, %error, failures, "list failed");
+                tell_failure!(failures, project = survey.key.project, %error, "list failed");
                 survey.failed(error.class());
             }
         }

@@ -195,6 +195,13 @@ impl World {
         if self.has_roles() { Vec::new() } else { vec![self.namespace.clone()] }
     }
 
+    /// The API server forgets its history, so that a watch that was interrupted has to list anew; whether it can.
+    pub(crate) fn forget_history(&self) -> bool {
+        let Cluster::Sandbox(server) = &self.cluster else { return false };
+        server.compact();
+        true
+    }
+
     /// Address of the provider's API.
     pub(crate) fn provider_url(&self) -> String {
         self.server.url()
