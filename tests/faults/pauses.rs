@@ -5,6 +5,7 @@
 use crate::{
     cluster::Place,
     perturbations::named,
+    report,
     scenarios::{Scenario, secret_is_true},
     surroundings::Surroundings,
     world::World,
@@ -128,7 +129,8 @@ fn a_leader_that_stands_still_after_any_call_writes_nothing_after_its_term() {
             runs.extend((0..calls).map(|call| (named(name), call)));
         }
     }
-    println!("{} pauses", runs.len());
+    let all = runs.len();
+    println!("{all} pauses");
     let (runs, failures) = (Mutex::new(runs), Mutex::new(0));
     let next = || runs.lock().unwrap().pop_front();
     thread::scope(|scope| {
@@ -145,6 +147,9 @@ fn a_leader_that_stands_still_after_any_call_writes_nothing_after_its_term() {
         }
     });
     assert_eq!(*failures.lock().unwrap(), 0, "so many pauses went wrong; each is printed above");
+    if only.is_none() {
+        report::publish("pauses", &format!("{all} runs, 0 failures.\n"));
+    }
 }
 
 /// Makes one run on this thread alone; returns the calls that were counted, or what went wrong.
