@@ -3,7 +3,7 @@
 use super::{connection::SecretContent, report::Report};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// The next thing to do, and what may be said about the resource before it is done.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ pub enum Pace {
 }
 
 /// The body of a create request. Fields that are not declared are left to the provider.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct CreateRequest {
     /// Name of the service: the name of the custom resource.
     pub service_name: String,
@@ -139,7 +139,7 @@ pub struct CreateRequest {
 }
 
 /// The body of an update request: only what changes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 pub struct ServicePatch {
     /// Subscription plan.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -200,6 +200,26 @@ impl ServicePatch {
         ];
         let plain = fields.iter().filter(|(_, changed)| *changed).map(|(name, _)| (*name).to_owned());
         plain.chain(self.user_config.keys().map(|key| format!("userConfig.{key}"))).collect()
+    }
+}
+
+impl fmt::Debug for CreateRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Settings may hold the password of a server to migrate from.
+        let settings: Vec<_> = self.user_config.keys().collect();
+        formatter
+            .debug_struct("CreateRequest")
+            .field("service_name", &self.service_name)
+            .field("service_type", &self.service_type)
+            .field("plan", &self.plan)
+            .field("user_config", &settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServicePatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ServicePatch").field(&self.changed_fields()).finish()
     }
 }
 

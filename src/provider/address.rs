@@ -30,10 +30,12 @@ pub enum AddressError {
 impl Address {
     /// Reads an address; a trailing slash does not matter.
     pub fn parse(text: &str, allow_plain_http: bool) -> Result<Self, AddressError> {
+        // What cannot be read may hold a password all the same, and is not repeated then.
+        let unusable = |error| if text.contains(['@', '?', '#']) { AddressError::Adorned } else { error };
         let url = Url::parse(text.trim())
-            .map_err(|error| AddressError::Unreadable(text.to_owned(), error.to_string()))?;
+            .map_err(|error| unusable(AddressError::Unreadable(text.to_owned(), error.to_string())))?;
         let Some(host) = url.host_str() else {
-            return Err(AddressError::Unsupported(text.to_owned()));
+            return Err(unusable(AddressError::Unsupported(text.to_owned())));
         };
         // They would travel with every request, and a password would compete with the token.
         if !url.username().is_empty() || url.password().is_some() || url.query().or(url.fragment()).is_some()

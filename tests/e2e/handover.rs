@@ -1,93 +1,20 @@
 //! Operators as processes of their own: one that is stopped in the middle of its work and wakes up in another
 //! one's term writes nothing, one whose answers are far too large does not grow, and how long a hand-over takes.
 
-use crate::world::{PROJECT, World, until};
+use crate::{
+    process::{Operator, without_operator},
+    world::{PROJECT, World, until},
+};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use valkeeper_sandbox::provider::{Fault, Matcher};
 
 crate::scenarios![
     a_stopped_process_that_wakes_up_in_another_term_writes_nothing,
     answers_that_are_far_too_large_do_not_make_the_process_grow,
 ];
-
-/// An operator, which ends when this is dropped.
-struct Operator {
-    child: Child,
-    log: Arc<Mutex<Vec<String>>>,
-    _folder: tempfile::TempDir,
-}
-
-impl Operator {
-    fn start(world: &World, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let kubeconfig = folder.path().join("config");
-        std::fs::write(&kubeconfig, world.kubeconfig().unwrap()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_valkeeper"))
-            .args(["run", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect"])
-            .args(["--building-interval-min=20ms", "--building-interval-max=200ms", "--settle-time=0s"])
-            .arg(format!("--kubeconfig={}", kubeconfig.display()))
-            .arg(format!("--provider-url={}", world.provider_url()))
-            .arg(format!("--watched-namespaces={}", world.namespace))
-            .arg(format!("--leader-elect-resource-namespace={}", world.lease_namespace()))
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (log, lines) = (Arc::<Mutex<Vec<String>>>::default(), child.stderr.take().unwrap());
-        let kept = log.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                kept.lock().unwrap().push(line);
-            }
-        });
-        Self { child, log, _folder: folder }
-    }
-
-    fn signal(&self, name: &str) {
-        let process = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &process]).status().unwrap().success());
-    }
-
-    /// Waits until the log says `text` for the time with this number.
-    async fn says(&self, text: &str, times: usize) {
-        let said = || self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count();
-        let _ = until(|| async { said() }, |said| *said >= times).await;
-    }
-
-    async fn leads(&self) {
-        self.says("this replica leads", 1).await;
-    }
-
-    /// Bytes in memory.
-    fn memory(&self) -> u64 {
-        let sizes = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
-        sizes.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        // A process that is stopped can be killed as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A cluster that others take part in cannot be used: its address is not for processes of this test.
-async fn without_operator(world: &mut World) -> bool {
-    world.kill_operator().await;
-    world.kubeconfig().is_some()
-}
 
 async fn a_stopped_process_that_wakes_up_in_another_term_writes_nothing(mut world: World) -> World {
     if !without_operator(&mut world).await {

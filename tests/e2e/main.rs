@@ -11,12 +11,15 @@
 
 mod calls;
 mod cluster;
+mod door;
 mod leaks;
+mod process;
 mod roles;
 mod running;
 mod world;
 
 mod availability;
+mod clocks;
 mod connection_secret;
 mod copies;
 mod cost;
@@ -29,6 +32,7 @@ mod handover;
 mod hostile;
 mod kubectl;
 mod monitoring;
+mod outage;
 mod ownership;
 mod phases;
 mod power;

@@ -20,6 +20,7 @@ mod matrix;
 mod news;
 mod oracle;
 mod pairs;
+mod pauses;
 mod perturbations;
 mod report;
 mod scenarios;

@@ -7,11 +7,20 @@ use crate::{
     world::World,
 };
 use futures::{StreamExt as _, stream};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use valkeeper_sandbox::faults::{CallRecord, Lane, News, Schedule};
 
 /// Runs at a time; most of them wait most of the time.
 const AT_A_TIME: usize = 32;
+/// How often the runs that are done are counted aloud.
+const PROGRESS: usize = 250;
 
 /// A run to be made.
 pub(crate) struct Run {
@@ -146,6 +155,7 @@ pub(crate) async fn run_all(
     runs: Vec<Run>,
     at_a_time: usize,
 ) -> Vec<Outcome> {
+    let (all, done) = (runs.len(), &AtomicUsize::new(0));
     let runs = runs.into_iter().map(|run| {
         let surroundings = surroundings.clone();
         async move {
@@ -164,6 +174,10 @@ pub(crate) async fn run_all(
             };
             if !outcome.violations.is_empty() {
                 eprintln!("{}", outcome.complaint());
+            }
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(PROGRESS) {
+                println!("{done} of {all} runs");
             }
             outcome
         }

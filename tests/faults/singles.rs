@@ -30,14 +30,16 @@ async fn one_fault_at_any_call_on_a_real_api_server() {
     singles(Place::Real).await;
 }
 
-/// Runs `VALKEEPER_FAULTS` in `VALKEEPER_SCENARIO`, and prints every call.
+/// Runs `VALKEEPER_FAULTS` in `VALKEEPER_SCENARIO`, and prints every call; with `VALKEEPER_REAL`, on a real API server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replay() {
     let (Ok(line), Ok(name)) = (std::env::var("VALKEEPER_FAULTS"), std::env::var("VALKEEPER_SCENARIO"))
     else {
         return;
     };
-    let Some(surroundings) = Surroundings::start(Place::Sandbox).await else { return };
+    let real = std::env::var_os("VALKEEPER_REAL").is_some();
+    let place = if real { Place::Real } else { Place::Sandbox };
+    let Some(surroundings) = Surroundings::start(place).await else { return };
     let scenario =
         scenarios::all().into_iter().find(|scenario| scenario.name == name).expect("no such scenario");
     let told = Told::parse(&std::env::var("VALKEEPER_TOLD").unwrap_or_default()).expect("VALKEEPER_TOLD");
@@ -86,8 +88,8 @@ async fn singles(place: Place) {
     println!("{table}");
     expect_clean(&outcomes);
     expect_short(&baselines, &outcomes);
-    if place == Place::Sandbox && std::env::var_os("VALKEEPER_SCENARIO").is_none() {
-        report::publish("singles", &table);
+    if std::env::var_os("VALKEEPER_SCENARIO").is_none() {
+        report::publish(if place == Place::Sandbox { "singles" } else { "real" }, &table);
     }
 }
 

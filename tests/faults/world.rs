@@ -53,7 +53,7 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(3);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 /// How long everything takes at the provider, in its own time, and how far a request moves that.
 const BUILD_TIME: Duration = Duration::from_hours(1);
-const TIME_PER_REQUEST: Duration = Duration::from_mins(40);
+pub(crate) const TIME_PER_REQUEST: Duration = Duration::from_mins(40);
 
 /// One run's world.
 pub(crate) struct World {

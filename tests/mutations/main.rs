@@ -22,8 +22,6 @@ use std::{
 };
 use table::{MUTATIONS, Mutation};
 
-/// The test that must notice.
-const JUDGE: &str = "one_fault_at_any_call_on_the_sandbox";
 /// What surrounds the table in the documentation.
 const MARKS: [&str; 2] = ["<!-- mutations -->\n", "<!-- end of mutations -->\n"];
 
@@ -83,7 +81,11 @@ fn every_broken_promise_is_noticed() {
 fn try_out(mutation: &Mutation) -> Option<String> {
     let folder = copy::of(&repository(""), &repository("target/mutated"), mutation);
     let mut judge = Command::new(built(&folder));
-    judge.args([JUDGE, "--nocapture"]).current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::piped());
+    judge
+        .args([mutation.judge, "--nocapture"])
+        .current_dir(&folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     judge.env("VALKEEPER_SCENARIO", mutation.scenario).env("RUST_BACKTRACE", "0");
     // Failures are expected here, and some show only when a goal is not reached.
     judge.env("VALKEEPER_PATIENCE", "20");

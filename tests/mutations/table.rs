@@ -7,6 +7,8 @@ pub(crate) struct Mutation {
     pub(crate) name: &'static str,
     /// What no longer holds, as a phrase.
     pub(crate) promise: &'static str,
+    /// The test that must notice.
+    pub(crate) judge: &'static str,
     /// The scenario of the faults tests in which it must be noticed.
     pub(crate) scenario: &'static str,
     /// The file that changes.
@@ -17,11 +19,17 @@ pub(crate) struct Mutation {
     pub(crate) to: &'static str,
 }
 
+/// Lets one call of a run go wrong.
+const AT_ANY_CALL: &str = "one_fault_at_any_call_on_the_sandbox";
+/// Lets the whole process stand still after one call.
+const STANDS_STILL: &str = "a_leader_that_stands_still_after_any_call";
+
 /// All of them.
 pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "finalizer-after-create",
         promise: "the finalizer comes before the service",
+        judge: AT_ANY_CALL,
         scenario: "create",
         file: "src/engine/decide.rs",
         from: "let step = if !desired.has_finalizer {",
@@ -30,6 +38,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "blind-update",
         promise: "only differences are sent",
+        judge: AT_ANY_CALL,
         scenario: "create",
         file: "src/engine/diff.rs",
         from: "plan: differs(&Some(desired.plan.clone()), Some(&service.plan)),",
@@ -38,6 +47,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "empty-password",
         promise: "no empty password is published",
+        judge: AT_ANY_CALL,
         scenario: "create",
         file: "src/engine/connection.rs",
         from: "password: SecretString::from(real(\"password\")?),",
@@ -46,6 +56,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "adopts-unasked",
         promise: "nothing is adopted without being asked to",
+        judge: AT_ANY_CALL,
         scenario: "create, name taken",
         file: "src/engine/ownership.rs",
         from: "if desired.policies.adopts && !desired.initialized {",
@@ -54,6 +65,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "token-in-condition",
         promise: "no error text carries the token",
+        judge: AT_ANY_CALL,
         scenario: "create",
         file: "src/provider/answer.rs",
         from: "redaction.clean(&error_message(&text, status))",
@@ -62,6 +74,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "one-answer-is-enough",
         promise: "one wrong 404 releases nothing",
+        judge: AT_ANY_CALL,
         scenario: "delete",
         file: "src/engine/deletion.rs",
         from: "Remote::Absent if observed.absence_is_certain =>",
@@ -70,6 +83,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "ready-without-secret",
         promise: "`Ready` waits for the Secret",
+        judge: AT_ANY_CALL,
         scenario: "create",
         file: "src/controller/pass.rs",
         from: "self.observed.secret = self.secret_seen.finding.clone();",
@@ -78,6 +92,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "never-at-rest",
         promise: "a pass with nothing to do writes nothing",
+        judge: AT_ANY_CALL,
         scenario: "create",
         file: "src/engine/decide.rs",
         from: "stale.retain(|key, value| desired.annotations.get(*key) != value.as_ref());",
@@ -86,6 +101,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "forgets-removals",
         promise: "a setting that leaves the spec is reset",
+        judge: AT_ANY_CALL,
         scenario: "remove from userConfig",
         file: "src/engine/user_config.rs",
         from: "(!same(fact.name, &target, current)).then_some(target)",
@@ -94,9 +110,37 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "orphan-is-deleted",
         promise: "an orphaned service stays",
+        judge: AT_ANY_CALL,
         scenario: "orphan",
         file: "src/engine/deletion.rs",
         from: "DeletionPolicy::Orphan => return Decision { step: Step::ReleaseFinalizer, report },",
         to: "DeletionPolicy::Orphan => {}",
+    },
+    Mutation {
+        name: "fence-stays-open",
+        promise: "no write begins after the term of a leader",
+        judge: STANDS_STILL,
+        scenario: "edit plan, userConfig and tags",
+        file: "src/ha/fence.rs",
+        from: "let open = self.lock().is_none_or(|deadline| Instant::now() < deadline);",
+        to: "let open = self.lock().is_none_or(|deadline| deadline.elapsed().as_secs() < 3600);",
+    },
+    Mutation {
+        name: "kubernetes-unfenced",
+        promise: "none to Kubernetes",
+        judge: STANDS_STILL,
+        scenario: "create",
+        file: "src/operator.rs",
+        from: "let client = fence.guard(self.client.clone());",
+        to: "let client = self.client.clone();",
+    },
+    Mutation {
+        name: "provider-unfenced",
+        promise: "none to the provider",
+        judge: STANDS_STILL,
+        scenario: "edit plan, userConfig and tags",
+        file: "src/provider/client.rs",
+        from: "if call.method != Method::GET && self.fence.check().is_err() {",
+        to: "if call.method == Method::GET && self.fence.deadline().is_some_and(|_| false) {",
     },
 ];

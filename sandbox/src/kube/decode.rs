@@ -115,6 +115,7 @@ pub(crate) fn decode(
     }
     new.meta_mut().retain(|_, value| !value.is_null());
     if version.schema.is_some() {
+        schema::without_empty_fractions(new);
         reshape(&target.resource, target.version, new);
     } else {
         schema::prune(schema, new);

@@ -115,6 +115,21 @@ async fn a_new_object_has_the_default_of_its_status_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_whole_number_is_served_without_a_fraction() {
+    let cluster = Cluster::start().await;
+    let widgets = widgets(&cluster, None).await;
+    let whole = widgets.create(&PostParams::default(), &widget(&json!({"replicas": 5.0}))).await.unwrap();
+    assert_eq!(whole.data["spec"]["replicas"].to_string(), "5");
+    let patch = Patch::Merge(json!({"spec": {"replicas": 6e0}}));
+    let name = whole.metadata.name.unwrap();
+    let patched = widgets.patch(&name, &PatchParams::default(), &patch).await.unwrap();
+    assert_eq!(patched.data["spec"]["replicas"].to_string(), "6");
+    let patch = Patch::Merge(json!({"spec": {"replicas": 6.5}}));
+    let (code, _) = code(widgets.patch(&name, &PatchParams::default(), &patch).await);
+    assert_eq!(code, 422);
+}
+
+#[tokio::test]
 async fn the_objects_of_a_definition_go_before_it() {
     let cluster = Cluster::start().await;
     let api = widgets(&cluster, Some(2)).await;

@@ -17,5 +17,6 @@ mod types;
 mod validate;
 
 pub use definition::check_crd;
+pub use numbers::without_empty_fractions;
 pub use structure::{default, prune, unknown_fields};
 pub use validate::CompiledSchema;
