@@ -5,7 +5,7 @@ use super::{
     options::BenchOptions,
     report::{Edits, round},
     scene::Scene,
-    workload::{self, quantile},
+    workload::{self, TimedEdit, quantile},
 };
 use std::{collections::BTreeMap, time::Duration};
 use valkeeper_sandbox::provider::{Fault, Matcher};
@@ -25,7 +25,7 @@ pub(crate) async fn measure(
         (0..options.edits.min(resources)).map(|index| workload::name(FIRST, index)).collect();
     let mut all = BTreeMap::new();
     let idle = edits(scene, &names, "idle").await?;
-    let mut note = |when, times: &[Duration]| all.insert(when, figures(times, &idle));
+    let mut note = |when, times: &[TimedEdit]| all.insert(when, figures(times, &idle));
     note("idle", &idle);
     note("mass create", &during_mass_create(scene, options, &names, resources).await?);
     if resources >= names.len() + HANGING {
@@ -36,7 +36,7 @@ pub(crate) async fn measure(
     Ok(all)
 }
 
-async fn edits(scene: &mut Scene, names: &[String], round: &str) -> anyhow::Result<Vec<Duration>> {
+async fn edits(scene: &mut Scene, names: &[String], round: &str) -> anyhow::Result<Vec<TimedEdit>> {
     let times = workload::timed_edits(&scene.client, &scene.provider, names, round).await?;
     scene.until_quiet().await?;
     Ok(times)
@@ -47,7 +47,7 @@ async fn during_mass_create(
     options: &BenchOptions,
     names: &[String],
     resources: usize,
-) -> anyhow::Result<Vec<Duration>> {
+) -> anyhow::Result<Vec<TimedEdit>> {
     let client = scene.client.clone();
     let (count, projects) = (resources.min(1_000), options.projects);
     let applying = tokio::spawn(async move { workload::apply(&client, "more", count, projects).await });
@@ -57,7 +57,7 @@ async fn during_mass_create(
     Ok(times)
 }
 
-async fn while_services_hang(scene: &mut Scene, names: &[String]) -> anyhow::Result<Vec<Duration>> {
+async fn while_services_hang(scene: &mut Scene, names: &[String]) -> anyhow::Result<Vec<TimedEdit>> {
     for index in names.len()..names.len() + HANGING {
         let name = workload::name(FIRST, index);
         let matcher = Matcher::new(None, &format!("/service/{name}(/|$)"))?;
@@ -73,14 +73,14 @@ async fn while_services_hang(scene: &mut Scene, names: &[String]) -> anyhow::Res
     Ok(times)
 }
 
-async fn after_a_restart(scene: &mut Scene, names: &[String]) -> anyhow::Result<Vec<Duration>> {
+async fn after_a_restart(scene: &mut Scene, names: &[String]) -> anyhow::Result<Vec<TimedEdit>> {
     scene.kill_operator().await?;
     scene.clear();
     scene.start_operator().await?;
     edits(scene, names, "restart").await
 }
 
-async fn during_an_outage(scene: &mut Scene, names: &[String]) -> anyhow::Result<Vec<Duration>> {
+async fn during_an_outage(scene: &mut Scene, names: &[String]) -> anyhow::Result<Vec<TimedEdit>> {
     scene.provider.fail_next(Matcher::new(None, ".")?, u32::MAX, Fault::status(503, "outage"));
     tokio::time::sleep(OUTAGE).await;
     let times = workload::timed_edits(&scene.client, &scene.provider, names, "outage").await?;
@@ -88,14 +88,18 @@ async fn during_an_outage(scene: &mut Scene, names: &[String]) -> anyhow::Result
     Ok(times)
 }
 
-fn figures(times: &[Duration], idle: &[Duration]) -> Edits {
+fn figures(times: &[TimedEdit], idle: &[TimedEdit]) -> Edits {
+    let heard = |times: &[TimedEdit]| times.iter().map(|edit| edit.heard).collect::<Vec<_>>();
+    let accepted: Vec<_> = times.iter().map(|edit| edit.accepted).collect();
+    let (times, idle) = (heard(times), heard(idle));
     let ratio =
-        |part| round(quantile(times, part).as_secs_f64() / quantile(idle, part).as_secs_f64().max(0.001));
-    let milliseconds = |part| round(quantile(times, part).as_secs_f64() * 1000.0);
+        |part| round(quantile(&times, part).as_secs_f64() / quantile(&idle, part).as_secs_f64().max(0.001));
+    let milliseconds = |part| round(quantile(&times, part).as_secs_f64() * 1000.0);
     Edits {
         p50_milliseconds: milliseconds(0.5),
         p99_milliseconds: milliseconds(0.99),
         p50_ratio: ratio(0.5),
         p99_ratio: ratio(0.99),
+        p50_milliseconds_to_answer: round(quantile(&accepted, 0.5).as_secs_f64() * 1000.0),
     }
 }

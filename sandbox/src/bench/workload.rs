@@ -78,20 +78,30 @@ pub(crate) async fn edit(client: &Client, name: &str, round: &str) -> anyhow::Re
     Ok(())
 }
 
-/// Edits resources one after the other and returns, for each, the time until the provider's first request
-/// about it.
+/// How long one edit took, both from the moment in which it was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimedEdit {
+    /// Until the API server had answered.
+    pub(crate) accepted: Duration,
+    /// Until the provider's first request about it.
+    pub(crate) heard: Duration,
+}
+
+/// Edits resources one after the other.
 pub(crate) async fn timed_edits(
     client: &Client,
     provider: &ProviderHandle,
     names: &[String],
     round: &str,
-) -> anyhow::Result<Vec<Duration>> {
+) -> anyhow::Result<Vec<TimedEdit>> {
     let mut times = Vec::with_capacity(names.len());
+    let mut before = 0;
     for name in names {
-        let before = provider.requests().last().map_or(0, |request| request.sequence);
+        before = provider.requests_after(before).last().map_or(before, |request| request.sequence);
         let begun = Utc::now();
         edit(client, name, round).await?;
-        times.push(first_request(provider, name, before, begun).await);
+        let accepted = (Utc::now() - begun).to_std().unwrap_or_default();
+        times.push(TimedEdit { accepted, heard: first_request(provider, name, before, begun).await });
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(times)
