@@ -253,7 +253,7 @@ impl Client {
         read: impl AsyncFnOnce(Answer) -> Result<T, ProviderError>,
     ) -> Result<T, ProviderError> {
         let operation = call.operation;
-        self.throttles.pace(token).await;
+        self.throttles.pace(token, self.urgent).await;
         if call.method != Method::GET && self.fence.check().is_err() {
             return Err(ProviderError::Fenced { doing: call.doing });
         }
