@@ -94,40 +94,17 @@ pub(super) async fn turn<K: Reconciled>(
     reference: Arc<ObjectRef<Cached<K>>>,
     call: Arc<Call>,
 ) -> Next {
-    let permit = match permit(&context, &place, &reference, &call).await {
+    let lane = || {
+        let object = place.store.get(&reference).ok_or(Next::WhenAsked)?;
+        let memory = context.memories.recall(object.uid());
+        too_early(&context, &object, &memory).map_or_else(|| Ok(lane(&context, &object, &memory)), Err)
+    };
+    let permit = match call.permit(&context.queue, lane).await {
         Ok(permit) => permit,
         Err(next) => return next,
     };
     call.begin();
     take(context, place, reference, permit).boxed().await
-}
-
-/// Waits for a permit, and moves into a better lane when somebody edits the resource meanwhile.
-async fn permit<K: Reconciled>(
-    context: &Context,
-    place: &Place<K>,
-    reference: &ObjectRef<Cached<K>>,
-    call: &Call,
-) -> Result<Permit, Next> {
-    let lane = || {
-        let object = place.store.get(reference).ok_or(Next::WhenAsked)?;
-        let memory = context.memories.recall(object.uid());
-        too_early(context, &object, &memory).map_or_else(|| Ok(lane(context, &object, &memory)), Err)
-    };
-    let mut current = lane()?;
-    let mut permit = context.queue.permit(current).boxed();
-    loop {
-        tokio::select! {
-            biased;
-            permit = &mut permit => return permit.map_err(|_| Next::WhenAsked),
-            () = call.again() => {
-                if let Ok(better) = lane() && better < current {
-                    current = better;
-                    permit = context.queue.permit(current).boxed();
-                }
-            }
-        }
-    }
 }
 
 /// Works on the newest version of the resource; the one that asked for the turn has aged while it waited.
