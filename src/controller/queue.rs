@@ -1,7 +1,7 @@
 //! The bound on concurrent work: permits, first come first served in each of three lanes. Edits and
-//! deletions go before new resources, and both before what only repeats an earlier look; a part of the
-//! permits is never given to that, and every eighth permit goes to the lowest lane in which somebody waits,
-//! so that none starves. The runtime's own bound picks waiting keys from a hash set, which starves some
+//! deletions go before new resources, and both before what only repeats an earlier look; an eighth of the
+//! permits is for the first of these alone, a quarter never for the last, and every eighth permit that is given
+//! goes to the lowest lane in which somebody waits, so that none starves. The runtime's own bound picks waiting keys from a hash set, which starves some
 //! under overload.
 
 use crate::server::health::Health;
@@ -43,9 +43,10 @@ pub(super) struct Queue {
 
 struct State {
     free: usize,
-    /// Permits that routine may hold at most, and those that it holds.
-    routine_limit: usize,
-    routine_held: usize,
+    /// Permits that each lane and the lanes below it may hold at most together.
+    limits: [usize; 3],
+    /// Permits that each lane holds.
+    held: [usize; 3],
     waiting: [VecDeque<oneshot::Sender<Permit>>; 3],
     given: u32,
     closed: bool,
@@ -69,8 +70,8 @@ impl Queue {
         let permits = permits.max(1);
         let state = State {
             free: permits,
-            routine_limit: (permits - permits / 4).max(1),
-            routine_held: 0,
+            limits: [permits, permits - permits / 8, permits - permits / 4],
+            held: [0; 3],
             waiting: Default::default(),
             given: 0,
             closed: false,
@@ -131,18 +132,23 @@ impl State {
         if lowest_first {
             lanes.reverse();
         }
-        let may = |lane: Lane| lane != Lane::Routine || self.routine_held < self.routine_limit;
-        let lane = lanes.into_iter().find(|lane| may(*lane) && !self.waiting[*lane as usize].is_empty())?;
+        let lane =
+            lanes.into_iter().find(|lane| self.may(*lane) && !self.waiting[*lane as usize].is_empty())?;
         let waiting = self.waiting[lane as usize].pop_front()?;
         self.free -= 1;
         self.given = self.given.wrapping_add(1);
-        self.routine_held += usize::from(lane == Lane::Routine);
+        self.held[lane as usize] += 1;
         Some((lane, waiting))
+    }
+
+    /// Whether those in `lane` may hold another permit: it counts for the lanes above as well.
+    fn may(&self, lane: Lane) -> bool {
+        (0..=lane as usize).all(|lane| self.held[lane..].iter().sum::<usize>() < self.limits[lane])
     }
 
     fn take_back(&mut self, lane: Lane) {
         self.free += 1;
-        self.routine_held -= usize::from(lane == Lane::Routine);
+        self.held[lane as usize] -= 1;
     }
 }
 
@@ -217,6 +223,15 @@ mod tests {
         assert!((&mut routine).now_or_never().is_none());
         drop(permit);
         assert!(routine.now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_edit_finds_a_permit_however_many_resources_are_new() {
+        let queue = queue(8);
+        let _new = fill(&queue, Lane::New, 7).await;
+        assert!(queue.permit(Lane::New).now_or_never().is_none());
+        assert!(queue.permit(Lane::Routine).now_or_never().is_none());
+        assert!(queue.permit(Lane::Edit).now_or_never().unwrap().is_ok());
     }
 
     #[tokio::test]
