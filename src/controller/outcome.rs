@@ -1,9 +1,31 @@
-//! What the log says of the end of a pass: one line when failures begin, or become others, and one when they
-//! are over. Those in between are for who looks closely.
+//! How a pass ends: in time, or as a failure like any other; and what the log says of it: one line when
+//! failures begin, or become others, and one when they are over. Those in between are for who looks closely.
 
 use super::{context::Context, error::PassError};
 use crate::telemetry::repeats::tell_failure;
-use std::time::Duration;
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use tokio::time::{Duration, Instant};
+
+/// Runs a pass over a resource of this kind; one that panics or takes too long has failed.
+pub(super) async fn of<T>(
+    context: &Context,
+    kind: &'static str,
+    pass: impl Future<Output = Result<T, PassError>>,
+) -> Result<T, PassError> {
+    let (begun, deadline) = (Instant::now(), context.settings.pass_deadline);
+    let outcome = match AssertUnwindSafe(tokio::time::timeout(deadline, pass)).catch_unwind().await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            let seconds = deadline.as_secs();
+            Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
+        }
+        Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
+    };
+    let failed = outcome.as_ref().err().map(|error| error.class().label());
+    context.metrics.pass_ended(kind, failed, begun.elapsed());
+    outcome
+}
 
 /// The pass over a resource failed; answers how often in a row it did so in this way.
 pub(super) fn failed(context: &Context, uid: &str, error: &PassError, retry_in: Duration) -> u32 {

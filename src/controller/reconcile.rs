@@ -28,7 +28,7 @@ use kube::{
     ResourceExt as _,
     runtime::reflector::{ObjectRef, Store},
 };
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::{Duration, Instant},
@@ -202,22 +202,11 @@ fn too_early<K: Custom>(context: &Context, object: &Cached<K>, memory: &Memory) 
 #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), resource = turn.object.name_any()))]
 async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Next {
     let uid = turn.object.uid().unwrap_or_default();
-    let deadline = context.settings.pass_deadline;
-    let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
+    let work = context.health.work(context.settings.pass_deadline);
+    let (_running, _work) = (context.metrics.pass_begins(), work);
     let mut pass = Pass::new(context.clone(), turn, wake);
-    let begun = Instant::now();
-    let outcome = AssertUnwindSafe(tokio::time::timeout(deadline, run(&mut pass))).catch_unwind().await;
-    let outcome = match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => {
-            let seconds = deadline.as_secs();
-            Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
-        }
-        Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
-    };
-    let error = outcome.as_ref().err();
-    context.metrics.pass_ended(K::KIND.name(), error.map(|error| error.class().label()), begun.elapsed());
-    pass.measure_token(error);
+    let outcome = outcome::of(&context, K::KIND.name(), run(&mut pass).boxed()).await;
+    pass.measure_token(outcome.as_ref().err());
     let delay = match outcome {
         Ok(delay) => delay,
         Err(error) => fail(&mut pass, &error).await,

@@ -24,9 +24,8 @@ use crate::{
     telemetry::repeats::tell_failure,
 };
 use chrono::Utc;
-use futures::FutureExt as _;
 use kube::{Api, ResourceExt as _};
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 
 /// More steps than any pass needs.
@@ -53,22 +52,10 @@ impl Reconciled for ProjectVpc {
     async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Next {
         let Turn { object, memory, permit: _permit, .. } = turn;
         let uid = object.uid().unwrap_or_default();
-        let deadline = context.settings.pass_deadline;
-        let (_running, _work) = (context.metrics.pass_begins(), context.health.work(deadline));
+        let work = context.health.work(context.settings.pass_deadline);
+        let (_running, _work) = (context.metrics.pass_begins(), work);
         let mut pass = Pass::new(context.clone(), object, memory);
-        let begun = Instant::now();
-        let turn = AssertUnwindSafe(tokio::time::timeout(deadline, pass.run())).catch_unwind();
-        let outcome = match turn.await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => {
-                let seconds = deadline.as_secs();
-                Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
-            }
-            Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
-        };
-        let failed = outcome.as_ref().err().map(|error| error.class().label());
-        context.metrics.pass_ended(Self::NAME, failed, begun.elapsed());
-        let delay = match outcome {
+        let delay = match outcome::of(&context, Self::NAME, pass.run()).await {
             Ok(pace) => rest::pause(&context.settings, &mut pass.memory.building_since, pace),
             Err(error) => pass.fail(&error).await,
         };
