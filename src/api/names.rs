@@ -3,8 +3,15 @@
 //! The `aiven.io` names are those of the operator this one replaces, so that objects written by either are
 //! understood by both. Names of our own live under `valkeeper.io`.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 /// Keeps a resource until its remote service is gone (or deliberately left).
 pub const FINALIZER: &str = "finalizers.aiven.io/delete-remote-resource";
+
+/// Whether a resource carries [`FINALIZER`].
+pub fn has_finalizer(metadata: &ObjectMeta) -> bool {
+    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+}
 
 /// Keeps a token Secret until no resource needs it to delete its service.
 pub const TOKEN_FINALIZER: &str = "finalizers.aiven.io/needed-to-delete-services";

@@ -120,8 +120,7 @@ async fn is_needed(client: &Client, namespace: &str, name: &str) -> Result<bool,
         };
         let needs = |object: &DynamicObject| {
             let named = object.data.pointer("/spec/authSecretRef/name").and_then(serde_json::Value::as_str);
-            let held =
-                object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER);
+            let held = names::has_finalizer(&object.metadata);
             let settled =
                 object.metadata.annotations.as_ref().and_then(|all| all.get(names::SERVICE_SETTLED));
             held && named == Some(name) && (settled.is_none() || settled != object.metadata.uid.as_ref())

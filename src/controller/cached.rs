@@ -42,7 +42,7 @@ impl<K: Custom> Cached<K> {
             uid: object.meta().uid.as_deref().unwrap_or_default().into(),
             version: version(&object),
             edit: memory::edit(&object),
-            has_finalizer: object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER),
+            has_finalizer: names::has_finalizer(object.meta()),
             text: compress_prepend_size_with_dict(&serde_json::to_vec(&object)?, TYPICAL).into(),
             kind: PhantomData,
         })

@@ -143,6 +143,6 @@ pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
     ready
         && status.observed_generation == meta.generation
         && meta.deletion_timestamp.is_none()
-        && object.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER)
+        && names::has_finalizer(meta)
         && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
 }

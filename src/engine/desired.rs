@@ -127,7 +127,7 @@ impl Desired {
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
-            has_finalizer: has_finalizer(metadata),
+            has_finalizer: names::has_finalizer(metadata),
             is_releasing: is_releasing(metadata),
             token_secret: spec.auth_secret_ref.as_ref().map(|reference| reference.name.clone()),
             policies: Policies::of(&spec.policies, &annotations, defaults),
@@ -230,7 +230,8 @@ fn previously_declared<K: ManagedService>(object: &K) -> Option<BTreeSet<String>
 /// Objects that the replaced operator has brought up carry its annotation, whatever their conditions say.
 fn was_processed(metadata: &ObjectMeta) -> bool {
     let annotations = metadata.annotations.as_ref();
-    has_finalizer(metadata) && annotations.is_some_and(|all| all.contains_key(names::GENERATION_PROCESSED))
+    names::has_finalizer(metadata)
+        && annotations.is_some_and(|all| all.contains_key(names::GENERATION_PROCESSED))
 }
 
 fn has_condition<K: ManagedService>(object: &K, type_: &str, status: &str) -> bool {
@@ -260,10 +261,6 @@ fn source(spec: &ServiceSpec, user_config: &Map<String, Value>) -> Option<Source
 fn is_releasing(metadata: &ObjectMeta) -> bool {
     let settled = metadata.annotations.as_ref().and_then(|all| all.get(names::SERVICE_SETTLED));
     metadata.deletion_timestamp.is_some() && settled.is_some() && settled == metadata.uid.as_ref()
-}
-
-fn has_finalizer(metadata: &ObjectMeta) -> bool {
-    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
 }
 
 fn non_empty(text: Option<&String>) -> Option<String> {

@@ -85,7 +85,7 @@ impl Wish {
             cloud: spec.cloud_name.clone(),
             cidr: spec.network_cidr.clone(),
             deleting: meta.deletion_timestamp.is_some(),
-            has_finalizer: meta.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER),
+            has_finalizer: names::has_finalizer(meta),
             policies: Policies::of(
                 &Declared::default(),
                 &meta.annotations.clone().unwrap_or_default(),
