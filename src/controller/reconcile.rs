@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{Custom, ManagedService},
-    engine::{Desired, Step},
+    engine::{Step, secret_target},
     failure::Class,
     provider::Service,
     telemetry::repeats::tell_failure,
@@ -75,9 +75,9 @@ impl<K: ManagedService> Reconciled for K {
     }
 
     fn depends_on(&self, context: &Context) -> Dependence {
-        let desired = Desired::of(self, context.settings.policy_defaults());
         let namespace = self.namespace().unwrap_or_default();
-        let connection = desired.secret.map(|target| (namespace.clone(), target.name));
+        let target = secret_target(self, &self.name_any());
+        let connection = target.map(|target| (namespace.clone(), target.name));
         let own = self.service().auth_secret_ref.as_ref();
         Dependence { connection, token: credentials::secret(&context.settings, &namespace, own) }
     }

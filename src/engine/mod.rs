@@ -38,7 +38,7 @@ pub use observed::{
 };
 pub use policies::{Defaults, DeletionPolicy, Policies};
 pub use report::{DriftSeen, Failure, MigrationNote, Ready, Report};
-pub use secret_target::SecretTarget;
+pub use secret_target::{SecretTarget, of as secret_target};
 pub use source::SourceReference;
 pub use step::{CreateRequest, Decision, Pace, ServicePatch, Step};
 

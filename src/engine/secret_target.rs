@@ -30,7 +30,7 @@ pub struct SecretTarget {
 }
 
 /// The target of `object`, which is called `name`; none when it is switched off.
-pub(super) fn of<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
+pub fn of<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
     let spec = object.service();
     if spec.conn_info_secret_target_disabled == Some(true) {
         return None;
