@@ -17,17 +17,11 @@ use tokio::{
 };
 use valkeeper::api::Valkey;
 use valkeeper_sandbox::{
+    chart,
     kube::{KubeOptions, KubeServer},
     provider::{ProviderOptions, ProviderServer},
 };
 
-/// What the chart sets.
-const CHART: [(&str, &str); 4] = [
-    ("TOKIO_WORKER_THREADS", "2"),
-    ("MALLOC_ARENA_MAX", "1"),
-    ("MALLOC_MMAP_THRESHOLD_", "65536"),
-    ("MALLOC_TRIM_THRESHOLD_", "131072"),
-];
 /// How long processor time is counted while nothing happens: each resource is compared once meanwhile.
 const REST: Duration = Duration::from_mins(6);
 /// The longest wait for anything.
@@ -135,7 +129,7 @@ impl Operator {
             .args(["--provider-url", provider, "--leader-elect", "--leader-elect-resource-namespace=default"])
             .args(["--health-probe-bind-address", &probes, "--metrics-bind-address", &metrics])
             .env_clear()
-            .envs(CHART)
+            .envs(chart::ENVIRONMENT)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

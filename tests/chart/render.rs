@@ -122,3 +122,12 @@ fn every_flag_that_the_chart_passes_is_understood() {
         assert!(parsed.is_ok(), "{case}: {}", parsed.unwrap_err());
     }
 }
+
+#[test]
+fn what_is_measured_runs_in_the_environment_that_the_chart_gives() {
+    let container = find("default", "Deployment")["spec"]["template"]["spec"]["containers"][0].clone();
+    for (name, value) in valkeeper_sandbox::chart::ENVIRONMENT {
+        let entry = serde_json::json!({"name": name, "value": value});
+        assert!(container["env"].as_array().unwrap().contains(&entry), "{entry}");
+    }
+}

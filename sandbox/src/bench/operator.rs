@@ -9,14 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::process::{Child, Command};
-
-/// What the chart sets: the allocator of the C library keeps one heap and gives large pieces back.
-const CHART: [(&str, &str); 4] = [
-    ("TOKIO_WORKER_THREADS", "2"),
-    ("MALLOC_ARENA_MAX", "1"),
-    ("MALLOC_MMAP_THRESHOLD_", "65536"),
-    ("MALLOC_TRIM_THRESHOLD_", "131072"),
-];
+use valkeeper_sandbox::chart;
 
 /// A running operator.
 pub(crate) struct Operator {
@@ -76,7 +69,7 @@ impl Operator {
         command.arg("--kubeconfig").arg(&place.kubeconfig);
         command.args(["--provider-url", &place.provider_url]);
         command.args(&options.operator_argument);
-        command.env_clear().envs(CHART);
+        command.env_clear().envs(chart::ENVIRONMENT);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("cannot start {}", place.program.display()))?;
         let pid = child.id().context("the operator ended at once")?;
