@@ -1,5 +1,5 @@
 //! A resource as the cache keeps it: what every event is compared with, and all of it as compressed text,
-//! which takes a tenth of the room. Bookkeeping of the API server and of kubectl is left out.
+//! which takes a fifth of the room that plain text does. Bookkeeping of the API server and of kubectl is left out.
 
 use super::memory;
 use crate::{
