@@ -12,7 +12,9 @@ RUN apk add --no-cache build-base ca-certificates
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+COPY crates crates
 COPY sandbox sandbox
+COPY xtask xtask
 COPY schemas schemas
 COPY crds crds
 # Such as otlp, for traces.
@@ -28,7 +30,7 @@ RUN cargo build --release --locked --features "${FEATURES}" --bin valkeeper \
 
 FROM scratch
 LABEL org.opencontainers.image.title="valkeeper" \
-      org.opencontainers.image.description="Kubernetes operator for managed Valkey and Redis services" \
+      org.opencontainers.image.description="Kubernetes operator for Aiven for Valkey and Redis" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /image /
 USER 65532:65532

@@ -1,11 +1,8 @@
 //! Valkeeper keeps `Valkey` and `Redis` custom resources true on a managed-service provider.
 
-pub mod api;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
-pub mod engine;
-pub mod failure;
 pub mod ha;
 pub mod operator;
 pub mod provider;

@@ -141,7 +141,7 @@ impl Operator {
         };
         let controllers = controller::run(Arc::new(context), shutdown.clone()).boxed();
         let watching = watching.boxed();
-        let (patience, told) = (self.settings.shutdown_patience, shutdown.clone());
+        let (patience, told) = (self.settings.shutdown_timeout, shutdown.clone());
         let too_long = async {
             told.cancelled().await;
             tokio::time::sleep(patience).await;

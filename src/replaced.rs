@@ -54,7 +54,7 @@ fn warn(holder: &str) {
 }
 
 /// The processes of the replaced operator that lead in a namespace, or anywhere.
-async fn running(client: &Client, namespace: Option<&str>) -> Result<Vec<String>, kube::Error> {
+pub async fn running(client: &Client, namespace: Option<&str>) -> Result<Vec<String>, kube::Error> {
     let api: Api<Lease> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
@@ -64,14 +64,20 @@ async fn running(client: &Client, namespace: Option<&str>) -> Result<Vec<String>
     Ok(leases.iter().filter_map(|lease| holder(lease, Timestamp::now())).collect())
 }
 
-/// Who holds a lease, if somebody does.
+/// Who holds the lease of the replaced operator, if somebody does.
 fn holder(lease: &Lease, now: Timestamp) -> Option<String> {
+    let holder = holder_of(lease, now)?;
+    let namespace = lease.namespace().unwrap_or_default();
+    Some(format!("{holder} holds lease {namespace}/{LEASE}"))
+}
+
+/// Who holds a lease and renews it, if somebody does.
+pub fn holder_of(lease: &Lease, now: Timestamp) -> Option<String> {
     let spec = lease.spec.as_ref()?;
     let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
     let age = now.duration_since(spec.renew_time.as_ref()?.0).as_secs();
     let limit = i64::from(spec.lease_duration_seconds.unwrap_or(15)) * STALE_AFTER;
-    let namespace = lease.namespace().unwrap_or_default();
-    (age <= limit).then(|| format!("{holder} holds lease {namespace}/{LEASE}"))
+    (age <= limit).then(|| holder.to_owned())
 }
 
 #[cfg(test)]

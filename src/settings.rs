@@ -1,138 +1,193 @@
 //! Every flag, environment variable, interval and limit of the operator, in one table with its default.
 
-use crate::{
-    engine::{Defaults, backoff},
-    ha::Timing,
-    provider::Limits,
-    server::Addresses,
-};
+use crate::{ha::Timing, provider::Limits, server::Addresses};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
+use valkeeper_engine::{Defaults, backoff};
+
+/// The shortest interval that a flag can set.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The longest time that a flag can set.
+const LONGEST: Duration = Duration::from_hours(24);
+/// How much longer than a client waits for its answer a request may take effect.
+const LATE_EFFECT_MARGIN: Duration = Duration::from_mins(1);
 
 /// How the operator runs. Each field is a flag; those that the replaced operator read from the
 /// environment keep their variable.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Address of the provider's API, without /v1
-    #[arg(long, env = "AIVEN_WEB_URL", value_name = "URL", default_value = "https://api.aiven.io")]
+    /// Base URL of the Aiven API, without /v1
+    #[arg(
+        long,
+        help_heading = "Aiven API",
+        env = "AIVEN_WEB_URL",
+        value_name = "URL",
+        default_value = "https://api.aiven.io"
+    )]
     pub provider_url: String,
 
-    /// Send tokens unencrypted to a provider address that is not on this machine
-    #[arg(long)]
+    /// Allow HTTP without TLS to an API that is not on this machine
+    #[arg(long, help_heading = "Aiven API")]
     pub allow_plain_http: bool,
 
     /// Token for resources without spec.authSecretRef
-    #[arg(long, env = "DEFAULT_AIVEN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        help_heading = "Tokens",
+        env = "DEFAULT_AIVEN_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub default_token: Option<SecretString>,
 
-    /// File with that token, read again at every use, so that it can be rotated
-    #[arg(long, env = "DEFAULT_AIVEN_TOKEN_FILE", value_name = "FILE", conflicts_with = "default_token")]
+    /// File with the token for resources without spec.authSecretRef; read at every use, so that it can be rotated
+    #[arg(
+        long,
+        help_heading = "Tokens",
+        env = "DEFAULT_AIVEN_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "default_token"
+    )]
     pub default_token_file: Option<PathBuf>,
 
-    /// Secret with the token for resources of its namespace that have no spec.authSecretRef; namespaces
-    /// without such a Secret use the operator's default token
-    #[arg(long, env = "NAMESPACE_TOKEN_SECRET", value_name = "NAME")]
+    /// Name of a Secret in each namespace with the token for resources without spec.authSecretRef; namespaces
+    /// without the Secret use the operator's default token
+    #[arg(long, help_heading = "Tokens", env = "NAMESPACE_TOKEN_SECRET", value_name = "NAME")]
     pub namespace_token_secret: Option<String>,
 
-    /// Key in that Secret
-    #[arg(long, env = "NAMESPACE_TOKEN_KEY", value_name = "KEY", default_value = "token")]
+    /// Key of the token in the Secret of the namespace
+    #[arg(
+        long,
+        help_heading = "Tokens",
+        env = "NAMESPACE_TOKEN_KEY",
+        value_name = "KEY",
+        default_value = "token"
+    )]
     pub namespace_token_key: String,
 
-    /// How long a token that the provider does not accept is left alone before it is tried again
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    /// Retry delay for a rejected token
+    #[arg(long, help_heading = "Tokens", value_name = "TIME", default_value = "30s", value_parser = pause)]
     pub token_pause: Duration,
 
-    /// Namespaces to watch, separated by commas; all when empty
-    #[arg(long, env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
+    /// Namespaces to watch, separated by commas; all namespaces when empty
+    #[arg(long, help_heading = "Scope and policies", env = "WATCHED_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
     pub watched_namespaces: Vec<String>,
 
-    /// Mend connection Secrets at once and notice new tokens, which needs the right to list and watch
-    /// Secrets; only their metadata is read for that
-    #[arg(long)]
+    /// Restore connection Secrets immediately and use new tokens immediately; needs permission to list and watch
+    /// Secrets, of which only metadata is read
+    #[arg(long, help_heading = "Scope and policies")]
     pub watch_secrets: bool,
 
-    /// Leave VPC resources to another operator; services can still refer to them
-    #[arg(long)]
+    /// Do not reconcile ProjectVPC resources; services can still refer to them
+    #[arg(long, help_heading = "Scope and policies")]
     pub no_project_vpcs: bool,
 
-    /// Let services refer to a VPC resource of another namespace only if its annotation
-    /// valkeeper.io/referenced-from names theirs
+    /// Run ValkeyCluster resources: servers in this Kubernetes cluster (alpha)
+    #[arg(long, env = "SELF_HOSTED")]
+    pub self_hosted: bool,
+
+    /// Image of this operator, from which pods of ValkeyCluster resources copy the instance manager
+    #[arg(long, env = "MANAGER_IMAGE", value_name = "IMAGE", default_value = concat!("ghcr.io/valkeeper/valkeeper:", env!("CARGO_PKG_VERSION")))]
+    pub manager_image: String,
+
+    /// Write addresses of Services instead of their names into connection Secrets of ValkeyCluster resources
     #[arg(long)]
+    pub service_addresses: bool,
+
+    /// Allow references to a ProjectVPC of another namespace only if its annotation
+    /// valkeeper.io/referenced-from lists the namespace of the service
+    #[arg(long, help_heading = "Scope and policies")]
     pub require_vpc_consent: bool,
 
-    /// What deleting a resource does to its service when the resource does not say
-    #[arg(long, value_enum, value_name = "POLICY", default_value = "delete")]
+    /// Deletion policy for resources without one
+    #[arg(
+        long,
+        help_heading = "Scope and policies",
+        value_enum,
+        value_name = "POLICY",
+        default_value = "delete"
+    )]
     pub default_deletion_policy: DefaultDeletion,
 
-    /// Do not mark services with the identity of their resource; two resources of one name, in two
-    /// namespaces or clusters, then fight over one service
-    #[arg(long)]
+    /// Do not write ownership tags; two resources of one name, in two namespaces or clusters, then conflict over
+    /// one service
+    #[arg(long, help_heading = "Scope and policies")]
     pub no_ownership_tag: bool,
 
-    /// How many resources are worked on at the same time
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    /// Maximum number of parallel reconciliations
+    #[arg(long, help_heading = "Intervals and limits", value_name = "N", default_value_t = 32)]
     pub concurrency: usize,
 
-    /// How often a settled resource is compared with the provider
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    /// Resync interval of a resource that is in sync
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "5m", value_parser = interval)]
     pub resync_interval: Duration,
 
-    /// How often a resource is looked at that waits for somebody to act elsewhere
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
-    pub attentive_interval: Duration,
+    /// Poll interval for resources that wait for an external action
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "30s", value_parser = interval)]
+    pub external_wait_interval: Duration,
 
-    /// Shortest pause between looks at a service that is being built
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    /// Minimum poll interval for a service that is being built
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "2s", value_parser = interval)]
     pub building_interval_min: Duration,
 
-    /// Longest pause between looks at a service that is being built
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    /// Maximum poll interval for a service that is being built
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "30s", value_parser = interval)]
     pub building_interval_max: Duration,
 
-    /// How often a project is listed in which nothing happens; never less often than --resync-interval
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
-    pub survey_interval: Duration,
+    /// Poll interval for idle projects; capped at --resync-interval
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "1m", value_parser = interval)]
+    pub project_poll_interval: Duration,
 
-    /// How often a project is listed right after a service was created or changed
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
-    pub survey_interval_min: Duration,
+    /// Poll interval for projects in which a service was created or changed
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub project_poll_interval_min: Duration,
 
-    /// How many resources of one project and token it takes to list the project instead of looking at each
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub survey_minimum: usize,
+    /// Minimum number of resources per project and token to poll by list
+    #[arg(long, help_heading = "Intervals and limits", value_name = "N", default_value_t = 3)]
+    pub project_poll_minimum: usize,
 
-    /// How long RUNNING is not believed after a change that makes the provider rebuild
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
-    pub settle_time: Duration,
+    /// Time to ignore RUNNING after a change that triggers a rebuild
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "3s", value_parser = pause)]
+    pub stabilization_period: Duration,
 
-    /// How many requests a second one token may send to the provider; 0 for no bound
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    /// How long a service must be reported missing before that counts, where neither its accepted deletion nor a
+    /// list of the project proves it
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "30s", value_parser = interval)]
+    pub absence_period: Duration,
+
+    /// Maximum requests per second and token to the Aiven API; 0 for no limit
+    #[arg(long, help_heading = "Aiven API", value_name = "N", default_value_t = 500)]
     pub provider_rate: u32,
 
-    /// Longest wait for a connection to the provider
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    /// Timeout for a connection to the Aiven API
+    #[arg(long, help_heading = "Aiven API", value_name = "TIME", default_value = "5s", value_parser = interval)]
     pub connect_timeout: Duration,
 
-    /// Longest wait for a whole answer of the provider
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    /// Timeout for a response of the Aiven API
+    #[arg(long, help_heading = "Aiven API", value_name = "TIME", default_value = "30s", value_parser = interval)]
     pub request_timeout: Duration,
 
-    /// Largest answer of the provider that is read, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024)]
+    /// Maximum size of a response of the Aiven API, in bytes
+    #[arg(long, help_heading = "Aiven API", value_name = "BYTES", default_value_t = 8 * 1024 * 1024)]
     pub response_limit: usize,
 
-    /// Longest time for one pass over one resource
-    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = humantime::parse_duration)]
-    pub pass_deadline: Duration,
+    /// Timeout for one reconciliation
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "3m", value_parser = interval)]
+    pub reconcile_timeout: Duration,
 
     /// Delays after failures; no flag, because the defaults are part of what the operator promises.
     #[arg(skip)]
     pub retry: backoff::Bounds,
 
-    /// How long passes under way may go on after the operator was told to stop
-    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = humantime::parse_duration)]
-    pub shutdown_patience: Duration,
+    /// How long after its end a request may still take effect at Aiven. Without a value the request timeout plus a
+    /// minute; no flag, because a shorter time leaves behind what was paid for.
+    #[arg(skip)]
+    pub late_effect: Option<Duration>,
+
+    /// Graceful shutdown timeout for running reconciliations
+    #[arg(long, help_heading = "Intervals and limits", value_name = "TIME", default_value = "45s", value_parser = pause)]
+    pub shutdown_timeout: Duration,
 
     /// Which of several replicas works.
     #[command(flatten)]
@@ -146,53 +201,64 @@ pub struct Settings {
 /// Which of several replicas works.
 #[derive(Args, Clone, Debug)]
 pub struct Election {
-    /// Work only while holding the lease; needed as soon as two replicas can exist
-    #[arg(long, env = "LEADER_ELECT", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+    /// Enable leader election; required for more than one replica
+    #[arg(long, help_heading = "Leader election", env = "LEADER_ELECT", value_name = "BOOL", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
     pub leader_elect: bool,
 
-    /// Name of the lease
-    #[arg(long, value_name = "NAME", default_value = "valkeeper")]
+    /// Name of the Lease
+    #[arg(long, help_heading = "Leader election", value_name = "NAME", default_value = "valkeeper")]
     pub leader_elect_resource_name: String,
 
-    /// Namespace of the lease; the operator's own when empty
-    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", default_value = "")]
+    /// Namespace of the Lease; the operator's own when empty
+    #[arg(
+        long,
+        help_heading = "Leader election",
+        env = "POD_NAMESPACE",
+        value_name = "NAME",
+        default_value = ""
+    )]
     pub leader_elect_resource_namespace: String,
 
-    /// How long other replicas leave a lease alone that is not renewed
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
+    /// Time before a standby replica may acquire an expired lease
+    #[arg(long, help_heading = "Leader election", value_name = "TIME", default_value = "15s", value_parser = interval)]
     pub leader_elect_lease_duration: Duration,
 
-    /// How long the leader works on without being able to renew the lease
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    /// Time that the leader retries to renew the lease before it stops leading
+    #[arg(long, help_heading = "Leader election", value_name = "TIME", default_value = "10s", value_parser = interval)]
     pub leader_elect_renew_deadline: Duration,
 
-    /// How often the lease is looked at
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    /// Interval between attempts to acquire or renew the lease
+    #[arg(long, help_heading = "Leader election", value_name = "TIME", default_value = "2s", value_parser = interval)]
     pub leader_elect_retry_period: Duration,
 }
 
 /// What is served, and to whom.
 #[derive(Args, Clone, Debug)]
 pub struct Listening {
-    /// Where metrics are read; 0 for nowhere
-    #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
+    /// Bind address of metrics; 0 disables metrics
+    #[arg(long, help_heading = "Metrics and probes", value_name = "ADDRESS", default_value = ":8080")]
     pub metrics_bind_address: String,
 
-    /// Where probes are answered and the log level is changed; 0 for nowhere
-    #[arg(long, value_name = "ADDRESS", default_value = ":8081")]
+    /// Bind address of probes and of the log level endpoint; 0 disables both
+    #[arg(long, help_heading = "Metrics and probes", value_name = "ADDRESS", default_value = ":8081")]
     pub health_probe_bind_address: String,
 
-    /// Certificate chain with which metrics are served over TLS
-    #[arg(long, value_name = "FILE", requires = "metrics_tls_key_file")]
+    /// File with the certificate chain to serve metrics with TLS
+    #[arg(long, help_heading = "Metrics and probes", value_name = "FILE", requires = "metrics_tls_key_file")]
     pub metrics_tls_certificate_file: Option<PathBuf>,
 
-    /// Private key of that certificate
-    #[arg(long, value_name = "FILE", requires = "metrics_tls_certificate_file")]
+    /// File with the private key of the metrics certificate
+    #[arg(
+        long,
+        help_heading = "Metrics and probes",
+        value_name = "FILE",
+        requires = "metrics_tls_certificate_file"
+    )]
     pub metrics_tls_key_file: Option<PathBuf>,
 
-    /// File with the token that readers of metrics must present
-    #[arg(long, value_name = "FILE")]
+    /// File with the bearer token that clients of metrics must present
+    #[arg(long, help_heading = "Metrics and probes", value_name = "FILE")]
     pub metrics_bearer_token_file: Option<PathBuf>,
 }
 
@@ -244,6 +310,25 @@ pub enum DefaultDeletion {
     Orphan,
 }
 
+/// A time that may be zero. Nobody waits for longer than a day on purpose.
+fn pause(text: &str) -> Result<Duration, String> {
+    within(text, Duration::ZERO)
+}
+
+/// A time between two of the same thing, or for one thing: no time at all would be a loop.
+fn interval(text: &str) -> Result<Duration, String> {
+    within(text, SHORTEST)
+}
+
+fn within(text: &str, shortest: Duration) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (shortest..=LONGEST).contains(&time) {
+        return Ok(time);
+    }
+    let shown = |time| humantime::format_duration(time);
+    Err(format!("{} is not between {} and {}", shown(time), shown(shortest), shown(LONGEST)))
+}
+
 impl Settings {
     /// What resources that say nothing are read with.
     pub fn policy_defaults(&self) -> Defaults {
@@ -251,6 +336,11 @@ impl Settings {
             orphan: self.default_deletion_policy == DefaultDeletion::Orphan,
             marks_ownership: !self.no_ownership_tag,
         }
+    }
+
+    /// How long after its end a request may still take effect at Aiven.
+    pub fn late_effect(&self) -> Duration {
+        self.late_effect.unwrap_or(self.request_timeout + LATE_EFFECT_MARGIN)
     }
 
     /// The bounds on provider calls.
@@ -299,7 +389,17 @@ fn namespace(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::namespace;
+    use super::{interval, namespace, pause};
+
+    #[test]
+    fn times_without_measure_are_refused() {
+        assert_eq!(interval("5m").unwrap().as_secs(), 300);
+        assert!(pause("0s").unwrap().is_zero());
+        for wrong in ["0s", "1ms", "2days", "584542046090y"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(interval("2days").unwrap_err(), "2days is not between 10ms and 1day");
+    }
 
     #[test]
     fn names_of_namespaces_are_trimmed_and_checked() {

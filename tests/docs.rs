@@ -1,6 +1,5 @@
 //! The documentation and the examples hold together: links lead somewhere, every page is in the book,
 //! flags and files that are named exist, and every example is taken by a real API server.
-
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
 use clap::CommandFactory as _;
@@ -20,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use valkeeper_sandbox::envtest::RealApiServer;
+use valkeeper_testbed::{envtest::RealApiServer, tools};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -81,6 +80,46 @@ fn every_link_leads_somewhere() {
     }
 }
 
+/// One name of the repository and one of the image, wherever they are written.
+#[test]
+fn the_project_has_one_address_and_one_image() {
+    let address = env!("CARGO_PKG_REPOSITORY");
+    let image = address.replace("https://github.com/", "ghcr.io/");
+    let values: Value =
+        serde_yaml::from_str(&std::fs::read_to_string(repository("charts/valkeeper/values.yaml")).unwrap())
+            .unwrap();
+    assert_eq!(values["image"]["repository"].as_str(), Some(image.as_str()));
+    let owner = address.rsplit_once('/').unwrap().0;
+    let more = [
+        "charts/valkeeper/Chart.yaml",
+        "charts/valkeeper-crds/Chart.yaml",
+        "charts/valkeeper/alerts.yaml",
+        "charts/valkeeper/dashboards/valkeeper.json",
+        "charts/valkeeper/values.yaml",
+        "book.toml",
+        ".github/workflows/release.yaml",
+    ];
+    let named = Regex::new(r"(?:https://github\.com/|ghcr\.io/)valkeeper[A-Za-z0-9./_-]*").unwrap();
+    for path in pages().into_iter().chain(more.map(repository)) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for found in named.find_iter(&text) {
+            let known = found.as_str().starts_with(address) || found.as_str().starts_with(&image);
+            assert!(known, "{}: {} is not at {owner}", path.display(), found.as_str());
+        }
+    }
+}
+
+#[test]
+fn every_reason_of_a_cluster_has_its_place_in_its_runbook() {
+    let runbook = std::fs::read_to_string(repository("docs/self-hosted/runbook.md")).unwrap();
+    let names = std::fs::read_to_string(repository("crates/cluster/src/names.rs")).unwrap();
+    let pattern = Regex::new("pub const [A-Z_]+: &str = \"([A-Za-z]+)\"").unwrap();
+    let reasons = names.split("pub mod reason").nth(1).unwrap();
+    for (_, [reason]) in pattern.captures_iter(reasons).map(|found| found.extract()) {
+        assert!(runbook.contains(&format!("\n### {reason}\n")), "{reason}");
+    }
+}
+
 #[test]
 fn every_page_is_in_the_book() {
     let summary = std::fs::read_to_string(repository("docs/SUMMARY.md")).unwrap();
@@ -93,13 +132,10 @@ fn every_page_is_in_the_book() {
 /// The book as `.ci/book` makes it, looked at as a browser does.
 #[test]
 fn every_link_of_the_built_book_leads_somewhere() {
-    let program = std::env::var_os("MDBOOK").unwrap_or_else(|| "mdbook".into());
-    if std::process::Command::new(&program).arg("--version").output().is_err() {
-        assert!(std::env::var_os("BOOK_NO_SKIP").is_none(), "install mdbook");
-        return eprintln!("skipped: install mdbook, or set MDBOOK to its path");
-    }
+    let (Some(_), Some(program)) = (tools::BASH.or_skip(), tools::MDBOOK.or_skip()) else { return };
     let book = tempfile::tempdir().unwrap();
-    let output = std::process::Command::new(repository(".ci/book")).arg(book.path()).output().unwrap();
+    let mut script = std::process::Command::new(repository(".ci/book"));
+    let output = script.arg(book.path()).env("MDBOOK", program).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let link = Regex::new("(?:href|src)=\"([^\"]+)\"").unwrap();
     let pages = files(book.path(), "html");
@@ -130,7 +166,9 @@ fn flags_and_files_that_pages_name_exist() {
     command.build();
     let commands: Vec<_> = command.get_subcommands().collect();
     // The sandbox is another program.
-    let sandbox = std::fs::read_to_string(repository("sandbox/src/demo/options.rs")).unwrap();
+    let sandbox = ["demo", "bench"]
+        .map(|part| std::fs::read_to_string(repository(&format!("sandbox/src/{part}/options.rs"))).unwrap())
+        .concat();
     let known = |flag: &str| {
         sandbox.contains(&format!(" {}:", flag.replace('-', "_")))
             || commands
@@ -144,7 +182,9 @@ fn flags_and_files_that_pages_name_exist() {
         let text = std::fs::read_to_string(&page).unwrap();
         for found in flag.captures_iter(&text) {
             // Those of other programs.
-            let foreign = ["nocapture", "set", "check", "as", "help"].contains(&&found[1]);
+            let foreign =
+                ["nocapture", "sizes", "mount", "set", "check", "as", "help", "reset-then-reuse-values"]
+                    .contains(&&found[1]);
             assert!(foreign || known(&found[1]), "{}: --{}", page.display(), &found[1]);
         }
         for found in file.captures_iter(&text) {
@@ -163,7 +203,11 @@ fn every_promise_about_the_connection_secret_names_a_test_that_exists() {
         let mut named = scenario.captures_iter(line).peekable();
         assert!(named.peek().is_some(), "{line}");
         for found in named {
-            let module = std::fs::read_to_string(repository(&format!("tests/e2e/{}.rs", &found[1]))).unwrap();
+            let file = match &found[1] {
+                "engine" => "crates/engine/src/tests/upkeep.rs".to_owned(),
+                module => format!("tests/e2e/{module}.rs"),
+            };
+            let module = std::fs::read_to_string(repository(&file)).unwrap();
             assert!(module.contains(&format!("fn {}(", &found[2])), "{}", &found[0]);
         }
     }
@@ -210,11 +254,8 @@ fn manifests_of_pages() -> Vec<(PathBuf, String)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_is_taken_by_a_real_api_server() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Ok(assets) = std::env::var("KUBEBUILDER_ASSETS") else {
-        assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "set KUBEBUILDER_ASSETS");
-        return eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
-    };
-    let server = RealApiServer::start(Path::new(&assets)).await.unwrap();
+    let Some(assets) = tools::ENVTEST.or_skip() else { return };
+    let server = RealApiServer::start(&assets).await.unwrap();
     let client = Client::try_from(server.client_config().await.unwrap()).unwrap();
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for path in files(&repository("crds"), "yaml") {
@@ -235,9 +276,9 @@ async fn every_example_is_taken_by_a_real_api_server() {
             let mut object: DynamicObject =
                 serde_json::from_value(Value::deserialize(document).unwrap()).unwrap();
             let types = object.types.as_ref().unwrap();
-            // Kinds of other projects, and of a group that small API servers leave out: only the form of an
-            // object is checked.
-            if ["argoproj.io", "fluxcd.io", "batch/"].iter().any(|group| types.api_version.contains(group)) {
+            // Kinds of other projects, and of a group that small API servers leave out.
+            let foreign = ["argoproj.io", "fluxcd.io", "velero.io", "batch/"];
+            if foreign.iter().any(|group| types.api_version.contains(group)) {
                 continue;
             }
             let mut resource = ApiResource::from_gvk(&types.try_into().unwrap());

@@ -104,7 +104,7 @@ async fn names_never_leave_their_path_segment() {
             let _ = client.service(&token, &reference).await;
             let _ = client.create(&token, &reference, json!({})).await;
             let _ = client.update(&token, &reference, json!({})).await;
-            let _ = client.replace_tags(&token, &reference, &BTreeMap::new()).await;
+            let _ = client.patch_tags(&token, &reference, &BTreeMap::new()).await;
             let _ = client.migration(&token, &reference).await;
             let _ = client.delete(&token, &reference).await;
             let _ = client.vpcs(&token, &reference.project).await;
@@ -125,10 +125,11 @@ fn stays_below_its_path(line: &str) {
     let segments: Vec<_> = path.split('/').skip(1).collect();
     let (head, rest) = segments.split_at(3.min(segments.len()));
     let fits = match (method, rest) {
-        ("GET" | "PUT", ["service", _]) => query == "include_secrets=true",
+        ("GET", ["service", _]) => query == "include_secrets=true",
         ("POST", ["service" | "vpcs"])
         | ("DELETE", ["service" | "vpcs", _])
-        | ("PUT", ["service", _, "tags"])
+        | ("PUT", ["service", _])
+        | ("PATCH", ["service", _, "tags"])
         | ("GET", ["vpcs"] | ["service", _, "migration"]) => query.is_empty(),
         _ => false,
     };
@@ -201,7 +202,7 @@ async fn nothing_is_unpacked() {
         let head = format!("200 OK\r\ncontent-encoding: {encoding}\r\ncontent-type: application/json");
         let (url, lines, _) = server(answer(&head, &packed), 1).await;
         let read = client(&url).delete(&Token::parse("token").unwrap(), &reference("p", "s")).await;
-        assert!(read.is_err_and(|error| error.to_string().contains("not understood")), "{encoding}");
+        assert!(read.is_err_and(|error| error.to_string().contains("unreadable answer")), "{encoding}");
         let request = lines.lock().unwrap()[0].clone();
         assert!(request.starts_with("DELETE "), "{request}");
     }

@@ -21,11 +21,9 @@ use tokio::{
     process::{Child, Command},
     time::Instant,
 };
-use valkeeper::api::Valkey;
-use valkeeper_sandbox::{
-    kube::{KubeOptions, KubeServer},
-    provider::{ProviderOptions, ProviderServer, TokenSpec},
-};
+use valkeeper_api::Valkey;
+use valkeeper_apiserver::{KubeOptions, KubeServer};
+use valkeeper_testbed::provider::{ProviderOptions, ProviderServer, TokenSpec};
 
 /// In the token.
 const CANARY: &str = "canary-of-the-traces";

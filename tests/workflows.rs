@@ -1,4 +1,4 @@
-//! The scripts and workflows that build and release: pinned, with few permissions, and free of what
+//! The scripts and workflows that build and release, and the recipes of the justfile: pinned, with few permissions, and free of what
 //! shellcheck and actionlint find. Where those two are not installed, it says so.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use valkeeper_testbed::tools;
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -58,20 +59,12 @@ fn a_workflow_may_read_and_a_job_says_what_else_it_needs() {
     }
 }
 
-/// `None` after saying that it is not here.
-fn program(name: &str) -> Option<Command> {
-    if Command::new(name).arg("--version").output().is_err() {
-        eprintln!("skipped: install {name}");
-        return None;
-    }
-    Some(Command::new(name))
-}
-
 #[test]
 fn shellcheck_finds_nothing_in_scripts_and_workflows() {
     let expression = Regex::new(r"\$\{\{.*?\}\}").unwrap();
+    let Some(program) = tools::SHELLCHECK.or_skip() else { return };
     for script in [".ci/book", ".ci/image", ".ci/run", ".ci/sbom", "fuzz/run"] {
-        let Some(mut check) = program("shellcheck") else { return };
+        let mut check = Command::new(&program);
         let output = check.args(["--severity", "warning"]).arg(repository(script)).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
@@ -80,7 +73,7 @@ fn shellcheck_finds_nothing_in_scripts_and_workflows() {
             for step in content["steps"].as_array().into_iter().flatten() {
                 let Some(script) = step["run"].as_str() else { continue };
                 // What other steps put into the environment is not known here.
-                let mut check = Command::new("shellcheck");
+                let mut check = Command::new(&program);
                 check.args(["--shell", "bash", "--severity", "warning", "--exclude", "SC2154", "-"]);
                 let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
                 let script = format!("set -eo pipefail\n{}", expression.replace_all(script, "value"));
@@ -95,7 +88,31 @@ fn shellcheck_finds_nothing_in_scripts_and_workflows() {
 
 #[test]
 fn actionlint_finds_nothing_in_workflows() {
-    let Some(mut check) = program("actionlint") else { return };
-    let output = check.current_dir(repository("")).output().unwrap();
+    let Some(program) = tools::ACTIONLINT.or_skip() else { return };
+    let output = Command::new(program).current_dir(repository("")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn recipes_of_the_justfile_name_what_exists() {
+    let recipes = std::fs::read_to_string(repository("justfile")).unwrap();
+    let tasks = std::fs::read_to_string(repository("xtask/src/main.rs")).unwrap();
+    let named = |pattern: &str| {
+        let pattern = Regex::new(pattern).unwrap();
+        pattern.captures_iter(&recipes).map(|found| found[1].to_owned()).collect::<Vec<_>>()
+    };
+    for test in named(" --test ([a-z][a-z0-9]+)") {
+        let places = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")];
+        assert!(places.iter().any(|place| repository(place).exists()), "{test}");
+    }
+    for task in named("cargo xtask ([a-z]+)") {
+        assert!(
+            tasks.contains(&format!("Arguments::{task}")) || tasks.contains(&format!("{task}::run")),
+            "{task}"
+        );
+    }
+    for script in named(r"(\.ci/[a-z]+)") {
+        assert!(repository(&script).exists(), "{script}");
+    }
+    assert!(named(" --test ([a-z][a-z0-9]+)").len() > 3);
 }

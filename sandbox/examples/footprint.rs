@@ -15,10 +15,10 @@ use tokio::{
     process::{Child, Command},
     time::Instant,
 };
-use valkeeper::api::Valkey;
-use valkeeper_sandbox::{
+use valkeeper_api::Valkey;
+use valkeeper_apiserver::{KubeOptions, KubeServer};
+use valkeeper_testbed::{
     chart,
-    kube::{KubeOptions, KubeServer},
     provider::{ProviderOptions, ProviderServer},
 };
 

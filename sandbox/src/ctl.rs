@@ -61,6 +61,14 @@ enum Action {
         #[arg(long, default_value_t = 5)]
         times: u32,
     },
+    /// Let the provider behave differently until it recovers
+    ///
+    /// One of read-lag=3s, bare-lists, redacted-lists, broken-list-entry=NAME, foreign-services=50, foreign-tag,
+    /// normalized-values, disk-refusal=400, forgotten-migrations
+    Disturb {
+        #[arg(value_name = "DISTURBANCE")]
+        what: String,
+    },
     /// Delay every answer of the API
     Slow { milliseconds: u32 },
     /// Let time pass at the provider, so that backups appear
@@ -68,7 +76,7 @@ enum Action {
         #[arg(value_name = "TIME")]
         time: String,
     },
-    /// End all failures and delays
+    /// End all failures, disturbances and delays
     Recover,
 }
 
@@ -85,6 +93,14 @@ enum Failure {
     Lost,
     /// No answer at all
     Hang,
+    /// 502 from a proxy
+    BadGateway,
+    /// 404 from a proxy
+    NotFoundPage,
+    /// 404: the project does not exist
+    NoProject,
+    /// No answer, and the request takes effect after the client has given up
+    Late,
 }
 
 /// Runs the command and prints what was done.
@@ -130,6 +146,7 @@ fn request(action: &Action) -> (Vec<&str>, Vec<(&'static str, String)>) {
         Action::Fail { how, times } => {
             (None, "fail", vec![("how", name_of(*how)), ("times", times.to_string())])
         }
+        Action::Disturb { what } => (None, "disturb", vec![("what", what.clone())]),
         Action::Slow { milliseconds } => (None, "slow", vec![("milliseconds", milliseconds.to_string())]),
         Action::Advance { time } => (None, "advance", vec![("time", time.clone())]),
         Action::Recover => (None, "recover", vec![]),

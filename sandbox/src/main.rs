@@ -12,6 +12,11 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Pods of self-hosted clusters run this program as their instance manager.
+    if std::env::args().nth(1).is_some_and(|word| word == "instance") {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        return Box::pin(valkeeper::cli::Arguments::from_command_line().run()).await;
+    }
     let mut options = Options::parse();
     // Nobody else in this process installs one, so there is nothing to do when it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,6 +1,6 @@
 //! The `valkeeper-sandbox` command as a newcomer runs it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use valkeeper_sandbox::servers::Binaries;
+use valkeeper_testbed::tools;
 
 /// Longest wait for a run.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -76,28 +76,18 @@ async fn a_port_in_use_is_named_as_the_reason() {
     assert!(errors.contains("cannot start the provider's API") && errors.contains(&port), "{errors}");
 }
 
-/// Whether there are programs to run; says so, or fails where everything should be there.
-fn servers_available() -> bool {
-    let found = Binaries::find(None, None).unwrap().is_some();
-    assert!(found || std::env::var_os("E2E_NO_SKIP").is_none(), "install valkey-server or redis-server");
-    if !found {
-        eprintln!("skipped: install valkey-server or redis-server");
-    }
-    found
-}
-
 #[tokio::test]
 async fn services_are_real_servers_if_there_is_a_program_and_simulated_on_request() {
     let (success, text, errors) = output(&["--once", "--engine", "simulated"]).await;
     assert!(success && text.contains("simulated"), "{text}{errors}");
     assert!(!text.contains("Connected"), "{text}");
-    if servers_available() {
+    if tools::server_or_skip() {
         // Side by side, they do not meet.
         let (first, second) = tokio::join!(output(&["--once"]), output(&["--once", "--engine", "process"]));
         for (success, text, errors) in [first, second] {
             assert!(success, "{text}{errors}");
             assert!(text.contains("Connected with nothing but the Secrets"), "{text}");
-            assert_eq!(text.matches("SET and GET there and back in").count(), 2, "{text}");
+            assert_eq!(text.matches("SET/GET round trip:").count(), 2, "{text}");
         }
     }
 }
@@ -129,7 +119,7 @@ fn processes_of(folder: &Path) -> Vec<PathBuf> {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn servers_end_with_the_sandbox_even_when_it_is_killed() {
-    if !servers_available() {
+    if !tools::server_or_skip() || tools::SETPRIV.or_skip().is_none() {
         return;
     }
     for (signal, data_is_there) in [("-KILL", true), ("-KILL", false), ("-TERM", true)] {
@@ -239,7 +229,7 @@ impl Kept {
 
 #[tokio::test]
 async fn with_a_state_objects_services_and_data_survive_the_sandbox() {
-    if !servers_available() {
+    if !tools::server_or_skip() {
         return;
     }
     // Fails when another test of this process was first.
@@ -291,6 +281,8 @@ async fn ctl_acts_on_the_sandbox_whose_kubeconfig_it_is_given() {
         (&["tags", "my-valkey", "a=1", "b=2"], "my-valkey has 2 tags now."),
         (&["plan", "k8s-redis", "startup-8"], "k8s-redis has the plan startup-8 now."),
         (&["fail", "throttle", "--times", "2"], "The next 2 requests fail."),
+        (&["fail", "not-found-page", "--times", "1"], "The next 1 requests fail."),
+        (&["disturb", "read-lag=3s"], "read-lag=3s holds until the API is told to recover."),
         (&["slow", "1"], "Every answer takes 1 milliseconds longer."),
         (&["advance", "12h"], "12h have passed at the provider."),
         (&["recover"], "The API works normally again."),
@@ -299,8 +291,57 @@ async fn ctl_acts_on_the_sandbox_whose_kubeconfig_it_is_given() {
     ] {
         assert_eq!(ctl(arguments).await, (true, expected.to_owned()));
     }
+    let (success, text) = ctl(&["disturb", "gremlins"]).await;
+    assert!(!success && text.contains("read-lag=3s"), "{text}");
     let (success, text) = ctl(&["power-off", "nothing"]).await;
     assert!(!success && text.contains("There are: k8s-redis, my-valkey."), "{text}");
+    let id = child.id().unwrap().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    assert!(child.wait().await.unwrap().success());
+}
+
+/// Reads the feed of a run up to a line that contains `part`.
+async fn until_feed_shows(child: &mut Child, part: &str) {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let found = async { while !lines.next_line().await.unwrap().unwrap().contains(part) {} };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    assert!(found.is_ok(), "the feed does not show {part}");
+    child.stdout = Some(lines.into_inner().into_inner());
+}
+
+#[tokio::test]
+async fn feed_shows_each_of_the_three_things_to_try() {
+    // Fails when another test of this process was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let file = path.to_str().unwrap();
+    let mut child =
+        command(&["--kubeconfig", file]).env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let text = until_watching(&mut child).await;
+    assert!(text.contains("every 5s in sync"), "{text}");
+    let log = text.lines().find_map(|line| line.trim().strip_prefix("Operator log")).unwrap().trim();
+    let log = std::fs::read_to_string(log).unwrap();
+    let trouble: Vec<_> =
+        log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
+    assert!(trouble.is_empty(), "{trouble:#?}");
+    let fact =
+        |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap().trim().to_owned();
+    let valkey =
+        format!("{}/apis/aiven.io/v1alpha1/namespaces/default/valkeys/my-valkey", fact("Kubernetes API"));
+    let ctl = async |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_valkeeper-sandbox"));
+        let status = command.arg("ctl").args(arguments).args(["--kubeconfig", file]).status().await.unwrap();
+        assert!(status.success());
+    };
+    ctl(&["plan", "my-valkey", "startup-8"]).await;
+    until_feed_shows(&mut child, "Drift").await;
+    ctl(&["reset-password", "my-valkey"]).await;
+    until_feed_shows(&mut child, "SecretWritten").await;
+    let request = reqwest::Client::new().patch(valkey).header("Content-Type", "application/merge-patch+json");
+    let answer = request.body(r#"{"spec": {"plan": "business-4"}}"#).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+    until_feed_shows(&mut child, "valkey/my-valkey").await;
     let id = child.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
     assert!(child.wait().await.unwrap().success());
@@ -322,12 +363,58 @@ async fn without_once_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_be
     assert!(!path.exists());
 }
 
+/// Runs `kubectl` until it prints what is expected.
+async fn kubectl(config: &Path, arguments: &[&str], expected: &str) -> String {
+    let program = tools::KUBECTL.find().unwrap();
+    let found = async {
+        loop {
+            let mut command = Command::new(&program);
+            let output = command.arg("--kubeconfig").arg(config).args(arguments).output().await.unwrap();
+            let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            if text.contains(expected) {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("kubectl {arguments:?} does not print {expected:?}"))
+}
+
+#[tokio::test]
+async fn nodes_run_pods_until_kubectl_deletes_or_drains_them() {
+    if tools::KUBECTL.or_skip().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let config = path.to_str().unwrap();
+    let arguments = ["--nodes", "3", "--without-examples", "--engine", "simulated", "--kubeconfig", config];
+    let mut child = command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let text = until_watching(&mut child).await;
+    assert!(text.contains("plain mode"), "{text}");
+    for name in ["a", "b"] {
+        let run = ["run", name, "--image=busybox", "--command", "--"];
+        let script = ["sh", "-c", "echo I am $HOSTNAME; exec sleep 600"];
+        kubectl(&path, &[&run[..], &script[..]].concat(), "created").await;
+    }
+    let shown = kubectl(&path, &["get", "pods", "a", "-o", "wide"], "1/1").await;
+    let node = shown.split_whitespace().find(|word| word.starts_with("node-")).unwrap();
+    assert!(shown.contains(" 127."), "{shown}");
+    kubectl(&path, &["logs", "a"], "I am a\n").await;
+    kubectl(&path, &["drain", node, "--force"], "drained").await;
+    kubectl(&path, &["get", "nodes"], "Ready,SchedulingDisabled").await;
+    kubectl(&path, &["get", "pod", "a"], "not found").await;
+    kubectl(&path, &["delete", "pod", "b"], "deleted").await;
+    let id = child.id().unwrap().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    assert!(tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+}
+
 /// The script that the documentation tells people to use in their pipelines.
 #[tokio::test]
 async fn the_documented_script_tests_manifests() {
-    if Command::new("kubectl").args(["version", "--client"]).output().await.is_err() {
-        assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "install kubectl");
-        eprintln!("skipped: install kubectl");
+    if tools::KUBECTL.or_skip().is_none() {
         return;
     }
     let page = include_str!("../../docs/sandbox.md");

@@ -1,11 +1,11 @@
 //! `valkeeper crds`: prints the custom resource definitions this program was built with.
 
-use crate::api::{crd, yaml};
 use clap::Args;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
 };
+use valkeeper_api::{crd, yaml};
 
 /// The flags of `valkeeper crds`.
 #[derive(Args, Debug)]
@@ -37,6 +37,9 @@ mod tests {
         let names: Vec<_> = serde_yaml::Deserializer::from_str(&text)
             .map(|document| CustomResourceDefinition::deserialize(document).unwrap().metadata.name.unwrap())
             .collect();
-        assert_eq!(names, ["valkeys.aiven.io", "redis.aiven.io", "projectvpcs.aiven.io"]);
+        assert_eq!(
+            names,
+            ["valkeys.aiven.io", "redis.aiven.io", "projectvpcs.aiven.io", "valkeyclusters.valkeeper.io"]
+        );
     }
 }

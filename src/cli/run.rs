@@ -12,6 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 /// The flags of `valkeeper run`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+TIME is a number with a unit: 500ms, 30s, 5m, 1h.
+
+Exit codes:
+  0  stopped by SIGTERM or SIGINT
+  1  cannot start
+  2  wrong usage
+
+Examples:
+  valkeeper run --kubeconfig ~/.kube/config --default-token-file token
+  valkeeper run --leader-elect --watched-namespaces=team-a,team-b")]
 pub(super) struct Run {
     /// Kubeconfig of the cluster; without it, the usual places and the pod's own account
     #[arg(long, value_name = "FILE")]

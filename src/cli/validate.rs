@@ -1,136 +1,120 @@
 //! `valkeeper validate`: judges manifests without a cluster, by the rules of the API server and the operator.
 //!
-//! What `kubectl` would read is what is judged: several documents per file, lists, merge keys, and plain words
-//! such as `off` as booleans. Resources of other kinds are passed over. Rules about changes to an existing
-//! resource cannot be checked here.
+//! What `kubectl` would read is what is judged (`super::manifests`): several documents per file, lists, and YAML 1.1.
+//! Resources of other kinds are skipped and counted. Rules about changes to an existing resource cannot be checked
+//! here.
 
-mod documents;
-mod locate;
+mod finding;
+mod kinds;
+mod output;
+mod together;
 
-use self::documents::Document;
-use crate::api::{
-    Custom as _, GROUP, Kind, ProjectVpc, VERSION, Violation,
-    field_path::FieldPath,
-    names,
-    validate::{validate_manifest, validate_vpc_manifest},
+pub use self::finding::{Check, Finding, Severity};
+use self::{
+    kinds::{Meaning, Ours, meaning},
+    output::Output,
+    together::Seen,
 };
+use super::manifests::{self, Document};
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
-use serde::Serialize;
+use clap::Args;
 use serde_json::Value;
 use std::{
-    fmt,
-    io::{self, Read as _, Write as _},
+    collections::BTreeSet,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
+};
+use valkeeper_api::{
+    Violation,
+    field_path::FieldPath,
+    validate::{remarks, validate_manifest, validate_vpc_manifest, vpc_remarks},
+    valkey_cluster,
 };
 
 /// The flags of `valkeeper validate`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Exit codes:
+  0  no errors
+  1  errors, or a file that cannot be read; with --strict also warnings, or nothing to check
+  2  wrong usage
+
+Examples:
+  valkeeper validate manifests/
+  helm template . | valkeeper validate --strict -")]
 pub(super) struct Validate {
     /// Files, folders with .yaml, .yml and .json files, or - for standard input
     #[arg(required = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
 
-    /// How to write what was found: lines on standard error, or a JSON list on standard output
+    /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     output: Output,
-}
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
+    /// Fail on warnings too, and when there is nothing to check
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Validate {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let report = validate_manifests(&self.paths)?;
-        match self.output {
-            Output::Text => {
-                for finding in &report.findings {
-                    writeln!(io::stderr(), "{finding}")?;
-                }
-                if report.judged == 0 && report.findings.is_empty() {
-                    writeln!(io::stderr(), "no Valkey, Redis or ProjectVPC resources found")?;
-                }
-            }
-            Output::Json => writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report.findings)?)?,
-        }
-        Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        self.output.write(&report)?;
+        let fails = |finding: &Finding| self.strict || finding.severity == Severity::Error;
+        let nothing = self.strict && report.judged == 0;
+        Ok(if nothing || report.findings.iter().any(fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
-
-/// How many findings of one resource get the position of their field: each costs another look at the file.
-const EXACT: usize = 100;
 
 /// What a check of manifests came to.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Everything that is wrong, in the order of the files.
+    /// Everything that is wrong or remarkable, in the order of the files.
     pub findings: Vec<Finding>,
     /// How many resources were judged.
     pub judged: usize,
+    /// How many resources of other kinds were skipped.
+    pub skipped: usize,
+    /// How many files were read.
+    pub files: usize,
+    /// The resources so far, which others may be in the way of.
+    seen: Vec<Seen>,
 }
 
-/// A violation and where it is.
-#[derive(Debug, Serialize)]
-pub struct Finding {
-    /// The file, or `-`.
-    pub path: String,
-    /// Line in the file, counted from 1.
-    pub line: usize,
-    /// Column in the line, counted from 1.
-    pub column: usize,
-    /// Kind of the resource; empty when the file cannot be read as manifests.
-    pub kind: String,
-    /// Name of the resource.
-    pub name: String,
-    /// What is wrong.
-    #[serde(flatten)]
-    pub violation: Violation,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}:{}: ", self.path, self.line, self.column)?;
-        if self.kind.is_empty() {
-            return formatter.write_str(&self.violation.rule);
-        }
-        // A name may hold anything until the API server has seen it.
-        write!(formatter, "{}/{}: {}", self.kind, self.name.escape_debug(), self.violation)
-    }
-}
-
-/// Judges every `Valkey`, `Redis` and `ProjectVPC` in these files and folders; `-` is standard input.
+/// Judges every `Valkey`, `Redis`, `ProjectVPC` and `ValkeyCluster` in these files and folders; `-` is standard input.
 ///
 /// # Errors
 /// When a file or folder cannot be read. What is wrong inside a file is a finding.
 pub fn validate_manifests(paths: &[PathBuf]) -> anyhow::Result<Report> {
     let mut report = Report::default();
+    let mut read = BTreeSet::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
-            io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-            report.judge("-", &text);
+            let mut bytes = Vec::new();
+            io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+            report.judge("-", &manifests::decode(&bytes));
             continue;
         }
-        for file in manifests(path)? {
-            let text =
-                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            report.judge(&file.display().to_string(), &text);
+        for file in files(path)? {
+            let context = || format!("cannot read {}", file.display());
+            let bytes = std::fs::read(&file).with_context(context)?;
+            // A file that is named twice is not declared twice.
+            if read.insert(file.canonicalize().with_context(context)?) {
+                report.judge(&file.display().to_string(), &manifests::decode(&bytes));
+            }
         }
     }
     Ok(report)
 }
 
 /// The file itself, or the manifests in a folder and those below it, sorted.
-fn manifests(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let context = || format!("cannot read {}", path.display());
     if !path.metadata().with_context(context)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut files = Vec::new();
+    let mut found = Vec::new();
     for entry in path.read_dir().with_context(context)? {
         let entry = entry.with_context(context)?;
         let manifest = entry.path().extension().is_some_and(|extension| {
@@ -138,91 +122,177 @@ fn manifests(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         });
         // A link to a folder could lead back up.
         if entry.file_type().with_context(context)?.is_dir() {
-            files.extend(manifests(&entry.path())?);
+            found.extend(files(&entry.path())?);
         } else if manifest {
-            files.push(entry.path());
+            found.push(entry.path());
         }
     }
-    files.sort();
-    Ok(files)
+    found.sort();
+    Ok(found)
+}
+
+/// Where a resource stands.
+#[derive(Clone, Copy)]
+struct Place<'d> {
+    path: &'d str,
+    document: &'d Document,
 }
 
 impl Report {
     /// Judges the documents of one file.
     pub fn judge(&mut self, path: &str, text: &str) {
-        for document in documents::read(text) {
+        self.files += 1;
+        let before = self.judged;
+        let mut others = Vec::new();
+        for document in manifests::read(text) {
             match document {
-                Ok(document) => self.resource(path, &document, &document.content, &FieldPath::default()),
-                Err(broken) => self.findings.push(Finding {
-                    path: path.to_owned(),
-                    line: broken.line,
-                    column: broken.column,
-                    kind: String::new(),
-                    name: String::new(),
-                    violation: Violation {
-                        field: FieldPath::default(),
-                        value: String::new(),
-                        rule: broken.reason,
-                    },
-                }),
+                Ok(document) if is_manifest(&document.content) => {
+                    let place = Place { path, document: &document };
+                    self.resource(place, &document.content, &FieldPath::default(), None);
+                }
+                Ok(document) => others.push(document.position(&FieldPath::default())),
+                Err(broken) => self.unreadable(path, (broken.line, broken.column), broken.reason),
             }
         }
+        self.skipped += others.len();
+        // YAML of other programs is no concern of ours, unless `kubectl` meets it in the middle of a file.
+        if self.judged > before {
+            for at in others {
+                self.unreadable(
+                    path,
+                    at,
+                    "kubectl needs an apiVersion and a kind in each document".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &str, (line, column): (usize, usize), reason: String) {
+        let sort = (Severity::Error, Check::Unreadable);
+        self.findings.push(Finding { line, column, ..finding(path, &Value::Null, sort, whole(reason)) });
     }
 
     /// Judges one resource, or each item of a list of them; `at` is where it is in the document.
-    fn resource(&mut self, path: &str, document: &Document<'_>, resource: &Value, at: &FieldPath) {
-        let text = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or_default();
-        if text("kind").ends_with("List") {
-            for (index, item) in
-                resource.get("items").and_then(Value::as_array).into_iter().flatten().enumerate()
-            {
-                self.resource(path, document, item, &at.key("items").index(index));
-            }
-            return;
-        }
-        let (group, version) = text("apiVersion").split_once('/').unwrap_or_default();
-        let kind = text("kind");
-        let mut violations = match Kind::ALL.into_iter().find(|known| kind == known.name()) {
-            _ if group != GROUP => return,
-            Some(service) => validate_manifest(service, resource),
-            None if kind == ProjectVpc::NAME => validate_vpc_manifest(resource),
-            None => return,
-        };
-        self.judged += 1;
-        if version != VERSION {
-            violations.push(violation(&["apiVersion"], format!("must be `{GROUP}/{VERSION}`")));
-        }
-        violations.extend(names_and_policy(resource));
+    fn resource(&mut self, place: Place<'_>, resource: &Value, at: &FieldPath, inherited: Option<Ours>) {
+        let text = |key: &str| resource.get(key).and_then(Value::as_str);
         let first = self.findings.len();
-        for (count, violation) in violations.into_iter().enumerate() {
-            let field = if count < EXACT { at.join(&violation.field) } else { at.clone() };
-            let (line, column) = document.position(&field);
-            let name = resource.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            let (kind, name) = (kind.to_owned(), name.to_owned());
-            self.findings.push(Finding { path: path.to_owned(), line, column, kind, name, violation });
+        match meaning(text("apiVersion"), text("kind"), inherited) {
+            Meaning::Foreign => {
+                self.skipped += 1;
+                // Others may declare the Secret that a resource of ours writes.
+                if (text("apiVersion"), text("kind")) == (Some("v1"), Some("Secret")) {
+                    self.compare(place, resource, at, false);
+                }
+                return;
+            }
+            Meaning::Mistake(field, rule) => {
+                self.judged += 1;
+                let violation = Violation { field: FieldPath::of(&[field]), value: String::new(), rule };
+                self.add(place, resource, at, (Severity::Error, Check::UnknownKind), violation);
+            }
+            Meaning::List(of) => return self.list(place, resource, at, of),
+            Meaning::Resource(kind) => {
+                self.judged += 1;
+                let (violations, remarks) = match kind {
+                    Ours::Service(kind) => (validate_manifest(kind, resource), remarks(kind, resource)),
+                    Ours::Vpc => (validate_vpc_manifest(resource), vpc_remarks(resource)),
+                    Ours::Cluster => (valkey_cluster::manifest_violations(resource), Vec::new()),
+                };
+                for violation in violations {
+                    self.add(place, resource, at, (Severity::Error, Check::InvalidField), violation);
+                }
+                for remark in remarks {
+                    self.add(place, resource, at, (Severity::Warning, Check::PointlessField), remark);
+                }
+                self.compare(place, resource, at, kind != Ours::Vpc);
+            }
+        }
+        if *at == FieldPath::default() {
+            self.yaml(place, resource);
         }
         self.findings[first..].sort_by_key(|finding| (finding.line, finding.column));
     }
+
+    fn list(&mut self, place: Place<'_>, list: &Value, at: &FieldPath, of: Option<Ours>) {
+        let Some(items) = list.get("items").and_then(Value::as_array) else {
+            let violation = Violation {
+                field: FieldPath::of(&["items"]),
+                value: String::new(),
+                rule: "must be a list".to_owned(),
+            };
+            return self.add(place, list, at, (Severity::Error, Check::UnknownKind), violation);
+        };
+        if at.segments().len() > 1 {
+            let rule = "kubectl does not read a list inside a list".to_owned();
+            let violation = Violation { field: FieldPath::of(&["kind"]), value: String::new(), rule };
+            return self.add(place, list, at, (Severity::Error, Check::UnknownKind), violation);
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.resource(place, item, &at.key("items").index(index), of);
+        }
+        if items.iter().any(|item| !item.is_object()) {
+            let rule = "must hold resources only".to_owned();
+            let violation = Violation { field: FieldPath::of(&["items"]), value: String::new(), rule };
+            self.add(place, list, at, (Severity::Error, Check::UnknownKind), violation);
+        }
+    }
+
+    /// What `kubectl` reads in another way than people do.
+    fn yaml(&mut self, place: Place<'_>, resource: &Value) {
+        for remark in &place.document.remarks {
+            let sort = (Severity::Warning, Check::Yaml);
+            let mut finding = finding(place.path, resource, sort, whole(remark.text.clone()));
+            (finding.line, finding.column) = (remark.line, remark.column);
+            self.findings.push(finding);
+        }
+    }
+
+    /// Compares a resource with all before it.
+    fn compare(&mut self, place: Place<'_>, resource: &Value, at: &FieldPath, service: bool) {
+        let (line, _) = place.document.position(at);
+        let Some(seen) = Seen::of(place.path, line, resource, service) else { return };
+        // One is enough to act on.
+        let conflicts = self.seen.iter().filter_map(|earlier| seen.conflict(earlier));
+        if let Some(conflict) = conflicts.min_by_key(|conflict| conflict.severity) {
+            let violation =
+                Violation { field: FieldPath::of(conflict.field), value: String::new(), rule: conflict.rule };
+            self.add(place, resource, at, (conflict.severity, Check::Conflict), violation);
+        }
+        self.seen.push(seen);
+    }
+
+    fn add(
+        &mut self,
+        place: Place<'_>,
+        resource: &Value,
+        at: &FieldPath,
+        sort: (Severity, Check),
+        violation: Violation,
+    ) {
+        let (line, column) = place.document.position(&at.join(&violation.field));
+        self.findings.push(Finding { line, column, ..finding(place.path, resource, sort, violation) });
+    }
 }
 
-/// What only matters to a manifest: it has a name, and its annotations mean something.
-fn names_and_policy(resource: &Value) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let metadata = resource.get("metadata");
-    let has =
-        |key: &str| metadata.and_then(|metadata| metadata.get(key)).is_some_and(|value| !value.is_null());
-    if !has("name") && !has("generateName") {
-        found.push(violation(&["metadata", "name"], "is required".to_owned()));
-    }
-    let policy =
-        metadata.and_then(|metadata| metadata.get("annotations")?.get(names::DELETION_POLICY)?.as_str());
-    if policy.is_some_and(|policy| policy != names::DELETION_POLICY_ORPHAN && policy != "Delete") {
-        let rule = format!("must be `{}` or `Delete`", names::DELETION_POLICY_ORPHAN);
-        found.push(violation(&["metadata", "annotations", names::DELETION_POLICY], rule));
-    }
-    found
+/// Whether a document says at least a part of what it is.
+fn is_manifest(content: &Value) -> bool {
+    content.get("apiVersion").is_some() || content.get("kind").is_some()
 }
 
-fn violation(field: &[&str], rule: String) -> Violation {
-    Violation { field: FieldPath::of(field), value: String::new(), rule }
+/// A finding at the start of the file.
+fn finding(
+    path: &str,
+    resource: &Value,
+    (severity, check): (Severity, Check),
+    violation: Violation,
+) -> Finding {
+    let text =
+        |pointer: &str| resource.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (kind, name) = (text("/kind"), text("/metadata/name"));
+    Finding { severity, check, path: path.to_owned(), line: 1, column: 1, kind, name, violation }
+}
+
+/// Something about no field in particular.
+fn whole(rule: String) -> Violation {
+    Violation { field: FieldPath::default(), value: String::new(), rule }
 }

@@ -1,8 +1,9 @@
 //! What can go wrong between this process and the API server, each with its [`Class`].
 
-use crate::{failure::Class, telemetry::traces::SPANS};
+use crate::telemetry::traces::SPANS;
 use std::{cell::LazyCell, time::Duration};
 use tracing::{Instrument as _, field::Empty};
+use valkeeper_engine::failure::{Class, innermost};
 
 /// Longest wait for the API server's answer. Unlike the other limits of about ten seconds that exist
 /// in a cluster, so that a log tells them apart.
@@ -13,7 +14,7 @@ const RESPONSE: Duration = Duration::from_secs(9);
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The API server answered, and not with success.
-    #[error("{doing}: the Kubernetes API answered {code} {reason}: {message}")]
+    #[error("cannot {doing}: Kubernetes rejected the request (HTTP {code} {reason}): {message}")]
     Rejected {
         /// What was being done, to which object.
         doing: String,
@@ -25,7 +26,7 @@ pub enum ClusterError {
         message: String,
     },
     /// No answer, or none that can be read.
-    #[error("{doing}: no answer from the Kubernetes API: {cause}")]
+    #[error("cannot {doing}: no answer from the Kubernetes API: {cause}")]
     Unreachable {
         /// What was being done, to which object.
         doing: String,
@@ -55,7 +56,7 @@ impl ClusterError {
     /// The object of this name is not the one that was worked on.
     pub(crate) fn replaced(kind: &str, name: &str) -> Self {
         Self::Rejected {
-            doing: format!("reading {kind} {name}"),
+            doing: format!("read {kind} {name}"),
             code: 409,
             reason: "Conflict".to_owned(),
             message: "another object has taken its name".to_owned(),
@@ -77,7 +78,7 @@ impl ClusterError {
             },
             // A body that cannot be decoded may be a Secret: its error text is not for logs.
             kube::Error::SerdeError(_) => Self::Unreachable { doing, cause: "unreadable answer".to_owned() },
-            other => Self::Unreachable { doing, cause: other.to_string() },
+            other => Self::Unreachable { doing, cause: innermost(&other) },
         }
     }
 }

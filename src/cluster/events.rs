@@ -1,7 +1,6 @@
 //! Kubernetes events about custom resources. Events are told once per transition and off the critical
 //! path: a full queue or a failing API server loses an event, never a step.
 
-use crate::api::{Custom, GROUP, VERSION};
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -9,6 +8,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
 use tokio::sync::mpsc;
+use valkeeper_api::Custom;
 
 /// How many events may wait to be sent.
 const WAITING: usize = 256;
@@ -43,7 +43,7 @@ impl Recorder {
                 let namespace = event.metadata.namespace.clone().unwrap_or_default();
                 let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
                 let create = api.create(&parameters, &event);
-                if let Err(error) = super::bounded(|| "writing an event".to_owned(), create).await {
+                if let Err(error) = super::bounded(|| "write an event".to_owned(), create).await {
                     tracing::debug!(%error, "event lost");
                 }
             }
@@ -67,7 +67,7 @@ impl Recorder {
             action: Some(action.to_owned()),
             note: Some(cut(note)),
             regarding: Some(ObjectReference {
-                api_version: Some(format!("{GROUP}/{VERSION}")),
+                api_version: Some(K::api_version(&()).into_owned()),
                 kind: Some(K::NAME.to_owned()),
                 name: Some(object.name_any()),
                 namespace: Some(namespace),

@@ -2,11 +2,14 @@
 //! time limit, none is retried here, and every write is either server-side apply under a manager name
 //! of its concern or a patch that fails when the object has changed in between. `spec` is never written.
 
+pub mod claims;
 mod client;
 mod error;
 pub mod events;
+pub mod leases;
 pub mod metadata;
-mod secret_leftover;
+pub mod objects;
+mod proxy;
 pub mod secrets;
 pub mod status;
 pub mod token_secret;
@@ -29,6 +32,8 @@ pub mod managers {
     pub const METADATA: &str = "valkeeper";
     /// Their status.
     pub const STATUS: &str = "valkeeper/status";
+    /// What belongs to self-hosted clusters.
+    pub const OBJECTS: &str = "valkeeper/objects";
     /// Connection Secrets.
-    pub const SECRET: &str = "valkeeper/secret";
+    pub const SECRET: &str = valkeeper_api::names::SECRET_MANAGER;
 }

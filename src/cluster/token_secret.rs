@@ -4,29 +4,82 @@
 //! is not taken off either, since that operator may still rely on it.
 
 use super::{ClusterError, bounded, managers};
-use crate::{
-    api::{ProjectVpc, Redis, Valkey, names},
-    failure::Class,
-};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
+use secrecy::SecretString;
 use serde_json::json;
+use std::time::Duration;
+use valkeeper_api::{ProjectVpc, Redis, Valkey, names};
+use valkeeper_engine::failure::Class;
 
 /// How often another writer may get in between.
 const ATTEMPTS: usize = 5;
+/// The API server's name for the cause of a refusal in a namespace that is being deleted.
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+/// Longest wait for an answer that only makes a message better.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a read of a token Secret shows.
+pub struct TokenRead {
+    /// The value of the key; none when there is no such key or its value is not text.
+    pub value: Option<SecretString>,
+    /// The Secret carries the finalizer.
+    pub held: bool,
+}
+
+/// Reads a token; `Ok(None)` when there is no such Secret.
+pub async fn read_key(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    key: &str,
+) -> Result<Option<TokenRead>, ClusterError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let doing = || format!("read Secret {namespace}/{name}");
+    let Some(secret) = bounded(doing, api.get_opt(name)).await? else { return Ok(None) };
+    let held = carries_finalizer(&secret);
+    let value = secret.data.and_then(|mut data| data.remove(key));
+    let value = value.and_then(|ByteString(bytes)| String::from_utf8(bytes).ok()).map(SecretString::from);
+    Ok(Some(TokenRead { value, held }))
+}
+
+/// Whether a Secret can be created in the namespace, which is not so while the namespace is being deleted. Nothing
+/// is created; where the API server does not say, it counts as possible.
+pub async fn can_be_created(client: &Client, namespace: &str, name: &str) -> bool {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    let secret = Secret { metadata, ..Secret::default() };
+    let parameters = PostParams { dry_run: true, ..PostParams::default() };
+    let attempt = api.create(&parameters, &secret);
+    let terminating = |error: &kube::Error| match error {
+        kube::Error::Api(status) => {
+            let mut causes = status.details.iter().flat_map(|details| &details.causes);
+            causes.any(|cause| cause.reason == NAMESPACE_TERMINATING)
+        }
+        _ => false,
+    };
+    match tokio::time::timeout(PATIENCE, attempt).await {
+        Ok(Err(error)) => !terminating(&error),
+        _ => true,
+    }
+}
+
+fn carries_finalizer(secret: &Secret) -> bool {
+    secret.metadata.finalizers.iter().flatten().any(|one| one == names::TOKEN_FINALIZER)
+}
 
 /// Puts the finalizer on the Secret unless it is there; returns whether it is there now. A Secret that does
 /// not exist, or is being deleted without the finalizer, cannot be held any more.
 pub async fn hold(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let Some(secret) = read(&api, name).await? else { return Ok(false) };
-    let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
-    if finalizers.iter().any(|one| one == names::TOKEN_FINALIZER) {
+    if carries_finalizer(&secret) {
         return Ok(true);
     }
+    let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
     if secret.metadata.deletion_timestamp.is_some() {
         return Ok(false);
     }
@@ -40,11 +93,12 @@ pub async fn is_held(client: &Client, namespace: &str, name: &str) -> Result<boo
     Ok(read(&api, name).await?.is_some_and(|secret| is_ours(&secret.metadata)))
 }
 
-/// Takes the finalizer off the Secret when no resource of the namespace needs the Secret any more.
-pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+/// Takes the finalizer off the Secret when no resource of the namespace needs the Secret any more; `shared` says that
+/// resources use it which name none.
+pub async fn let_go(client: &Client, namespace: &str, name: &str, shared: bool) -> Result<(), ClusterError> {
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
-        outcome = try_to_let_go(client, namespace, name).await;
+        outcome = try_to_let_go(client, namespace, name, shared).await;
         // That the Secret is gone is for the next look to say: one wrong answer must not be the last.
         let again = |error: &ClusterError| matches!(error.class(), Class::Conflict | Class::NotFound);
         if !outcome.as_ref().is_err_and(again) {
@@ -54,10 +108,15 @@ pub async fn let_go(client: &Client, namespace: &str, name: &str) -> Result<(), 
     outcome
 }
 
-async fn try_to_let_go(client: &Client, namespace: &str, name: &str) -> Result<(), ClusterError> {
+async fn try_to_let_go(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    shared: bool,
+) -> Result<(), ClusterError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let Some(secret) = read(&api, name).await? else { return Ok(()) };
-    if !is_ours(&secret.metadata) || is_needed(client, namespace, name).await? {
+    if !is_ours(&secret.metadata) || is_needed(client, namespace, name, shared).await? {
         return Ok(());
     }
     let mut finalizers = secret.metadata.finalizers.clone().unwrap_or_default();
@@ -68,7 +127,7 @@ async fn try_to_let_go(client: &Client, namespace: &str, name: &str) -> Result<(
 /// Reads the Secret. That there is none is asked twice: a proxy that answers 404 once must not leave a
 /// finalizer behind that nobody remembers.
 async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, ClusterError> {
-    let doing = || format!("reading token Secret {name}");
+    let doing = || format!("read token Secret {name}");
     match bounded(doing, api.get_opt(name)).await? {
         Some(secret) => Ok(Some(secret)),
         None => bounded(doing, api.get_opt(name)).await,
@@ -85,7 +144,7 @@ async fn write(
     let parameters =
         PatchParams { field_manager: Some(managers::METADATA.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({"metadata": metadata}));
-    let doing = || format!("changing the finalizers of token Secret {name}");
+    let doing = || format!("change the finalizers of token Secret {name}");
     bounded(doing, api.patch(name, &parameters, &patch)).await.map(drop)
 }
 
@@ -101,9 +160,9 @@ fn is_ours(metadata: &ObjectMeta) -> bool {
     })
 }
 
-/// Whether a resource that has a service to delete names the Secret. Read without types: one that cannot be
+/// Whether a resource that has a service to delete uses the Secret. Read without types: one that cannot be
 /// decoded needs its token all the same.
-async fn is_needed(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
+async fn is_needed(client: &Client, namespace: &str, name: &str, shared: bool) -> Result<bool, ClusterError> {
     let kinds = [
         ApiResource::erase::<Valkey>(&()),
         ApiResource::erase::<Redis>(&()),
@@ -111,23 +170,30 @@ async fn is_needed(client: &Client, namespace: &str, name: &str) -> Result<bool,
     ];
     for resource in &kinds {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
-        let doing = || format!("listing {} in {namespace}", resource.plural);
+        let doing = || format!("list {} in {namespace}", resource.plural);
         let parameters = ListParams::default();
         let objects = match bounded(doing, api.list(&parameters)).await {
             // A definition that is not installed has no objects.
             Err(error) if error.is_not_found() => continue,
             objects => objects?,
         };
-        let needs = |object: &DynamicObject| {
-            let named = object.data.pointer("/spec/authSecretRef/name").and_then(serde_json::Value::as_str);
-            let held = names::has_finalizer(&object.metadata);
-            let settled =
-                object.metadata.annotations.as_ref().and_then(|all| all.get(names::SERVICE_SETTLED));
-            held && named == Some(name) && (settled.is_none() || settled != object.metadata.uid.as_ref())
-        };
-        if objects.items.iter().any(needs) {
+        if objects.items.iter().any(|object| needs(object, name, shared)) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+fn needs(object: &DynamicObject, name: &str, shared: bool) -> bool {
+    let metadata = &object.metadata;
+    let annotation = |key| metadata.annotations.as_ref().and_then(|all| all.get(key));
+    let uses = match object.data.pointer("/spec/authSecretRef/name").and_then(serde_json::Value::as_str) {
+        Some(named) => named == name,
+        None => {
+            shared
+                && annotation(names::TOKEN_SECRET).is_none_or(|noted| noted.split(',').any(|one| one == name))
+        }
+    };
+    let settled = annotation(names::SERVICE_SETTLED);
+    names::has_finalizer(metadata) && uses && (settled.is_none() || settled != metadata.uid.as_ref())
 }

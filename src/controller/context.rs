@@ -1,8 +1,13 @@
 //! What all passes share.
 
 use super::{
-    memory::Memories, queue::Queue, secret_news::SecretNews, survey::Surveys, token_pauses::TokenPauses,
-    token_reads::TokenReads,
+    memory::Memories,
+    schedule::queue::Queue,
+    secret_news::SecretNews,
+    survey::Surveys,
+    tokens::{cache::TokenReads, pauses::TokenPauses},
+    valkey_cluster::Clusters,
+    watch::owners::Owners,
 };
 use crate::{
     cluster::events::Recorder,
@@ -12,10 +17,7 @@ use crate::{
     telemetry::{metrics::Metrics, repeats::Repeats},
 };
 use kube::Client;
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Shared handles and limits; one per process.
@@ -26,7 +28,11 @@ pub struct Context {
     pub(super) settings: Settings,
     /// The bound on concurrent work.
     pub(super) queue: Arc<Queue>,
+    /// The same for self-hosted clusters, whose failovers wait for nobody else.
+    pub(super) cluster_queue: Arc<Queue>,
+    pub(super) clusters: Clusters,
     pub(super) memories: Memories,
+    pub(super) owners: Owners,
     /// News of Secrets, where they are watched.
     pub(super) secret_news: Option<SecretNews>,
     pub(super) surveys: Surveys,
@@ -35,8 +41,6 @@ pub struct Context {
     pub(super) health: Health,
     pub(super) metrics: Metrics,
     pub(super) repeats: Arc<Repeats>,
-    /// Token Secrets, by namespace and name, that carry our finalizer.
-    pub(super) held_tokens: Mutex<HashSet<(String, String)>>,
 }
 
 /// Why the operator cannot start.
@@ -80,27 +84,31 @@ impl Context {
         let secret_news = settings.watch_secrets.then(SecretNews::default);
         let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
-        let queue = Queue::new(settings.concurrency, health.clone(), settings.pass_deadline);
+        let queue = || Queue::new(settings.concurrency, health.clone(), settings.reconcile_timeout);
+        let (queue, cluster_queue) = (queue(), queue());
         Self {
             client,
             provider,
             recorder,
             settings,
             queue,
+            cluster_queue,
+            clusters: Clusters::default(),
             health,
             metrics,
             repeats: Arc::default(),
             memories: Memories::default(),
+            owners: Owners::default(),
             secret_news,
             surveys: Surveys::default(),
             token_reads: TokenReads::default(),
             token_pauses,
-            held_tokens: Mutex::default(),
         }
     }
 
-    pub(super) fn held_tokens(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
-        self.held_tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The client of Aiven, for what can be ordered.
+    pub fn provider(&self) -> &Provider {
+        &self.provider
     }
 
     /// A pass saw or wrote this version of the resource's connection Secret.
@@ -119,6 +127,7 @@ impl Context {
     pub(super) fn forget(&self, uid: &str, name: &str) {
         self.memories.forget(uid, name);
         self.repeats.went_well(uid);
+        self.clusters.forget(uid);
         if let Some(news) = &self.secret_news {
             news.forget(uid);
         }

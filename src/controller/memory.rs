@@ -1,22 +1,15 @@
 //! What this process remembers of each resource between passes. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
-use super::survey::Survey;
-use crate::{
-    api::{
-        ManagedService,
-        names::{self, condition},
-    },
-    cluster::version,
-    engine::ServicePatch,
-};
-use kube::{Resource, ResourceExt};
+use super::{refusals::Refusals, schedule::clock::Clock, survey::Survey};
+use crate::{cluster::version, provider::Absence};
+use kube::Resource;
 use std::{
-    collections::{HashMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::time::{Duration, Instant};
+use valkeeper_engine::{Sent, absence::Evidence};
 
 /// How long a watch may be behind before the API server itself is asked.
 const WATCH_LAG: Duration = Duration::from_secs(3);
@@ -32,8 +25,8 @@ pub(super) struct Memory {
     pub(super) failures: u32,
     /// The last pass ended because the object had changed since it was cached.
     pub(super) conflicted: bool,
-    /// No pass before this time, unless somebody edits the resource.
-    pub(super) not_before: Option<Instant>,
+    /// When the resource is looked at next, unless somebody edits it.
+    pub(super) clock: Option<Clock>,
     /// The edit that the last pass saw.
     pub(super) edit: Option<u64>,
     /// The version that the last write of this process led to, and when that was.
@@ -42,10 +35,14 @@ pub(super) struct Memory {
     pub(super) building_since: Option<Instant>,
     /// Until when a reported `RUNNING` may be from before the last change.
     pub(super) settles_at: Option<Instant>,
-    /// The update that was sent last, and for which generation, until a look shows its effect.
-    pub(super) sent: Option<Box<(i64, ServicePatch)>>,
-    /// Since when every answer has said that there is no service.
-    pub(super) absent_since: Option<Instant>,
+    /// What updates have asked for, and for which generation, until a look shows their effect.
+    pub(super) sent: Option<Box<(i64, Sent)>>,
+    /// Requests that were refused.
+    pub(super) refusals: Refusals,
+    /// What speaks for the absence of the service.
+    pub(super) missing: Missing,
+    /// Which requests may still take effect.
+    pub(super) requests: Requests,
     /// When the deletion was last requested and accepted.
     pub(super) deletion_requested: Option<Instant>,
     /// The passing failure that was last told in an event.
@@ -54,10 +51,110 @@ pub(super) struct Memory {
     pub(super) survey: Option<Arc<Survey>>,
 }
 
+/// What answers have said of a service since it was last seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Missing {
+    /// Since when every answer has said that this service does not exist.
+    since: Option<Instant>,
+    /// A complete list of the project lacked it.
+    pub(super) unlisted: bool,
+    /// When the project was last listed for it.
+    listed_at: Option<Instant>,
+}
+
+impl Missing {
+    /// Notes an answer that says so.
+    pub(super) fn reported(&mut self, absence: Absence, now: Instant) {
+        match absence {
+            Absence::Named => _ = self.since.get_or_insert(now),
+            // It may be about anything.
+            Absence::Unnamed => self.since = None,
+        }
+    }
+
+    /// Whether the project should be listed now, which is not asked for again within `pause`.
+    pub(super) fn should_list(&mut self, absence: Absence, now: Instant, pause: Duration) -> bool {
+        let due = self.listed_at.is_none_or(|at| now >= at + pause);
+        let should = absence == Absence::Unnamed && !self.unlisted && due;
+        if should {
+            self.listed_at = Some(now);
+        }
+        should
+    }
+
+    /// When an absence that is reported until then counts as certain, after such a `period`.
+    pub(super) fn certain_at(&self, period: Duration) -> Option<Instant> {
+        self.since.map(|since| since + period)
+    }
+
+    /// All of it, for the decision.
+    pub(super) fn evidence(&self, now: Instant, deletion_accepted: bool) -> Evidence {
+        let reported_for = self.since.map(|since| now.saturating_duration_since(since));
+        Evidence { reported_for, unlisted: self.unlisted, deletion_accepted }
+    }
+}
+
+/// The requests about a service whose effect, or absence of one, this process cannot know yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Requests {
+    /// This process has seen the resource.
+    known: bool,
+    /// The end of the last such request.
+    last: Option<Instant>,
+}
+
+impl Requests {
+    /// The resource is seen. One that has a finalizer at first sight was in the hands of an earlier process, whose
+    /// requests nobody knows.
+    pub(super) fn seen(&mut self, has_finalizer: bool, now: Instant) {
+        if !self.known && has_finalizer {
+            self.last = Some(now);
+        }
+        self.known = true;
+    }
+
+    /// A request is sent, or ends without an answer that says what became of it.
+    pub(super) fn unanswered(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
+    /// When the last of them cannot take effect any more, which is `late_effect` after its end.
+    pub(super) fn over_at(&self, late_effect: Duration) -> Option<Instant> {
+        self.last.map(|last| last + late_effect)
+    }
+}
+
 impl Memory {
-    /// Notes an answer that there is no service.
-    pub(super) fn saw_nothing(&mut self) {
-        self.absent_since.get_or_insert_with(Instant::now);
+    /// Notes that the provider has accepted an update for this generation.
+    pub(super) fn sent(&mut self, generation: i64, more: &Sent) {
+        let before = self.sent.take().filter(|sent| sent.0 == generation);
+        let all = before.map_or_else(|| more.clone(), |before| before.1.and(more));
+        self.sent = Some(Box::new((generation, all)));
+    }
+
+    /// Whether no pass has been over the resource since this process began, and a list is to come first.
+    pub(super) fn waits_for_first_list(&self) -> bool {
+        self.clock.as_ref().is_some_and(Clock::waits_for_first_list)
+    }
+
+    /// When the resource is looked at next; lists count that have shown it. `name` is that of its service.
+    pub(super) fn next_look(&self, name: &str, uid: &str) -> Option<Instant> {
+        let listed = self.survey.as_ref().and_then(|survey| survey.listed(name, uid));
+        self.clock.map(|clock| clock.next_look(listed).0)
+    }
+
+    /// Takes the resource out of its survey; `name` is that of its service.
+    pub(super) fn leave_survey(&mut self, name: &str, uid: &str) {
+        if let Some(survey) = self.survey.take() {
+            survey.leave(name, uid);
+        }
+    }
+
+    /// The token of the resource has become another one: its survey is another one, too. `name` is that of its
+    /// service.
+    pub(super) fn moved(&mut self, name: &str, uid: &str) {
+        self.leave_survey(name, uid);
+        self.edit = None;
     }
 
     /// Notes that a write led to `object`.
@@ -94,14 +191,14 @@ impl Memories {
 
     /// Whether the last pass over the resource failed.
     pub(super) fn fails(&self, uid: &str) -> bool {
-        self.lock().get(uid).is_some_and(|memory| memory.failures > 0)
+        self.lock().get(uid).is_some_and(|memory| memory.failures > 0 || !memory.refusals.is_empty())
     }
 
     /// Forgets a resource, and takes it out of its survey; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         let memory = self.lock().remove(uid);
-        if let Some(survey) = memory.and_then(|memory| memory.survey) {
-            survey.leave(name, uid);
+        if let Some(mut memory) = memory {
+            memory.leave_survey(name, uid);
         }
     }
 
@@ -109,40 +206,4 @@ impl Memories {
         // A panic while the lock was held leaves a map that is still a map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A number that changes when somebody edits the resource, but not when this program writes its status
-/// or its bookkeeping annotations.
-pub(super) fn edit(object: &impl Resource) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let meta = object.meta();
-    meta.generation.hash(&mut hasher);
-    meta.deletion_timestamp.is_some().hash(&mut hasher);
-    meta.finalizers.hash(&mut hasher);
-    for annotation in object.annotations() {
-        let bookkeeping = [
-            names::GENERATION_PROCESSED,
-            names::INSTANCE_RUNNING,
-            names::SERVICE_SETTLED,
-            names::TOKEN_SECRET,
-            names::DECLARED_FIELDS,
-        ];
-        if !bookkeeping.contains(&annotation.0.as_str()) {
-            annotation.hash(&mut hasher);
-        }
-    }
-    hasher.finish()
-}
-
-/// Whether the status says that everything this version of the resource asks for was done.
-pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
-    let meta = object.meta();
-    let Some(status) = object.status() else { return false };
-    let ready =
-        status.conditions.iter().any(|entry| entry.type_ == condition::READY && entry.status == "True");
-    ready
-        && status.observed_generation == meta.generation
-        && meta.deletion_timestamp.is_none()
-        && names::has_finalizer(meta)
-        && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
 }

@@ -2,42 +2,49 @@
 //! gathers what the engine needs to see, performs the one step it decides on, and publishes what is
 //! true afterwards. All decisions are the engine's.
 
-mod cached;
+mod announcements;
 mod context;
-mod credentials;
+mod edits;
 mod error;
-mod facts;
-mod malformed;
-mod measure;
 mod memory;
-mod migration;
-mod observe;
-mod outcome;
 mod pass;
-mod perform;
-mod publish;
-mod queue;
+mod project_vpc;
 mod reconcile;
-mod rest;
+mod refusals;
+mod schedule;
 mod secret_news;
-mod secret_watch;
-mod stream;
 mod survey;
-mod sync;
-mod token_pauses;
-mod token_reads;
-mod turns;
-mod vpc;
-mod vpc_reference;
-mod watched;
+mod token_use;
+mod tokens;
+mod turn;
+mod valkey_cluster;
+mod watch;
 
 pub use context::{Context, Instruments, StartError, provider};
-pub use observe::service as observed_service;
+pub use pass::{
+    observe::service as observed_service,
+    preview::{self, Action, Changed, Preview},
+};
 
-use crate::api::{ProjectVpc, Redis, Valkey};
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use kube::{
+    Api,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, watcher},
+    },
+};
+use reconcile::{Place, Reconciled};
+use schedule::turns::{Request, Turns};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use valkeeper_api::{ProjectVpc, Redis, Valkey, ValkeyCluster};
+use watch::{decode::decode, malformed, store::Watched, sync};
+
+/// Objects per page of the first list.
+const PAGE: u32 = 100;
 
 /// Keeps all watched resources true until `shutdown`; then finishes the passes that are under way.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
@@ -45,21 +52,51 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let mut streams = FuturesUnordered::new();
     for namespace in namespaces {
         let watch = (context.clone(), namespace, shutdown.clone());
-        streams.push(stream::keep::<Valkey>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        streams.push(keep::<Valkey>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         if context.secret_news.is_some() {
-            streams.push(secret_watch::keep(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+            streams.push(watch::secrets::keep(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         }
-        streams.push(stream::keep::<Redis>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        streams.push(keep::<Redis>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        if context.settings.self_hosted {
+            streams.push(keep::<ValkeyCluster>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+            streams
+                .push(valkey_cluster::watch_pods(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        }
         if !context.settings.no_project_vpcs {
-            streams.push(stream::keep::<ProjectVpc>(watch.0, watch.1, watch.2).boxed());
+            streams.push(keep::<ProjectVpc>(watch.0, watch.1, watch.2).boxed());
         }
     }
     let waiting_stops = async {
         shutdown.cancelled().await;
         // Passes under way end in peace; those that only wait for a permit do not begin.
         context.queue.close();
+        context.cluster_queue.close();
     };
     let turns = async { while streams.next().await.is_some() {} };
     let surveys = survey::Surveys::keep(context.clone(), shutdown.clone());
     futures::future::join3(waiting_stops, turns, surveys).await;
+}
+
+/// Watches one kind in one namespace (`None`: in all) and takes turns until `shutdown`.
+async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, shutdown: CancellationToken) {
+    let api: Api<DeserializeGuard<K>> = match &namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    let (malformed, to_mark) = mpsc::unbounded_channel();
+    let marking = malformed::keep_marking::<K>(context.client.clone(), context.settings.retry, to_mark);
+    let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    let watch = sync::observed(watch, K::NAME, &context, namespace.as_deref());
+    let (wakes, mut woken) = mpsc::unbounded_channel();
+    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(Request::One);
+    let gone = context.clone();
+    let mut watched = Watched::new(move |object| gone.forget(object.uid(), object.name()));
+    context.owners.add(watched.store());
+    let place = Arc::new(Place { store: watched.store(), wakes });
+    let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(watched.hear(event)));
+    let turns = Turns::new(move |reference, call| {
+        reconcile::turn(context.clone(), place.clone(), reference, call).boxed()
+    });
+    let turns = turns.give(futures::stream::select(woken, watched), shutdown);
+    futures::future::join(turns, marking).await;
 }

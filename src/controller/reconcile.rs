@@ -3,26 +3,23 @@
 //! hurts nobody else.
 
 use super::{
-    cached::Cached,
     context::Context,
-    credentials,
+    edits,
     error::PassError,
-    memory::{self, Memory},
-    outcome,
-    pass::Pass,
-    queue::{Lane, Permit},
-    rest,
+    memory::Memory,
+    pass::{Pass, outcome, rest},
+    schedule::{
+        clock::Ending,
+        queue::{Lane, Permit, Queue},
+        turns::{Call, Next, Wake},
+    },
     secret_news::Dependence,
     survey::Delivery,
-    turns::{Call, Next, Wake},
+    tokens,
+    turn::Turn,
+    watch::cached::Cached,
 };
-use crate::{
-    api::{Custom, ManagedService},
-    engine::{Step, secret_target},
-    failure::Class,
-    provider::Service,
-    telemetry::repeats::tell_failure,
-};
+use crate::telemetry::repeats::tell_failure;
 use futures::FutureExt as _;
 use kube::{
     ResourceExt as _,
@@ -30,9 +27,11 @@ use kube::{
 };
 use std::sync::Arc;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
+use valkeeper_api::{Custom, ManagedService, Redis, Valkey};
+use valkeeper_engine::{failure::Class, secret_target};
 
 /// How often to check whether the watch has caught up with this process's own writes.
 const WATCH_POLL: Duration = Duration::from_secs(1);
@@ -43,22 +42,15 @@ pub(super) struct Place<K: Custom> {
     pub(super) wakes: mpsc::UnboundedSender<Arc<ObjectRef<Cached<K>>>>,
 }
 
-/// A turn that has begun.
-pub(super) struct Turn<K> {
-    pub(super) object: K,
-    pub(super) memory: Memory,
-    /// The service as a list showed it, and the slot that it takes.
-    pub(super) listed: Option<Listed>,
-    pub(super) permit: Permit,
-}
-
-/// A service from a list.
-pub(super) type Listed = (Box<Service>, OwnedSemaphorePermit);
-
 /// A kind of resource that this program keeps true.
 pub(super) trait Reconciled: Custom {
     /// Works on one object, whose turn has begun, and says when its next turn is.
     fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send;
+
+    /// Where its turns wait for their permits.
+    fn queue(context: &Context) -> &Arc<Queue> {
+        &context.queue
+    }
 
     /// The Secrets that it depends on.
     fn depends_on(&self, context: &Context) -> Dependence;
@@ -69,23 +61,30 @@ pub(super) trait Reconciled: Custom {
     }
 }
 
-impl<K: ManagedService> Reconciled for K {
-    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send {
-        begin(context, turn, wake)
-    }
+/// One implementation for each kind of service: the kinds are of another crate, where a general one could come
+/// to overlap with that of `ProjectVpc`.
+macro_rules! reconciled_services {
+    ($($kind:ty),*) => {
+        $(impl Reconciled for $kind {
+            fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send {
+                begin(context, turn, wake)
+            }
 
-    fn depends_on(&self, context: &Context) -> Dependence {
-        let namespace = self.namespace().unwrap_or_default();
-        let target = secret_target(self, &self.name_any());
-        let connection = target.map(|target| (namespace.clone(), target.name));
-        let own = self.service().auth_secret_ref.as_ref();
-        Dependence { connection, token: credentials::secret(&context.settings, &namespace, own) }
-    }
+            fn depends_on(&self, context: &Context) -> Dependence {
+                let namespace = self.namespace().unwrap_or_default();
+                let target = secret_target(self, &self.name_any());
+                let connection = target.map(|target| (namespace, target.name));
+                Dependence { connection, token: tokens::secret(&context.settings, self) }
+            }
 
-    fn is_settled(&self) -> bool {
-        memory::is_settled(self)
-    }
+            fn is_settled(&self) -> bool {
+                edits::is_settled(self)
+            }
+        })*
+    };
 }
+
+reconciled_services!(Valkey, Redis);
 
 /// Takes one turn. What waits for its permit is small: there may be thousands.
 pub(super) async fn turn<K: Reconciled>(
@@ -99,7 +98,7 @@ pub(super) async fn turn<K: Reconciled>(
         let memory = context.memories.recall(object.uid());
         too_early(&context, &object, &memory).map_or_else(|| Ok(lane(&context, &object, &memory)), Err)
     };
-    let permit = match call.permit(&context.queue, lane).await {
+    let permit = match call.permit(K::queue(&context), lane).await {
         Ok(permit) => permit,
         Err(next) => return next,
     };
@@ -143,25 +142,38 @@ async fn with_news<K: Reconciled>(context: Arc<Context>, turn: Turn<K>, wake: Wa
 }
 
 /// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
-async fn begin<K: ManagedService>(context: Arc<Context>, mut turn: Turn<K>, wake: Wake<K>) -> Next {
+async fn begin<K: ManagedService + Reconciled>(
+    context: Arc<Context>,
+    mut turn: Turn<K>,
+    wake: Wake<K>,
+) -> Next {
     let (uid, name) = (turn.object.uid().unwrap_or_default(), turn.object.name_any());
-    let edited = turn.memory.is_edited(memory::edit(&turn.object), || turn.object.is_settled());
+    let edited = turn.memory.is_edited(edits::edit(&turn.object), || turn.object.is_settled());
     let delivery = turn.memory.survey.as_ref().and_then(|survey| survey.collect(&name, &uid));
     match delivery {
-        Some(Delivery::Listed(service, slot)) if !edited => turn.listed = Some((service, slot)),
-        Some(Delivery::Moved) => (turn.memory.survey, turn.memory.edit) = (None, None),
+        // Without tags a look of its own has to say whose service it is.
+        Some(Delivery::Listed(listed)) if !edited && listed.service.tags.is_some() => {
+            turn.listed = Some(listed);
+        }
+        Some(Delivery::Moved) => turn.memory.moved(&name, &uid),
         _ => {}
     }
     let unseen = turn.memory.survey.is_none() && turn.memory.edit.is_none();
     if unseen
         && !edited
         && turn.listed.is_none()
-        && let Some(later) = rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await
+        && rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await
     {
-        context.memories.keep(&uid, turn.memory);
-        return Next::After(later);
+        return keep(&context, &name, &uid, turn.memory);
     }
     work(context, turn, wake).await
+}
+
+/// Remembers what the turn learnt; the clock says when the next one is.
+pub(super) fn keep(context: &Context, name: &str, uid: &str, memory: Memory) -> Next {
+    let next = memory.next_look(name, uid).unwrap_or_else(Instant::now);
+    context.memories.keep(uid, memory);
+    Next::After(next.saturating_duration_since(Instant::now()))
 }
 
 /// What was written as text a moment ago can be read again; if not, the next event brings it anew.
@@ -193,8 +205,9 @@ fn too_early<K: Custom>(context: &Context, object: &Cached<K>, memory: &Memory) 
     if survey.is_some_and(|survey| survey.has_delivery(object.name(), object.uid())) {
         return None;
     }
-    let not_before = memory.not_before.filter(|_| memory.edit == Some(object.edit()))?;
-    let due = context.secrets_due(object.uid()).map_or(not_before, |due| due.min(not_before));
+    let look =
+        memory.next_look(object.name(), object.uid()).filter(|_| memory.edit == Some(object.edit()))?;
+    let due = context.secrets_due(object.uid()).map_or(look, |due| due.min(look));
     let left = due.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(Next::After(left))
 }
@@ -202,43 +215,49 @@ fn too_early<K: Custom>(context: &Context, object: &Cached<K>, memory: &Memory) 
 #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), resource = turn.object.name_any()))]
 async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Next {
     let uid = turn.object.uid().unwrap_or_default();
-    let work = context.health.work(context.settings.pass_deadline);
-    let (_running, _work) = (context.metrics.pass_begins(), work);
+    let (_running, time) = (context.metrics.pass_begins(), turn.permit.time());
     let mut pass = Pass::new(context.clone(), turn, wake);
-    let outcome = outcome::of(&context, K::KIND.name(), run(&mut pass).boxed()).await;
+    let pass_runs = run(&mut pass).boxed();
+    let outcome = outcome::of(&context, K::KIND.name(), &time, pass_runs, |refused| *refused).await;
     pass.measure_token(outcome.as_ref().err());
-    let delay = match outcome {
-        Ok(delay) => delay,
-        Err(error) => fail(&mut pass, &error).await,
-    };
+    if let Err(error) = outcome {
+        fail(&mut pass, &error).await;
+    }
     pass.measure_state();
     if pass.released {
         pass.leave_survey();
         // Should the object be there still, because the answer was not the truth, it gets another turn.
         context.forget(&uid, &pass.desired.name);
-        return Next::After(context.settings.attentive_interval);
+        return Next::After(context.settings.external_wait_interval);
     }
-    pass.memory.edit = Some(memory::edit(&pass.object));
-    pass.memory.not_before = Some(Instant::now() + delay);
-    context.memories.keep(&uid, pass.memory);
-    Next::After(delay)
+    pass.memory.edit = Some(pass.decided_edit);
+    keep(&context, &pass.desired.name, &uid, pass.memory)
 }
 
-async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Duration, PassError> {
+/// A pass up to its end, and what a request was refused with in it.
+async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Option<Class>, PassError> {
     let outcome = pass.run().await;
-    let decision = pass.learn_about_token(outcome)?;
-    let all_sent = !matches!(decision.step, Step::Refuse(_));
-    pass.publish(&decision.report, all_sent).await?;
+    let decision = pass.token_use.learn(&pass.context, outcome)?;
+    if pass.credentials_are_hidden(&decision.step) {
+        // What the resource says stays true until its Secret is compared.
+        pass.rest(&decision.step);
+        return Ok(None);
+    }
+    pass.publish(&decision.report).await?;
     pass.memory.failures = 0;
-    outcome::went_well(&pass.context, &pass.desired.uid);
-    if matches!(decision.step, Step::Done) {
-        pass.memory.sent = None;
+    pass.memory.refusals.forget_unwanted(pass.decided_at);
+    let (context, uid) = (&pass.context, &pass.desired.uid);
+    if let Some((error, delay)) = &pass.refusal {
+        outcome::failed(context, uid, error, *delay);
+    } else if pass.memory.refusals.is_empty() {
+        outcome::went_well(context, uid);
     }
     tracing::debug!(reason = decision.report.reason, note = decision.report.message, "rest");
-    Ok(pass.rest(&decision.step))
+    pass.rest(&decision.step);
+    Ok(pass.refusal.as_ref().map(|(error, _)| error.class()))
 }
 
-async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Duration {
+async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) {
     let class = error.class();
     pass.memory.failures += 1;
     pass.memory.conflicted |= class == Class::Conflict && matches!(error, PassError::Cluster(_));
@@ -248,13 +267,15 @@ async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) -> Durat
         pass.context.token_reads.forget();
     }
     let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
+    pass.memory.clock =
+        Some(rest::planned(&pass.context.settings, Ending::Failed(delay), Instant::now())(None));
     let times = outcome::failed(&pass.context, &pass.desired.uid, error, delay);
     // A conflict means that the world moved: nothing to tell, only to look again.
     if class != Class::Conflict || pass.memory.failures > 3 {
+        pass.look_at_the_namespace(error).await;
         let report = pass.failure(error);
-        if let Err(error) = pass.publish(&report, false).await {
+        if let Err(error) = pass.publish(&report).await {
             tell_failure!(times, %error, "status not written");
         }
     }
-    delay
 }

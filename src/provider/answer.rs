@@ -1,24 +1,18 @@
 //! What the provider answered: a body of bounded size, or the reason why there is none, without secrets.
 
-use super::{error::ProviderError, listing::Listing, redaction::Redaction};
+use super::{
+    error::ProviderError, lenient::decode, listing::Listing, redaction::Redaction, refusal::Refusal,
+};
 use reqwest::{Response, header};
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::time::Duration;
+use valkeeper_engine::failure::innermost;
 
 /// A successful answer whose body was not read yet.
 pub(super) struct Answer {
     doing: String,
     response: Response,
     redaction: Redaction,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    errors: Value,
 }
 
 impl Answer {
@@ -29,15 +23,15 @@ impl Answer {
         redaction: Redaction,
         limit: usize,
     ) -> Result<Self, ProviderError> {
-        let (status, retry_after) = (response.status(), retry_after(&response));
+        let (status, wait) = (response.status(), retry_after(&response));
         let answer = Self { doing, response, redaction };
         if status.is_success() {
             return Ok(answer);
         }
         let doing = answer.doing.clone();
         let (text, redaction) = answer.text(limit).await?;
-        let message = redaction.clean(&error_message(&text, status));
-        Err(ProviderError::Rejected { doing, status: status.as_u16(), message, retry_after })
+        let refusal = Refusal::read(status, &text, wait, |text| redaction.clean(text));
+        Err(ProviderError::Rejected { doing, refusal })
     }
 
     /// The whole body.
@@ -56,11 +50,20 @@ impl Answer {
         }
     }
 
-    /// The whole body, decoded.
+    /// The whole body, an object, decoded.
     pub(super) async fn json<T: DeserializeOwned>(self, limit: usize) -> Result<T, ProviderError> {
         let doing = self.doing.clone();
         let (text, _) = self.text(limit).await?;
-        decode(&doing, if text.is_empty() { b"null" } else { &text })
+        let decoded = decode(&text).and_then(|part| part.ok_or("it is not a JSON object".to_owned()));
+        decoded.map_err(|cause| ProviderError::Unreadable { doing, cause })
+    }
+
+    /// Reads a body of which nothing is needed; a page of a proxy is not taken for a confirmation.
+    pub(super) async fn confirmation(self, limit: usize) -> Result<(), ProviderError> {
+        let doing = self.doing.clone();
+        let (text, _) = self.text(limit).await?;
+        let decoded = if text.is_empty() { Ok(None) } else { decode::<IgnoredAny>(&text) };
+        decoded.map(drop).map_err(|cause| ProviderError::Unreadable { doing, cause })
     }
 
     /// The body, to be read service by service, each no longer than `limit`.
@@ -74,47 +77,50 @@ impl Answer {
     }
 }
 
-/// Decodes an answer. The position is enough: serde's own message may quote a value from it.
-pub(super) fn decode<T: DeserializeOwned>(doing: &str, text: &[u8]) -> Result<T, ProviderError> {
-    serde_json::from_slice(text).map_err(|error| {
-        let cause =
-            format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column());
-        ProviderError::Unreadable { doing: doing.to_owned(), cause }
-    })
-}
-
 /// The failure of a call that got no whole answer.
 pub(super) fn unreachable(doing: &str, redaction: &Redaction, error: reqwest::Error) -> ProviderError {
     let late = error.is_timeout() && !error.is_connect();
-    let cause = redaction.clean(&chain(&error.without_url()));
+    let cause = redaction.clean(&innermost(&error.without_url()));
     ProviderError::Unreachable { doing: doing.to_owned(), cause, late }
 }
 
-/// Seconds only: a date would need this machine's clock to be right.
+/// Seconds, or a date. The date is compared with that of the answer, so that this machine's clock does not matter;
+/// where the answer has none, a date asks for a pause of no certain length.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
+    let header = |name| response.headers().get(name)?.to_str().ok().map(str::trim);
+    wait(header(header::RETRY_AFTER)?, header(header::DATE))
 }
 
-fn error_message(body: &[u8], status: reqwest::StatusCode) -> String {
-    let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
-    let from_body = parsed.and_then(|body| {
-        let first = body.errors.get(0).and_then(|error| error.get("message")).and_then(Value::as_str);
-        first.map(str::to_owned).or(body.message)
-    });
-    let text = from_body.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    if text.trim().is_empty() {
-        return status.canonical_reason().unwrap_or("no explanation").to_owned();
+fn wait(after: &str, now: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = after.parse() {
+        return Some(Duration::from_secs(seconds));
     }
-    text
+    let until = httpdate::parse_http_date(after).ok()?;
+    let now = now.and_then(|date| httpdate::parse_http_date(date).ok())?;
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let now = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        for (text, seconds) in [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", Some(30)),
+            ("Wednesday, 21-Oct-26 07:29:00 GMT", Some(60)),
+            ("Wed Oct 21 07:28:05 2026", Some(5)),
+            ("Wed, 21 Oct 2026 07:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(wait(text, now).map(|wait| wait.as_secs()), seconds, "{text}");
+        }
+        assert_eq!(wait("Wed, 21 Oct 2026 07:28:30 GMT", None), None);
     }
-    text
 }

@@ -59,7 +59,7 @@ impl Breakers {
                     tracing::warn!(operation, failures, %error, "the provider fails; one call at a time tries");
                 }
             }
-            Err(error) if error.status().is_none() => {}
+            Err(error) if !error.is_answer() => {}
             _ => {
                 if breakers.remove(operation).is_some_and(|breaker| breaker.failures >= FAILURES) {
                     tracing::info!(operation, "the provider answers again");
@@ -84,18 +84,23 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::refusal::Refusal;
 
     fn failure(status: u16) -> Result<(), ProviderError> {
         Err(ProviderError::Rejected {
-            doing: "reading service a".to_owned(),
-            status,
-            message: "try later".to_owned(),
-            retry_after: None,
+            doing: "read service a".to_owned(),
+            refusal: Refusal {
+                status,
+                message: "try later".to_owned(),
+                code: None,
+                genuine: true,
+                retry_after: None,
+            },
         })
     }
 
     fn late() -> Result<(), ProviderError> {
-        let (doing, cause) = ("reading service a".to_owned(), "timed out".to_owned());
+        let (doing, cause) = ("read service a".to_owned(), "timed out".to_owned());
         Err(ProviderError::Unreachable { doing, cause, late: true })
     }
 
@@ -106,8 +111,8 @@ mod tests {
             assert!(breakers.check("get", "").is_ok());
             breakers.learn("get", &failure(503));
         }
-        let refused = breakers.check("get", "reading service b").unwrap_err();
-        assert_eq!(refused.to_string(), "reading service b: the provider answered 503: try later");
+        let refused = breakers.check("get", "read service b").unwrap_err();
+        assert_eq!(refused.to_string(), "cannot read service b: Aiven failed (HTTP 503): try later");
         assert!(breakers.check("create", "").is_ok(), "calls of another kind go on");
         let mut tried = Vec::new();
         let begun = Instant::now();

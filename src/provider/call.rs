@@ -1,9 +1,8 @@
 //! A call before it is sent: where it goes, what it carries, and what messages and metrics call it.
 
-use super::client::Reference;
 use reqwest::Method;
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// One call, before it is sent.
 pub(super) struct Call<'a> {
@@ -56,5 +55,20 @@ impl<'a> Call<'a> {
     pub(super) fn with_query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
         self.query = query;
         self
+    }
+}
+
+/// Which service a call is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    /// The project.
+    pub project: String,
+    /// The service's name in it.
+    pub service: String,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "service {} in project {}", self.service, self.project)
     }
 }

@@ -1,5 +1,5 @@
-//! The calls, one function each. A client is cheap to clone, shares its connections between all
-//! tokens, and follows no redirects: a token only ever goes to the configured address.
+//! How a call is sent. A client is cheap to clone, shares its connections between all tokens, and follows no
+//! redirects: a token only ever goes to the configured address.
 
 use super::{
     address::Address,
@@ -11,7 +11,7 @@ use super::{
     listing::Listing,
     noted::Noted,
     redaction::Redaction,
-    service::{Migration, Service},
+    service::Lacking,
     token::Token,
 };
 use crate::{
@@ -20,9 +20,8 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use reqwest::{Method, header};
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use serde::de::DeserializeOwned;
+use std::{sync::Arc, time::Duration};
 use tracing::Instrument as _;
 
 /// Bounds on every call.
@@ -36,21 +35,6 @@ pub struct Limits {
     pub response_bytes: usize,
     /// Calls in a second with one token; 0 for no bound.
     pub rate: u32,
-}
-
-/// Which service a call is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Reference {
-    /// The project.
-    pub project: String,
-    /// The service's name in it.
-    pub service: String,
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "service {} in project {}", self.service, self.project)
-    }
 }
 
 /// A client of the provider's API.
@@ -68,21 +52,8 @@ pub struct Client {
     repeats: Arc<Repeats>,
 }
 
-#[derive(Deserialize)]
-struct Enveloped {
-    service: Service,
-}
-
-#[derive(Deserialize)]
-struct Migrating {
-    migration: Migration,
-}
-
 /// Below the provider's own cut-off of idle connections, which is about a minute.
 const IDLE_CONNECTION: Duration = Duration::from_secs(45);
-
-/// Longest wait for a whole list: it arrives as fast as its services are worked on.
-const LISTING: Duration = Duration::from_mins(5);
 
 /// Names a request in the logs of both sides.
 const REQUEST_ID: &str = "x-request-id";
@@ -131,109 +102,10 @@ impl Client {
         Self { metrics: Some(metrics), ..self }
     }
 
-    /// Reads a service with its credentials; `None` when it does not exist.
-    pub async fn service(
-        &self,
-        token: &Token,
-        reference: &Reference,
-    ) -> Result<Option<Service>, ProviderError> {
-        let call = Call::about(reference, "get", "reading", Method::GET, &[], None)
-            .with_query(&[("include_secrets", "true")]);
-        match self.send::<Enveloped>(token, call).await {
-            Ok(answer) => Ok(Some(answer.service)),
-            Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Creates a service from a complete request body; 409 when the name is taken.
-    pub async fn create(
-        &self,
-        token: &Token,
-        reference: &Reference,
-        body: Value,
-    ) -> Result<Service, ProviderError> {
-        let call = Call {
-            operation: "create",
-            doing: format!("creating {reference}"),
-            method: Method::POST,
-            segments: vec!["v1", "project", &reference.project, "service"],
-            query: &[],
-            body: Some(body),
-            patience: None,
-        };
-        Ok(self.send::<Enveloped>(token, call).await?.service)
-    }
-
-    /// Changes the fields in `body` and leaves the others alone.
-    pub async fn update(
-        &self,
-        token: &Token,
-        reference: &Reference,
-        body: Value,
-    ) -> Result<Service, ProviderError> {
-        let call = Call::about(reference, "update", "updating", Method::PUT, &[], Some(body))
-            .with_query(&[("include_secrets", "true")]);
-        Ok(self.send::<Enveloped>(token, call).await?.service)
-    }
-
-    /// Replaces all tags of a service.
-    pub async fn replace_tags(
-        &self,
-        token: &Token,
-        reference: &Reference,
-        tags: &BTreeMap<String, String>,
-    ) -> Result<(), ProviderError> {
-        let body = Some(json!({ "tags": tags }));
-        let call = Call::about(reference, "tags", "replacing the tags of", Method::PUT, &["tags"], body);
-        self.send::<Value>(token, call).await.map(drop)
-    }
-
-    /// Asks for the deletion of a service; `false` when the provider says that there is none.
-    pub async fn delete(&self, token: &Token, reference: &Reference) -> Result<bool, ProviderError> {
-        let call = Call::about(reference, "delete", "deleting", Method::DELETE, &[], None);
-        match self.send::<Value>(token, call).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.status() == Some(404) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// How far a migration into a service has come; `None` when none is under way any more.
-    pub async fn migration(
-        &self,
-        token: &Token,
-        reference: &Reference,
-    ) -> Result<Option<Migration>, ProviderError> {
-        let call = Call::about(
-            reference,
-            "migration",
-            "following the migration of",
-            Method::GET,
-            &["migration"],
-            None,
-        );
-        match self.send::<Migrating>(token, call).await {
-            Ok(answer) => Ok(Some(answer.migration)),
-            Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// All services of a project, with their credentials where the token may read them, one by one as
-    /// they arrive.
-    pub async fn services(&self, token: &Token, project: &str) -> Result<Listing, ProviderError> {
-        let call = Call {
-            operation: "list",
-            doing: format!("listing the services of project {project}"),
-            method: Method::GET,
-            segments: vec!["v1", "project", project, "service"],
-            query: &[("include_secrets", "true")],
-            body: None,
-            patience: Some(LISTING),
-        };
+    /// Sends a call of whose answer nothing is needed but that it is a success.
+    pub(super) async fn confirm(&self, token: &Token, call: Call<'_>) -> Result<(), ProviderError> {
         let limit = self.response_bytes;
-        self.counted(token, call, async |answer| Ok(answer.listing(limit))).await
+        self.counted(token, call, async |answer| answer.confirmation(limit).await).await
     }
 
     pub(super) async fn send<T: DeserializeOwned>(
@@ -243,6 +115,12 @@ impl Client {
     ) -> Result<T, ProviderError> {
         let limit = self.response_bytes;
         self.counted(token, call, async |answer| answer.json(limit).await).await
+    }
+
+    /// Sends a call whose answer is a list of services, to be read as it arrives.
+    pub(super) async fn stream(&self, token: &Token, call: Call<'_>) -> Result<Listing, ProviderError> {
+        let limit = self.response_bytes;
+        self.counted(token, call, async |answer| Ok(answer.listing(limit))).await
     }
 
     /// Sends a call unless the fence forbids it, counts it, and names the request in the log.
@@ -304,4 +182,9 @@ impl Client {
         };
         Answer::of(response, doing, redaction, self.response_bytes).await
     }
+}
+
+/// An answer without a part that is needed.
+pub(super) fn lacking(doing: String, lacking: Lacking) -> ProviderError {
+    ProviderError::Unreadable { doing, cause: lacking.to_string() }
 }

@@ -1,26 +1,22 @@
 //! What can go wrong between this process and the provider, each with its [`Class`].
 
-use crate::failure::Class;
-use std::time::Duration;
+use super::refusal::{Absence, Refusal};
+use valkeeper_engine::failure::Class;
 
 /// A call that did not succeed. Messages say what was being done, to which object, and what came back;
 /// they hold no secrets.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ProviderError {
     /// The provider answered, and not with success.
-    #[error("{doing}: the provider answered {status}: {message}")]
+    #[error("cannot {doing}: {refusal}")]
     Rejected {
         /// What was being done, to which object.
         doing: String,
-        /// The HTTP status.
-        status: u16,
-        /// The provider's own words, cleaned.
-        message: String,
-        /// How long the provider asked to wait.
-        retry_after: Option<Duration>,
+        /// The answer.
+        refusal: Refusal,
     },
     /// No complete answer arrived in time.
-    #[error("{doing}: no answer from the provider: {cause}")]
+    #[error("cannot {doing}: no answer from Aiven: {cause}")]
     Unreachable {
         /// What was being done, to which object.
         doing: String,
@@ -30,7 +26,7 @@ pub enum ProviderError {
         late: bool,
     },
     /// An answer arrived that is not what the protocol says.
-    #[error("{doing}: the provider's answer is not understood: {cause}")]
+    #[error("cannot {doing}: unreadable answer of Aiven: {cause}")]
     Unreadable {
         /// What was being done, to which object.
         doing: String,
@@ -38,13 +34,13 @@ pub enum ProviderError {
         cause: String,
     },
     /// This replica may not write any more, so nothing was sent.
-    #[error("{doing}: {}", crate::ha::Fenced)]
+    #[error("cannot {doing}: {}", crate::ha::Fenced)]
     Fenced {
         /// What was being done, to which object.
         doing: String,
     },
     /// The request could not be formed, so nothing was sent.
-    #[error("{doing}: {cause}")]
+    #[error("cannot {doing}: {cause}")]
     Unsendable {
         /// What was being done, to which object.
         doing: String,
@@ -54,18 +50,44 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// The provider's name for the kind of error, if it gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { refusal, .. } => refusal.code.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The HTTP status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Rejected { status, .. } => Some(*status),
+            Self::Rejected { refusal, .. } => Some(refusal.status),
             _ => None,
         }
+    }
+
+    /// Whether the answer says that the service which the call was about does not exist.
+    pub fn absence(&self) -> Option<Absence> {
+        match self {
+            Self::Rejected { refusal, .. } => refusal.absence(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed if it does not ask for credentials.
+    pub(super) fn may_be_about_secrets(&self) -> bool {
+        self.is_answer() && self.status() == Some(403)
+    }
+
+    /// Whether the provider itself has answered, which a proxy before it has not.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Rejected { refusal, .. } if refusal.genuine)
     }
 
     /// The provider's own words, or what came instead of them.
     pub fn answer(&self) -> &str {
         match self {
-            Self::Rejected { message, .. } => message,
+            Self::Rejected { refusal, .. } => &refusal.message,
             Self::Unreachable { cause, .. }
             | Self::Unreadable { cause, .. }
             | Self::Unsendable { cause, .. } => cause,
@@ -76,9 +98,20 @@ impl ProviderError {
     /// Whether it says something about the provider as a whole, and not about one service or one caller.
     pub(super) fn is_everybodys(&self) -> bool {
         match self {
-            Self::Rejected { status: 500.., .. } => !matches!(self.class(), Class::Throttled { .. }),
+            Self::Rejected { refusal, .. } if refusal.status >= 500 => !refusal.throttles(),
             Self::Unreachable { late, .. } => !late,
             _ => false,
+        }
+    }
+
+    /// Whether the call may take effect although it failed, now or later.
+    pub fn may_take_effect(&self) -> bool {
+        match self {
+            Self::Rejected { refusal, .. } => {
+                !refusal.genuine || refusal.status == 408 || refusal.status >= 500
+            }
+            Self::Unreachable { .. } | Self::Unreadable { .. } => true,
+            Self::Fenced { .. } | Self::Unsendable { .. } => false,
         }
     }
 
@@ -97,12 +130,15 @@ impl ProviderError {
     /// How this failure is treated.
     pub fn class(&self) -> Class {
         match self {
-            Self::Rejected { status, retry_after, .. } => match status {
+            Self::Rejected { refusal, .. } if refusal.throttles() => {
+                Class::Throttled { after: refusal.retry_after }
+            }
+            // Trouble of the way there, whatever the status means to the one who sent it.
+            Self::Rejected { refusal, .. } if !refusal.genuine => Class::Transient,
+            Self::Rejected { refusal, .. } => match refusal.status {
                 401 | 403 => Class::Denied,
                 404 => Class::NotFound,
                 409 => Class::Conflict,
-                429 => Class::Throttled { after: *retry_after },
-                503 if retry_after.is_some() => Class::Throttled { after: *retry_after },
                 // 417 means that a dependent service is still deploying.
                 408 | 417 | 500..=599 => Class::Transient,
                 _ => Class::Invalid,

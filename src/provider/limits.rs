@@ -1,14 +1,14 @@
 //! What holds for all calls of one token: no more of them in a second than the budget allows, in the order
-//! in which they came, except that a quarter of it lets those pass the line for which somebody waits; and when the provider asks to slow down, nobody sends anything with that token until
+//! in which they came, except that a quarter of it lets those pass the line for which a user waits. Whoever
+//! leaves the line has used nothing. When the provider asks to slow down, nothing is sent with that token until
 //! the time is over, then one call tries, and the others follow when it went well. Other tokens notice
 //! nothing of it. Tokens are told apart by a keyed hash: the tokens themselves are not kept.
 
-use super::{error::ProviderError, token::Token};
-use crate::failure::Class;
+use super::{error::ProviderError, refusal::Refusal, token::Token};
 use std::{
     collections::HashMap,
     hash::RandomState,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::time::{Duration, Instant};
 
@@ -32,13 +32,21 @@ pub(super) struct Throttles {
     hasher: RandomState,
     /// Between two calls that follow each other for longer than a second.
     interval: Duration,
-    lines: Mutex<HashMap<u64, Line>>,
+    lines: Mutex<HashMap<u64, Arc<Line>>>,
     pauses: Mutex<HashMap<u64, Pause>>,
 }
 
-/// When the next call of a token would be due if all came evenly, and the next one that passes the others.
-#[derive(Clone, Copy, Debug)]
+/// The calls of one token that wait for room in its budget.
+#[derive(Debug)]
 struct Line {
+    budget: Mutex<Budget>,
+    /// Held by the first in the line; the others wait for it, first come first served.
+    head: tokio::sync::Mutex<()>,
+}
+
+/// When the next call of a token would be due if all came evenly, and the next one that passes the line.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
     due: Instant,
     urgent: Instant,
 }
@@ -46,8 +54,7 @@ struct Line {
 #[derive(Debug)]
 struct Pause {
     until: Instant,
-    status: u16,
-    message: String,
+    refusal: Refusal,
 }
 
 impl Throttles {
@@ -57,27 +64,36 @@ impl Throttles {
         Self { hasher: RandomState::new(), interval, lines: Mutex::default(), pauses: Mutex::default() }
     }
 
-    /// Waits until the budget of the token has room for another call; somebody may wait for an `urgent` one.
+    /// Waits until the budget of the token has room for another call; a user may wait for an `urgent` one.
     pub(super) async fn pace(&self, token: &Token, urgent: bool) {
-        if !self.interval.is_zero() {
-            tokio::time::sleep_until(self.reserve(token, urgent)).await;
+        if self.interval.is_zero() {
+            return;
+        }
+        let line = self.line(token);
+        if urgent && lock(&line.budget).take_urgent(Instant::now(), self.interval) {
+            return;
+        }
+        let _head = line.head.lock().await;
+        loop {
+            let outcome = lock(&line.budget).take(Instant::now(), self.interval);
+            match outcome {
+                Ok(()) => return,
+                Err(at) => tokio::time::sleep_until(at).await,
+            }
         }
     }
 
-    /// When the call may be sent. Who does not wait that long has used the budget all the same.
-    fn reserve(&self, token: &Token, urgent: bool) -> Instant {
+    fn line(&self, token: &Token) -> Arc<Line> {
         let now = Instant::now();
         let mut lines = lock(&self.lines);
         if lines.len() > MOST {
-            lines.retain(|_, line| line.due.max(line.urgent) > now);
+            lines.retain(|_, line| Arc::strong_count(line) > 1 || !lock(&line.budget).is_full(now));
         }
-        let line = lines.entry(token.fingerprint(&self.hasher)).or_insert(Line { due: now, urgent: now });
-        // Whoever passes the line makes it longer all the same.
-        let at = take(&mut line.due, now, self.interval);
-        if urgent && at > now && line.urgent <= now + BURST {
-            return take(&mut line.urgent, now, self.interval * URGENT);
-        }
-        at
+        let line = || Line {
+            budget: Mutex::new(Budget { due: now, urgent: now }),
+            head: tokio::sync::Mutex::default(),
+        };
+        lines.entry(token.fingerprint(&self.hasher)).or_insert_with(|| Arc::new(line())).clone()
     }
 
     /// Whether a call may be sent now; the refusal is the provider's own, with the time that is left.
@@ -92,28 +108,21 @@ impl Throttles {
             pause.until = now + TRIAL;
             return Ok(());
         }
-        Err(ProviderError::Rejected {
-            doing: doing.to_owned(),
-            status: pause.status,
-            message: pause.message.clone(),
-            retry_after: Some(pause.until - now),
-        })
+        let refusal = Refusal { retry_after: Some(pause.until - now), ..pause.refusal.clone() };
+        Err(ProviderError::Rejected { doing: doing.to_owned(), refusal })
     }
 
     /// Notes the outcome of a call that was sent.
     pub(super) fn learn<T>(&self, token: &Token, outcome: &Result<T, ProviderError>) {
         let asked = match outcome {
-            Err(error @ ProviderError::Rejected { status, message, .. }) => match error.class() {
-                Class::Throttled { after } => Some((after.unwrap_or(UNSAID), *status, message)),
-                _ => None,
-            },
-            Err(_) => return,
-            Ok(_) => None,
+            Err(ProviderError::Rejected { refusal, .. }) if refusal.throttles() => Some(refusal),
+            Err(error) if !error.is_answer() => return,
+            _ => None,
         };
         let mut pauses = lock(&self.pauses);
-        if let Some((after, status, message)) = asked {
-            let until = Instant::now() + after.min(LONGEST);
-            let pause = Pause { until, status, message: message.clone() };
+        if let Some(refusal) = asked {
+            let until = Instant::now() + refusal.retry_after.unwrap_or(UNSAID).min(LONGEST);
+            let pause = Pause { until, refusal: refusal.clone() };
             pauses.insert(token.fingerprint(&self.hasher), pause);
         } else if !pauses.is_empty() {
             pauses.remove(&token.fingerprint(&self.hasher));
@@ -121,11 +130,33 @@ impl Throttles {
     }
 }
 
-/// Takes the next place in a line that moves on every `interval`.
-fn take(due: &mut Instant, now: Instant, interval: Duration) -> Instant {
-    let at = *due;
-    *due = at.max(now) + interval;
-    at.checked_sub(BURST).unwrap_or(now).max(now)
+impl Budget {
+    /// Takes a call out of the budget, or says when there is room for it.
+    fn take(&mut self, now: Instant, interval: Duration) -> Result<(), Instant> {
+        if self.due > now + BURST {
+            return Err(self.due.checked_sub(BURST).unwrap_or(now));
+        }
+        self.due = self.due.max(now) + interval;
+        Ok(())
+    }
+
+    /// Takes a call out of the part of the budget that passes the line; the line gets longer all the same.
+    fn take_urgent(&mut self, now: Instant, interval: Duration) -> bool {
+        if self.take(now, interval).is_ok() {
+            return true;
+        }
+        if self.urgent > now + BURST {
+            return false;
+        }
+        self.urgent = self.urgent.max(now) + interval * URGENT;
+        self.due = self.due.max(now) + interval;
+        true
+    }
+
+    /// Whether nothing of it was used lately.
+    fn is_full(&self, now: Instant) -> bool {
+        self.due.max(self.urgent) <= now
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,13 +167,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use valkeeper_engine::failure::Class;
 
     fn refusal(seconds: u64) -> Result<(), ProviderError> {
         Err(ProviderError::Rejected {
-            doing: "reading".to_owned(),
-            status: 429,
-            message: "slow down".to_owned(),
-            retry_after: Some(Duration::from_secs(seconds)),
+            doing: "read".to_owned(),
+            refusal: Refusal {
+                status: 429,
+                message: "slow down".to_owned(),
+                code: None,
+                genuine: true,
+                retry_after: Some(Duration::from_secs(seconds)),
+            },
         })
     }
 
@@ -151,15 +187,15 @@ mod tests {
         let throttles = Throttles::new(0);
         let (slow, other) = (Token::parse("slow").unwrap(), Token::parse("other").unwrap());
         throttles.learn(&slow, &refusal(20));
-        let refused = throttles.check(&slow, "creating").unwrap_err();
+        let refused = throttles.check(&slow, "create").unwrap_err();
         assert_eq!(refused.class(), Class::Throttled { after: Some(Duration::from_secs(20)) });
-        assert!(throttles.check(&other, "creating").is_ok());
+        assert!(throttles.check(&other, "create").is_ok());
 
         tokio::time::advance(Duration::from_secs(20)).await;
-        assert!(throttles.check(&slow, "creating").is_ok(), "one tries");
-        assert!(throttles.check(&slow, "creating").is_err(), "the others wait for it");
+        assert!(throttles.check(&slow, "create").is_ok(), "one tries");
+        assert!(throttles.check(&slow, "create").is_err(), "the others wait for it");
         throttles.learn(&slow, &Ok(()));
-        assert!(throttles.check(&slow, "creating").is_ok());
+        assert!(throttles.check(&slow, "create").is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -179,16 +215,28 @@ mod tests {
         assert!(begun.elapsed().is_zero());
     }
 
+    #[test]
+    fn urgent_call_passes_the_line_within_its_quarter() {
+        let (begun, interval) = (Instant::now(), Duration::from_millis(10));
+        let mut budget = Budget { due: begun, urgent: begun };
+        while budget.take(begun, interval).is_ok() {}
+        let passing = (0..1_000).filter(|_| budget.take_urgent(begun, interval)).count();
+        assert!((25..=26).contains(&passing), "a quarter of a second's worth: {passing}");
+        let at = budget.take(begun, interval).unwrap_err();
+        assert!(at >= begun + interval * 26, "they make the line longer");
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_somebody_waits_for_passes_the_line_and_many_of_them_keep_to_the_budget() {
+    async fn whoever_leaves_the_line_has_used_nothing_of_the_budget() {
         let (throttles, token) = (Throttles::new(100), Token::parse("busy").unwrap());
+        for _ in 0..100 {
+            throttles.pace(&token, false).await;
+        }
         let begun = Instant::now();
-        let in_line = (0..300).map(|_| throttles.reserve(&token, false)).max().unwrap();
-        assert!(in_line > begun + Duration::from_secs(1));
-        assert_eq!(throttles.reserve(&token, true), begun);
-        let urgent: Vec<_> = (0..1_000).map(|_| throttles.reserve(&token, true)).collect();
-        assert!(urgent.iter().filter(|at| **at == begun).count() <= 26, "a quarter of a second's worth");
-        let late = urgent.iter().filter(|at| **at > begun);
-        assert!(late.into_iter().all(|at| *at > in_line), "the others wait in the same line");
+        let leaving =
+            (0..1_000).map(|_| tokio::time::timeout(Duration::from_millis(1), throttles.pace(&token, false)));
+        let left = futures::future::join_all(leaving).await.into_iter().filter(Result::is_err).count();
+        throttles.pace(&token, false).await;
+        assert!(left >= 998 && begun.elapsed() < Duration::from_millis(50), "{left} {:?}", begun.elapsed());
     }
 }

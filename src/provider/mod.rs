@@ -1,29 +1,40 @@
 //! The provider's HTTP API: a typed client for the calls an operator of Valkey and Redis services
 //! makes. It guarantees that every call ends within its time limit, that an answer never grows beyond
 //! its size limit, that tokens and passwords reach no message, and that every failure has a
-//! [`Class`](crate::failure::Class). It never retries: when to try again is the caller's decision.
+//! [`Class`](valkeeper_engine::failure::Class). It never retries: when to try again is the caller's decision.
 
 mod address;
 mod answer;
 mod breaker;
 mod call;
+mod catalogue;
 mod client;
+mod elements;
 mod error;
+mod lenient;
 mod limits;
 mod listing;
 mod noted;
 mod redaction;
+mod refusal;
 mod service;
+mod services;
+#[cfg(test)]
+mod tests;
 mod token;
 mod vpcs;
 
 pub use address::{Address, AddressError};
-pub use client::{Client, Limits, Reference};
+pub use call::Reference;
+pub use client::{Client, Limits};
+pub use elements::{Heading, Listed};
 pub use error::ProviderError;
-pub use listing::{Heading, Listing};
+pub use listing::Listing;
+pub use refusal::{Absence, Refusal};
 pub use service::{
     Backup, Component, Integration, MaintenanceWindow, Migration, Notification, NotificationMetadata,
     PendingUpdate, Service, TechnicalEmail,
 };
+pub use services::Found;
 pub use token::{Token, TokenError};
 pub use vpcs::Vpc;

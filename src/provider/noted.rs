@@ -1,19 +1,17 @@
 //! What logs, metrics and traces get to know of a call.
 
 use super::{call::Call, error::ProviderError};
-use crate::{
-    failure::Class,
-    telemetry::{
-        metrics::{Metrics, ProviderCall},
-        repeats::{Repeats, tell_failure},
-        traces::SPANS,
-    },
+use crate::telemetry::{
+    metrics::{Metrics, ProviderCall},
+    repeats::{Repeats, tell_failure},
+    traces::SPANS,
 };
 use tokio::time::Instant;
 use tracing::{
     Span,
     field::{Empty, display},
 };
+use valkeeper_engine::failure::Class;
 
 /// A call that was begun.
 pub(super) struct Noted {
@@ -45,7 +43,7 @@ impl Noted {
         };
         span.record("http.response.status_code", call.status);
         // A service that does not exist is an answer like others.
-        if let Some(error) = error.filter(|error| error.status() != Some(404)) {
+        if let Some(error) = error.filter(|error| error.absence().is_none()) {
             span.record("otel.status_description", display(error));
             let times = repeats.failed(&doing, &error.to_string());
             tell_failure!(times, operation, request_id, %error, "provider call failed");

@@ -3,7 +3,6 @@
 //! identity, and forgotten with the resource; the identity itself is never exported.
 
 use super::series::Gauges;
-use crate::engine::orphans::Orphans;
 use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 use std::{
@@ -12,6 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::time::{Duration, Instant};
+use valkeeper_engine::orphans::Orphans;
 
 /// How long the verdict on a token is exported after its last use.
 const TOKEN_MEMORY: Duration = Duration::from_hours(1);

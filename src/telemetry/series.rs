@@ -1,15 +1,13 @@
 //! The series that grow while the operator works: their names, what they mean, their buckets. What can be
 //! rare is exported from the start, so that its first occurrence is an increase.
 
-use crate::{
-    api::{Custom as _, ProjectVpc, Redis, Valkey},
-    failure::Class,
-};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use std::sync::atomic::AtomicU64;
+use valkeeper_api::{Custom as _, ProjectVpc, Redis, Valkey};
+use valkeeper_engine::failure::Class;
 
 /// Labels of one series.
 pub(super) type Labels = Vec<(&'static str, String)>;

@@ -4,7 +4,7 @@
 //! field missing, an unknown field in every object. The others are [`written`] by hand.
 
 use serde_json::{Value, json};
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 use crate::contract::{self, Facts};
 use crate::manifests::{full, indexed, merge, minimal, remove, set};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 /// Fields we have beyond the contract: policies and Secrets of ours, settings that the provider knows, or
 /// that the other kind has.

@@ -1,10 +1,9 @@
 //! The definitions as they are installed, against the contract.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use serde_json::Value;
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 use crate::contract::{self, Facts};
 
@@ -24,6 +23,11 @@ pub(crate) fn definition(kind: Kind) -> Value {
 /// The definition file of `ProjectVPC`.
 pub(crate) fn project_vpc() -> Value {
     serde_yaml::from_str(&text("crds/projectvpcs.yaml")).unwrap()
+}
+
+/// The definition file of `ValkeyCluster`.
+pub(crate) fn valkey_cluster() -> Value {
+    serde_yaml::from_str(&text("crds/valkeyclusters.yaml")).unwrap()
 }
 
 fn schema(kind: Kind) -> Value {
@@ -166,13 +170,7 @@ fn the_chart_holds_the_same_definitions_and_keeps_them() {
 }
 
 #[test]
-fn generated_files_are_current() {
-    let check = Command::new(env!("CARGO_BIN_EXE_generate")).arg("--check").output().unwrap();
-    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-}
-
-#[test]
-fn columns_are_those_users_know_and_on_demand_more() {
+fn columns_are_those_users_know_then_readiness_and_on_demand_more() {
     for kind in Kind::ALL {
         let columns = definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"].clone();
         let names = |wide: bool| -> Vec<String> {
@@ -180,10 +178,22 @@ fn columns_are_those_users_know_and_on_demand_more() {
             let columns = columns.as_array().unwrap().iter().filter(shown);
             columns.map(|column| column["name"].as_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(names(false), ["Project", "Region", "Plan", "State"]);
-        let wide = ["Project", "Region", "Plan", "State", "Ready", "Reason", "Secret", "Age"];
-        assert_eq!(names(true), wide);
+        let shown = ["Project", "Region", "Plan", "State", "Ready", "Reason", "Age"];
+        assert_eq!(names(false), shown);
+        assert_eq!(names(true), [&shown[..], &["Secret", "Synced", "Drifted"]].concat());
     }
+}
+
+#[test]
+fn definitions_share_a_category_and_take_no_short_name_of_others() {
+    let names = |definition: Value, key: &str| definition["spec"]["names"][key].clone();
+    let definitions = [definition(Kind::Valkey), definition(Kind::Redis), project_vpc()];
+    for definition in definitions {
+        assert_eq!(names(definition, "categories"), serde_json::json!(["aiven"]));
+    }
+    assert_eq!(names(definition(Kind::Valkey), "shortNames"), serde_json::json!(["vk"]));
+    assert_eq!(names(definition(Kind::Redis), "shortNames"), Value::Null);
+    assert_eq!(names(project_vpc(), "shortNames"), serde_json::json!(["pvpc"]));
 }
 
 /// As the definition of the replaced operator has it, so that stored resources and scripts go on working.
@@ -214,7 +224,7 @@ fn a_project_vpc_has_the_fields_and_columns_users_know() {
     let columns = version["additionalPrinterColumns"].as_array().unwrap();
     let shown = columns.iter().filter(|column| column.get("priority").is_none());
     let shown: Vec<_> = shown.map(|column| column["name"].as_str().unwrap()).collect();
-    assert_eq!(shown, ["Project", "Cloud", "Network CIDR", "State"]);
+    assert_eq!(shown, ["Project", "Cloud", "Network CIDR", "State", "Ready", "Reason", "Age"]);
 }
 
 #[test]
@@ -223,6 +233,7 @@ fn list_types_of_the_status_let_several_writers_share_it() {
         let status = schema(kind)["properties"]["status"]["properties"].clone();
         assert_eq!(status["conditions"]["x-kubernetes-list-map-keys"], serde_json::json!(["type"]));
         assert_eq!(status["declaredFields"]["x-kubernetes-list-type"], "set");
+        assert_eq!(status["declaredValues"]["additionalProperties"]["type"], "string");
     }
 }
 

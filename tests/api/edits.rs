@@ -1,7 +1,7 @@
 //! What may change in a stored resource. Only the API server can judge this: the others never see the old one.
 
 use serde_json::{Value, json};
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 use crate::definitions::definition;
 use crate::manifests::{minimal, with};

@@ -1,7 +1,8 @@
 //! The definitions, the checks and the reference against the contract and against API servers.
 //!
 //! The contract is data (`contract/*.txt`), the manifests that must be refused are one table with three
-//! judges: the API server, `valkeeper validate` and the operator's own check. The API server
+//! judges: the API server, `valkeeper validate` and the operator's own check. Files as texts are another table, whose
+//! judges are `kubectl` and `valkeeper validate`. The API server
 //! is the sandbox's and, when `KUBEBUILDER_ASSETS` is set, a real one; without it those tests say that they
 //! were skipped.
 
@@ -35,11 +36,12 @@ mod command;
 mod contract;
 mod definitions;
 mod edits;
-mod generator;
 mod manifests;
 mod project_vpcs;
 mod reference;
 mod requests;
 mod server;
 mod table;
+mod texts;
+mod valkey_clusters;
 mod written;

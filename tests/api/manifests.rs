@@ -1,7 +1,7 @@
 //! Valid manifests that use every field, and small edits to them.
 
 use serde_json::{Value, json};
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 /// A valid resource that declares every field of its kind, except that it names its VPC in one way only.
 pub(crate) fn full(kind: Kind) -> Value {

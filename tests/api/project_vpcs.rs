@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::{Value, json};
-use valkeeper::api::validate::validate_vpc_manifest;
 use valkeeper::cli::validate::Report;
+use valkeeper_api::validate::validate_vpc_manifest;
 
 use crate::definitions;
 use crate::server::{Place, Server};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use regex::Regex;
-use valkeeper::api::Kind;
 use valkeeper::cli::validate::Report;
+use valkeeper_api::Kind;
 
 use crate::contract::{self, Facts};
 

@@ -3,9 +3,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use valkeeper::api::{Kind, ManagedService, Redis, Valkey, names, validate};
-use valkeeper::engine::{
-    Defaults, Desired, Observed, ObservedService, Remote, ServiceState, Source, Step, decide,
+use valkeeper_api::{Kind, ManagedService, Redis, Valkey, names, validate};
+use valkeeper_engine::{
+    ConnectionSecret, Defaults, Desired, Observed, ObservedService, Remote, ServiceState, Source, Step,
+    decide, declared::Remembered,
 };
 
 use std::sync::{
@@ -13,7 +14,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 use tokio::runtime::Runtime;
-use valkeeper_sandbox::provider::{ProviderOptions, ProviderServer};
+use valkeeper_testbed::provider::{ProviderOptions, ProviderServer};
 
 use crate::contract;
 use crate::manifests::full;
@@ -50,8 +51,7 @@ fn resource<T: ManagedService>(config: &Value) -> T {
 
 /// What the operator wants, as it sees the resource.
 fn desired<T: ManagedService>(object: &T) -> Desired {
-    let violations = validate(object).iter().map(ToString::to_string).collect();
-    Desired { violations, ..Desired::of(object, Defaults::default()) }
+    Desired { violations: validate(object), ..Desired::of(object, Defaults::default()) }
 }
 
 /// A running service that has nothing the spec asks for.
@@ -63,38 +63,50 @@ fn other_service(kind: Kind) -> ObservedService {
         cloud: None,
         project_vpc_id: None,
         disk_space_mb: None,
-        maintenance: valkeeper::engine::Maintenance::default(),
+        maintenance: valkeeper_engine::Maintenance::default(),
         technical_emails: Vec::new(),
         termination_protection: false,
         tags: [(names::OWNER_TAG.to_owned(), "uid-1".to_owned())].into(),
+        user_config_is_unknown: false,
+        credentials_are_withheld: false,
         user_config: Map::new(),
         connection: None,
         backups: 0,
         disk_is_managed: false,
         is_replica: false,
-        facts: valkeeper::api::ServiceFacts::default(),
+        facts: valkeeper_api::ServiceFacts::default(),
     }
 }
 
 fn next(desired: &Desired, remote: Remote) -> Step {
-    decide(
-        desired,
-        &Observed {
-            remote,
-            object_is_live: true,
-            token_is_held: true,
-            source: Source::Ready,
-            ..Observed::default()
-        },
-    )
-    .step
+    let observed = Observed {
+        remote,
+        secret: ConnectionSecret::Absent,
+        object_is_live: true,
+        token_is_held: true,
+        source: Source::Ready,
+        migration_password_is_known: true,
+        ..Observed::default()
+    };
+    let Step::Record { declared, migration } = decide(desired, &observed).step else {
+        return decide(desired, &observed).step;
+    };
+    // What is sent is written down before.
+    let record = declared.into_keys().map(|path| (path, Remembered::Pending)).collect();
+    decide(&Desired { record: Some(record), migration, ..desired.clone() }, &observed).step
 }
 
 /// The simulated provider checks settings against the provider's own schema, before anything else about them.
 fn accepted_by_the_provider(mut body: Value) -> Result<(), TestCaseError> {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-    static SERVER: LazyLock<ProviderServer> =
-        LazyLock::new(|| RUNTIME.block_on(ProviderServer::start(ProviderOptions::default())).unwrap());
+    static SERVER: LazyLock<ProviderServer> = LazyLock::new(|| {
+        RUNTIME
+            .block_on(ProviderServer::start(ProviderOptions {
+                redis_creation_allowed: true,
+                ..ProviderOptions::default()
+            }))
+            .unwrap()
+    });
     static CREATED: AtomicUsize = AtomicUsize::new(0);
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -125,7 +137,9 @@ fn check<T: ManagedService>(config: &Value) -> Result<(), TestCaseError> {
     let created = next(&desired, Remote::Absent);
     let updated = next(&desired, Remote::Present(Box::new(other_service(T::KIND))));
     if !desired.violations.is_empty() {
-        prop_assert!(matches!((created, updated), (Step::Refuse(_), Step::Refuse(_))));
+        prop_assert!(matches!(created, Step::Refuse(_)), "{:?}", created);
+        let settings = matches!(&updated, Step::Update(patch) if !patch.user_config.is_empty());
+        prop_assert!(!settings, "{:?}", updated);
         return Ok(());
     }
     let Step::Create(request) = created else { panic!("{created:?}") };

@@ -1,7 +1,6 @@
 //! The first judge: an API server with our definitions installed, the sandbox's or a real one.
 
 use std::any::Any;
-use std::path::Path;
 
 use http::{Method, Request};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -9,9 +8,9 @@ use kube::api::PostParams;
 use kube::runtime::{conditions, wait::await_condition};
 use kube::{Api, Client};
 use serde_json::Value;
-use valkeeper::api::Kind;
-use valkeeper_sandbox::envtest::RealApiServer;
-use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
+use valkeeper_api::Kind;
+use valkeeper_apiserver::{KubeOptions, KubeServer};
+use valkeeper_testbed::{envtest::RealApiServer, tools};
 
 /// Which kind of API server.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +22,7 @@ pub(crate) enum Place {
 /// A running API server.
 pub(crate) struct Server {
     client: Client,
+    kubeconfig: String,
     // It ends when this is dropped.
     _running: Box<dyn Any + Send>,
 }
@@ -39,23 +39,25 @@ impl Server {
 
     /// Starts one without any definitions.
     pub(crate) async fn bare(place: Place) -> Option<Self> {
-        let (config, running): (_, Box<dyn Any + Send>) = match (place, std::env::var("KUBEBUILDER_ASSETS")) {
-            (Place::Sandbox, _) => {
+        let (config, kubeconfig, running): (_, _, Box<dyn Any + Send>) = match place {
+            Place::Sandbox => {
                 let server = KubeServer::start(KubeOptions::default()).await.unwrap();
-                (server.client_config().unwrap(), Box::new(server))
+                (server.client_config().unwrap(), server.kubeconfig(), Box::new(server))
             }
-            (Place::Real, Ok(assets)) => {
+            Place::Real => {
+                let assets = tools::ENVTEST.or_skip()?;
                 // Another test may have installed it already.
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                let server = RealApiServer::start(Path::new(&assets)).await.unwrap();
-                (server.client_config().await.unwrap(), Box::new(server))
-            }
-            (Place::Real, Err(_)) => {
-                eprintln!("skipped: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
-                return None;
+                let server = RealApiServer::start(&assets).await.unwrap();
+                (server.client_config().await.unwrap(), server.kubeconfig().to_owned(), Box::new(server))
             }
         };
-        Some(Self { client: Client::try_from(config).unwrap(), _running: running })
+        Some(Self { client: Client::try_from(config).unwrap(), kubeconfig, _running: running })
+    }
+
+    /// What `kubectl` needs to reach it.
+    pub(crate) fn kubeconfig(&self) -> &str {
+        &self.kubeconfig
     }
 
     /// Installs a definition, or replaces the installed one, and waits until it is served.
@@ -82,6 +84,18 @@ impl Server {
         self.send_to(Method::POST, "projectvpcs", "?dryRun=All&", manifest).await
     }
 
+    /// The same of a `ValkeyCluster`.
+    pub(crate) async fn judge_cluster(&self, manifest: &Value) -> Result<Value, String> {
+        self.send_in(Method::POST, "valkeeper.io", "valkeyclusters", "?dryRun=All&", manifest).await
+    }
+
+    /// Stores a `ValkeyCluster`, or changes it if it is called `object`.
+    pub(crate) async fn put_cluster(&self, object: Option<&str>, body: &Value) -> Result<Value, String> {
+        let rest = object.map_or_else(|| "?".to_owned(), |object| format!("/{object}?"));
+        let method = if object.is_some() { Method::PATCH } else { Method::POST };
+        self.send_in(method, "valkeeper.io", "valkeyclusters", &rest, body).await
+    }
+
     /// Stores a new resource.
     pub(crate) async fn create(&self, kind: Kind, manifest: &Value) -> Result<Value, String> {
         self.send(Method::POST, kind, "?", manifest).await
@@ -97,7 +111,18 @@ impl Server {
     }
 
     async fn send_to(&self, method: Method, plural: &str, rest: &str, body: &Value) -> Result<Value, String> {
-        let url = format!("/apis/aiven.io/v1alpha1/namespaces/default/{plural}{rest}fieldValidation=Strict");
+        self.send_in(method, "aiven.io", plural, rest, body).await
+    }
+
+    async fn send_in(
+        &self,
+        method: Method,
+        group: &str,
+        plural: &str,
+        rest: &str,
+        body: &Value,
+    ) -> Result<Value, String> {
+        let url = format!("/apis/{group}/v1alpha1/namespaces/default/{plural}{rest}fieldValidation=Strict");
         let content =
             if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let request = Request::builder().method(method).uri(url).header("Content-Type", content);

@@ -2,7 +2,7 @@
 //! on each other.
 
 use serde_json::{Value, json};
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 use crate::cases::{Case, Operator, Server, changed};
 use crate::manifests::{minimal, with};
@@ -70,7 +70,7 @@ fn names(cases: &mut Vec<Case>, kind: Kind) {
     for name in ["1st", "my.service", &"a".repeat(64), "0", "a"] {
         let mut manifest = minimal(kind);
         manifest["metadata"]["name"] = json!(name);
-        let message = "metadata.name is also the name of the service at the provider".to_owned();
+        let message = "metadata.name is also the name of the service at Aiven".to_owned();
         let rule = "is also the name of the service";
         cases.push(Case::refused(
             kind,
@@ -96,6 +96,12 @@ fn names(cases: &mut Vec<Case>, kind: Kind) {
         ));
     }
     let mut manifest = minimal(kind);
+    manifest["metadata"]["name"] = json!("my-service-");
+    let (title, rule) = ("ends with a hyphen".to_owned(), "must not end with a hyphen");
+    let message = "metadata.name: Invalid value".to_owned();
+    cases.push(Case::refused(kind, title, manifest, "metadata.name", rule, message));
+    unlabelled(cases, kind);
+    let mut manifest = minimal(kind);
     manifest.as_object_mut().unwrap().remove("spec");
     let message = "spec: Required value".to_owned();
     let case = Case::refused(kind, "has no spec".into(), manifest, "spec", "is required", message);
@@ -112,6 +118,36 @@ fn names(cases: &mut Vec<Case>, kind: Kind) {
         message,
     );
     cases.push(Case { operator: Operator::CannotDecode, ..case });
+}
+
+/// What stored objects cannot have, so that the operator does not look for it.
+fn unlabelled(cases: &mut Vec<Case>, kind: Kind) {
+    let why = "the API server has checked the metadata of stored objects, and drops what it does not know";
+    let mut add = |title: &str, change: Value, field: &str, rule: &str, message: &str| {
+        let mut manifest = minimal(kind);
+        crate::manifests::merge(&mut manifest, &change);
+        let case = Case::refused(kind, title.to_owned(), manifest, field, rule, message.to_owned());
+        cases.push(Case { operator: Operator::Ignores(why), ..case });
+    };
+    let labels = json!({"metadata": {"labels": {"team": "a b"}}});
+    add(
+        "a label with a space",
+        labels,
+        "metadata.labels.team",
+        "value of a label",
+        "metadata.labels: Invalid value",
+    );
+    let finalizers = json!({"metadata": {"finalizers": ["a b"]}});
+    let field = "metadata.finalizers[0]";
+    add(
+        "a finalizer with a space",
+        finalizers,
+        field,
+        "must be a name",
+        "metadata.finalizers: Invalid value",
+    );
+    let status = json!({"status": {"nope": 1}});
+    add("an unknown status", status, "status.nope", "unknown field", "unknown field \"status.nope\"");
 }
 
 /// Values inside maps and lists.
@@ -167,6 +203,16 @@ fn relations(cases: &mut Vec<Case>, kind: Kind) {
         "excludes projectVPCRef",
         message,
     ));
+    let spec = json!({"migrationSecretSource": {"name": "source", "key": "password"}});
+    cases.push(Case {
+        kind,
+        title: "a password of no migration".to_owned(),
+        manifest: with(minimal(kind), &spec),
+        field: "spec.migrationSecretSource".to_owned(),
+        rule: "needs userConfig.migration".to_owned(),
+        server: Server::Accepts(NOT_IN_CONTRACT),
+        operator: Operator::Ignores("the Secret is not read without a migration"),
+    });
     for (title, spec, field, rule) in related() {
         cases.push(Case {
             kind,
@@ -183,7 +229,7 @@ fn relations(cases: &mut Vec<Case>, kind: Kind) {
 #[rustfmt::skip]
 fn related() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let network = |network: &str| json!({"userConfig": {"ip_filter": [{"network": "::/0"}, {"network": network}]}});
-    let (second, day) = ("spec.userConfig.ip_filter[1].network", "spec.maintenanceWindowDow");
+    let second = "spec.userConfig.ip_filter[1].network";
     let time = |time: &str| json!({"maintenanceWindowTime": time});
     let target = |target: Value| json!({"connInfoSecretTarget": target});
     let tag = |key: &str, value: &str| json!({"tags": {key: value}});
@@ -191,7 +237,6 @@ fn related() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     vec![
         ("an empty plan", json!({"plan": ""}), "spec.plan", "must not be empty"),
         ("a disk of 99999999999 GiB", json!({"disk_space": "99999999999"}), "spec.disk_space", "is too large"),
-        ("a day without a time", json!({"maintenanceWindowDow": "friday"}), day, "needs maintenanceWindowTime"),
         ("hours and minutes only", time("10:00"), "spec.maintenanceWindowTime", "HH:mm:ss"),
         ("25 o'clock", time("25:00:00"), "spec.maintenanceWindowTime", "HH:mm:ss"),
         ("minute 60", time("10:60:00"), "spec.maintenanceWindowTime", "HH:mm:ss"),

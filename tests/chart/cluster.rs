@@ -1,14 +1,17 @@
 //! A real API server with a Helm that installs on it. There are no nodes, so that no pod ever runs.
 
-use crate::{helm::Helm, skip};
+use crate::helm::Helm;
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{Api, Client, api::PostParams};
 use serde_json::{Value, json};
-use std::{path::Path, time::Duration};
-use valkeeper::api::Valkey;
-use valkeeper_sandbox::envtest::RealApiServer;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use valkeeper_api::Valkey;
+use valkeeper_testbed::{envtest::RealApiServer, tools};
 
 /// An API server, and a Helm to install charts on it.
 pub(crate) struct Cluster {
@@ -22,17 +25,23 @@ impl Cluster {
     pub(crate) async fn start() -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let helm = Helm::find()?;
-        let Ok(assets) = std::env::var("KUBEBUILDER_ASSETS") else {
-            skip("set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
-            return None;
-        };
-        let server = RealApiServer::start(Path::new(&assets)).await.unwrap();
+        let assets = tools::ENVTEST.or_skip()?;
+        let server = RealApiServer::start(&assets).await.unwrap();
         let client = Client::try_from(server.client_config().await.unwrap()).unwrap();
         Some(Self { server, client, helm })
     }
 
     pub(crate) fn helm(&self, line: &str) -> String {
         self.helm.run(Some(&self.server.kubeconfig_path()), line)
+    }
+
+    pub(crate) fn kubeconfig_path(&self) -> PathBuf {
+        self.server.kubeconfig_path()
+    }
+
+    /// The path of the program.
+    pub(crate) fn helm_program(&self) -> &Path {
+        self.helm.program()
     }
 
     /// What Helm says when it refuses.

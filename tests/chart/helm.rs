@@ -1,24 +1,29 @@
 //! Runs `helm` in the repository, with folders of its own instead of the user's.
 
-use crate::{repository, skip};
-use std::{ffi::OsString, path::Path, process::Command};
+use crate::repository;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 use tempfile::TempDir;
+use valkeeper_testbed::tools;
 
 /// A Helm that knows no cluster, or one.
 pub(crate) struct Helm {
-    program: OsString,
+    program: PathBuf,
     folder: TempDir,
 }
 
 impl Helm {
     /// `None` after saying that there is none.
     pub(crate) fn find() -> Option<Self> {
-        let program = std::env::var_os("HELM").unwrap_or_else(|| "helm".into());
-        if Command::new(&program).arg("version").output().is_err() {
-            skip("install helm, or set HELM to its path");
-            return None;
-        }
+        let program = tools::HELM.or_skip()?;
         Some(Self { program, folder: tempfile::tempdir().unwrap() })
+    }
+
+    /// Where the program is.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     /// What the command prints; `None` for a cluster means that none can be reached.

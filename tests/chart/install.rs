@@ -8,7 +8,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use valkeeper::api::{ProjectVpc, Valkey};
+use valkeeper_api::{ProjectVpc, Valkey};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn installed_upgraded_and_removed_without_losing_a_resource() {

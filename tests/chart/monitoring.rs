@@ -1,10 +1,11 @@
 //! Alerts, dashboard and runbook. That every metric they name is exported is checked where an operator
 //! runs, in the end-to-end tests.
 
-use crate::{read, repository, skip};
+use crate::{read, repository};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, process::Command};
+use valkeeper_testbed::tools;
 
 fn alerts() -> Vec<Value> {
     let rules: Value = serde_yaml::from_str(&read("charts/valkeeper/alerts.yaml")).unwrap();
@@ -22,15 +23,13 @@ fn headings() -> BTreeSet<String> {
 
 #[test]
 fn alerts_fire_when_they_should_and_only_then() {
+    let Some(program) = tools::PROMTOOL.or_skip() else { return };
     let run = |arguments: [&str; 3]| {
-        let program = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
-        Command::new(program).args(arguments).current_dir(repository("charts/valkeeper")).output()
+        Command::new(&program).args(arguments).current_dir(repository("charts/valkeeper")).output().unwrap()
     };
-    let Ok(checked) = run(["check", "rules", "alerts.yaml"]) else {
-        return skip("install promtool (Debian package prometheus), or set PROMTOOL to its path");
-    };
+    let checked = run(["check", "rules", "alerts.yaml"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
-    let tested = run(["test", "rules", "alerts.test.yaml"]).unwrap();
+    let tested = run(["test", "rules", "alerts.test.yaml"]);
     let text = [tested.stdout, tested.stderr].concat();
     assert!(tested.status.success(), "{}", String::from_utf8_lossy(&text));
 }
@@ -45,14 +44,38 @@ fn every_alert_is_tested_and_has_its_place_in_the_runbook() {
             "{name}"
         );
         assert!(headings.contains(name), "the runbook does not know {name}");
-        let link = format!("docs/runbook.md#{}", name.to_lowercase());
+        let link =
+            format!("{}/blob/main/docs/runbook.md#{}", env!("CARGO_PKG_REPOSITORY"), name.to_lowercase());
         assert_eq!(alert["annotations"]["runbook_url"], link);
+        let diagnosis = alert["annotations"]["diagnosis"].as_str().unwrap();
+        assert!(diagnosis.starts_with("kubectl "), "{name}: no command finds the object");
+    }
+}
+
+#[test]
+fn runbook_entries_of_alerts_have_the_same_five_parts() {
+    let runbook = read("docs/runbook.md");
+    for alert in alerts() {
+        let text = |key: &str| alert[key].as_str().unwrap();
+        let entry = runbook.split(&format!("\n### {}\n", text("alert"))).nth(1).unwrap();
+        let entry = entry.split("\n### ").next().unwrap();
+        let delay = match text("for") {
+            "0m" => "immediately".to_owned(),
+            delay => format!("after {delay}"),
+        };
+        let severity = alert["labels"]["severity"].as_str().unwrap();
+        let head = format!("Severity: {severity}, {delay}.");
+        let parts = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Escalation"];
+        let parts = parts.map(|part| format!("**{part}.**"));
+        let places: Vec<_> = [head].iter().chain(&parts).map(|part| entry.find(part.as_str())).collect();
+        let complete = places.iter().all(Option::is_some) && places.is_sorted();
+        assert!(complete, "{}: {places:?}", text("alert"));
     }
 }
 
 #[test]
 fn every_reason_has_its_place_in_the_runbook() {
-    let names = read("src/api/names.rs");
+    let names = read("crates/api/src/names.rs");
     let reasons = names.split("pub mod reason").nth(1).unwrap();
     let pattern = Regex::new("pub const [A-Z_]+: &str = \"([A-Za-z]+)\"").unwrap();
     let headings = headings();
@@ -79,8 +102,13 @@ fn the_dashboard_is_complete_and_nothing_overlaps() {
         }
         if panel["type"] != "row" {
             assert!(!panel["targets"].as_array().unwrap().is_empty(), "{title} shows nothing");
+            let description = panel["description"].as_str().unwrap_or_default();
+            assert!(description.ends_with('.'), "{title} is not explained");
+            assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
         }
     }
+    let links: Vec<_> = dashboard["links"].as_array().unwrap().iter().map(|link| &link["title"]).collect();
+    assert_eq!(links, ["Runbook", "Metrics"]);
     assert!(dashboard["uid"].is_string() && dashboard["schemaVersion"].as_u64() >= Some(39));
 }
 
@@ -99,9 +127,7 @@ fn every_expression_of_the_dashboard_can_be_parsed() {
     let rules = json!({"groups": [{"name": "dashboard", "rules": rules}]}).to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), rules).unwrap();
-    let program = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
-    let Ok(checked) = Command::new(program).args(["check", "rules"]).arg(file.path()).output() else {
-        return skip("install promtool (Debian package prometheus), or set PROMTOOL to its path");
-    };
+    let Some(program) = tools::PROMTOOL.or_skip() else { return };
+    let checked = Command::new(program).args(["check", "rules"]).arg(file.path()).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }

@@ -7,7 +7,8 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Each file of values: `NAME-values.yaml` renders to `NAME.yaml`.
-const CASES: [&str; 5] = ["default", "namespaced", "production", "replaced-operator", "secret-watch"];
+const CASES: [&str; 7] =
+    ["default", "namespaced", "openshift", "production", "replaced-operator", "secret-watch", "self-hosted"];
 
 /// The documents of a rendered chart.
 pub(crate) fn documents(case: &str) -> Vec<Value> {
@@ -49,7 +50,7 @@ fn mistakes_in_values_are_named() {
         ("projectPolicy.withoutAnnotation=Maybe", "/projectPolicy/withoutAnnotation"),
         ("metrics.serviceMonitor.intreval=1m", "intreval"),
         ("image.digest=latest", "/image/digest"),
-        ("image.repository=aivenoy/aiven-operator", "image of the replaced operator"),
+        ("image.repository=aivenoy/aiven-operator", "image of aiven-operator"),
         ("podAnnotations.number=1", "/podAnnotations/number"),
         ("watchedNamespaces={a,a}", "/watchedNamespaces"),
         ("metrics.serviceMonitor.enabled=true,metricsBindAddress=0", "metrics.service.enabled"),
@@ -78,6 +79,43 @@ fn pods_fit_the_restricted_pod_security_standard() {
             assert_eq!(context["capabilities"]["drop"], serde_json::json!(["ALL"]), "{case}");
         }
     }
+}
+
+#[test]
+fn openshift_assigns_users_and_groups_and_has_its_own_dns_port() {
+    let ids =
+        |pod: &Value| ["runAsUser", "runAsGroup", "fsGroup"].map(|key| pod["securityContext"][key].clone());
+    let pod = find("openshift", "Deployment")["spec"]["template"]["spec"].clone();
+    assert_eq!(ids(&pod), [Value::Null, Value::Null, Value::Null]);
+    let dns = |case: &str| find(case, "NetworkPolicy")["spec"]["egress"][0]["ports"][0]["port"].clone();
+    assert_eq!((dns("openshift"), dns("production")), (5353.into(), 53.into()));
+    assert!(ids(&find("default", "Deployment")["spec"]["template"]["spec"]).iter().all(|id| *id == 65532));
+}
+
+#[test]
+fn links_of_alerts_lead_to_the_given_runbook_or_to_that_of_the_project() {
+    let Some(helm) = Helm::find() else { return };
+    let link = |more: &str| {
+        let line = format!("template charts/valkeeper --set metrics.prometheusRule.enabled=true {more}");
+        let rendered = helm.run(None, &line);
+        let found = rendered.lines().find(|line| line.contains("runbook_url:")).unwrap().trim().to_owned();
+        found.strip_prefix("runbook_url: ").unwrap().trim_end_matches("#valkeeperdown").to_owned()
+    };
+    let own = format!("{}/blob/main/docs/runbook.md", env!("CARGO_PKG_REPOSITORY"));
+    assert_eq!(link(""), own);
+    // The default of earlier charts, which --reuse-values keeps, leads nowhere.
+    assert_eq!(link("--set metrics.prometheusRule.runbookUrl=docs/runbook.md"), own);
+    let copy = "https://example.com/runbook";
+    assert_eq!(link(&format!("--set metrics.prometheusRule.runbookUrl={copy}")), copy);
+}
+
+#[test]
+fn a_field_of_the_security_context_is_removed_by_null() {
+    let Some(helm) = Helm::find() else { return };
+    let null = "podSecurityContext.runAsUser=null,podSecurityContext.fsGroup=null";
+    let rendered = helm.run(None, &format!("template charts/valkeeper --set {null}"));
+    assert!(!rendered.contains("runAsUser") && !rendered.contains("fsGroup"), "{rendered}");
+    assert!(rendered.contains("runAsGroup: 65532") && rendered.contains("runAsNonRoot: true"), "{rendered}");
 }
 
 #[test]
@@ -112,6 +150,28 @@ fn no_rule_has_a_wildcard_or_reads_all_secrets_unless_that_is_asked_for() {
 }
 
 #[test]
+fn users_get_the_kinds_through_the_roles_of_kubernetes() {
+    let Some(helm) = Helm::find() else { return };
+    let rendered = |more: &str| -> Vec<Value> {
+        let text = helm.run(None, &format!("template valkeeper-crds charts/valkeeper-crds {more}"));
+        let documents = serde_yaml::Deserializer::from_str(&text);
+        let documents = documents.map(|document| Value::deserialize(document).unwrap());
+        documents.filter(|document| document["kind"] == "ClusterRole").collect()
+    };
+    let roles = rendered("");
+    let granted = |role: &str| {
+        let label = format!("rbac.authorization.k8s.io/aggregate-to-{role}");
+        let roles = roles.iter().filter(|role| role["metadata"]["labels"][&label] == "true");
+        roles.map(|role| role["rules"].to_string()).collect::<String>()
+    };
+    let (view, edit, admin) = (granted("view"), granted("edit"), granted("admin"));
+    assert!(view.contains("list") && !view.contains("create") && !view.contains("secrets"), "{view}");
+    assert!(edit.contains("list") && edit.contains("create") && edit.contains("projectvpcs"), "{edit}");
+    assert!(!edit.contains('*') && edit == admin, "{edit}");
+    assert!(rendered("--set aggregateRoles=false").is_empty());
+}
+
+#[test]
 fn every_flag_that_the_chart_passes_is_understood() {
     use clap::Parser as _;
     for case in CASES {
@@ -126,7 +186,7 @@ fn every_flag_that_the_chart_passes_is_understood() {
 #[test]
 fn what_is_measured_runs_in_the_environment_that_the_chart_gives() {
     let container = find("default", "Deployment")["spec"]["template"]["spec"]["containers"][0].clone();
-    for (name, value) in valkeeper_sandbox::chart::ENVIRONMENT {
+    for (name, value) in valkeeper_testbed::chart::ENVIRONMENT {
         let entry = serde_json::json!({"name": name, "value": value});
         assert!(container["env"].as_array().unwrap().contains(&entry), "{entry}");
     }

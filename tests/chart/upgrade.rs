@@ -1,7 +1,7 @@
 //! Upgrades, rehearsed on a real API server: from the first version of the charts, which is kept in
 //! `tests/chart/previous` as it was packaged, and from the charts of the replaced operator.
 
-use crate::{cluster::Cluster, repository};
+use crate::{cluster::Cluster, migration::write_operator_chart, repository};
 use k8s_openapi::{
     api::{
         admissionregistration::v1::ValidatingWebhookConfiguration, apps::v1::Deployment,
@@ -14,8 +14,8 @@ use kube::{
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use std::{fmt::Debug, path::Path};
-use valkeeper::api::{Redis, Valkey};
+use std::fmt::Debug;
+use valkeeper_api::{Redis, Valkey};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_from_the_first_charts_keeps_resources_and_values() {
@@ -120,27 +120,6 @@ async fn definitions_and_values_of_the_replaced_operator_are_taken_over() {
     assert!(valkeys.get("kept").await.is_ok());
 }
 
-/// What the replaced operator's own chart has that matters here: a Deployment, and webhooks that refuse
-/// every resource as soon as nobody answers them.
-fn write_replaced_chart(folder: &Path) {
-    let webhook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "aiven-operator-validating-webhook-configuration"},
-        "webhooks": [{"name": "vvalkey.kb.io", "admissionReviewVersions": ["v1"], "sideEffects": "None",
-            "failurePolicy": "Fail",
-            "clientConfig": {"url": "https://127.0.0.1:1/validate-aiven-io-v1alpha1-valkey"},
-            "rules": [{"apiGroups": ["aiven.io"], "apiVersions": ["v1alpha1"], "operations": ["CREATE", "UPDATE"],
-                "resources": ["valkeys"]}]}]});
-    let labels = json!({"app.kubernetes.io/name": "aiven-operator"});
-    let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "manager", "image": "old"}]}});
-    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "aiven-operator"},
-        "spec": {"selector": {"matchLabels": labels}, "template": pod}});
-    std::fs::create_dir(folder.join("templates")).unwrap();
-    std::fs::write(folder.join("templates/webhook.yaml"), webhook.to_string()).unwrap();
-    std::fs::write(folder.join("templates/deployment.yaml"), deployment.to_string()).unwrap();
-    std::fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: aiven-operator\nversion: 0.44.0\n")
-        .unwrap();
-}
-
 async fn create<K>(cluster: &Cluster, namespace: &str, body: Value) -> K
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
@@ -161,7 +140,7 @@ async fn the_release_of_the_replaced_operator_becomes_one_of_this_chart() {
     let valkey = cluster.create_valkey("default", "kept", "p").await.unwrap();
     let system = "aiven-operator-system";
     let folder = tempfile::tempdir().unwrap();
-    write_replaced_chart(folder.path());
+    write_operator_chart(folder.path());
     cluster.helm(&format!(
         "install aiven-operator {} --namespace {system} --create-namespace",
         folder.path().display()

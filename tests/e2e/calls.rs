@@ -10,7 +10,15 @@ use tower::util::MapRequestLayer;
 
 /// The calls so far, and what becomes of watches.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>, Arc<Mutex<Watches>>);
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>, Arc<Mutex<Watches>>, Arc<Mutex<Lost>>);
+
+/// The next calls with this method and end of the path reach nobody.
+#[derive(Default)]
+struct Lost {
+    method: Method,
+    path_end: String,
+    count: usize,
+}
 
 /// What becomes of watches that are opened.
 #[derive(Clone, Copy, Default)]
@@ -37,6 +45,9 @@ impl Calls {
         let note = move |mut request: http::Request<kube::client::Body>| {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            if calls.loses(&method, &path) {
+                *request.uri_mut() = "/nowhere".parse().unwrap();
+            }
             calls.0.lock().unwrap().push(Call { method, path, watch });
             if watch {
                 let uri = request.uri().to_string();
@@ -55,6 +66,18 @@ impl Calls {
     /// What becomes of watches from now on.
     pub(crate) fn let_watches(&self, watches: Watches) {
         *self.1.lock().unwrap() = watches;
+    }
+
+    /// Lets the next `count` calls with this method and end of the path reach nobody.
+    pub(crate) fn lose_next(&self, count: usize, method: Method, path_end: &str) {
+        *self.2.lock().unwrap() = Lost { method, path_end: path_end.to_owned(), count };
+    }
+
+    fn loses(&self, method: &Method, path: &str) -> bool {
+        let mut lost = self.2.lock().unwrap();
+        let loses = lost.count > 0 && lost.method == *method && path.ends_with(&lost.path_end);
+        lost.count -= usize::from(loses);
+        loses
     }
 
     /// Forgets the calls so far.

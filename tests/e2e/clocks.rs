@@ -4,7 +4,6 @@
 //! certificate is valid is what a wrong clock may decide.
 
 use crate::{
-    cluster::skip,
     door::Door,
     process::{Operator, Start, without_operator},
     world::{World, ready, until},
@@ -18,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use valkeeper_testbed::tools;
 
 crate::scenarios![
     a_clock_that_jumps_by_days_decides_nothing,
@@ -32,13 +32,6 @@ const ELECTION: [&str; 4] = [
     "--leader-elect-retry-period=200ms",
     "--resync-interval=200ms",
 ];
-/// Where distributions keep the library; `FAKETIME_LIBRARY` names it anywhere else.
-const LIBRARIES: [&str; 4] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
-];
 
 /// The wall clock of one process.
 struct Clock {
@@ -49,12 +42,7 @@ struct Clock {
 impl Clock {
     /// One that is right; none where clocks cannot be set.
     fn new() -> Option<Self> {
-        let named = std::env::var_os("FAKETIME_LIBRARY").map(PathBuf::from);
-        let mut places = named.into_iter().chain(LIBRARIES.iter().map(PathBuf::from));
-        let Some(library) = places.find(|place| place.exists()) else {
-            skip("install libfaketime (Debian: faketime), or name its library in FAKETIME_LIBRARY");
-            return None;
-        };
+        let library = tools::FAKETIME.or_skip()?;
         let clock = Self { folder: tempfile::tempdir().unwrap(), library };
         clock.set(0);
         Some(clock)

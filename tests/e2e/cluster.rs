@@ -1,17 +1,21 @@
 //! Somewhere to apply manifests: the sandbox's API server, a real one started from
 //! `KUBEBUILDER_ASSETS`, or the cluster of `KUBECONFIG`.
 
+#[path = "remains.rs"]
+mod remains;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config,
     api::{Patch, PatchParams},
     runtime::{conditions, wait::await_condition},
 };
-use std::{path::Path, time::Duration};
-use valkeeper_sandbox::{
-    envtest::RealApiServer,
-    kube::{KubeOptions, KubeServer},
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
+use valkeeper_apiserver::{KubeOptions, KubeServer};
+use valkeeper_testbed::{envtest::RealApiServer, tools};
 
 /// Which kind of API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +36,28 @@ impl Cluster {
     pub(crate) async fn start(place: Place) -> Option<Self> {
         let cluster = match place {
             Place::Sandbox => Self::Sandbox(KubeServer::start(KubeOptions::default()).await.unwrap()),
-            Place::Real => match (std::env::var("KUBEBUILDER_ASSETS"), std::env::var("KUBECONFIG")) {
-                (Ok(assets), _) => {
-                    Self::Started(Box::new(RealApiServer::start(Path::new(&assets)).await.unwrap()))
-                }
-                (_, Ok(_)) => Self::Existing,
-                _ => {
-                    skip("set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver");
-                    return None;
-                }
-            },
+            Place::Real if tools::ENVTEST.find().is_none() && std::env::var_os("KUBECONFIG").is_some() => {
+                Self::Existing
+            }
+            Place::Real => {
+                let assets = tools::ENVTEST.or_skip()?;
+                let idle = idle().pop();
+                Self::Started(match idle {
+                    Some(server) => Box::new(server),
+                    None => Box::new(RealApiServer::start(&assets).await.unwrap()),
+                })
+            }
         };
         install_definitions(&Client::try_from(cluster.config().await).unwrap()).await;
         Some(cluster)
+    }
+
+    /// Leaves a real API server to the next test, without what tests look for. A test that fails does not.
+    pub(crate) async fn leave(self) {
+        if let Self::Started(server) = self {
+            remains::remove(&Client::try_from(server.client_config().await.unwrap()).unwrap()).await;
+            idle().push(*server);
+        }
     }
 
     /// For `kubectl`; `None` stands for what `KUBECONFIG` says.
@@ -65,11 +78,10 @@ impl Cluster {
     }
 }
 
-/// Says that something was not tested, and what is missing; fails where `E2E_NO_SKIP` promises that
-/// nothing is.
-pub(crate) fn skip(missing: &str) {
-    assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "cannot be tested: {missing}");
-    eprintln!("skipped: {missing}");
+/// Real API servers that no test uses at present: starting one takes seconds of both cores.
+fn idle() -> std::sync::MutexGuard<'static, Vec<RealApiServer>> {
+    static IDLE: Mutex<Vec<RealApiServer>> = Mutex::new(Vec::new());
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn install_definitions(client: &Client) {

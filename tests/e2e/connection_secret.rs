@@ -7,12 +7,13 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use valkeeper_sandbox::provider::TokenSpec;
+use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
     it_holds_exactly_the_five_keys_and_belongs_to_the_resource,
     a_deleted_or_edited_secret_is_mended,
     a_secret_of_somebody_else_is_refused_until_it_is_gone,
+    restored_secret_is_taken_back,
     a_new_prefix_replaces_the_old_keys,
     a_password_reset_at_the_provider_reaches_it,
     a_disabled_target_has_no_secret,
@@ -71,12 +72,32 @@ async fn a_secret_of_somebody_else_is_refused_until_it_is_gone(world: World) -> 
     world.secrets().create(&PostParams::default(), &foreign).await.unwrap();
     world.create_valkey("cache", json!({"connInfoSecretTarget": {"name": "taken"}})).await;
     let message = world.until_not_ready("cache", "SecretConflict").await;
-    assert!(message.contains("taken") && message.contains("Delete it"), "{message}");
+    assert!(message.contains("taken") && message.contains("Recreate this Valkey"), "{message}");
+    assert!(world.service("cache").is_none(), "nothing was created that costs money");
     assert_eq!(world.secret("taken").await["precious"], "data");
 
     world.secrets().delete("taken", &DeleteParams::default()).await.unwrap();
     world.until_ready("cache").await;
     assert_eq!(world.secret("taken").await.len(), 5);
+    world
+}
+
+/// A Secret that lost its owner, as a restore or `--cascade=orphan` leaves it.
+async fn restored_secret_is_taken_back(world: World) -> World {
+    let valkey = world.ready_valkey("cache", json!({})).await;
+    let secrets = world.secrets();
+    let orphaned = Patch::Merge(json!({"metadata": {"ownerReferences": null}}));
+    secrets.patch("cache", &PatchParams::default(), &orphaned).await.unwrap();
+    let owned = || async { secrets.get("cache").await.unwrap().owner_references().to_vec() };
+    let owners = until(owned, |owners| !owners.is_empty()).await;
+    assert_eq!(Some(&owners[0].uid), valkey.metadata.uid.as_ref());
+    // The same with an outdated password.
+    let outdated = Patch::Merge(
+        json!({"metadata": {"ownerReferences": null}, "stringData": {"VALKEY_PASSWORD": "old"}}),
+    );
+    secrets.patch("cache", &PatchParams::default(), &outdated).await.unwrap();
+    until(owned, |owners| !owners.is_empty()).await;
+    assert_ne!(world.secret("cache").await["VALKEY_PASSWORD"], "old");
     world
 }
 
@@ -249,7 +270,7 @@ async fn keys_without_prefix_of_a_redis_secret_stay_current(mut world: World) ->
     world.provider.reset_password(crate::world::PROJECT, "cache");
     until(|| world.secret("cache"), current).await;
     // And they come back with a Secret that somebody deleted.
-    let recorded = |redis: &valkeeper::api::Redis| {
+    let recorded = |redis: &valkeeper_api::Redis| {
         let written = redis.status.as_ref().and_then(|status| status.facts.connection_secret.as_ref());
         written.is_some_and(|written| written.keys.len() == 10)
     };
@@ -268,7 +289,7 @@ async fn an_immutable_secret_is_told_about_and_left_alone(world: World) -> World
     world.secrets().patch("conn", &PatchParams::default(), &frozen).await.unwrap();
     assert!(world.provider.reset_password(crate::world::PROJECT, "cache"));
     let message = world.until_not_ready("cache", "SecretImmutable").await;
-    assert!(message.contains("Secret conn is immutable") && message.contains("delete it"), "{message}");
+    assert!(message.contains("Secret conn is immutable") && message.contains("Delete it"), "{message}");
     world.secrets().delete("conn", &DeleteParams::default()).await.unwrap();
     world.until_ready("cache").await;
     world

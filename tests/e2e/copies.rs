@@ -51,16 +51,16 @@ async fn a_read_replica_waits_for_its_source_and_is_powered_off_only_on_request(
     world.until_ready("replica").await;
     world.edit("replica", json!({"powered": false})).await;
     let message = world.until_not_ready("replica", "WaitingForBackup").await;
-    assert!(message.contains("it never will") && message.contains("spec.powerOffPolicy"), "{message}");
+    assert!(message.contains("never gets a backup") && message.contains("spec.powerOffPolicy"), "{message}");
     world.provider.set_unknowns(|unknowns| {
-        unknowns.power_off_without_backup = valkeeper_sandbox::provider::PowerOffWithoutBackup::Accepted;
+        unknowns.power_off_without_backup = valkeeper_testbed::provider::PowerOffWithoutBackup::Accepted;
     });
     world.edit("replica", json!({"powerOffPolicy": "AcceptDataLoss"})).await;
     world.until_ready_for("replica", "PoweredOff").await;
     world
 }
 
-fn condition(valkey: &valkeeper::api::Valkey, type_: &str) -> Option<Condition> {
+fn condition(valkey: &valkeeper_api::Valkey, type_: &str) -> Option<Condition> {
     valkey.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_).cloned()
 }
 
@@ -74,13 +74,25 @@ async fn a_migration_is_followed_and_its_password_stays_in_a_secret(world: World
     world.set_token("old-server", "password", &confidential("correct horse")).await;
     let valkey = world.until_valkey("cache", |valkey| condition(valkey, "MigrationComplete").is_some()).await;
     assert_eq!(condition(&valkey, "PasswordExposed"), None);
+    until(|| async { world.service("cache") }, Option::is_some).await;
     let password = &world.service("cache").unwrap()["user_config"]["migration"]["password"];
     assert_eq!(*password, confidential("correct horse"));
-    let done = |valkey: &valkeeper::api::Valkey| {
+    let done = |valkey: &valkeeper_api::Valkey| {
         condition(valkey, "MigrationComplete").is_some_and(|done| done.status == "True")
     };
     world.until_valkey("cache", done).await;
     world.until_ready("cache").await;
+    // Removed in the console, as the condition advises, it is not started again.
+    let puts = world.count("PUT", "/service/cache");
+    let removed = json!({"user_config": {"migration": null}});
+    world.ask_provider("PUT", &format!("/v1/project/{PROJECT}/service/cache"), removed).await;
+    world.edit("cache", json!({"userConfig": {"valkey_timeout": 60}})).await;
+    world.until_ready("cache").await;
+    assert_eq!(world.count("PUT", "/service/cache") - puts, 2, "the removal and the edit");
+    assert_eq!(
+        world.service("cache").unwrap()["user_config"].get("migration").cloned().unwrap_or_default(),
+        Value::Null
+    );
     world.edit("cache", json!({"userConfig": null, "migrationSecretSource": null})).await;
     let valkey = world.until_ready("cache").await;
     assert_eq!(condition(&valkey, "MigrationComplete"), None);

@@ -6,8 +6,8 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use valkeeper::api::{Redis, Valkey};
-use valkeeper_sandbox::provider::{Fault, Matcher};
+use valkeeper_api::{Redis, Valkey};
+use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     the_examples_of_the_documentation_become_ready,

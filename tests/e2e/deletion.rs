@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 use std::time::Duration;
 use valkeeper::settings::DefaultDeletion;
-use valkeeper_sandbox::provider::{Fault, Matcher};
+use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     the_service_goes_then_the_resource_then_the_secret,

@@ -1,13 +1,15 @@
 //! What others do to a service behind the operator's back.
 
 use crate::world::{PROJECT, World, until};
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use valkeeper::api::Valkey;
+use valkeeper_api::Valkey;
 
 crate::scenarios![
     changes_at_the_provider_are_named_and_undone,
     drift_that_is_only_to_be_reported_is_left,
+    reported_drift_is_left_through_edits_and_replacement,
+    taken_over_resource_reports_what_differs,
     a_service_that_others_power_off_comes_back,
     a_vanished_service_is_reported_and_recreated_only_on_request,
     a_paused_resource_is_left_alone_and_says_so,
@@ -38,14 +40,14 @@ async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
 
     // The provider shows the tags before the status tells of them.
     let last = |valkey: &Valkey| valkey.status.as_ref().and_then(|status| status.drift.clone()).unwrap();
-    let valkey = world.until_valkey("cache", |valkey| last(valkey).fields[0].field == "spec.tags").await;
+    let valkey = world.until_valkey("cache", |valkey| last(valkey).fields[0].field == "spec.tags.env").await;
     assert!(last(&valkey).corrected);
     for part in [
         "spec.plan is \"business-4\", not \"startup-4\"",
         "spec.userConfig.valkey_timeout is 10, not 60",
         "spec.maintenanceWindowDow is \"monday\", not \"sunday\"",
         "spec.terminationProtection is false, not true",
-        "spec.tags is {\"env\":\"changed\"}, not {\"env\":\"test\"}",
+        "spec.tags.env is \"changed\", not \"test\"",
     ] {
         until(
             || world.events("cache"),
@@ -72,9 +74,80 @@ async fn drift_that_is_only_to_be_reported_is_left(world: World) -> World {
         (world.writes(), world.service("cache").unwrap()["plan"].clone()),
         (writes, json!("business-4"))
     );
+    let told = |status: &'static str| {
+        move |valkey: &Valkey| {
+            crate::world::condition(valkey, "Drifted").is_some_and(|it| it.status == status)
+        }
+    };
+    let valkey = world.until_valkey("cache", told("True")).await;
+    let message = &crate::world::condition(&valkey, "Drifted").unwrap().message;
+    assert!(message.contains("spec.plan is \"business-4\", not \"startup-4\""), "{message}");
     world.edit("cache", json!({"driftPolicy": "Correct"})).await;
     until(|| async { world.service("cache").unwrap()["plan"].clone() }, |plan| plan == "startup-4").await;
     world.until_ready("cache").await;
+    world.until_valkey("cache", told("False")).await;
+    until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "InSync")).await;
+    world
+}
+
+async fn reported_drift_is_left_through_edits_and_replacement(mut world: World) -> World {
+    world.ready_valkey("cache", json!({"driftPolicy": "Report"})).await;
+    assert!(world.provider.set_plan(PROJECT, "cache", "business-4"));
+    world.until_valkey("cache", |valkey| valkey.status.as_ref().unwrap().drift.is_some()).await;
+    // Each edit reaches the provider, and the plan stays.
+    world.edit("cache", json!({"tags": {"team": "x"}})).await;
+    until(|| async { world.service("cache").unwrap()["tags"]["team"].clone() }, |team| team == "x").await;
+    world.edit("cache", json!({"userConfig": {"valkey_timeout": 60}})).await;
+    until(
+        || async { world.service("cache").unwrap()["user_config"]["valkey_timeout"].clone() },
+        |set| *set == 60,
+    )
+    .await;
+    world.edit("cache", json!({"connInfoSecretTarget": {"name": "cache", "labels": {"a": "b"}}})).await;
+    world.until_ready("cache").await;
+    // `kubectl replace` with a manifest drops what only the operator has put there.
+    let mut replaced = world.valkeys().get("cache").await.unwrap();
+    (replaced.metadata.annotations, replaced.metadata.finalizers) = (None, None);
+    world.valkeys().replace("cache", &PostParams::default(), &replaced).await.unwrap();
+    world.until_valkey("cache", |valkey| valkey.metadata.finalizers.is_some()).await;
+    world.until_ready("cache").await;
+    world.kill_operator().await;
+    world.start_operator().await;
+    world.edit("cache", json!({"tags": {"team": "y"}})).await;
+    until(|| async { world.service("cache").unwrap()["tags"]["team"].clone() }, |team| team == "y").await;
+    world.until_ready("cache").await;
+    assert_eq!(world.service("cache").unwrap()["plan"], "business-4");
+    // An edit of the plan itself is news.
+    world.edit("cache", json!({"plan": "startup-8"})).await;
+    until(|| async { world.service("cache").unwrap()["plan"].clone() }, |plan| plan == "startup-8").await;
+    world.until_ready("cache").await;
+    world
+}
+
+/// A resource of the replaced operator that has drifted, with a spec that was edited since.
+async fn taken_over_resource_reports_what_differs(world: World) -> World {
+    let body = json!({"service_name": "cache", "service_type": "valkey", "plan": "business-4",
+        "cloud": "google-europe-west1", "user_config": {"valkey_timeout": 600}});
+    world.ask_provider("POST", &format!("/v1/project/{PROJECT}/service"), body).await;
+    let writes = world.writes();
+    let mut valkey: Valkey = crate::world::manifest(
+        "Valkey",
+        "cache",
+        json!({"driftPolicy": "Report", "userConfig": {"valkey_timeout": 300}}),
+    );
+    valkey.metadata.finalizers = Some(vec![valkeeper_api::names::FINALIZER.to_owned()]);
+    let annotations = valkey.metadata.annotations.get_or_insert_default();
+    annotations.insert("controllers.aiven.io/generation-was-processed".to_owned(), "0".to_owned());
+    world.valkeys().create(&PostParams::default(), &valkey).await.unwrap();
+    let drifted = |valkey: &Valkey| valkey.status.as_ref().and_then(|status| status.drift.as_ref()).is_some();
+    let valkey = world.until_valkey("cache", drifted).await;
+    let drift = valkey.status.unwrap().drift.unwrap();
+    let fields: Vec<_> = drift.fields.iter().map(|field| field.field.as_str()).collect();
+    assert_eq!((drift.corrected, fields), (false, vec!["spec.plan", "spec.userConfig.valkey_timeout"]));
+    world.until_ready("cache").await;
+    assert_eq!(world.service("cache").unwrap()["plan"], "business-4");
+    assert_eq!(world.count("PUT", "/service/cache"), 0);
+    assert_eq!(world.writes() - writes, 1, "nothing but the mark of its owner");
     world
 }
 

@@ -1,34 +1,39 @@
 //! Edits of the spec, and what they cost at the provider.
 
 use crate::world::{World, until};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use valkeeper::api::names::OWNER_TAG;
+use std::time::Duration;
+use valkeeper_api::names::OWNER_TAG;
 
 crate::scenarios![
     each_edit_reaches_the_provider_exactly_once,
     a_removed_setting_goes_back_to_its_default,
     settings_that_others_made_are_left_alone,
     an_edit_does_not_make_a_ready_resource_look_broken,
+    foreign_annotations_cost_no_provider_calls,
+    foreign_annotations_skip_no_backoff,
 ];
 
 async fn each_edit_reaches_the_provider_exactly_once(world: World) -> World {
     world.ready_valkey("cache", json!({"tags": {"env": "test"}})).await;
     let edits = [
-        (json!({"plan": "business-4"}), "/service/cache", "/plan", json!("business-4")),
-        (json!({"tags": {"env": "production"}}), "/tags", "/tags/env", json!("production")),
+        ("PUT", json!({"plan": "business-4"}), "/service/cache", "/plan", json!("business-4")),
+        ("PATCH", json!({"tags": {"env": "production"}}), "/tags", "/tags/env", json!("production")),
         (
+            "PUT",
             json!({"userConfig": {"valkey_timeout": 60}}),
             "/service/cache",
             "/user_config/valkey_timeout",
             json!(60),
         ),
     ];
-    for (spec, path, pointer, wanted) in edits {
-        let (writes, puts) = (world.writes(), world.count("PUT", path));
+    for (method, spec, path, pointer, wanted) in edits {
+        let (writes, sent) = (world.writes(), world.count(method, path));
         world.edit("cache", spec).await;
         world.until_ready("cache").await;
         assert_eq!(world.service("cache").unwrap().pointer(pointer), Some(&wanted));
-        assert_eq!((world.writes() - writes, world.count("PUT", path) - puts), (1, 1), "{pointer}");
+        assert_eq!((world.writes() - writes, world.count(method, path) - sent), (1, 1), "{pointer}");
     }
     world
 }
@@ -75,5 +80,43 @@ async fn an_edit_does_not_make_a_ready_resource_look_broken(world: World) -> Wor
         .await;
     let events = world.events("cache").await;
     assert!(events.iter().all(|(reason, _)| reason != "CredentialsUnavailable"), "{events:#?}");
+    world
+}
+
+/// Another program notes something on the resource, over and over.
+async fn annotate_often(world: &World) {
+    for count in 0..30 {
+        let patch =
+            Patch::Merge(json!({"metadata": {"annotations": {"example.com/seen": count.to_string()}}}));
+        world.valkeys().patch("cache", &PatchParams::default(), &patch).await.unwrap();
+    }
+}
+
+/// An edit that is noticed after all earlier ones, and the provider calls until it is done.
+async fn calls_for_an_edit(world: &World, timeout: u64) -> usize {
+    world.edit("cache", json!({"userConfig": {"valkey_timeout": timeout}})).await;
+    world.until_ready("cache").await;
+    world.provider.requests().len()
+}
+
+async fn foreign_annotations_cost_no_provider_calls(mut world: World) -> World {
+    world.restart_with(|settings| settings.resync_interval = Duration::from_hours(1)).await;
+    world.ready_valkey("cache", json!({})).await;
+    world.provider.clear_requests();
+    let alone = calls_for_an_edit(&world, 60).await;
+    world.provider.clear_requests();
+    annotate_often(&world).await;
+    assert_eq!(calls_for_an_edit(&world, 90).await, alone, "{:#?}", world.provider.requests());
+    world
+}
+
+async fn foreign_annotations_skip_no_backoff(world: World) -> World {
+    world.create_valkey("cache", json!({"plan": "startup-999"})).await;
+    world.until_not_ready("cache", "ProviderRejected").await;
+    let (creations, before) = (|| world.count("POST", "/service"), world.count("POST", "/service"));
+    annotate_often(&world).await;
+    world.edit("cache", json!({"plan": "startup-4"})).await;
+    world.until_ready("cache").await;
+    assert_eq!(creations(), before + 1, "the one that follows the correction");
     world
 }

@@ -8,7 +8,7 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Map, Value, json};
-use valkeeper::api::{Kind, Redis, Valkey};
+use valkeeper_api::{Kind, Redis, Valkey};
 
 crate::scenarios![each_field_alone, each_field_of_a_redis_alone, fields_that_touch_each_other];
 
@@ -22,10 +22,10 @@ enum Removed {
 }
 
 /// A field, as the members of the spec that set it, with two values.
-struct Field {
-    name: &'static str,
-    first: Value,
-    second: Value,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) first: Value,
+    pub(crate) second: Value,
     removed: Removed,
 }
 
@@ -42,7 +42,7 @@ fn setting(key: &'static str, first: Value, second: Value) -> Field {
     field(key, config(first), config(second))
 }
 
-fn fields() -> Vec<Field> {
+pub(crate) fn fields() -> Vec<Field> {
     let window = |day: &str, time: &str| json!({"maintenanceWindowDow": day, "maintenanceWindowTime": time});
     let access = |on: bool| json!({"valkey": on, "prometheus": !on});
     let mut fields = vec![
@@ -96,7 +96,7 @@ fn fields() -> Vec<Field> {
 }
 
 /// The members of `spec` as nulls: the patch that removes them.
-fn removal(spec: &Value) -> Value {
+pub(crate) fn removal(spec: &Value) -> Value {
     let members = spec.as_object().unwrap();
     let null = |(key, _): (&String, &Value)| {
         (key.clone(), if key == "plan" { json!("startup-4") } else { Value::Null })
@@ -152,13 +152,13 @@ fn named(prefix: &str, field: &str) -> String {
 
 /// Creates and moves resources of one kind.
 #[derive(Clone, Copy)]
-struct Mover<'w> {
-    world: &'w World,
-    kind: Kind,
+pub(crate) struct Mover<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) kind: Kind,
 }
 
 impl Mover<'_> {
-    fn api(self) -> Api<DynamicObject> {
+    pub(crate) fn api(self) -> Api<DynamicObject> {
         let resource = match self.kind {
             Kind::Valkey => ApiResource::erase::<Valkey>(&()),
             Kind::Redis => ApiResource::erase::<Redis>(&()),
@@ -167,7 +167,7 @@ impl Mover<'_> {
     }
 
     /// A resource with `spec`, and what its service becomes.
-    async fn fresh(self, name: &str, spec: Value) -> Value {
+    pub(crate) async fn fresh(self, name: &str, spec: Value) -> Value {
         let mut all = crate::world::minimal_spec();
         crate::world::merge(&mut all, spec);
         let object = json!({"apiVersion": "aiven.io/v1alpha1", "kind": self.kind.name(), "metadata": {"name": name}, "spec": all});
@@ -177,7 +177,7 @@ impl Mover<'_> {
     }
 
     /// What the service becomes when `spec` is merged into that of the resource.
-    async fn moved(self, name: &str, spec: Value) -> Value {
+    pub(crate) async fn moved(self, name: &str, spec: Value) -> Value {
         let patch = Patch::Merge(json!({"spec": spec}));
         self.api().patch(name, &PatchParams::default(), &patch).await.unwrap();
         self.settled(name).await
@@ -279,7 +279,7 @@ fn touching() -> Vec<(&'static str, Value, Value)> {
 
 async fn fields_that_touch_each_other(world: World) -> World {
     world.provider.set_unknowns(|unknowns| {
-        unknowns.power_off_without_backup = valkeeper_sandbox::provider::PowerOffWithoutBackup::Accepted;
+        unknowns.power_off_without_backup = valkeeper_testbed::provider::PowerOffWithoutBackup::Accepted;
     });
     let base = json!({"maintenanceWindowDow": "sunday", "maintenanceWindowTime": "11:00:00"});
     let mover = Mover { world: &world, kind: Kind::Valkey };

@@ -9,7 +9,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use valkeeper_sandbox::provider::{Fault, Matcher};
+use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     a_stopped_process_that_wakes_up_in_another_term_writes_nothing,

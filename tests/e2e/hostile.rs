@@ -7,7 +7,7 @@ use crate::{
 };
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use valkeeper::api::Valkey;
+use valkeeper_api::Valkey;
 
 crate::scenarios![
     names_that_look_like_paths_reach_no_path,

@@ -1,16 +1,14 @@
 //! What users type, and what they read. Runs the real `kubectl`; where there is none of at least 1.27,
 //! the scenarios say that they were skipped.
 
-use crate::{
-    cluster::skip,
-    world::{World, until},
-};
-use serde_json::Value;
+use crate::world::{World, until};
 use std::{
     io::Write as _,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 use tempfile::TempDir;
+use valkeeper_testbed::tools;
 
 crate::scenarios![
     the_usage_section_of_the_valkey_reference,
@@ -22,6 +20,7 @@ crate::scenarios![
 
 /// `kubectl` in the namespace of a world.
 pub(crate) struct Kubectl {
+    program: PathBuf,
     folder: TempDir,
     namespace: String,
 }
@@ -29,27 +28,19 @@ pub(crate) struct Kubectl {
 impl Kubectl {
     /// `None` after saying why.
     pub(crate) fn new(world: &World) -> Option<Self> {
-        let version = Command::new("kubectl").args(["version", "--client", "-o", "json"]).output().ok();
-        let version: Option<Value> = version.and_then(|output| serde_json::from_slice(&output.stdout).ok());
-        let minor = version.as_ref().and_then(|version| version.pointer("/clientVersion/minor")?.as_str());
-        // Vendors write it as "32+".
-        let minor: Option<u32> = minor.and_then(|minor| minor.trim_end_matches('+').parse().ok());
-        if minor.unwrap_or(0) < 27 {
-            skip("install kubectl 1.27 or newer");
-            return None;
-        }
+        let program = tools::KUBECTL.or_skip()?;
         let folder = tempfile::tempdir().unwrap();
         if let Some(kubeconfig) = world.kubeconfig() {
             std::fs::write(folder.path().join("config"), kubeconfig).unwrap();
         } else {
             std::fs::copy(std::env::var("KUBECONFIG").unwrap(), folder.path().join("config")).unwrap();
         }
-        Some(Self { folder, namespace: world.namespace.clone() })
+        Some(Self { program, folder, namespace: world.namespace.clone() })
     }
 
     /// Exit status and both outputs in one, as a terminal shows them.
     pub(crate) async fn try_run(&self, line: &str, input: &str) -> (bool, String) {
-        let mut command = Command::new("kubectl");
+        let mut command = Command::new(&self.program);
         command
             .args(words(line))
             .args(["--namespace", &self.namespace])
@@ -108,7 +99,9 @@ fn words(line: &str) -> Vec<String> {
 /// The rows of a table, with the spaces that align them folded.
 fn rows(table: &str) -> Vec<String> {
     let rows = table.lines().filter(|line| !line.starts_with("Warning"));
-    rows.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    // The last column is an age.
+    rows.map(words).map(|words| words[..words.len() - 1].join(" ")).collect()
 }
 
 async fn the_usage_section_of_the_valkey_reference(world: World) -> World {
@@ -118,8 +111,8 @@ async fn the_usage_section_of_the_valkey_reference(world: World) -> World {
     assert_eq!(
         rows(&kubectl.run("get valkeys my-valkey").await),
         [
-            "NAME PROJECT REGION PLAN STATE",
-            "my-valkey my-aiven-project google-europe-west1 startup-4 RUNNING"
+            "NAME PROJECT REGION PLAN STATE READY REASON",
+            "my-valkey my-aiven-project google-europe-west1 startup-4 RUNNING True Running"
         ]
     );
     let secret = kubectl.run("describe secret my-valkey-secret").await;
@@ -159,8 +152,8 @@ async fn the_usage_section_of_the_redis_reference(world: World) -> World {
     assert_eq!(
         rows(&kubectl.run("get redis k8s-redis").await),
         [
-            "NAME PROJECT REGION PLAN STATE",
-            "k8s-redis my-aiven-project google-europe-west1 startup-4 RUNNING"
+            "NAME PROJECT REGION PLAN STATE READY REASON",
+            "k8s-redis my-aiven-project google-europe-west1 startup-4 RUNNING True Running"
         ]
     );
     let keys = kubectl
@@ -206,7 +199,10 @@ async fn the_everyday_verbs(world: World) -> World {
     assert!(kubectl.run("apply --server-side -f examples/valkey.yaml").await.contains("serverside-applied"));
     kubectl.run("wait --for=condition=Ready valkey/my-valkey --timeout=60s").await;
     assert_eq!(kubectl.run("get valkeys -o name").await, "valkey.aiven.io/my-valkey");
-    assert!(kubectl.run("get valkeys -o wide").await.contains("RUNNING"));
+    assert!(kubectl.run("get valkeys -o wide").await.contains("my-valkey-secret"));
+    for names in ["vk", "aiven", "aiven -o wide"] {
+        assert!(kubectl.run(&format!("get {names}")).await.contains("my-valkey"), "{names}");
+    }
     assert!(kubectl.run("get valkey my-valkey -o yaml").await.contains("plan: startup-4"));
     assert_eq!(kubectl.run("get valkey my-valkey -o jsonpath={.spec.plan}").await, "startup-4");
     assert!(kubectl.run("label valkey my-valkey team=blue").await.contains("labeled"));

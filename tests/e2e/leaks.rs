@@ -81,12 +81,18 @@ pub(crate) fn log_length() -> usize {
     LOG.lock().unwrap_or_else(PoisonError::into_inner).len()
 }
 
-/// Panics if a secret of this world is where it must not be; `served` is what the operator served.
-pub(crate) async fn search(world: &World, served: Vec<Place>) {
+/// What no text of this world may hold.
+pub(crate) fn canaries(world: &World) -> Vec<String> {
     let services = world.provider.services(PROJECT);
     let passwords = services.iter().filter_map(|service| service["service_uri_params"]["password"].as_str());
-    let mut canaries: Vec<&str> = passwords.filter(|password| !password.is_empty()).collect();
-    canaries.push(CANARY.as_str());
+    let passwords = passwords.filter(|password| !password.is_empty()).map(str::to_owned);
+    passwords.chain([CANARY.clone()]).collect()
+}
+
+/// Panics if a secret of this world is where it must not be; `served` is what the operator served.
+pub(crate) async fn search(world: &World, served: Vec<Place>) {
+    let canaries = canaries(world);
+    let canaries: Vec<_> = canaries.iter().map(String::as_str).collect();
     let mut places = places(world).await;
     places.extend(served);
     let found = leak(&places, &canaries);

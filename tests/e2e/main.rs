@@ -18,6 +18,7 @@ mod roles;
 mod running;
 mod world;
 
+mod absence;
 mod availability;
 mod clocks;
 mod connection_secret;
@@ -30,20 +31,29 @@ mod edits;
 mod fields;
 mod handover;
 mod hostile;
+mod independent;
+mod inspect;
 mod kubectl;
+mod mistakes;
 mod monitoring;
 mod outage;
 mod ownership;
 mod phases;
+mod plans;
 mod power;
 mod replaced;
+mod restore;
+mod schedule;
 mod secret_watch;
 mod servers;
 mod status;
 mod survey;
 mod tokens;
 mod trouble;
+mod upkeep;
+mod vpc_trouble;
 mod vpcs;
+mod way_back;
 
 /// Makes two tests of each scenario, one per kind of API server.
 macro_rules! scenarios {

@@ -17,6 +17,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use valkeeper_testbed::tools;
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/valkeeper");
 
@@ -30,7 +31,7 @@ struct Prometheus {
 impl Prometheus {
     /// `None` after saying that there is none.
     fn start(target: SocketAddr) -> Option<Self> {
-        let program = std::env::var_os("PROMETHEUS").unwrap_or_else(|| "prometheus".into());
+        let program = tools::PROMETHEUS.or_skip()?;
         let folder = tempfile::tempdir().unwrap();
         // As the Prometheus operator does it, with the labels of the pod.
         let labels = json!({"namespace": "valkeeper-system", "pod": "valkeeper-0"});
@@ -42,7 +43,7 @@ impl Prometheus {
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, configuration.to_string()).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let started = Command::new(program)
+        let process = Command::new(program)
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
@@ -50,13 +51,8 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .kill_on_drop(true)
-            .spawn();
-        let Ok(process) = started else {
-            let missing = "install prometheus, or set PROMETHEUS to its path";
-            assert!(std::env::var_os("CHART_NO_SKIP").is_none(), "cannot be tested: {missing}");
-            eprintln!("skipped: {missing}");
-            return None;
-        };
+            .spawn()
+            .unwrap();
         Some(Self { url: format!("http://{address}"), process, _folder: folder })
     }
 

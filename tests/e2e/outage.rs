@@ -10,7 +10,7 @@ use crate::{
 };
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
-use valkeeper_sandbox::provider::TokenSpec;
+use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
     a_leader_that_the_api_server_does_not_answer_makes_room_for_another,

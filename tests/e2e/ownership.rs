@@ -7,10 +7,11 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use valkeeper::api::{Redis, Valkey, names::OWNER_TAG};
+use valkeeper_api::{Redis, Valkey, names::OWNER_TAG};
 
 crate::scenarios![
     an_existing_service_is_adopted_when_the_spec_asks,
+    observed_service_is_compared_and_left_alone,
     two_resources_that_ask_for_one_service_do_not_fight,
     a_service_of_another_type_is_never_touched,
     a_resource_of_the_replaced_operator_continues_without_a_write,
@@ -46,6 +47,35 @@ async fn an_existing_service_is_adopted_when_the_spec_asks(world: World) -> Worl
     );
     assert_eq!(world.writes() - writes, 1, "the mark, and nothing that is as it should be");
     assert_eq!(world.secret("cache").await.len(), 5);
+    world
+}
+
+async fn observed_service_is_compared_and_left_alone(world: World) -> World {
+    foreign_service(&world, "cache", "valkey").await;
+    // Backups are taken meanwhile.
+    let service = || {
+        let mut service = world.service("cache").unwrap();
+        service.as_object_mut().unwrap().remove("backups");
+        service
+    };
+    let (writes, before) = (world.writes(), service());
+    world.create_valkey("cache", json!({"adoptionPolicy": "Observe", "plan": "business-4"})).await;
+    let message = world.until_not_ready("cache", "Observing").await;
+    assert!(message.contains("spec.plan is \"startup-4\", not \"business-4\""), "{message}");
+    let valkey = world.valkeys().get("cache").await.unwrap();
+    assert_eq!(valkey.status.unwrap().drift.unwrap().fields[0].field, "spec.plan");
+    assert!(valkey.metadata.finalizers.is_none(), "nothing of ours to protect");
+    world.edit("cache", json!({"plan": "startup-4"})).await;
+    until(
+        || async { world.until_not_ready("cache", "Observing").await },
+        |message| message.contains("is as the spec declares"),
+    )
+    .await;
+    assert_eq!((world.writes(), service()), (writes, before));
+    assert!(world.secrets().get_opt("cache").await.unwrap().is_none());
+    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
+    world.until_gone("cache").await;
+    assert_eq!(world.writes(), writes);
     world
 }
 

@@ -40,7 +40,11 @@ impl Operator {
         std::fs::write(&path, start.kubeconfig.or_else(|| world.kubeconfig()).unwrap()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_valkeeper"))
             .args(["run", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--leader-elect"])
-            .args(["--building-interval-min=20ms", "--building-interval-max=200ms", "--settle-time=0s"])
+            .args([
+                "--building-interval-min=20ms",
+                "--building-interval-max=200ms",
+                "--stabilization-period=0s",
+            ])
             .arg(format!("--kubeconfig={}", path.display()))
             .arg(format!("--provider-url={}", world.provider_url()))
             .arg(format!("--watched-namespaces={}", world.namespace))

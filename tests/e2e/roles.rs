@@ -15,7 +15,8 @@ use kube::{
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use valkeeper::{api::Valkey, settings::Settings};
+use valkeeper::settings::Settings;
+use valkeeper_api::Valkey;
 
 /// The account that the chart's bindings name.
 pub(crate) const ACCOUNT: &str = "system:serviceaccount:valkeeper-system:valkeeper";
@@ -35,8 +36,11 @@ crate::scenarios![every_right_is_used];
 /// Creates the namespace of the release, and the roles and bindings of the chart.
 pub(crate) async fn grant(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let namespace = serde_json::from_value(json!({"metadata": {"name": RELEASE}})).unwrap();
-    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE}});
+    namespaces
+        .patch(RELEASE, &PatchParams::apply("valkeeper-tests"), &Patch::Apply(namespace))
+        .await
+        .unwrap();
     for object in rendered(RENDERED, &["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]) {
         create(client, &object).await;
     }
@@ -218,7 +222,7 @@ async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_mi
         delete().await;
         let message = world.until_not_ready("cache", "ClusterRejected").await;
         assert!(message.contains("cannot create resource \"secrets\""), "{message}");
-        assert!(message.contains("Grant it that right"), "{message}");
+        assert!(message.contains("Grant the operator this permission"), "{message}");
 
         let back = Patch::Merge(json!({"rules": whole.rules}));
         roles.patch("valkeeper", &PatchParams::default(), &back).await.unwrap();

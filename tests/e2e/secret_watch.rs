@@ -10,8 +10,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use std::time::Duration;
-use valkeeper::{engine::backoff, settings::Settings};
-use valkeeper_sandbox::provider::TokenSpec;
+use valkeeper::settings::Settings;
+use valkeeper_engine::backoff;
+use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
     a_deleted_or_edited_connection_secret_is_mended_at_once,
@@ -26,8 +27,8 @@ const LATER: Duration = Duration::from_hours(1);
 fn patient(settings: &mut Settings) {
     settings.watch_secrets = true;
     settings.resync_interval = LATER;
-    settings.attentive_interval = LATER;
-    settings.survey_interval = LATER;
+    settings.external_wait_interval = LATER;
+    settings.project_poll_interval = LATER;
     settings.token_pause = LATER;
     let bounds = settings.retry;
     settings.retry = backoff::Bounds { denied: [LATER; 2], ..bounds };

@@ -3,7 +3,7 @@
 use crate::world::{PROJECT, World};
 use serde_json::json;
 use std::time::Duration;
-use valkeeper::api::{Custom as _, Valkey};
+use valkeeper_api::{Custom as _, Valkey};
 
 crate::scenarios![the_status_tells_what_the_service_is, tools_that_follow_kstatus_see_every_phase];
 

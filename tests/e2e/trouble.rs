@@ -2,14 +2,16 @@
 //! runs hot, and it recovers by itself once the cause is gone.
 
 use crate::leaks::{confidential, lines_with};
-use crate::world::{World, ready, token, until};
+use crate::world::{World, condition, ready, token, until};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use valkeeper::{engine::backoff::Bounds, settings::Settings};
-use valkeeper_sandbox::provider::{Fault, Matcher, TokenSpec};
+use valkeeper::settings::Settings;
+use valkeeper_api::Valkey;
+use valkeeper_engine::backoff::Bounds;
+use valkeeper_testbed::provider::{Fault, Matcher, TokenSpec};
 
 crate::scenarios![
     a_plan_that_does_not_exist,
@@ -82,6 +84,30 @@ async fn an_outage_of_the_provider(world: World) -> World {
         events.iter().filter(|(reason, _)| reason == "ProviderUnavailable").count()
     };
     until(|| world.events("cache"), |events| told(events) == 1).await;
+    let recovered = |events: &Vec<(String, String)>| {
+        events
+            .iter()
+            .any(|(reason, note)| reason == "ReconcileSucceeded" && note == "Aiven is reachable again.")
+    };
+    until(|| world.events("cache"), recovered).await;
+    world
+        .until_valkey("cache", |valkey| condition(valkey, "Synced").is_some_and(|it| it.status == "True"))
+        .await;
+
+    let everything = Matcher::new(None, ".*").unwrap();
+    world.provider.fail_next(everything, 1000, Fault::status(503, "maintenance"));
+    let is_told = |valkey: &Valkey| condition(valkey, "Synced").is_some_and(|it| it.status == "False");
+    let valkey = world.until_valkey("cache", is_told).await;
+    let synced = condition(&valkey, "Synced").unwrap();
+    assert_eq!(
+        (synced.reason.as_str(), ready(&valkey).unwrap().status.as_str()),
+        ("ProviderUnavailable", "True")
+    );
+    // It goes on, and nothing is written.
+    let requests = world.provider.requests().len();
+    until(|| async { world.provider.requests().len() }, |now| *now >= requests + 3).await;
+    let later = world.valkeys().get("cache").await.unwrap();
+    assert_eq!(later.metadata.resource_version, valkey.metadata.resource_version);
     world
 }
 
@@ -95,9 +121,11 @@ async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> Wo
     world.ready_valkey("cache", json!({})).await;
     let namespace = world.namespace.clone();
     let logged = |level: &str, text: &str| lines_with(&[level, text, &namespace]);
-    world.provider.fail_next(Matcher::new(None, ".*").unwrap(), 4, Fault::status(503, "maintenance"));
+    // Not the lists of the project, which may be made at any time.
+    let looks = || Matcher::new(Some("GET"), "/service/cache$").unwrap();
+    world.provider.fail_next(looks(), 4, Fault::status(503, "maintenance"));
     until(|| async { logged("INFO", "passes go well again") }, |count| *count == 1).await;
-    world.provider.fail_next(Matcher::new(None, ".*").unwrap(), 4, Fault::status(500, "broken"));
+    world.provider.fail_next(looks(), 4, Fault::status(500, "broken"));
     until(|| async { logged("INFO", "passes go well again") }, |count| *count == 2).await;
     for text in ["pass failed", "provider call failed"] {
         assert_eq!((logged("WARN", text), logged("DEBUG", text)), (2, 6), "{text}");
@@ -143,7 +171,7 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
     let objects: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
         world.client.clone(),
         &world.namespace,
-        &kube::api::ApiResource::erase::<valkeeper::api::Valkey>(&()),
+        &kube::api::ApiResource::erase::<valkeeper_api::Valkey>(&()),
     );
     let bad = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": "bad"}, "spec": {"plan": 7}});
     let create = || async {
@@ -153,9 +181,11 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
             .is_ok()
     };
     until(create, |created| *created).await;
-    // Also when the very first list contains it.
+    // Also when the very first list contains it, and the first attempts to tell it fail.
     world.kill_operator().await;
-    world.start_operator().await;
+    world.calls.lose_next(3, http::Method::PATCH, "/valkeys/bad/status");
+    let soon = |settings: &mut Settings| settings.retry.denied = [Duration::from_millis(50); 2];
+    world.start_operator_with(soon).await;
     world.ready_valkey("good", json!({})).await;
     let reason = || async {
         objects

@@ -7,8 +7,11 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use valkeeper::api::ProjectVpc;
-use valkeeper_sandbox::provider::{Fault, Matcher};
+use valkeeper_api::{
+    ProjectVpc,
+    names::{GENERATION_PROCESSED, INSTANCE_RUNNING},
+};
+use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     a_vpc_is_created_followed_and_deleted,
@@ -28,20 +31,20 @@ fn manifest(name: &str, cidr: &str) -> ProjectVpc {
     .unwrap()
 }
 
-async fn create(api: &Api<ProjectVpc>, name: &str, cidr: &str) -> ProjectVpc {
+pub(crate) async fn create(api: &Api<ProjectVpc>, name: &str, cidr: &str) -> ProjectVpc {
     api.create(&PostParams::default(), &manifest(name, cidr)).await.unwrap()
 }
 
-async fn until_reason(api: &Api<ProjectVpc>, name: &str, reason: &str) -> ProjectVpc {
+pub(crate) async fn until_reason(api: &Api<ProjectVpc>, name: &str, reason: &str) -> ProjectVpc {
     let look = || async { api.get(name).await.unwrap() };
     until(look, |vpc| ready(vpc).is_some_and(|ready| ready.reason == reason)).await
 }
 
-async fn until_gone(api: &Api<ProjectVpc>, name: &str) {
+pub(crate) async fn until_gone(api: &Api<ProjectVpc>, name: &str) {
     until(|| async { api.get_opt(name).await.unwrap() }, Option::is_none).await;
 }
 
-fn message(vpc: &ProjectVpc) -> String {
+pub(crate) fn message(vpc: &ProjectVpc) -> String {
     ready(vpc).unwrap().message.clone()
 }
 
@@ -53,9 +56,12 @@ async fn a_vpc_is_created_followed_and_deleted(world: World) -> World {
     let api = world.vpcs();
     create(&api, "net", "10.0.0.0/24").await;
     let vpc = until_reason(&api, "net", "Running").await;
-    let status = vpc.status.unwrap();
+    let status = vpc.status.clone().unwrap();
     let seen = world.provider.vpcs(PROJECT);
     assert_eq!(seen.len(), 1);
+    let annotation = |name: &str| vpc.metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
+    assert_eq!(annotation(GENERATION_PROCESSED), Some("1".to_owned()), "as aiven-operator writes it");
+    assert_eq!(annotation(INSTANCE_RUNNING), Some("true".to_owned()));
     assert_eq!(
         (status.id.as_deref(), status.state.as_deref()),
         (seen[0]["project_vpc_id"].as_str(), Some("ACTIVE"))
@@ -84,7 +90,7 @@ async fn a_vpc_is_created_followed_and_deleted(world: World) -> World {
 async fn a_service_waits_for_its_vpc_and_the_vpc_for_its_last_service(world: World) -> World {
     world.create_valkey("cache", reference("net", None)).await;
     let waiting = world.until_not_ready("cache", "VpcNotReady").await;
-    assert!(waiting.contains("does not exist yet; create it"), "{waiting}");
+    assert!(waiting.contains("does not exist yet. Create it"), "{waiting}");
     assert!(world.service("cache").is_none());
 
     let api = world.vpcs();

@@ -15,6 +15,7 @@
 mod cluster;
 
 mod canary;
+mod disturbances;
 mod invariants;
 mod matrix;
 mod news;
@@ -23,6 +24,7 @@ mod pairs;
 mod pauses;
 mod perturbations;
 mod report;
+mod sample;
 mod scenarios;
 mod singles;
 mod surroundings;

@@ -15,7 +15,7 @@ use std::{
     },
     time::Duration,
 };
-use valkeeper_sandbox::faults::{CallRecord, Lane, News, Schedule};
+use valkeeper_testbed::faults::{CallRecord, Lane, News, Schedule};
 
 /// Runs at a time; most of them wait most of the time.
 const AT_A_TIME: usize = 32;
@@ -69,6 +69,11 @@ impl Run {
         Self { scenario, schedule, told: Told::Everything }
     }
 
+    /// What is different all along.
+    fn disturbance(&self) -> String {
+        self.schedule.disturbances().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+
     /// The line of variables that makes this run again.
     fn line(&self) -> String {
         let told = match self.told {
@@ -85,6 +90,8 @@ pub(crate) struct Outcome {
     pub(crate) scenario: &'static str,
     /// The variables that replay it.
     line: String,
+    /// What was different all along.
+    pub(crate) disturbance: String,
     /// Work calls until the goal was reached.
     pub(crate) calls: usize,
     /// Events written until then.
@@ -108,9 +115,10 @@ impl Outcome {
 
 /// Makes one run.
 pub(crate) async fn run(surroundings: Arc<Surroundings>, run: Run) -> Outcome {
-    let line = run.line();
+    let (line, disturbance) = (run.line(), run.disturbance());
     let Run { scenario, schedule, told } = run;
     let mut world = World::new(surroundings).await;
+    world.all_along = schedule.without_faults();
     if told != Told::Everything {
         // The next turn makes up for what was never told.
         world.settings.resync_interval = Duration::from_millis(200);
@@ -146,7 +154,7 @@ pub(crate) async fn run(surroundings: Arc<Surroundings>, run: Run) -> Outcome {
     let violations = world.violations.all();
     let log = if violations.is_empty() { oracle::work(&log).cloned().collect() } else { log };
     let (scenario, crashes) = (scenario.name, world.crashes());
-    Outcome { scenario, line, calls, events, crashes, log, violations }
+    Outcome { scenario, line, disturbance, calls, events, crashes, log, violations }
 }
 
 /// Makes all of `runs`, in any order; one that panics is one that went wrong.
@@ -159,12 +167,13 @@ pub(crate) async fn run_all(
     let runs = runs.into_iter().map(|run| {
         let surroundings = surroundings.clone();
         async move {
-            let (line, scenario) = (run.line(), run.scenario);
+            let (line, disturbance, scenario) = (run.line(), run.disturbance(), run.scenario);
             let outcome = match tokio::spawn(self::run(surroundings, run)).await {
                 Ok(outcome) => outcome,
                 Err(error) => Outcome {
                     scenario: scenario.name,
                     line,
+                    disturbance,
                     calls: 0,
                     events: 0,
                     crashes: 0,

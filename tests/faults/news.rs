@@ -9,7 +9,7 @@ use crate::{
     report,
     surroundings::Surroundings,
 };
-use valkeeper_sandbox::faults::{Lane, Mode, News, Place as Call, Schedule};
+use valkeeper_testbed::faults::{Lane, Mode, News, Place as Call, Schedule};
 
 /// The scenarios in which much is told.
 const SCENARIOS: [&str; 3] = ["create", "edit plan", "delete"];

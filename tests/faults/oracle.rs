@@ -10,8 +10,11 @@ use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use serde_json::Value;
 use std::time::Duration;
-use valkeeper::api::names::OWNER_TAG;
-use valkeeper_sandbox::faults::{CallRecord, Lane, Side};
+use valkeeper_api::names::OWNER_TAG;
+use valkeeper_testbed::{
+    faults::{CallRecord, Lane, Side},
+    provider::FOREIGN_TAG,
+};
 
 /// Passes that a new operator may still write in: where the fault hit the last call, the first one has to repeat
 /// that, and looking at what came of it is like the beginning of another.
@@ -68,7 +71,7 @@ pub(crate) async fn judge(world: &World, scenario: &Scenario, before: &Before, c
         }
         End::Untouched => {
             let settings = |service: &Option<Value>| {
-                service.as_ref().map(|it| (it["plan"].clone(), it["tags"].clone(), it["user_config"].clone()))
+                service.as_ref().map(|it| (it["plan"].clone(), tags(it), it["user_config"].clone()))
             };
             let unchanged = before.service.is_none() || settings(&service) == settings(&before.service);
             check(unchanged, "somebody else's service was changed");
@@ -81,6 +84,15 @@ pub(crate) async fn judge(world: &World, scenario: &Scenario, before: &Before, c
     check(calls.len() <= MOST_CALLS, "it took too many calls to come to rest");
 }
 
+/// The tags of a service, without what a policy of the provider adds.
+fn tags(service: &Value) -> Value {
+    let mut tags = service["tags"].clone();
+    if let Some(tags) = tags.as_object_mut() {
+        tags.remove(FOREIGN_TAG.0);
+    }
+    tags
+}
+
 /// Starts the operator anew with passes in quick succession: none of them may write anything.
 pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
@@ -88,7 +100,7 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
         return;
     }
     world.settings.resync_interval = Duration::from_millis(10);
-    world.plan.arm(valkeeper_sandbox::faults::Schedule::none());
+    world.plan.arm(world.all_along.clone());
     world.start_operator();
     takes_turns(world, FIRST_PASSES).await;
     // What happens at the provider is a reason to write, so nothing may: neither in these passes, nor between the

@@ -10,7 +10,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use std::time::Instant;
-use valkeeper_sandbox::faults::{Lane, Mode, Place as Call, Schedule};
+use valkeeper_testbed::faults::{Lane, Mode, Place as Call, Schedule};
 
 /// Calls after the last one of a run without faults at which a second fault still meets the recovery.
 const RECOVERY: usize = 6;

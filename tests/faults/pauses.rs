@@ -22,7 +22,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 use valkeeper::{operator, settings::Settings};
-use valkeeper_sandbox::provider::ProviderHandle;
+use valkeeper_testbed::provider::ProviderHandle;
 
 /// How long a leader may go on without renewing.
 const TERM: Duration = Duration::from_secs(1);

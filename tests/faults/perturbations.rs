@@ -28,11 +28,9 @@ use std::{
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use valkeeper::{
-    api::{Valkey, names::OWNER_TAG},
-    operator,
-};
-use valkeeper_sandbox::faults::{Inspector, Lane, Mode, Request, Schedule};
+use valkeeper::operator;
+use valkeeper_api::{Valkey, names::OWNER_TAG};
+use valkeeper_testbed::faults::{Inspector, Lane, Mode, Request, Schedule};
 
 /// What somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +97,10 @@ impl Intervention {
 /// Creates a resource, and intervenes right before call `number`; returns what went wrong.
 async fn intervene(surroundings: Arc<Surroundings>, what: Intervention, number: usize) -> Vec<String> {
     let mut world = World::new(surroundings).await;
-    // Nothing but the next turn tells the operator that a resource was replaced.
-    world.settings.resync_interval = Duration::from_millis(200);
+    if what != Intervention::Edit {
+        // Nothing but the next turn tells the operator that a resource was replaced.
+        world.settings.resync_interval = Duration::from_millis(200);
+    }
     let crashes = what == Intervention::WithdrawAndCrash;
     world.plan.arm(if crashes { Schedule::single(number, Mode::CrashAfter) } else { Schedule::none() });
     world.create(json!({"userConfig": {"valkey_timeout": 600}})).await;

@@ -6,11 +6,12 @@ use crate::{
     cluster::Place,
     matrix::{self, Outcome, Run, Told},
     report,
+    sample::Extent,
     scenarios::{self, Scenario},
     surroundings::Surroundings,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
-use valkeeper_sandbox::faults::{Lane, Mode, Place as Call, Schedule, Side};
+use valkeeper_testbed::faults::{Lane, Mode, Place as Call, Schedule, Side};
 
 /// Calls that one fault may cost beyond those of a run without faults: at most two passes more, and what a look
 /// at a service that is slow to change takes.
@@ -54,28 +55,13 @@ async fn singles(place: Place) {
     let started = Instant::now();
     let Some(surroundings) = Surroundings::start(place).await else { return };
     let baselines = baselines(&surroundings).await;
+    let extent = Extent::wanted(place);
     let (mut hanging, mut runs) = (Vec::new(), Vec::new());
-    for (scenario, baseline) in &baselines {
-        for (number, call) in baseline.log.iter().enumerate().take(baseline.calls) {
-            for mode in Mode::ALL {
-                // The operator waits for long, without doing anything meanwhile.
-                let dripping = mode == Mode::SlowBody && call.request.side == Side::Provider;
-                let hangs = mode == Mode::Hang || dripping;
-                let run = Run::new(*scenario, Schedule::single(number, mode));
-                if hangs { &mut hanging } else { &mut runs }.push(run);
-            }
+    for (number, (scenario, baseline)) in baselines.iter().enumerate() {
+        let chosen = |call, mode| extent.includes(number, call, mode);
+        for (run, hangs) in runs_of(*scenario, baseline, chosen) {
+            if hangs { &mut hanging } else { &mut runs }.push(run);
         }
-        for number in 0..baseline.events {
-            for mode in EVENT_MODES {
-                let event = Call { lane: Lane::Events, number };
-                runs.push(Run::new(*scenario, Schedule::none().and(event, mode)));
-            }
-        }
-    }
-    if place == Place::Real && std::env::var_os("VALKEEPER_ALL").is_none() {
-        // An API server with a store on disk is ten times slower; this is a sample of everything.
-        sample(&mut hanging);
-        sample(&mut runs);
     }
     let (hanging, outcomes) = futures::future::join(
         matrix::run_all(&surroundings, hanging, 48),
@@ -83,7 +69,7 @@ async fn singles(place: Place) {
     )
     .await;
     let outcomes: Vec<_> = hanging.into_iter().chain(outcomes).collect();
-    println!("{} runs in {:?}, {place:?}", outcomes.len(), started.elapsed());
+    println!("{} runs in {:?}, {place:?}, {extent:?}", outcomes.len(), started.elapsed());
     let table = report::table(&baselines, &outcomes);
     println!("{table}");
     expect_clean(&outcomes);
@@ -91,6 +77,27 @@ async fn singles(place: Place) {
     if std::env::var_os("VALKEEPER_SCENARIO").is_none() {
         report::publish(if place == Place::Sandbox { "singles" } else { "real" }, &table);
     }
+}
+
+/// The chosen runs of a scenario, with one fault each, and whether the operator waits for long in them, without doing
+/// anything meanwhile.
+fn runs_of(scenario: Scenario, baseline: &Outcome, chosen: impl Fn(usize, Mode) -> bool) -> Vec<(Run, bool)> {
+    let mut runs = Vec::new();
+    for (number, call) in baseline.log.iter().enumerate().take(baseline.calls) {
+        let side = call.request.side;
+        for mode in Mode::ALL.into_iter().filter(|mode| mode.suits(side) && chosen(number, *mode)) {
+            let dripping = mode == Mode::SlowBody && side == Side::Provider;
+            let hangs = matches!(mode, Mode::Hang | Mode::Late) || dripping;
+            runs.push((Run::new(scenario, Schedule::single(number, mode)), hangs));
+        }
+    }
+    for number in 0..baseline.events {
+        for mode in EVENT_MODES.into_iter().filter(|mode| chosen(number, *mode)) {
+            let event = Call { lane: Lane::Events, number };
+            runs.push((Run::new(scenario, Schedule::none().and(event, mode)), false));
+        }
+    }
+    runs
 }
 
 /// Each scenario without faults; with `VALKEEPER_SCENARIO`, that one alone.
@@ -122,13 +129,4 @@ fn expect_short(baselines: &[(Scenario, Outcome)], outcomes: &[Outcome]) {
             assert!(outcome.calls <= most, "{} calls: {}", outcome.calls, outcome.complaint());
         }
     }
-}
-
-/// Every sixteenth, beginning with the first: there are seventeen modes, so that each has its turn.
-fn sample(runs: &mut Vec<Run>) {
-    let mut index = 0_usize;
-    runs.retain(|_| {
-        index += 1;
-        index % 16 == 1
-    });
 }

@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{fmt::Debug, sync::Arc};
 use tokio::{sync::Mutex, task::JoinHandle};
-use valkeeper::api::Valkey;
-use valkeeper_sandbox::kube::{KubeOptions, KubeServer};
+use valkeeper_api::Valkey;
+use valkeeper_apiserver::{KubeOptions, KubeServer};
 
 /// A cluster with runs in it.
 pub(crate) struct Surroundings {

@@ -25,15 +25,15 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use valkeeper::{
-    api::Valkey,
-    engine::backoff::Bounds,
     operator::Operator,
     server::Listeners,
     settings::{Listening, Settings},
     telemetry::{logs::LogLevel, metrics::Metrics},
 };
-use valkeeper_sandbox::{
-    faults::{FaultLayer, FaultPlan},
+use valkeeper_api::Valkey;
+use valkeeper_engine::backoff::Bounds;
+use valkeeper_testbed::{
+    faults::{FaultLayer, FaultPlan, Schedule},
     provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec},
 };
 
@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) token: String,
     pub(crate) settings: Settings,
     pub(crate) violations: Violations,
+    /// What is different all along.
+    pub(crate) all_along: Schedule,
     /// What a scenario wants to remember from before it acted.
     pub(crate) before: Value,
     crashes: Arc<AtomicUsize>,
@@ -104,6 +106,7 @@ impl World {
             token,
             settings,
             violations,
+            all_along: Schedule::none(),
             before: Value::Null,
             crashes: Arc::default(),
             past: Arc::default(),
@@ -123,7 +126,7 @@ impl World {
     /// Starts the operator, and starts it again after every crash.
     pub(crate) fn start_operator(&mut self) {
         let client = &self.surroundings.client;
-        let inspector = invariants::inspector(client, &self.namespace, &self.provider, &self.violations);
+        let inspector = invariants::inspector(client, self);
         self.plan.set_inspector(inspector);
         let config = self.operator_config();
         let (settings, plan) = (self.settings.clone(), self.plan.clone());
@@ -327,10 +330,13 @@ fn settings(server: &ProviderServer, namespace: &str) -> Settings {
         // No scenario has one, and a watch less is a tenth of the work.
         no_project_vpcs: true,
         building_interval_min: shortest,
+        absence_period: longest,
+        // Requests come late by half of that.
+        late_effect: Some(Duration::from_millis(400)),
         building_interval_max: longest,
-        attentive_interval: Duration::from_millis(20),
+        external_wait_interval: Duration::from_millis(20),
         resync_interval: Duration::from_hours(1),
-        settle_time: Duration::ZERO,
+        stabilization_period: Duration::ZERO,
         token_pause: Duration::from_millis(50),
         request_timeout: Duration::from_secs(8),
         listening: Listening::off(),

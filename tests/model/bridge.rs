@@ -1,22 +1,23 @@
 //! Between the abstract world and the real engine: abstract views become the engine's own types, its step
 //! becomes an abstract one. What was asked once is remembered, since few questions differ.
 
-use crate::state::{Absent, Object, Operator, Pass, Remote, SecretSeen, Service};
+use crate::state::{Absent, Object, Operator, Pass, Record, Remote, SecretSeen, Service, State};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
-use valkeeper::{
-    api::{Valkey, names},
-    engine::{
-        self, Connection, ConnectionSecret, Defaults, Desired, Observed, ObservedService, ServicePatch,
-    },
-    engine::{Maintenance, Ready, ServiceState},
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use valkeeper_api::{Valkey, names};
+use valkeeper_engine::{
+    self as engine, Connection, ConnectionSecret, Defaults, Desired, Maintenance, Observed, ObservedService,
+    Ready, ServicePatch, ServiceState,
 };
 
 /// What the engine decided, as far as the abstract world knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     Look,
-    AddFinalizer,
+    LookAtObject,
+    LookAtSecret,
+    AddFinalizer { notes: bool },
+    Record(Record),
     Create,
     Update,
     Mark,
@@ -24,7 +25,7 @@ pub(crate) enum Step {
     Annotate,
     Delete,
     ReleaseFinalizer,
-    Rest { ready: bool, initialized: bool },
+    Rest { ready: bool, initialized: bool, record: Record },
 }
 
 /// The question: everything that the engine is shown.
@@ -32,6 +33,7 @@ pub(crate) enum Step {
 struct Question {
     who: usize,
     adopts: bool,
+    reports: bool,
     pass: Pass,
     certain: bool,
     deletion_requested: bool,
@@ -44,10 +46,11 @@ pub(crate) struct Engine(HashMap<Question, Step>);
 
 impl Engine {
     /// The next step of the pass that `operator` is in.
-    pub(crate) fn decide(&mut self, who: usize, adopts: bool, operator: &Operator, pass: Pass) -> Step {
+    pub(crate) fn decide(&mut self, who: usize, state: &State, operator: &Operator, pass: Pass) -> Step {
         let question = Question {
             who,
-            adopts,
+            adopts: state.adoption,
+            reports: state.reports,
             pass,
             certain: operator.deletion_requested || operator.absent == Absent::ForAWhile,
             deletion_requested: operator.deletion_requested,
@@ -60,16 +63,26 @@ impl Engine {
 
 impl Question {
     fn ask(self) -> Step {
-        let decision = engine::decide(&self.desired(), &self.observed());
+        let (desired, observed) = (self.desired(), self.observed());
+        let decision = engine::decide(&desired, &observed);
         match decision.step {
-            engine::Step::Look | engine::Step::HoldToken => Step::Look,
-            engine::Step::AddFinalizer => Step::AddFinalizer,
+            engine::Step::Observe(engine::Target::Service) => Step::Look,
+            engine::Step::Observe(engine::Target::Object) => Step::LookAtObject,
+            engine::Step::Observe(engine::Target::Secret) => Step::LookAtSecret,
+            other @ (engine::Step::HoldToken
+            | engine::Step::NoteSettled
+            | engine::Step::ReleaseToken(_)
+            | engine::Step::Observe(_)) => panic!("not in this model: {other:?}"),
+            engine::Step::AddFinalizer(notes) => {
+                Step::AddFinalizer { notes: notes.contains_key(names::DECLARED_FIELDS) }
+            }
+            engine::Step::Record { declared, .. } => Step::Record(Self::record(&desired, &declared)),
             engine::Step::Create(_) => Step::Create,
             engine::Step::Update(patch) => {
                 assert_eq!(patch.changed_fields(), ["plan"], "the model knows no other change");
                 Step::Update
             }
-            engine::Step::ReplaceTags(_) => Step::Mark,
+            engine::Step::PatchTags(_) => Step::Mark,
             engine::Step::WriteSecret(_) => Step::WriteSecret,
             engine::Step::Annotate(_) => Step::Annotate,
             engine::Step::Delete => Step::Delete,
@@ -77,12 +90,13 @@ impl Question {
             engine::Step::Wait(_) | engine::Step::Refuse(_) | engine::Step::Done => Step::Rest {
                 ready: decision.report.ready == Ready::Yes,
                 initialized: decision.report.initialized,
+                record: Self::record(&desired, &engine::remembered(&desired, &observed)),
             },
         }
     }
 
     fn desired(&self) -> Desired {
-        let Object { finalizer, deleting, orphan, plan, initialized, processed } = self.pass.object;
+        let Object { finalizer, deleting, orphan, plan, initialized, processed, record } = self.pass.object;
         let mut annotations = BTreeMap::new();
         if let Some(processed) = processed {
             annotations.insert(names::GENERATION_PROCESSED, (processed + 1).to_string());
@@ -90,6 +104,9 @@ impl Question {
         }
         if orphan {
             annotations.insert(names::DELETION_POLICY, "Orphan".to_owned());
+        }
+        if record == Record::Noted {
+            annotations.insert(names::DECLARED_FIELDS, "plan,powered".to_owned());
         }
         let condition = json!({"type": "Initialized", "status": "True", "reason": "CreatedOrUpdated", "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z"});
@@ -104,10 +121,25 @@ impl Question {
             "spec": {
                 "project": "p", "plan": plan_name(plan),
                 "adoptionPolicy": if self.adopts { "Adopt" } else { "Refuse" },
+                "driftPolicy": if self.reports { "Report" } else { "Correct" },
             },
-            "status": if initialized { json!({"conditions": [condition], "declaredFields": ["plan"]}) } else { Value::Null },
+            "status": {
+                "conditions": if initialized { json!([condition]) } else { Value::Null },
+                "declaredValues": written(record),
+            },
         });
         Desired::of(&serde_json::from_value::<Valkey>(object).unwrap(), Defaults::default())
+    }
+
+    /// The record that the status would hold.
+    fn record(desired: &Desired, declared: &BTreeMap<String, String>) -> Record {
+        let (Some(plan), Some(powered)) = (declared.get("plan"), declared.get("powered")) else {
+            return Record::Nothing;
+        };
+        assert_eq!(declared.len(), 2, "the model knows no other field");
+        let hashes = hashes();
+        let plan = (0..2_u8).find(|number| hashes[usize::from(*number)] == *plan);
+        Record::Written { plan, powered: desired.declared["powered"] == *powered }
     }
 
     fn observed(&self) -> Observed {
@@ -120,21 +152,48 @@ impl Question {
             secret: match (self.pass.secret, self.pass.remote) {
                 (SecretSeen::Unknown, _) => ConnectionSecret::Unknown,
                 (SecretSeen::Absent, _) => ConnectionSecret::Absent,
+                (SecretSeen::Exists, _) => ConnectionSecret::Exists,
                 (SecretSeen::Holds(held), Remote::Present(service)) => {
                     ConnectionSecret::Ours { current: held == service.password, immutable: false }
                 }
                 (SecretSeen::Holds(_), _) => ConnectionSecret::Ours { current: false, immutable: false },
             },
             token_is_held: true,
+            held_names: Some(BTreeSet::new()),
             object_is_live: self.pass.live,
             sent: self
                 .sent
                 .map(|plan| ServicePatch { plan: Some(plan_name(plan)), ..ServicePatch::default() }),
             deletion_requested: self.deletion_requested,
             absence_is_certain: self.certain,
+            requests_may_take_effect: self.pass.late,
             ..Observed::default()
         }
     }
+}
+
+/// The hashes of both plans, and of power.
+fn hashes() -> [String; 3] {
+    let of = |plan: u8| {
+        let object = json!({
+            "apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {"name": "cache"},
+            "spec": {"project": "p", "plan": plan_name(plan)},
+        });
+        let object = serde_json::from_value::<Valkey>(object).unwrap();
+        Desired::of(&object, Defaults::default()).declared
+    };
+    [of(0)["plan"].clone(), of(1)["plan"].clone(), of(0)["powered"].clone()]
+}
+
+fn written(record: Record) -> Value {
+    let Record::Written { plan, powered } = record else { return Value::Null };
+    let [zero, one, power] = hashes();
+    let plan = match plan {
+        None => String::new(),
+        Some(0) => zero,
+        Some(_) => one,
+    };
+    json!({"plan": plan, "powered": if powered { power } else { String::new() }})
 }
 
 fn observed(service: Service) -> ObservedService {
@@ -151,12 +210,14 @@ fn observed(service: Service) -> ObservedService {
         technical_emails: Vec::new(),
         termination_protection: false,
         tags: service.owner.map(|who| (names::OWNER_TAG.to_owned(), uid(who))).into_iter().collect(),
+        user_config_is_unknown: false,
+        credentials_are_withheld: false,
         user_config: serde_json::Map::new(),
         connection: Connection::from_parameters(parameter).filter(|_| service.running),
         backups: 0,
         disk_is_managed: false,
         is_replica: false,
-        facts: valkeeper::api::ServiceFacts::default(),
+        facts: valkeeper_api::ServiceFacts::default(),
     }
 }
 

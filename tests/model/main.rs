@@ -14,6 +14,7 @@ mod bridge;
 mod moves;
 mod properties;
 mod state;
+mod tokens;
 
 use moves::{Violation, successors};
 use state::{Setup, State};
@@ -39,6 +40,11 @@ fn two_resources_of_one_name() {
 #[test]
 fn two_resources_of_one_name_and_a_lie() {
     assert_eq!(explore(Setup::Rivals.with_lie(), STATES).states, STATES);
+}
+
+#[test]
+fn two_resources_that_only_report_drift_lose_no_edit() {
+    assert_eq!(explore(Setup::Rivals.reporting(), STATES).states, STATES);
 }
 
 #[test]

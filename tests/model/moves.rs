@@ -4,7 +4,7 @@
 use crate::{
     bridge::{Engine, Step},
     properties,
-    state::{Absent, Operator, Pass, Remote, Request, SecretSeen, Service, State},
+    state::{Absent, Operator, Pass, Record, Remote, Request, Requests, SecretSeen, Service, State},
 };
 
 /// A broken promise.
@@ -20,16 +20,18 @@ pub(crate) enum Fate {
     CrashBefore,
     CrashAfter,
     CrashOnTheWay,
+    LostOnTheWay,
     Lie,
 }
 
-const FATES: [Fate; 7] = [
+const FATES: [Fate; 8] = [
     Fate::Answered,
     Fate::LostBefore,
     Fate::LostAfter,
     Fate::CrashBefore,
     Fate::CrashAfter,
     Fate::CrashOnTheWay,
+    Fate::LostOnTheWay,
     Fate::Lie,
 ];
 
@@ -105,14 +107,19 @@ fn of_the_operator(engine: &mut Engine, state: &State, who: usize, all: &mut Vec
             Operator { cache: state.objects[who], behind: false, ..operator },
         );
     }
+    // After the time that the settings give a request, none of this resource is on its way.
+    if operator.requests == Requests::Possible && state.on_the_way[who].is_none() {
+        with("time passes".to_owned(), Operator { requests: Requests::Over, ..operator });
+    }
     let Some(pass) = operator.pass else {
         if let Some(object) = operator.cache.filter(|_| !operator.behind) {
-            let pass = Pass { object, live: false, remote: Remote::Unknown, secret: SecretSeen::Unknown };
-            with("begins".to_owned(), Operator { pass: Some(pass), ..operator });
+            let pass = Pass::begins(object);
+            let requests = operator.requests.seen(object);
+            with("begins".to_owned(), Operator { pass: Some(pass), requests, ..operator });
         }
         return;
     };
-    let step = engine.decide(who, state.adoption, &operator, pass);
+    let step = engine.decide(who, state, &operator, pass);
     for fate in FATES {
         if let Some(next) = take(state, who, step, fate) {
             all.push((format!("{who}: {step:?} {fate:?}"), next));
@@ -127,15 +134,10 @@ pub(crate) fn take(state: &State, who: usize, step: Step, fate: Fate) -> Option<
     match fate {
         Fate::Lie if step != Step::Look || !state.may_lie => return None,
         // Either a request comes late or an answer is a lie: against both at once no finite patience helps.
-        Fate::CrashOnTheWay if state.lies => return None,
-        Fate::CrashOnTheWay => {
+        Fate::CrashOnTheWay | Fate::LostOnTheWay if state.lies => return None,
+        Fate::CrashOnTheWay | Fate::LostOnTheWay => {
             next.on_the_way[who] = Some(request.filter(|_| state.on_the_way[who].is_none())?);
         }
-        // Who rests does so for longer than any request is on its way; and no service is so short-lived that
-        // a request of somebody else's is on its way from before its creation until after its deletion. The
-        // provider has no conditional requests, so without these two bounds nothing could be promised.
-        _ if matches!(step, Step::Rest { .. }) && state.on_the_way[who].is_some() => return None,
-        _ if step == Step::Delete && state.on_the_way[1 - who].is_some() => return None,
         _ => {}
     }
     let executes = matches!(fate, Fate::Answered | Fate::LostAfter | Fate::CrashAfter | Fate::Lie);
@@ -147,9 +149,15 @@ pub(crate) fn take(state: &State, who: usize, step: Step, fate: Fate) -> Option<
         }
     }
     let operator = &mut next.operators[who];
+    let known = matches!(fate, Fate::Answered | Fate::Lie) && step != Step::Create;
+    if request.is_some() && !known {
+        operator.requests = Requests::Possible;
+    }
     match fate {
         Fate::CrashBefore | Fate::CrashAfter | Fate::CrashOnTheWay => *operator = Operator::default(),
-        Fate::LostBefore | Fate::LostAfter => *operator = Operator { pass: None, ..state.operators[who] },
+        Fate::LostBefore | Fate::LostAfter | Fate::LostOnTheWay => {
+            *operator = Operator { pass: None, requests: operator.requests, ..state.operators[who] };
+        }
         Fate::Answered | Fate::Lie if !answered => operator.pass = None,
         Fate::Answered | Fate::Lie => {}
     }
@@ -172,12 +180,22 @@ fn perform(state: &mut State, who: usize, step: Step, lie: bool) -> Result<bool,
     let Some(mut pass) = state.operators[who].pass else { return Ok(false) };
     let current = state.objects[who];
     match step {
-        Step::Look => return Ok(look(state, who, lie)),
-        Step::AddFinalizer => {
+        Step::Look => {
+            look(state, who, lie);
+            return Ok(true);
+        }
+        Step::LookAtObject => return Ok(look_at_object(state, who)),
+        Step::LookAtSecret => {
+            look_at_secret(state, who);
+            return Ok(true);
+        }
+        Step::AddFinalizer { notes } => {
             let Some(object) = current.filter(|object| *object == pass.object && !object.deleting) else {
                 return Ok(false);
             };
-            pass.object = crate::state::Object { finalizer: true, ..object };
+            let noted = notes && object.record == Record::Nothing;
+            let record = if noted { Record::Noted } else { object.record };
+            pass.object = crate::state::Object { finalizer: true, record, ..object };
             pass.live = true;
             state.objects[who] = Some(pass.object);
         }
@@ -186,30 +204,20 @@ fn perform(state: &mut State, who: usize, step: Step, lie: bool) -> Result<bool,
             pass.object = crate::state::Object { processed: Some(pass.object.plan), ..object };
             state.objects[who] = Some(pass.object);
         }
+        Step::Record(record) => {
+            let Some(object) = current else { return Ok(false) };
+            pass.object = crate::state::Object { record, ..object };
+            state.objects[who] = Some(pass.object);
+        }
         Step::WriteSecret => {
-            let Remote::Present(service) = pass.remote else { return Ok(false) };
-            let seen = match pass.secret {
-                SecretSeen::Holds(held) => Some(held),
-                SecretSeen::Unknown | SecretSeen::Absent => None,
-            };
-            if state.secrets[who] != seen || current.is_none() {
+            if current.is_none() || !write_secret(state, who, &mut pass) {
                 return Ok(false);
             }
-            state.secrets[who] = Some(service.password);
-            pass.secret = SecretSeen::Holds(service.password);
         }
         Step::ReleaseFinalizer => return release(state, who, pass),
-        Step::Rest { ready, initialized } => {
+        Step::Rest { ready, initialized, record } => {
             properties::may_say(pass, ready, who)?;
-            let operator = &mut state.operators[who];
-            if let Some(object) = &mut state.objects[who] {
-                operator.behind |= initialized && !object.initialized;
-                object.initialized |= initialized;
-            }
-            operator.pass = None;
-            if operator.absent == Absent::Since {
-                operator.absent = Absent::ForAWhile;
-            }
+            rest(state, who, initialized, record);
             return Ok(true);
         }
         Step::Create | Step::Update | Step::Mark | Step::Delete => return send(state, who, step),
@@ -220,36 +228,74 @@ fn perform(state: &mut State, who: usize, step: Step, lie: bool) -> Result<bool,
     Ok(true)
 }
 
-fn look(state: &mut State, who: usize, lie: bool) -> bool {
-    let (service, current, held) = (state.service, state.objects[who], state.secrets[who]);
-    let Some(pass) = &mut state.operators[who].pass else { return false };
-    if pass.remote != Remote::Unknown {
-        let Some(object) = current else { return false };
-        pass.object = object;
-        pass.live = true;
-        let operator = &mut state.operators[who];
-        operator.behind |= operator.cache != Some(object);
-        return true;
+/// Writes the status at the end of a pass.
+fn rest(state: &mut State, who: usize, initialized: bool, record: Record) {
+    let operator = &mut state.operators[who];
+    if let Some(object) = &mut state.objects[who] {
+        let record = if record == Record::Nothing { object.record } else { record };
+        operator.behind |= (initialized && !object.initialized) || record != object.record;
+        object.initialized |= initialized;
+        object.record = record;
     }
+    operator.pass = None;
+    if operator.absent == Absent::Since {
+        operator.absent = Absent::ForAWhile;
+    }
+}
+
+/// Creates the Secret, or patches the version that was seen; false when there is another.
+fn write_secret(state: &mut State, who: usize, pass: &mut Pass) -> bool {
+    let Remote::Present(service) = pass.remote else { return false };
+    match (pass.secret, state.secrets[who]) {
+        (SecretSeen::Holds(seen), held) if held != Some(seen) => return false,
+        (SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists, Some(_)) => {
+            pass.secret = SecretSeen::Exists;
+        }
+        _ => {
+            state.secrets[who] = Some(service.password);
+            pass.secret = SecretSeen::Holds(service.password);
+        }
+    }
+    true
+}
+
+fn look(state: &mut State, who: usize, lie: bool) {
+    let service = state.service;
+    let late = state.operators[who].requests == Requests::Possible;
+    let Some(pass) = &mut state.operators[who].pass else { return };
+    pass.late = late;
     match service.filter(|_| !lie) {
         None => {
             pass.remote = Remote::Absent;
             state.operators[who].saw_nothing();
         }
         Some(service) => {
-            saw(pass, service, held);
+            saw(pass, service);
             state.operators[who].absent = Absent::No;
         }
     }
     state.may_lie &= !lie;
+}
+
+fn look_at_object(state: &mut State, who: usize) -> bool {
+    let Some(object) = state.objects[who] else { return false };
+    let operator = &mut state.operators[who];
+    let Some(pass) = &mut operator.pass else { return false };
+    pass.object = object;
+    pass.live = true;
+    operator.behind |= operator.cache != Some(object);
     true
 }
 
-fn saw(pass: &mut Pass, service: Service, held: Option<u8>) {
-    pass.remote = Remote::Present(service);
-    if service.running && !pass.object.deleting {
-        pass.secret = held.map_or(SecretSeen::Absent, SecretSeen::Holds);
+fn look_at_secret(state: &mut State, who: usize) {
+    if let Some(pass) = &mut state.operators[who].pass {
+        pass.secret = state.secrets[who].map_or(SecretSeen::Absent, SecretSeen::Holds);
     }
+}
+
+fn saw(pass: &mut Pass, service: Service) {
+    pass.remote = Remote::Present(service);
+    pass.secret = SecretSeen::Unknown;
 }
 
 fn release(state: &mut State, who: usize, pass: Pass) -> Result<bool, Violation> {
@@ -273,7 +319,7 @@ fn release(state: &mut State, who: usize, pass: Pass) -> Result<bool, Violation>
 fn send(state: &mut State, who: usize, step: Step) -> Result<bool, Violation> {
     let Some(request) = request(state, who, step) else { return Ok(false) };
     let accepted = arrive(state, who, request)?;
-    let (service, held) = (state.service, state.secrets[who]);
+    let service = state.service;
     let operator = &mut state.operators[who];
     let Some(pass) = &mut operator.pass else { return Ok(false) };
     match request {
@@ -290,7 +336,7 @@ fn send(state: &mut State, who: usize, step: Step) -> Result<bool, Violation> {
         _ => {}
     }
     if let (true, Some(service)) = (accepted, service) {
-        saw(pass, service, held);
+        saw(pass, service);
         operator.absent = Absent::No;
     }
     Ok(accepted)

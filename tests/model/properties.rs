@@ -3,7 +3,7 @@
 use crate::{
     bridge::{Engine, Step},
     moves::{Fate, Violation, take},
-    state::{Object, Operator, Pass, Remote, Request, SecretSeen, Service, State},
+    state::{Object, Operator, Pass, Remote, Request, Requests, SecretSeen, Service, State},
 };
 
 fn must(holds: bool, rule: &str) -> Result<(), Violation> {
@@ -18,7 +18,9 @@ pub(crate) fn may_arrive(state: &State, who: usize, request: Request) -> Result<
     match request {
         Request::Create { .. } if state.service.is_none() => {
             must(held, "a service is created that no finalizer holds")?;
-            must(state.created[who] == 0, "a service is created twice for one resource")
+            // What arrives during the deletion is deleted as well.
+            let goes = state.objects[who].is_some_and(|object| object.deleting);
+            must(goes || state.created[who] == 0, "a service is created twice for one resource")
         }
         Request::Create { .. } => Ok(()),
         Request::Update { .. } => must(own || owner.is_none(), "somebody else's service is changed"),
@@ -106,14 +108,17 @@ pub(crate) fn comes_to_its_end(engine: &mut Engine, mut state: State) -> Result<
 fn pass(engine: &mut Engine, state: &mut State, who: usize) -> Result<usize, Violation> {
     state.operators[who].cache = state.objects[who];
     let Some(object) = state.objects[who] else { return Ok(0) };
-    let begun = Pass { object, live: false, remote: Remote::Unknown, secret: SecretSeen::Unknown };
-    state.operators[who].pass = Some(begun);
+    state.operators[who].pass = Some(Pass::begins(object));
+    state.operators[who].requests = Requests::Over;
     let mut writes = 0;
     for _ in 0..16 {
         let operator = state.operators[who];
         let Some(now) = operator.pass else { return Ok(writes) };
-        let step = engine.decide(who, state.adoption, &operator, now);
-        writes += usize::from(!matches!(step, Step::Look | Step::Rest { .. }));
+        let step = engine.decide(who, state, &operator, now);
+        writes += usize::from(!matches!(
+            step,
+            Step::Look | Step::LookAtObject | Step::LookAtSecret | Step::Rest { .. }
+        ));
         let next = take(state, who, step, Fate::Answered);
         *state = next.ok_or(Violation(format!("{step:?} is not possible")))??;
     }

@@ -8,15 +8,21 @@ pub(crate) struct Setup {
     pub(crate) adoption: bool,
     /// Once, the provider says that a service does not exist although it does.
     pub(crate) lie: bool,
+    /// Drift is only reported, so that an edit which is taken for drift is lost.
+    pub(crate) reports: bool,
 }
 
 impl Setup {
     /// Two resources that both want to create the service.
     #[allow(non_upper_case_globals, reason = "reads like the variant of an enumeration")]
-    pub(crate) const Rivals: Self = Self { adoption: false, lie: false };
+    pub(crate) const Rivals: Self = Self { adoption: false, lie: false, reports: false };
     /// One resource that adopts a service.
     #[allow(non_upper_case_globals, reason = "reads like the variant of an enumeration")]
-    pub(crate) const Adoption: Self = Self { adoption: true, lie: false };
+    pub(crate) const Adoption: Self = Self { adoption: true, lie: false, reports: false };
+
+    pub(crate) fn reporting(self) -> Self {
+        Self { reports: true, ..self }
+    }
 
     pub(crate) fn with_lie(self) -> Self {
         Self { lie: true, ..self }
@@ -41,6 +47,7 @@ pub(crate) struct State {
     /// The lie was not told yet.
     pub(crate) may_lie: bool,
     pub(crate) adoption: bool,
+    pub(crate) reports: bool,
 }
 
 /// A custom resource, as far as decisions depend on it.
@@ -53,6 +60,18 @@ pub(crate) struct Object {
     pub(crate) initialized: bool,
     /// The plan whose generation the bookkeeping annotation names.
     pub(crate) processed: Option<u8>,
+    pub(crate) record: Record,
+}
+
+/// What the resource remembers of what it declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Record {
+    #[default]
+    Nothing,
+    /// In the annotation that came with the finalizer.
+    Noted,
+    /// In the status: the plan that was last in force, and whether the power was.
+    Written { plan: Option<u8>, powered: bool },
 }
 
 /// The service at the provider.
@@ -74,7 +93,19 @@ pub(crate) struct Operator {
     pub(crate) absent: Absent,
     pub(crate) deletion_requested: bool,
     pub(crate) sent: Option<u8>,
+    pub(crate) requests: Requests,
     pub(crate) pass: Option<Pass>,
+}
+
+/// What this operator knows of requests that may still take effect: its own, and those of an earlier process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Requests {
+    /// It has not seen the resource.
+    #[default]
+    Unseen,
+    Possible,
+    /// The settings say after which time none can take effect any more, and that has passed.
+    Over,
 }
 
 /// For how long answers have said that there is no service.
@@ -92,6 +123,8 @@ pub(crate) struct Pass {
     pub(crate) object: Object,
     pub(crate) live: bool,
     pub(crate) remote: Remote,
+    /// At the time of the look, requests could still take effect.
+    pub(crate) late: bool,
     pub(crate) secret: SecretSeen,
 }
 
@@ -106,6 +139,8 @@ pub(crate) enum Remote {
 pub(crate) enum SecretSeen {
     Unknown,
     Absent,
+    /// Creating it was refused.
+    Exists,
     Holds(u8),
 }
 
@@ -116,6 +151,23 @@ pub(crate) enum Request {
     Update { plan: u8 },
     Mark,
     Delete,
+}
+
+impl Requests {
+    /// The operator sees the resource; one that has a finalizer then was in other hands before.
+    pub(crate) fn seen(self, object: Object) -> Self {
+        match self {
+            Self::Unseen if object.finalizer => Self::Possible,
+            Self::Unseen => Self::Over,
+            known => known,
+        }
+    }
+}
+
+impl Pass {
+    pub(crate) fn begins(object: Object) -> Self {
+        Self { object, live: false, remote: Remote::Unknown, late: false, secret: SecretSeen::Unknown }
+    }
 }
 
 impl Operator {
@@ -135,6 +187,7 @@ impl State {
             plan: 0,
             initialized: false,
             processed: None,
+            record: Record::Nothing,
         };
         let operator = Operator { cache: Some(fresh), ..Operator::default() };
         let foreign = Service { owner: None, plan: 1, running: true, password: 0 };
@@ -149,6 +202,7 @@ impl State {
             lies: setup.lie,
             may_lie: setup.lie,
             adoption: setup.adoption,
+            reports: setup.reports,
         }
     }
 }

@@ -45,13 +45,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* The whole image reference; a digest wins over a tag. */}}
 {{- define "valkeeper.image" -}}
 {{- if hasSuffix "/aiven-operator" .Values.image.repository }}
-{{- fail "image.repository names the image of the replaced operator: take it, and image.tag, out of your values" }}
+{{- fail "image.repository names the image of aiven-operator: take it, and image.tag, out of your values" }}
 {{- end }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
+{{- end }}
+
+{{/* The security context of pods, without the IDs that OpenShift assigns. */}}
+{{- define "valkeeper.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext }}
+{{- if .Values.openshift }}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" }}
+{{- end }}
+{{- toYaml $context }}
 {{- end }}
 
 {{/* The port of an address such as ":8080". */}}
@@ -63,7 +72,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default ":8080" (toString .Values.metricsBindAddress) }}
 {{- end }}
 
-{{/* Empty and "0" turned probes off in the replaced chart; here they are always answered. */}}
+{{/* Empty and "0" turned probes off in the chart of aiven-operator; here they are always answered. */}}
 {{- define "valkeeper.healthAddress" -}}
 {{- $address := toString .Values.healthProbeBindAddress }}
 {{- if or (eq $address "") (eq $address "0") }}:8081{{ else }}{{ $address }}{{ end }}
@@ -87,9 +96,42 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
-# To notice the replaced operator at work, by its lease.
+# To notice aiven-operator at work, by its lease.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [40db2fac.aiven.io]
   verbs: [list]
+{{- end }}
+
+{{/* What it needs besides to run servers itself; a test proves that it is all of it and nothing more. */}}
+{{- define "valkeeper.selfHostedRules" -}}
+- apiGroups: [valkeeper.io]
+  resources: [valkeyclusters]
+  verbs: [get, list, watch, patch]
+- apiGroups: [valkeeper.io]
+  resources: [valkeyclusters/status]
+  verbs: [patch]
+# For owner references, which block the deletion of their owner.
+- apiGroups: [valkeeper.io]
+  resources: [valkeyclusters/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [list, create, delete]
+- apiGroups: [""]
+  resources: [services, configmaps, serviceaccounts]
+  verbs: [get, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, create, patch]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, create, patch]
+# The Leases of clusters: pods are granted get and patch of their own, which needs both here.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, patch, delete]
 {{- end }}

@@ -8,7 +8,7 @@ use super::{
     workload::{self, TimedEdit, quantile},
 };
 use std::{collections::BTreeMap, time::Duration};
-use valkeeper_sandbox::provider::{Fault, Matcher};
+use valkeeper_testbed::provider::{Fault, Matcher};
 
 /// How many services do not answer.
 const HANGING: usize = 50;

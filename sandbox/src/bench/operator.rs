@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::process::{Child, Command};
-use valkeeper_sandbox::chart;
+use valkeeper_testbed::chart;
 
 /// A running operator.
 pub(crate) struct Operator {

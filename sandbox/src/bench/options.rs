@@ -18,9 +18,13 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) projects: usize,
 
-    /// How long the provider takes for each answer
-    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = humantime::parse_duration)]
-    pub(crate) latency: Duration,
+    /// How long the provider takes for each answer; several times make a series
+    #[arg(long, value_name = "TIME", value_delimiter = ',', default_value = "20ms", value_parser = humantime::parse_duration)]
+    pub(crate) latency: Vec<Duration>,
+
+    /// Lists of the provider show no secrets, as with a token that may read those of single services only
+    #[arg(long)]
+    pub(crate) redacted_lists: bool,
 
     /// How long the provider builds a service
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]

@@ -19,6 +19,9 @@ use std::{
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// The reason of conditions and events that tell of a defect.
+const DEFECT: &[u8] = b"\"InternalError\"";
+
 /// A running door; it closes when this is dropped.
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -33,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) calls: BTreeMap<String, u64>,
     /// Secrets that were created.
     pub(crate) secrets_created: u64,
+    /// Writes of statuses and events that tell of a defect of the operator.
+    pub(crate) internal_errors: u64,
     /// Names of Secrets that were read.
     pub(crate) secrets_read: HashSet<String>,
 }
@@ -46,6 +51,11 @@ impl Tally {
     /// Events written.
     pub(crate) fn events(&self) -> u64 {
         self.sum(|call| call.ends_with(" events"))
+    }
+
+    /// Everything.
+    pub(crate) fn all(&self) -> u64 {
+        self.sum(|_| true)
     }
 
     /// Reads, lists and watches.
@@ -142,6 +152,9 @@ async fn forward(door: &Door, request: Request) -> anyhow::Result<Response> {
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::CONTENT_LENGTH);
     let body = body.collect().await?.to_bytes();
+    if tells_of_a_defect(&body) {
+        lock(&door.tally).internal_errors += 1;
+    }
     let request = http::Request::from_parts(parts, kube::client::Body::from(body));
     let response = door.client.send(request).await?;
     note(door, &method, &path, watches, response.status());
@@ -149,6 +162,10 @@ async fn forward(door: &Door, request: Request) -> anyhow::Result<Response> {
     parts.headers.remove(header::TRANSFER_ENCODING);
     let stream = body.into_data_stream().map_err(std::io::Error::other);
     Ok(Response::from_parts(parts, Body::from_stream(stream)))
+}
+
+fn tells_of_a_defect(body: &[u8]) -> bool {
+    body.windows(DEFECT.len()).any(|part| part == DEFECT)
 }
 
 fn note(door: &Door, method: &Method, path: &str, watches: bool, status: StatusCode) {

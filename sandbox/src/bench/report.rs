@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 pub(crate) struct Report {
     pub(crate) resources: usize,
     pub(crate) projects: usize,
+    pub(crate) latency_milliseconds: f64,
+    pub(crate) redacted_lists: bool,
     pub(crate) apiserver: String,
     pub(crate) create: Create,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +36,10 @@ pub(crate) struct Create {
     pub(crate) kubernetes_writes_per_resource: f64,
     pub(crate) kubernetes_events_per_resource: f64,
     pub(crate) kubernetes_reads_per_resource: f64,
+    /// All of these, and the request that creates the resource.
+    pub(crate) kubernetes_requests_per_resource: f64,
+    /// Writes that tell of a defect of the operator.
+    pub(crate) internal_errors: u64,
     pub(crate) kubernetes_calls: BTreeMap<String, u64>,
     pub(crate) peak_rss_megabytes: f64,
     pub(crate) processor_seconds: f64,
@@ -146,6 +152,11 @@ impl Report {
             line("Kubernetes writes per resource", create.kubernetes_writes_per_resource.to_string()),
             line("Kubernetes events per resource", create.kubernetes_events_per_resource.to_string()),
             line("Kubernetes reads per resource", create.kubernetes_reads_per_resource.to_string()),
+            line(
+                "API server requests per resource, all",
+                create.kubernetes_requests_per_resource.to_string(),
+            ),
+            line("InternalError in statuses and events", create.internal_errors.to_string()),
             line("peak RSS while creating", format!("{} MB", create.peak_rss_megabytes)),
             line("processor time to create", format!("{} s", create.processor_seconds)),
         ]
@@ -186,9 +197,10 @@ impl Restart {
 
 /// Prints the reports next to each other.
 pub(crate) fn table(reports: &[Report]) -> String {
-    let mut text = format!("{:<52}", "resources");
+    let mut text = format!("{:<52}", "resources, time per answer of the provider");
     for report in reports {
-        let _ = write!(text, "  {:>52}", report.resources);
+        let column = format!("{}, {} ms", report.resources, report.latency_milliseconds);
+        let _ = write!(text, "  {column:>52}");
     }
     text.push('\n');
     let columns: Vec<_> = reports.iter().map(Report::lines).collect();

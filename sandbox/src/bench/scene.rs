@@ -13,9 +13,10 @@ use kube::Client;
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 use tokio::time::Instant;
-use valkeeper_sandbox::{
+use valkeeper_apiserver::{KubeOptions, KubeServer};
+use valkeeper_testbed::{
     envtest::RealApiServer,
-    kube::{KubeOptions, KubeServer},
+    faults::Disturbance,
     provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec},
 };
 
@@ -46,7 +47,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Starts everything but the operator.
-    pub(crate) async fn prepare(options: &BenchOptions) -> anyhow::Result<Self> {
+    pub(crate) async fn prepare(options: &BenchOptions, latency: Duration) -> anyhow::Result<Self> {
         let program = operator::find(options).await?;
         let folder = tempfile::Builder::new().prefix("valkeeper-bench-").tempdir()?;
         let cluster = start_cluster(options.apiserver).await.context("cannot start the API server")?;
@@ -62,13 +63,16 @@ impl Scene {
             projects: (0..options.projects).map(workload::project).collect(),
             tokens: vec![TokenSpec::full_access("bench", workload::TOKEN)],
             build_time: options.build_time,
-            latency: options.latency,
+            latency,
             // The status tells of backups; that is not what is measured.
             backup_after: Duration::from_hours(1),
             log_capacity: LOG,
             ..ProviderOptions::default()
         })
         .await?;
+        if options.redacted_lists {
+            provider.handle().disturb(Disturbance::RedactedLists);
+        }
         let proxy = Proxy::start(client.clone()).await?;
         let kubeconfig = folder.path().join("kubeconfig");
         std::fs::write(&kubeconfig, proxy.kubeconfig())?;

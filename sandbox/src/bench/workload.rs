@@ -8,8 +8,8 @@ use kube::{
 };
 use serde_json::json;
 use std::time::Duration;
-use valkeeper::api::Valkey;
-use valkeeper_sandbox::provider::ProviderHandle;
+use valkeeper_api::Valkey;
+use valkeeper_testbed::provider::ProviderHandle;
 
 /// Namespace of everything.
 pub(crate) const NAMESPACE: &str = "default";

@@ -1,10 +1,11 @@
 //! The Kubernetes API server of a run: the embedded one, or a real one on request. Guarantees that
 //! it knows the resources of the operator before it is handed out.
 
+use super::nodes;
 use super::options::Options;
 use kube::Client;
-use valkeeper_sandbox::envtest::RealApiServer;
-use valkeeper_sandbox::kube::{Content, KubeOptions, KubeServer};
+use valkeeper_apiserver::{Content, KubeOptions, KubeServer};
+use valkeeper_testbed::envtest::RealApiServer;
 
 /// A running API server.
 pub(crate) enum Cluster {
@@ -17,7 +18,9 @@ impl Cluster {
         Ok(if let Some(folder) = &options.kube_assets {
             Self::Real(Box::new(RealApiServer::start(folder).await?))
         } else {
-            let settings = KubeOptions { port: options.kube_port, content, ..KubeOptions::default() };
+            let defaults = KubeOptions::default();
+            let service_network = nodes::service_network(options).unwrap_or(defaults.service_network);
+            let settings = KubeOptions { port: options.kube_port, content, service_network, ..defaults };
             Self::Embedded(KubeServer::start(settings).await?)
         })
     }
@@ -27,6 +30,14 @@ impl Cluster {
         match self {
             Self::Embedded(server) => Some(server.content()),
             Self::Real(_) => None,
+        }
+    }
+
+    /// The certificate of the real one; the embedded one has none.
+    pub(crate) fn certificate(&self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::Embedded(_) => Ok(None),
+            Self::Real(server) => server.certificate().map(Some),
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) async fn prove(
     ensure!(read == example.name, "{} did not return what was written", example.name);
     screen.line(&format!("  {}", example.secret));
     screen.line(&format!("    {} at {host}:{port}, its certificate is valid", version(&info)));
-    screen.line(&format!("    SET and GET there and back in {:.1} ms", took.as_secs_f64() * 1000.0));
+    screen.line(&format!("    SET/GET round trip: {:.1} ms", took.as_secs_f64() * 1000.0));
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use super::options::Options;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use std::path::PathBuf;
-use valkeeper_sandbox::provider::Engine;
-use valkeeper_sandbox::servers::Binaries;
+use valkeeper_testbed::provider::Engine;
+use valkeeper_testbed::servers::Binaries;
 
 /// What is behind the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,7 +36,7 @@ pub(crate) fn describe(engine: &Engine) -> String {
     match engine {
         Engine::Simulated => "simulated; install valkey-server to connect for real".to_owned(),
         Engine::Process { binaries, .. } => {
-            let name = |binary: &valkeeper_sandbox::servers::Binary| {
+            let name = |binary: &valkeeper_testbed::servers::Binary| {
                 format!("{} {}", binary.product, binary.version)
             };
             let (valkey, redis) = (name(&binaries.valkey), name(&binaries.redis));

@@ -7,7 +7,7 @@ use crate::ctl::PROVIDER_NOTE;
 use anyhow::{Context as _, bail};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -19,6 +19,8 @@ pub(crate) struct Files {
     folder: Option<TempDir>,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) log: PathBuf,
+    /// This program, by the name that pods of self-hosted clusters call it.
+    pub(crate) manager: PathBuf,
     /// The certificate authority of real servers.
     pub(crate) authority: PathBuf,
     keep: bool,
@@ -32,7 +34,9 @@ impl Files {
             None => folder.path().join("kubeconfig"),
         };
         let (log, authority) = (folder.path().join("operator.log"), folder.path().join("ca.pem"));
-        Ok(Self { folder: Some(folder), kubeconfig, log, authority, keep: options.keep_files })
+        let manager = folder.path().join("valkeeper");
+        symlink(std::env::current_exe()?, &manager)?;
+        Ok(Self { folder: Some(folder), kubeconfig, log, manager, authority, keep: options.keep_files })
     }
 
     /// Opens the log for writing.
@@ -40,7 +44,7 @@ impl Files {
         File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))
     }
 
-    /// Writes the kubeconfig, which also tells where the provider is.
+    /// Writes the kubeconfig, which also tells where the provider is, if there is one.
     pub(crate) fn write_kubeconfig(&self, content: &str, provider: &str) -> anyhow::Result<()> {
         let path = &self.kubeconfig;
         if path.exists() && !is_ours(path) {

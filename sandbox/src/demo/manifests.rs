@@ -9,7 +9,7 @@ use kube::runtime::{conditions, wait::await_condition};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use std::time::Duration;
-use valkeeper::api::{GROUP, Kind, VERSION, crd};
+use valkeeper_api::{GROUP, Kind, VERSION, crd};
 
 const TOKEN: &str = include_str!("../../../examples/token.yaml");
 const VALKEY: &str = include_str!("../../../examples/valkey.yaml");

@@ -6,11 +6,13 @@ mod connect;
 mod engine;
 mod files;
 pub(crate) mod manifests;
+mod nodes;
 pub(crate) mod options;
 mod progress;
 mod sandbox;
 mod screen;
 mod secrets;
+mod self_hosted;
 mod state;
 mod summary;
 mod table;
@@ -32,7 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use valkeeper::{controller::StartError, operator, settings::Settings};
-use valkeeper_sandbox::provider::ProviderServer;
+use valkeeper_testbed::provider::ProviderServer;
 
 /// How often the resources are looked at.
 const PACE: Duration = Duration::from_millis(200);
@@ -42,11 +44,21 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const TOKEN: &str = "sandbox-token";
 
 /// Runs the command.
-pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(mut options: Options) -> anyhow::Result<()> {
+    if options.self_hosted && options.nodes == 0 {
+        options.nodes = 3;
+    }
     let files = Files::prepare(&options)?;
     start_logging(&options, &files)?;
     let screen = Screen::new();
-    let sandbox = Sandbox::start(&options).await?;
+    if options.self_hosted {
+        let outcome = self_hosted::run(&options, &files, &screen).await;
+        if outcome.is_err() && options.verbose == 0 {
+            show_end_of_log(&files, &screen);
+        }
+        return outcome;
+    }
+    let sandbox = Sandbox::start(&options, &files).await?;
     let outcome = tokio::select! {
         outcome = present(&options, &files, &screen, &sandbox) => outcome,
         error = sandbox.keep_state() => Err(error),
@@ -96,11 +108,13 @@ async fn present(options: &Options, files: &Files, screen: &Screen, sandbox: &Sa
     // From here on the cluster can be used, which is what waiting for this file means.
     files.write_kubeconfig(&sandbox.cluster.kubeconfig(), &provider.url())?;
     let config = sandbox.cluster.config().await?;
-    summary::opening(screen, &address(&config), provider, &sandbox.engine, files, options);
-    let mut operator = Operator::start(provider, valkeeper::cluster::connect(config)?);
+    let settings = settings(provider);
+    summary::opening(screen, &address(&config), sandbox, files, options);
+    summary::intervals(screen, &settings);
+    let mut operator = Operator::start(settings, valkeeper::cluster::connect(config)?);
     let mut progress = Progress::new(client.clone());
     if options.without_examples {
-        summary::ready(screen, files);
+        summary::ready(screen, files, provider);
     } else {
         let examples = manifests::apply(&client, authority.is_some()).await?;
         summary::applied(screen, &examples);
@@ -172,6 +186,20 @@ async fn watch(progress: &mut Progress, screen: &Screen) -> anyhow::Error {
     }
 }
 
+/// Shorter intervals than a real operator has, so that a spectator need not wait.
+fn settings(provider: &ProviderServer) -> Settings {
+    Settings {
+        provider_url: provider.url(),
+        building_interval_min: Duration::from_millis(250),
+        building_interval_max: Duration::from_secs(1),
+        external_wait_interval: Duration::from_secs(2),
+        resync_interval: Duration::from_secs(5),
+        stabilization_period: Duration::from_millis(500),
+        late_effect: Some(Duration::from_secs(5)),
+        ..Settings::default()
+    }
+}
+
 /// The operator in this process.
 struct Operator {
     shutdown: CancellationToken,
@@ -179,16 +207,7 @@ struct Operator {
 }
 
 impl Operator {
-    fn start(provider: &ProviderServer, client: Client) -> Self {
-        let settings = Settings {
-            provider_url: provider.url(),
-            building_interval_min: Duration::from_millis(250),
-            building_interval_max: Duration::from_secs(1),
-            attentive_interval: Duration::from_secs(2),
-            resync_interval: Duration::from_secs(5),
-            settle_time: Duration::from_millis(500),
-            ..Settings::default()
-        };
+    fn start(settings: Settings, client: Client) -> Self {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(operator::run(settings, client, shutdown.clone()));
         Self { shutdown, task }

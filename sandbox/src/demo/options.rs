@@ -34,11 +34,15 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FOLDER", conflicts_with = "kube_assets")]
     pub(crate) state: Option<PathBuf>,
 
+    /// Run a ValkeyCluster on nodes of this machine instead of services at a provider, and show a failover (alpha)
+    #[arg(long, conflicts_with_all = ["state", "without_examples", "engine", "allow_redis_creation"])]
+    pub(crate) self_hosted: bool,
+
     /// Apply the token only: a cluster for your own manifests
     #[arg(long, conflicts_with = "once")]
     pub(crate) without_examples: bool,
 
-    /// End when both Secrets are there and hold what the provider says; status 0 if they do
+    /// End when both Secrets are there and hold what the provider says, or after the failover; status 0 if all is well
     #[arg(long)]
     pub(crate) once: bool,
 
@@ -54,6 +58,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = humantime::parse_duration)]
     pub(crate) build_time: Duration,
 
+    /// Let the provider create Redis services, as it did until 2025; the examples contain one
+    #[arg(long)]
+    pub(crate) allow_redis_creation: bool,
+
     /// How long the provider takes for each answer
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub(crate) latency: Duration,
@@ -65,6 +73,10 @@ pub(crate) struct Options {
     /// Run the `etcd` and `kube-apiserver` of this folder instead of the embedded API server
     #[arg(long, value_name = "FOLDER", conflicts_with = "kube_port")]
     pub(crate) kube_assets: Option<PathBuf>,
+
+    /// How many nodes there are, which run pods as processes of this machine
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) nodes: u8,
 
     /// Leave the kubeconfig and the operator's log behind
     #[arg(long)]

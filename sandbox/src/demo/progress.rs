@@ -1,18 +1,24 @@
-//! Tells what becomes of the resources: one line whenever the operator says something new. Guarantees
-//! that only the operator's own report is shown, the same that `kubectl` shows.
+//! The feed: one line whenever the operator reports something new, in a condition or in an event. Guarantees
+//! that only the operator's own reports are shown, the same that `kubectl` shows.
 
 use super::manifests::{NAMESPACE, resource};
 use super::screen::Screen;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use valkeeper::api::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use valkeeper_api::Kind;
+
+/// Reasons of events that no condition keeps long enough to be noticed.
+const EVENTS: [&str; 2] = ["Drift", "SecretWritten"];
 
 /// What was last seen of each resource.
 pub(crate) struct Progress {
     client: Client,
     seen: BTreeMap<String, Report>,
+    /// The events that were seen, by name.
+    events: BTreeSet<String>,
 }
 
 /// The part of a resource's status that is worth a line.
@@ -24,7 +30,7 @@ pub(crate) struct Report {
 
 impl Progress {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, seen: BTreeMap::new() }
+        Self { client, seen: BTreeMap::new(), events: BTreeSet::new() }
     }
 
     /// Looks at all resources and prints what changed.
@@ -50,6 +56,27 @@ impl Progress {
             screen.progress(name, "Deleted");
         }
         self.seen = now;
+        self.look_at_events(screen).await
+    }
+
+    /// Prints events that say more than the conditions: what was found and done in between.
+    async fn look_at_events(&mut self, screen: &Screen) -> anyhow::Result<()> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let mut events = api.list(&ListParams::default()).await?.items;
+        events.retain(|event| self.events.insert(event.name_any()));
+        events.sort_by(|one, other| one.event_time.cmp(&other.event_time));
+        for event in events {
+            let regarding = event.regarding.unwrap_or_default();
+            let kind = regarding.kind.unwrap_or_default().to_lowercase();
+            let name = format!("{kind}/{}", regarding.name.unwrap_or_default());
+            let note = event.note.unwrap_or_default();
+            let shown = self.seen.get(&name).is_some_and(|report| report.text() == note);
+            let reason = event.reason.unwrap_or_default();
+            let more = event.type_.as_deref() == Some("Warning") || EVENTS.contains(&reason.as_str());
+            if more && !shown {
+                screen.progress(&name, &format!("{reason}: {note}"));
+            }
+        }
         Ok(())
     }
 

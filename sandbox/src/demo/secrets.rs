@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use serde_json::Value;
-use valkeeper_sandbox::provider::ProviderHandle;
+use valkeeper_testbed::provider::ProviderHandle;
 
 /// The parts of a connection, as the provider names them.
 const PARTS: [&str; 5] = ["host", "port", "user", "password", "ssl"];

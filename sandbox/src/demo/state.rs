@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use valkeeper_sandbox::{kube, provider};
+use valkeeper_apiserver as kube;
+use valkeeper_testbed::provider;
 
 /// Everything by name: objects below `kubernetes/`, the provider as a whole.
 const ENTRIES: TableDefinition<'static, &'static str, &'static str> = TableDefinition::new("entries");
@@ -45,6 +46,11 @@ impl State {
     /// Where the servers keep their data.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("services")
+    }
+
+    /// Where the volumes and logs of pods are.
+    pub(crate) fn nodes(&self) -> PathBuf {
+        self.folder.join("nodes")
     }
 
     /// What the Kubernetes API held.

@@ -4,28 +4,35 @@
 use super::engine;
 use super::files::Files;
 use super::manifests::Example;
+use super::nodes;
 use super::options::Options;
+use super::sandbox::Sandbox;
 use super::screen::Screen;
 use super::secrets::Checked;
 use super::table;
 use kube::Client;
-use valkeeper::api::Kind;
-use valkeeper_sandbox::provider::{Engine, ProviderServer};
+use std::time::Duration;
+use valkeeper::settings::Settings;
+use valkeeper_api::Kind;
+use valkeeper_testbed::provider::{Engine, ProviderServer};
 
 /// Where everything is.
 pub(crate) fn opening(
     screen: &Screen,
     kubernetes: &str,
-    provider: &ProviderServer,
-    engine: &Engine,
+    sandbox: &Sandbox,
     files: &Files,
     options: &Options,
 ) {
+    let (provider, engine) = (&sandbox.provider, &sandbox.engine);
     screen.heading("Valkeeper sandbox");
     screen.fact("Kubernetes API", kubernetes);
     screen.fact("Provider API", &provider.url());
     screen.fact("Console", &format!("{}/console", provider.url()));
     screen.fact("Services", &engine::describe(engine));
+    if let Some(nodes) = &sandbox.nodes {
+        screen.fact("Nodes", &nodes::describe(nodes));
+    }
     screen.fact("Kubeconfig", &files.kubeconfig.display().to_string());
     if matches!(engine, Engine::Process { .. }) {
         screen.fact("CA certificate", &files.authority.display().to_string());
@@ -33,6 +40,22 @@ pub(crate) fn opening(
     if options.verbose == 0 {
         screen.fact("Operator log", &files.log.display().to_string());
     }
+}
+
+/// How often the operator reads services here, and by default.
+pub(crate) fn intervals(screen: &Screen, settings: &Settings) {
+    let default = Settings::default();
+    let text = |settings: &Settings| {
+        let time = |duration: Duration| humantime::format_duration(duration).to_string();
+        format!(
+            "{} in sync, {} to {} while building",
+            time(settings.resync_interval),
+            time(settings.building_interval_min),
+            time(settings.building_interval_max)
+        )
+    };
+    screen.fact("Reads services", &format!("every {}", text(settings)));
+    screen.fact("", &format!("(in production: {})", text(&default)));
 }
 
 /// What was applied.
@@ -68,30 +91,31 @@ pub(crate) async fn result(screen: &Screen, client: &Client, checked: &[Checked]
 
 /// What to do next.
 pub(crate) fn suggestions(screen: &Screen, files: &Files, provider: &ProviderServer) {
-    point_kubectl(screen, files);
-    screen.heading("Three things to try");
-    screen.line("  1. Move to a larger plan, and follow it here:");
+    point_kubectl(screen, files, provider);
+    screen.heading("Three things to try, each of which shows below");
+    screen.line("  1. Move to a larger plan; the service is rebuilt:");
     screen.line("     kubectl patch valkey my-valkey --type merge \\");
     screen.line("       -p '{\"spec\": {\"plan\": \"business-4\"}}'");
-    screen.line("  2. Reset the password at the provider; the Secret follows within seconds:");
+    screen.line("  2. Reset the password at the provider; SecretWritten within 5 seconds:");
     screen.line("     cargo run -p valkeeper-sandbox -- ctl reset-password my-valkey");
     screen.line("     kubectl get secret my-valkey-secret -o jsonpath='{.data.VALKEY_PASSWORD}'");
-    screen.line("  3. Change a plan in the console, and watch the operator correct it:");
+    screen.line("  3. Change a plan in the console; Drift within 5 seconds, and the way back:");
     screen.line(&format!("     {}/console", provider.url()));
-    screen.line("     kubectl get events --watch");
     screen.heading(WATCHING);
 }
 
 /// For people who brought manifests of their own.
-pub(crate) fn ready(screen: &Screen, files: &Files) {
-    point_kubectl(screen, files);
+pub(crate) fn ready(screen: &Screen, files: &Files, provider: &ProviderServer) {
+    point_kubectl(screen, files, provider);
     screen.line("  The token is in Secret aiven-token, key token, of namespace default.");
     screen.heading(WATCHING);
 }
 
 const WATCHING: &str = "Watching; Ctrl-C stops everything.";
 
-fn point_kubectl(screen: &Screen, files: &Files) {
+fn point_kubectl(screen: &Screen, files: &Files, provider: &ProviderServer) {
     screen.heading("Point kubectl at it, in another terminal");
     screen.line(&format!("  export KUBECONFIG={}", files.kubeconfig.display()));
+    // For `kubectl valkeeper`.
+    screen.line(&format!("  export AIVEN_WEB_URL={}", provider.url()));
 }

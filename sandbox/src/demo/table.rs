@@ -5,7 +5,7 @@ use super::manifests::NAMESPACE;
 use http::{Request, header};
 use kube::Client;
 use serde_json::Value;
-use valkeeper::api::{GROUP, Kind, VERSION};
+use valkeeper_api::{GROUP, Kind, VERSION};
 
 /// What makes an API server answer with a Table.
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";

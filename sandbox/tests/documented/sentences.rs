@@ -16,14 +16,20 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo build --workspace", "done before any test runs"),
     ("cargo build --release --features otlp", "`.ci/run` builds it with this feature, in the other profile"),
     ("cargo install", "the build is the same as that of the tests, and takes minutes"),
-    ("cargo run --bin generate", "the generated files are compared by `tests/api/definitions.rs`"),
+    ("cargo xtask dependencies", "run by `.ci/run`"),
+    ("cargo xtask generate", "the generated files are compared by `xtask/tests/generate.rs`"),
+    ("cargo xtask tidy", "run by `.ci/run`, and by a test of its own"),
     ("cargo run -p valkeeper-sandbox", "run by `sandbox/tests/command.rs`"),
     ("docker build", "needs a container engine; `.ci/image` builds the same without one"),
     ("kind create cluster", "needs a container engine"),
+    ("kind delete cluster", "needs a container engine"),
+    ("kubectl port-forward", "the sandbox runs no pods"),
     ("helm upgrade", "only named; written out on another page, where it is run"),
     ("helm uninstall", "only named; `tests/chart/install.rs` does it"),
     ("helm template", "only named; written out on another page, where it is run"),
     ("kubectl scale deployment", "named as missing in the sandbox"),
+    ("kubectl delete application", "a resource of Argo CD, which is not there"),
+    ("kubectl apply --server-side", "only named: with files of the reader's"),
     ("kubectl auth can-i", "named as missing in the sandbox"),
     ("kubectl edit", "opens an editor; `tests/e2e/kubectl.rs` runs it"),
     ("kubectl get events --watch", "does not end"),
@@ -33,6 +39,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("kubectl -n valkeeper-system get pods", "the sandbox has no pods"),
     ("kubectl -n valkeeper-system get lease", "in the sandbox the operator works without a lease"),
     ("kubectl -n valkeeper-system delete lease", "in the sandbox the operator works without a lease"),
+    ("kubectl valkeeper doctor", "in the sandbox no pod of the operator runs, which is an error"),
     ("kubectl rollout restart", "only named: of a Deployment of the reader's"),
     (
         "kubectl wait valkey/migrated",
@@ -48,15 +55,15 @@ fn is_command(text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_within_a_sentence_is_taken() {
-    let Some(tools) = shell::tools() else { return };
-    let shell = Shell::start(&tools).await;
+    let Some(valkeeper) = shell::programs() else { return };
+    let shell = Shell::start(&valkeeper).await;
     let mut failures = vec![];
     for page in page::all() {
         for (line, text) in page.inline.iter().filter(|(_, text)| is_command(text)) {
             // Of all tests, these are some.
             if NOT_RUN.iter().any(|(beginning, _)| text.starts_with(beginning))
                 || text.contains("cargo test --workspace")
-                || shell.lacks(text)
+                || shell::lacks_tools(text)
             {
                 continue;
             }
@@ -91,7 +98,11 @@ fn without_effect(text: &str) -> String {
 fn is_there(text: &str) -> Result<(), String> {
     let named = Regex::new(r"--test ([a-z0-9]+)(?: ([a-z_]+))?").unwrap();
     let named = named.captures(text).ok_or("names no tests")?;
-    let package = if text.contains("-p valkeeper-sandbox") { "sandbox/" } else { "" };
+    let package = Regex::new(r"-p valkeeper-([a-z]+)").unwrap().captures(text);
+    let package = package.map_or(String::new(), |package| match &package[1] {
+        "sandbox" => "sandbox/".to_owned(),
+        library => format!("crates/{library}/"),
+    });
     let folder = page::repository(&format!("{package}tests/{}", &named[1]));
     let sources: String = if folder.is_dir() {
         let entries = std::fs::read_dir(folder).unwrap().flatten();

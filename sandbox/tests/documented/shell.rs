@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
 };
+use valkeeper_testbed::tools::{self, Tool};
 
 /// Longest wait for a block, or for a sandbox.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -26,54 +27,36 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("DIR", "examples"),
     ("FILE", "examples/valkey.yaml"),
     ("FOLDER", "examples"),
+    ("KIND", "valkeys"),
     ("COMMAND", "validate"),
 ];
 
-/// The programs of this repository, and those of others that are here.
-pub(crate) struct Tools {
-    pub(crate) valkeeper: PathBuf,
-    helm: Option<PathBuf>,
+/// The operator's program; `None` after reporting that it is not built.
+pub(crate) fn valkeeper() -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_BIN_EXE_valkeeper-sandbox")).with_file_name("valkeeper");
+    if !program.exists() {
+        tools::skip("valkeeper", "build the whole workspace, for the program valkeeper");
+        return None;
+    }
+    Some(program)
 }
 
-/// Says what is missing; fails where everything should be there.
-fn skip<T>(missing: &str) -> Option<T> {
-    assert!(std::env::var_os("E2E_NO_SKIP").is_none(), "cannot be tested: {missing}");
-    eprintln!("skipped: {missing}");
-    None
-}
-
-pub(crate) fn tools() -> Option<Tools> {
-    for program in ["kubectl", "jq"] {
-        if find(program).is_none() {
-            return skip(&format!("install {program}"));
-        }
-    }
-    let valkeeper = Path::new(env!("CARGO_BIN_EXE_valkeeper-sandbox")).with_file_name("valkeeper");
-    if !valkeeper.exists() {
-        return skip("build the whole workspace, for the program valkeeper");
-    }
-    let helm = std::env::var_os("HELM").map(PathBuf::from).or_else(|| find("helm"));
-    if helm.is_none() && std::env::var_os("CHART_NO_SKIP").is_some() {
-        return skip("install helm");
-    }
-    Some(Tools { valkeeper, helm })
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists())
+/// The same, where there is what every page needs.
+pub(crate) fn programs() -> Option<PathBuf> {
+    tools::KUBECTL.or_skip()?;
+    tools::BASH.or_skip()?;
+    valkeeper()
 }
 
 pub(crate) struct Shell {
     folder: TempDir,
     path: std::ffi::OsString,
-    helm: bool,
     _sandbox: Child,
 }
 
 impl Shell {
     /// Starts a sandbox, and waits until its examples are ready.
-    pub(crate) async fn start(tools: &Tools) -> Self {
+    pub(crate) async fn start(valkeeper: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["examples", "charts", "crds"] {
             link(&repository(name).canonicalize().unwrap(), &folder.path().join(name));
@@ -82,10 +65,10 @@ impl Shell {
         std::fs::create_dir(&programs).unwrap();
         let sandbox = Path::new(env!("CARGO_BIN_EXE_valkeeper-sandbox"));
         link(sandbox, &programs.join("valkeeper-sandbox"));
-        link(&tools.valkeeper, &programs.join("valkeeper"));
-        link(&tools.valkeeper, &programs.join("kubectl-valkeeper"));
-        if let Some(helm) = &tools.helm {
-            link(helm, &programs.join("helm"));
+        link(valkeeper, &programs.join("valkeeper"));
+        link(valkeeper, &programs.join("kubectl-valkeeper"));
+        if let Some(helm) = tools::HELM.find() {
+            link(&helm, &programs.join("helm"));
         }
         let mut path = programs.into_os_string();
         path.push(":");
@@ -106,20 +89,7 @@ impl Shell {
         assert!(up, "the sandbox has ended");
         // Nobody closes the pipe while the sandbox writes into it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { folder, path, helm: tools.helm.is_some(), _sandbox: sandbox }
-    }
-
-    /// Whether a block needs a program that is not here. Says so.
-    pub(crate) fn lacks(&self, text: &str) -> bool {
-        let missing = if text.contains("helm ") && !self.helm {
-            "helm"
-        } else if text.contains("valkey-cli") && find("valkey-cli").is_none() {
-            "valkey-cli"
-        } else {
-            return false;
-        };
-        eprintln!("skipped: a block needs {missing}");
-        true
+        Self { folder, path, _sandbox: sandbox }
     }
 
     /// What it prints, in either case.
@@ -129,10 +99,14 @@ impl Shell {
             let whole = Regex::new(&format!(r"\b{placeholder}\b")).unwrap();
             text = whole.replace_all(&text, *value).into_owned();
         }
-        let mut command = Command::new("bash");
+        let mut command = Command::new(tools::BASH.or_skip().unwrap_or_else(|| "bash".into()));
         command.args(["-euo", "pipefail", "-c", &text]).kill_on_drop(true);
         command.current_dir(self.folder.path()).env("PATH", &self.path).env("HOME", self.folder.path());
-        command.env("KUBECONFIG", self.folder.path().join("kubeconfig")).stdin(Stdio::null());
+        let kubeconfig = self.folder.path().join("kubeconfig");
+        let provider = std::fs::read_to_string(&kubeconfig).unwrap_or_default();
+        let provider =
+            provider.lines().find_map(|line| line.strip_prefix("# Provider: ")).unwrap_or_default();
+        command.env("AIVEN_WEB_URL", provider).env("KUBECONFIG", kubeconfig).stdin(Stdio::null());
         let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
             return Err("it does not end".to_owned());
         };
@@ -140,6 +114,13 @@ impl Shell {
         let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         if output.status.success() { Ok(printed) } else { Err(printed) }
     }
+}
+
+/// Whether a command needs a program that is not here. Reports it.
+pub(crate) fn lacks_tools(command: &str) -> bool {
+    let lacks = |tool: &&Tool| tool.is_used_by(command) && tool.or_skip().is_none();
+    tools::ALL.iter().copied().any(|tool| lacks(&tool))
+        || (tools::needs_server(command) && !tools::server_or_skip())
 }
 
 fn link(target: &Path, name: &Path) {

@@ -3,41 +3,46 @@
 //! builds and rare when nothing does, never take more than a tenth of the time, and are not used where a
 //! project has only a few of our services, or very many of others. What a list shows is an observation
 //! like another, except that the engine never acts on it alone.
+//!
+//! ```text
+//!            first join             lists are worth it
+//!   (none) ─────────────▶ RESTING ──────────────────────▶ LISTING every pause ─┐ whole list: hand over
+//!      ▲                   │   ▲                            │   ▲              │ what is new, due or gone
+//!      │ nobody has joined │   └────────────────────────────┘   └──────────────┘ failed: longer pauses
+//!      │ for a resync      ▼        not any more
+//!      └───────────────── ended
+//! ```
+//!
+//! Nobody depends on a list that is made: the clock of each resource runs on (`clock`), and lists only come
+//! before it.
 
+mod keep;
+mod known;
 mod roster;
 mod round;
 
-pub(super) use roster::Delivery;
+pub(super) use known::Known;
+pub(super) use roster::{Delivery, Listed};
 
-use super::{context::Context, credentials::TokenSource, error::PassError, observe};
-use crate::{
-    engine::{ObservedService, backoff},
-    provider::Token,
-    settings::Settings,
-    telemetry::repeats::tell_failure,
-};
-use futures::FutureExt as _;
+use super::{pass::observe, schedule::clock::Clock, tokens::TokenSource};
+use crate::{provider::Token, settings::Settings};
 use roster::{Member, Roster};
 use std::{
     collections::HashMap,
     fmt,
     hash::RandomState,
-    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
-    task::JoinSet,
     time::{Duration, Instant},
 };
-use tokio_util::sync::CancellationToken;
+use valkeeper_engine::{ObservedService, backoff};
 
 /// Listed services that wait for their resource's turn; more would only fill the memory.
 const SLOTS: usize = 128;
 /// A service that nobody collects for so long is dropped.
 const UNCOLLECTED: Duration = Duration::from_secs(30);
-/// A project with more services than this for each of ours is not listed.
-const SPARSE: usize = 50;
 /// A list may take this part of the time.
 const SHARE: u32 = 10;
 
@@ -72,9 +77,9 @@ pub(super) struct Joining {
     /// Gives the resource its turn.
     pub(super) wake: Box<dyn Fn() + Send>,
     /// What its service looked like, if anybody looked.
-    pub(super) digest: Option<u64>,
-    /// When it takes its turn although nothing has changed.
-    pub(super) due: Duration,
+    pub(super) known: Known,
+    /// What is known is not older than this.
+    pub(super) since: Instant,
     /// Since when its service builds.
     pub(super) building_since: Option<Instant>,
 }
@@ -112,21 +117,6 @@ impl Surveys {
         observe::digest(service, &self.hasher)
     }
 
-    /// Keeps all surveys going until `shutdown`.
-    pub(super) async fn keep(context: Arc<Context>, shutdown: CancellationToken) {
-        let Some(mut to_keep) = lock(&context.surveys.to_keep).take() else { return };
-        let mut tasks = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                Some(survey) = to_keep.recv() => {
-                    tasks.spawn(keep(Arc::clone(&context), survey).boxed());
-                }
-                Some(_) = tasks.join_next() => {}
-            }
-        }
-    }
-
     fn fits(&self, token: &Token, survey: &Survey) -> bool {
         token.fingerprint(&self.hasher) == survey.key.token
     }
@@ -144,32 +134,57 @@ impl Surveys {
 }
 
 impl Survey {
-    /// Takes a resource in; what was on its way to it is out of date.
-    pub(super) fn join(&self, joining: Joining) {
+    /// Takes a resource in; what was on its way to it is out of date. `plan` sets its clock, given how often
+    /// lists are made now.
+    pub(super) fn join(
+        &self,
+        settings: &Settings,
+        joining: Joining,
+        plan: impl Fn(Option<Duration>) -> Clock,
+    ) -> Clock {
         let now = Instant::now();
-        let mut roster = self.roster();
-        let urgent = joining.digest.is_none() || joining.building_since.is_some();
+        let urgent = joining.known.is_empty() || joining.building_since.is_some();
         let member = Member {
-            uid: joining.uid.into(),
+            uid: joining.uid.clone().into(),
             wake: joining.wake,
-            source: Arc::new(joining.source),
-            digest: joining.digest,
-            due: now + joining.due,
+            source: Some(Arc::new(joining.source)),
+            known: joining.known,
+            clock: plan(None),
             building_since: joining.building_since,
-            since: now,
+            since: joining.since,
+            listed: None,
             round: 0,
             delivery: None,
             handed: now,
         };
-        roster.join(&joining.name, member);
+        let clock = {
+            let mut roster = self.roster();
+            roster.join(&joining.name, member);
+            let clock = plan(roster.period(pause(&roster, settings, 0)));
+            if let Some(member) = roster.member(&joining.name, &joining.uid) {
+                member.clock = clock;
+            }
+            clock
+        };
         if urgent {
             self.hurry.notify_one();
         }
+        clock
     }
 
     /// Forgets a resource.
     pub(super) fn leave(&self, name: &str, uid: &str) {
         self.roster().leave(name, uid);
+    }
+
+    /// What is known of the service of the resource.
+    pub(super) fn known(&self, name: &str, uid: &str) -> Known {
+        self.roster().member(name, uid).map(|member| member.known).unwrap_or_default()
+    }
+
+    /// When the last list was asked for that showed nothing new of the service.
+    pub(super) fn listed(&self, name: &str, uid: &str) -> Option<Instant> {
+        self.roster().member(name, uid)?.listed
     }
 
     /// Whether something waits for the resource.
@@ -182,70 +197,33 @@ impl Survey {
         self.roster().member(name, uid)?.delivery.take()
     }
 
-    /// Whether lists cost less here than looks at each service.
-    pub(super) fn is_worthwhile(&self, settings: &Settings) -> bool {
-        let roster = self.roster();
-        roster.count >= settings.survey_minimum.max(1) && roster.listed <= roster.count * SPARSE
+    /// How often the project is listed; none when looks at each service cost less.
+    pub(super) fn pause(&self, settings: &Settings) -> Option<Duration> {
+        pause(&self.roster(), settings, 0)
     }
 
     fn roster(&self) -> MutexGuard<'_, Roster> {
         lock(&self.roster)
     }
-
-    /// How long after the beginning of one list the next one begins.
-    fn pause(&self, settings: &Settings, failures: u32) -> Duration {
-        let roster = self.roster();
-        let shortest = settings.survey_interval_min;
-        let quiet = settings.survey_interval.min(settings.resync_interval).max(shortest);
-        let pause = match roster.youngest {
-            _ if roster.fresh => shortest,
-            Some(since) => {
-                backoff::building(since.elapsed(), shortest, settings.building_interval_max.min(quiet))
-            }
-            None => quiet,
-        };
-        let failing = shortest.saturating_mul(1_u32.checked_shl(failures.min(16)).unwrap_or(u32::MAX));
-        let failing = if failures == 0 { Duration::ZERO } else { failing.min(quiet) };
-        pause.max(roster.took * SHARE).max(failing)
-    }
 }
 
-/// Keeps one survey going until nobody takes part.
-async fn keep(context: Arc<Context>, survey: Arc<Survey>) {
-    let (mut last, mut failures) = (Instant::now(), 0);
-    let mut jitter = rand::random();
-    loop {
-        if survey.is_worthwhile(&context.settings) {
-            let next = last + backoff::spread(survey.pause(&context.settings, failures), jitter);
-            tokio::select! {
-                () = tokio::time::sleep_until(next) => {}
-                () = survey.hurry.notified() => continue,
-            }
-        } else {
-            let long = tokio::time::timeout(context.settings.resync_interval, survey.hurry.notified()).await;
-            if long.is_err() && context.surveys.retire(&survey) {
-                context.metrics.fleet().unlisted(&survey.key.project);
-                return;
-            }
-            continue;
-        }
-        (last, jitter) = (Instant::now(), rand::random());
-        let outcome = AssertUnwindSafe(survey.list(&context)).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_| Err(PassError::Defect("a list panicked".to_owned())));
-        match outcome {
-            Ok(()) => {
-                if failures > 0 {
-                    tracing::info!(project = survey.key.project, failures, "lists go well again");
-                }
-                failures = 0;
-            }
-            Err(error) => {
-                failures += 1;
-                tell_failure!(failures, project = survey.key.project, %error, "list failed");
-                survey.failed(error.class());
-            }
-        }
+/// How long after the beginning of one list the next one begins; none when there is no next one.
+fn pause(roster: &Roster, settings: &Settings, failures: u32) -> Option<Duration> {
+    if !roster.is_worth_lists(settings.project_poll_minimum) {
+        return None;
     }
+    let shortest = settings.project_poll_interval_min;
+    let quiet = settings.project_poll_interval.min(settings.resync_interval).max(shortest);
+    let pause = match roster.youngest {
+        _ if roster.fresh => shortest,
+        Some(since) => {
+            backoff::building(since.elapsed(), shortest, settings.building_interval_max.min(quiet))
+        }
+        None => quiet,
+    };
+    let failing = shortest.saturating_mul(1_u32.checked_shl(failures.min(16)).unwrap_or(u32::MAX));
+    let failing = if failures == 0 { Duration::ZERO } else { failing.min(quiet) };
+    Some(pause.max(roster.took * SHARE).max(failing))
 }
 
 impl fmt::Debug for Survey {
@@ -258,3 +236,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic while the lock was held leaves bookkeeping that is at worst out of date.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,36 @@
 //! Who takes part in the survey of a project, what was last known of each service, and what the last list
-//! brought for whom. Pure bookkeeping: no calls, no decisions.
+//! brought for whom. Pure bookkeeping: no calls, no decisions, and time is an argument.
 
-use crate::{controller::credentials::TokenSource, provider::Service};
-use std::{collections::HashMap, sync::Arc};
+use super::known::Known;
+use crate::{
+    controller::{schedule::clock::Clock, tokens::TokenSource},
+    provider::Service,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant},
 };
+
+/// A project with more services than this for each of ours is not listed.
+const SPARSE: usize = 50;
 
 /// All resources that take part, by the name of their service.
 #[derive(Default)]
 pub(super) struct Roster {
     members: HashMap<String, Vec<Member>>,
     pub(super) count: usize,
-    sources: Vec<Arc<TokenSource>>,
+    /// Where the members' tokens are; members hold them.
+    sources: Vec<Weak<TokenSource>>,
     round: u64,
     /// Services in the project when it was last listed, ours and those of others.
     pub(super) listed: usize,
-    /// How long the last list took.
+    /// How long the last list took, without and with the time in which its services waited to be worked on.
     pub(super) took: Duration,
+    pub(super) whole: Duration,
     /// Somebody joined whose service was not seen yet.
     pub(super) fresh: bool,
     /// When the service that was begun last began to build.
@@ -30,15 +42,18 @@ pub(super) struct Member {
     pub(super) uid: Box<str>,
     /// Gives the resource its turn.
     pub(super) wake: Box<dyn Fn() + Send>,
-    pub(super) source: Arc<TokenSource>,
-    /// What its service looked like, if anybody looked.
-    pub(super) digest: Option<u64>,
-    /// When it takes its turn although nothing has changed.
-    pub(super) due: Instant,
+    /// None when its token has become another one.
+    pub(super) source: Option<Arc<TokenSource>>,
+    /// What its service looked like.
+    pub(super) known: Known,
+    /// When it looks for itself.
+    pub(super) clock: Clock,
     /// Since when its service builds.
     pub(super) building_since: Option<Instant>,
     /// What is known is not older than this.
     pub(super) since: Instant,
+    /// When the last list was asked for that showed nothing new.
+    pub(super) listed: Option<Instant>,
     pub(super) round: u64,
     pub(super) delivery: Option<Delivery>,
     /// When that was handed over.
@@ -47,31 +62,62 @@ pub(super) struct Member {
 
 /// What a survey brings for a resource.
 pub(in crate::controller) enum Delivery {
-    /// The service as the list shows it; the slot bounds how many of them there are at a time.
-    Listed(Box<Service>, OwnedSemaphorePermit),
+    /// The service as the list shows it.
+    Listed(Listed),
     /// The list does not help: look at the service itself.
     Look,
     /// The token has changed: find the survey of the new one.
     Moved,
 }
 
+/// A service from a list.
+pub(in crate::controller) struct Listed {
+    pub(in crate::controller) service: Box<Service>,
+    /// What it looks like there.
+    pub(in crate::controller) digest: u64,
+    /// When the list was asked for.
+    pub(in crate::controller) asked: Instant,
+    /// Bounds how many of them there are at a time.
+    pub(in crate::controller) slot: OwnedSemaphorePermit,
+}
+
+/// A service as a list shows it.
+#[derive(Clone, Copy)]
+pub(super) struct Sighting {
+    pub(super) digest: u64,
+    /// When the list was asked for.
+    pub(super) asked: Instant,
+    pub(super) round: u64,
+    /// How long until the next list.
+    pub(super) pause: Duration,
+}
+
 impl Roster {
     /// Takes `member` in, in the place of an earlier entry of the same resource.
-    pub(super) fn join(&mut self, name: &str, mut member: Member) {
-        if let Some(same) = self.sources.iter().find(|source| **source == member.source) {
-            member.source = Arc::clone(same);
-        } else {
-            self.sources.push(Arc::clone(&member.source));
+    pub(super) fn join(&mut self, name: &str, mut member: Member) -> &mut Member {
+        if let Some(source) = member.source.take() {
+            member.source = Some(self.shared(source));
         }
         member.round = self.round;
-        self.fresh |= member.digest.is_none();
+        self.fresh |= member.known.is_empty();
         self.youngest = self.youngest.max(member.building_since);
         let entry = self.members.entry(name.to_owned()).or_insert_with(|| Vec::with_capacity(1));
-        let before = entry.len();
-        entry.retain(|other| other.uid != member.uid);
-        self.count -= before - entry.len();
-        entry.push(member);
+        if let Some(index) = entry.iter().position(|other| other.uid == member.uid) {
+            entry[index] = member;
+            return &mut entry[index];
+        }
         self.count += 1;
+        entry.push_mut(member)
+    }
+
+    /// The same source, if another member has it already.
+    fn shared(&mut self, source: Arc<TokenSource>) -> Arc<TokenSource> {
+        let same = self.sources.iter().filter_map(Weak::upgrade).find(|other| **other == *source);
+        same.unwrap_or_else(|| {
+            self.sources.retain(|other| other.strong_count() > 0);
+            self.sources.push(Arc::downgrade(&source));
+            source
+        })
     }
 
     /// Forgets a resource.
@@ -83,9 +129,16 @@ impl Roster {
         if entry.is_empty() {
             self.members.remove(name);
         }
-        if self.members.is_empty() {
-            self.sources.clear();
-        }
+    }
+
+    /// Whether lists cost less than looks at each service, for `minimum` members or more.
+    pub(super) fn is_worth_lists(&self, minimum: usize) -> bool {
+        self.count >= minimum.max(1) && self.listed <= self.count * SPARSE
+    }
+
+    /// How much later the next list shows what this one shows, if lists are begun after such a pause.
+    pub(super) fn period(&self, pause: Option<Duration>) -> Option<Duration> {
+        pause.map(|pause| pause + self.whole * 2)
     }
 
     /// Whether somebody wants to know of the service `name`.
@@ -109,7 +162,7 @@ impl Roster {
 
     /// Where the token can be read.
     pub(super) fn sources(&self) -> Vec<Arc<TokenSource>> {
-        self.sources.clone()
+        self.sources.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Begins a list; returns its number.
@@ -119,41 +172,76 @@ impl Roster {
         self.round
     }
 
+    /// Takes in what a list shows of the service `name`; how many want to see it.
+    pub(super) fn sight(&mut self, name: &str, sighting: Sighting) -> usize {
+        self.waiting(name).filter_map(|member| member.sights(sighting).then_some(())).count()
+    }
+
     /// Notes how a whole list went, and sends those to look whose service was not in it.
-    pub(super) fn finish(&mut self, round: u64, listed: usize, took: Duration) {
-        (self.listed, self.took) = (listed, took);
+    pub(super) fn finish(&mut self, round: u64, listed: usize, [took, whole]: [Duration; 2], now: Instant) {
+        (self.listed, self.took, self.whole) = (listed, took, whole);
         self.youngest = self.all().filter_map(|member| member.building_since).max();
         for member in self.all().filter(|member| member.round < round && member.delivery.is_none()) {
-            member.hand(Delivery::Look);
+            member.hand(Delivery::Look, now);
         }
     }
 
     /// Drops what nobody has collected for `age`.
-    pub(super) fn reclaim(&mut self, age: Duration) {
-        for member in self.all().filter(|member| member.handed.elapsed() >= age) {
+    pub(super) fn reclaim(&mut self, age: Duration, now: Instant) {
+        for member in self.all().filter(|member| now.saturating_duration_since(member.handed) >= age) {
             member.delivery = None;
         }
     }
 
-    /// Takes `source` away, together with those whose token it was.
-    pub(super) fn drop_source(&mut self, source: &Arc<TokenSource>) {
-        self.sources.retain(|other| !Arc::ptr_eq(other, source));
-        for member in self.all().filter(|member| Arc::ptr_eq(&member.source, source)) {
-            member.hand(Delivery::Moved);
+    /// Gives one resource with this source a turn, unless it had one within `pause`.
+    pub(super) fn send_one_to_look(&mut self, source: &Arc<TokenSource>, pause: Duration, now: Instant) {
+        let rested = |member: &&mut Member| {
+            member.uses(source)
+                && member.delivery.is_none()
+                && now.saturating_duration_since(member.since) >= pause
+        };
+        if let Some(member) = self.all().find(rested) {
+            member.hand(Delivery::Look, now);
+        }
+    }
+
+    /// Sends those away whose token `source` was.
+    pub(super) fn drop_source(&mut self, source: &Arc<TokenSource>, now: Instant) {
+        for member in self.all().filter(|member| member.uses(source)) {
+            member.source = None;
+            member.hand(Delivery::Moved, now);
         }
     }
 }
 
 impl Member {
+    fn uses(&self, source: &Arc<TokenSource>) -> bool {
+        self.source.as_ref().is_some_and(|own| Arc::ptr_eq(own, source))
+    }
+
     /// Hands something over and gives the resource its turn.
-    pub(super) fn hand(&mut self, delivery: Delivery) {
-        (self.delivery, self.handed) = (Some(delivery), Instant::now());
+    pub(super) fn hand(&mut self, delivery: Delivery, now: Instant) {
+        (self.delivery, self.handed) = (Some(delivery), now);
         (self.wake)();
     }
 
-    /// Whether the service, looking like `digest` in a list asked for at `asked`, is of interest.
-    pub(super) fn wants(&self, digest: u64, asked: Instant, now: Instant) -> bool {
+    /// Takes in what a list shows of the service; whether that is of interest.
+    fn sights(&mut self, sighting: Sighting) -> bool {
+        self.round = sighting.round;
+        let wants = self.wants(sighting);
+        if !wants && self.delivery.is_none() && sighting.asked > self.since {
+            self.known.listed_again(sighting.digest);
+            self.listed = self.listed.max(Some(sighting.asked));
+        }
+        wants
+    }
+
+    /// Whether the service as a list shows it is of interest.
+    pub(super) fn wants(&self, sighting: Sighting) -> bool {
+        let Sighting { digest, asked, pause, .. } = sighting;
         // A list from before the last look may show what is over.
-        asked > self.since && self.delivery.is_none() && (self.digest != Some(digest) || now >= self.due)
+        asked > self.since
+            && self.delivery.is_none()
+            && (self.known.is_news(digest) || self.clock.takes_list(asked, pause))
     }
 }

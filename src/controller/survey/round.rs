@@ -1,23 +1,26 @@
 //! One list of a project: reads the token, offers each service to those who wait for it, and sends those to
-//! look whose service is not in it, or who can wait no longer for a list that fails.
+//! look whose service is not in it.
 
-use super::{Survey, UNCOLLECTED, roster::Delivery};
+use super::{
+    Survey, UNCOLLECTED,
+    roster::{Delivery, Listed, Sighting},
+};
 use crate::{
     controller::{
         context::Context,
-        credentials::{self, Sourced},
         error::PassError,
-        observe,
+        pass::observe,
+        tokens::{self, Sourced, TokenSource},
     },
-    engine::orphans,
-    failure::Class,
-    provider::{Heading, Service, Token},
+    provider::{self, Heading, Service, Token},
+    telemetry::repeats::tell_failure,
 };
 use std::sync::Arc;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant},
 };
+use valkeeper_engine::{failure::Class, orphans};
 
 impl Survey {
     /// Reads the token; those whose token has become another one are sent away.
@@ -25,67 +28,97 @@ impl Survey {
         let mut outcome = Ok(None);
         let sources = self.roster().sources();
         for source in sources {
-            match credentials::read(context, &source).await {
-                Ok(found) if context.surveys.fits(&found.token, self) => return Ok(Some(found)),
-                Ok(_) => self.roster().drop_source(&source),
-                Err(error) => outcome = Err(error),
+            match tokens::token(context, &source).await {
+                Ok(found) if context.surveys.fits(&found.token, self) => {
+                    self.check_hold(context, &source, &found);
+                    return Ok(Some(found));
+                }
+                Ok(_) => self.roster().drop_source(&source, Instant::now()),
+                Err(unusable) => outcome = Err(unusable.error),
             }
         }
         outcome
     }
 
+    /// One resource takes a turn if the token Secret has lost the finalizer that keeps it in place.
+    fn check_hold(&self, context: &Context, source: &Arc<TokenSource>, found: &Sourced) {
+        let Some(name) = &found.secret else { return };
+        if !context.token_reads.is_held(&(source.namespace.clone(), name.clone())) {
+            let pause = context.settings.external_wait_interval;
+            self.roster().send_one_to_look(source, pause, Instant::now());
+        }
+    }
+
     /// Lists the project once.
     pub(super) async fn list(&self, context: &Context) -> Result<(), PassError> {
-        let Some(Sourced { token, source }) = self.token(context).await? else { return Ok(()) };
+        let Some(Sourced { token, source, .. }) = self.token(context).await? else { return Ok(()) };
         let outcome = self.list_with(context, &token).await;
         outcome.map_err(|error| context.token_pauses.learn(&token, &source, error))
     }
 
     async fn list_with(&self, context: &Context, token: &Token) -> Result<(), PassError> {
         let (round, asked) = (self.roster().begin(), Instant::now());
+        let pause = self.pause(&context.settings).unwrap_or_default();
         let mut services = context.provider.services(token, &self.key.project).await?;
         context.token_pauses.accepted(token);
         let (mut listed, mut waited, mut owners) = (0, Duration::ZERO, Vec::new());
-        let mut is_ours = |heading: &Heading<'_>| {
+        let mut is_ours = |name: &str, heading: &Heading<'_>| {
             listed += 1;
             owners.extend(heading.tags.as_ref().and_then(orphans::owner).map(str::to_owned));
-            self.roster().has(&heading.service_name)
+            self.roster().has(name)
         };
-        while let Some(service) = services.next(&mut is_ours).await? {
-            waited += self.offer(context, service, asked, round).await;
+        while let Some(found) = services.next(&mut is_ours).await? {
+            match found {
+                provider::Listed::Service(service) => {
+                    let digest = context.surveys.digest(&observe::service((*service).clone()));
+                    let sighting = Sighting { digest, asked, round, pause };
+                    waited += self.offer(context, service, sighting).await;
+                }
+                provider::Listed::Unreadable { name, cause } => {
+                    self.send_to_look(context, &name, &cause, round);
+                }
+            }
         }
         context.metrics.fleet().listed(&self.key.project, owners.iter().map(String::as_str));
-        self.roster().finish(round, listed, asked.elapsed().saturating_sub(waited));
+        let whole = asked.elapsed();
+        self.roster().finish(round, listed, [whole.saturating_sub(waited), whole], Instant::now());
         Ok(())
     }
 
     /// Offers a service to those who wait for it; returns how long that had to wait for a slot.
-    async fn offer(&self, context: &Context, service: Service, asked: Instant, round: u64) -> Duration {
-        let digest = context.surveys.digest(&observe::service(service.clone()));
+    async fn offer(&self, context: &Context, service: Box<Service>, sighting: Sighting) -> Duration {
         let (name, begun) = (service.service_name.clone(), Instant::now());
-        let wanted = {
-            let mut roster = self.roster();
-            roster.waiting(&name).fold(false, |wanted, member| {
-                member.round = round;
-                wanted | member.wants(digest, asked, begun)
-            })
-        };
-        if !wanted {
+        if self.roster().sight(&name, sighting) == 0 {
             return Duration::ZERO;
         }
         let mut remaining = Some(service);
         while let Some(service) = remaining.take() {
             let Some(slot) = self.slot(context).await else { break };
-            let now = Instant::now();
             let mut roster = self.roster();
             // Two resources may name one service; each gets its own copy.
-            let wanting = roster.waiting(&name).filter(|member| member.wants(digest, asked, now)).count();
+            let wanting = roster.waiting(&name).filter(|member| member.wants(sighting)).count();
             remaining = (wanting > 1).then(|| service.clone());
-            if let Some(member) = roster.waiting(&name).find(|member| member.wants(digest, asked, now)) {
-                member.hand(Delivery::Listed(Box::new(service), slot));
+            if let Some(member) = roster.waiting(&name).find(|member| member.wants(sighting)) {
+                let listed = Listed { service, digest: sighting.digest, asked: sighting.asked, slot };
+                member.hand(Delivery::Listed(listed), Instant::now());
             }
         }
         begun.elapsed()
+    }
+
+    /// A service that the list does not show as it should is looked at by those who wait for it, in intervals.
+    fn send_to_look(&self, context: &Context, name: &str, cause: &str, round: u64) {
+        let project = &self.key.project;
+        let times = context.repeats.failed(&format!("service {name} in lists of {project}"), cause);
+        tell_failure!(times, service = name, project, cause, "service in list not readable");
+        let mut roster = self.roster();
+        for member in roster.waiting(name) {
+            member.round = round;
+            let rested = member.since.elapsed() >= context.settings.external_wait_interval;
+            if rested && member.delivery.is_none() {
+                member.hand(Delivery::Look, Instant::now());
+            }
+        }
     }
 
     /// Waits until fewer services are under way.
@@ -96,19 +129,21 @@ impl Survey {
                 return slot.ok();
             }
             // Their resources are gone.
-            self.roster().reclaim(UNCOLLECTED);
+            self.roster().reclaim(UNCOLLECTED, Instant::now());
         }
     }
 
-    /// A list failed: those who are due look for themselves, and so does everybody who waits for
-    /// something to be built where lists are refused for good.
+    /// A list failed. Where lists are refused for good, everybody who waits for one looks; whoever does not is
+    /// called by the clock of the resource.
     pub(super) fn failed(&self, class: Class) {
+        if matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict) {
+            return;
+        }
         let now = Instant::now();
-        let refused = !matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict);
         for member in self.roster().all() {
-            let waits = member.building_since.is_some() || member.digest.is_none();
-            if member.delivery.is_none() && (now >= member.due || (refused && waits)) {
-                member.hand(Delivery::Look);
+            let waits = member.building_since.is_some() || member.known.is_empty();
+            if waits && member.delivery.is_none() {
+                member.hand(Delivery::Look, now);
             }
         }
     }

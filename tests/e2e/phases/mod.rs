@@ -15,7 +15,7 @@ use crate::leaks::confidential;
 use crate::world::{PROJECT, World, until};
 use serde_json::json;
 use std::time::Duration;
-use valkeeper_sandbox::provider::{Fault, Matcher};
+use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     the_life_of_a_valkey,
@@ -132,8 +132,11 @@ async fn what_befalls_a_valkey_that_runs(world: World) -> World {
 
     edit(&world, "valkey/drifted", json!({"driftPolicy": "Report"})).await;
     world.until_ready("drifted").await;
+    // Nobody sees it being rebuilt.
+    world.provider.set_build_time(Duration::ZERO);
     assert!(world.provider.set_plan(PROJECT, "drifted", "business-4"));
     reader.sees("valkey/drifted", "valkey/drifted", WELL).await;
+    world.provider.set_build_time(Duration::from_millis(300));
 
     annotate(&world, "valkey/paused", json!({"valkeeper.io/paused": "true"})).await;
     reader.sees("valkey/paused", "valkey/paused", PAUSED).await;

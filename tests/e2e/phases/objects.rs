@@ -6,7 +6,7 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use valkeeper::api::{ProjectVpc, Redis, Valkey};
+use valkeeper_api::{ProjectVpc, Redis, Valkey};
 
 fn api<'o>(world: &World, object: &'o str) -> (Api<DynamicObject>, &'o str) {
     let (kind, name) = object.split_once('/').unwrap();

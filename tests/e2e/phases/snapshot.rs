@@ -75,7 +75,7 @@ impl<'w> Reader<'w> {
     async fn look(&self, object: &str) -> String {
         let mut shown = String::new();
         for (command, reading) in [
-            (format!("get {object} -o wide"), table as fn(&str) -> String),
+            (format!("get {object}"), table as fn(&str) -> String),
             (format!("get {object} -o jsonpath='{CONDITIONS}'"), str::to_owned),
             (format!("describe {object}"), description),
         ] {
@@ -95,6 +95,9 @@ impl<'w> Reader<'w> {
         let text = uuid.replace_all(&text, "00000000-0000-0000-0000-000000000000");
         let time = Regex::new(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap();
         let text = time.replace_all(&text, "2026-01-01T00:00:00Z");
+        // The hash of a random identifier.
+        let vpc = Regex::new(r"(?m)^( +Project Vpc Id: +)[0-9a-f]{8}$").unwrap();
+        let text = vpc.replace_all(&text, "${1}00000000");
         let port = Regex::new(r"(?m)^( +Port: +)\d+$").unwrap();
         port.replace_all(&text, "${1}12345").trim_end().to_owned() + "\n"
     }

@@ -1,10 +1,14 @@
 //! What Argo CD and Flux make of an object. Argo CD's part is the health check of the guide, run by a real Lua
 //! interpreter; Flux' part is the rules of kstatus for custom resources.
 
-use crate::cluster::skip;
 use serde_json::Value;
-use std::{io::Write as _, path::Path, process::Command};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 use tempfile::TempDir;
+use valkeeper_testbed::tools;
 
 /// What tools are to make of an object.
 #[derive(Clone, Copy)]
@@ -15,7 +19,7 @@ pub(super) struct Seen {
 
 /// Argo CD with the configuration of the guide.
 pub(super) struct Argo {
-    interpreter: &'static str,
+    interpreter: PathBuf,
     checks: Value,
     folder: TempDir,
 }
@@ -23,11 +27,7 @@ pub(super) struct Argo {
 impl Argo {
     /// `None` after saying what is missing. Argo CD itself interprets Lua 5.1.
     pub(super) fn new() -> Option<Self> {
-        let starts = |program: &&&str| Command::new(program).arg("-v").output().is_ok();
-        let Some(interpreter) = ["lua5.1", "lua5.4", "lua"].iter().find(starts) else {
-            skip("install lua5.1");
-            return None;
-        };
+        let interpreter = tools::LUA.or_skip()?;
         let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guides/argocd.yaml");
         let text = std::fs::read_to_string(guide).unwrap();
         let config = serde_yaml::Deserializer::from_str(&text).next().unwrap();
@@ -51,7 +51,7 @@ impl Argo {
         writeln!(file, "local health = check()").unwrap();
         writeln!(file, "assert(type(health.message) == 'string', 'no message')").unwrap();
         writeln!(file, "io.write(health.status)").unwrap();
-        let output = Command::new(self.interpreter).arg(&script).output().unwrap();
+        let output = Command::new(&self.interpreter).arg(&script).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

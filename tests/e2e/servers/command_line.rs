@@ -1,10 +1,11 @@
 //! The programs that users have, started with the values of the Secret.
 
 use super::Cache;
-use crate::{cluster::skip, world::World};
+use crate::world::World;
 use serde_json::json;
 use tokio::process::Command;
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
+use valkeeper_testbed::tools;
 
 super::with_servers![the_clients_of_valkey_and_redis_connect_with_the_secret];
 
@@ -12,20 +13,17 @@ async fn the_clients_of_valkey_and_redis_connect_with_the_secret(world: World) -
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("ca.pem");
     std::fs::write(&authority, world.provider.certificate_authority().unwrap()).unwrap();
-    for (kind, program, variable) in
-        [(Kind::Valkey, "valkey-cli", "REDISCLI_AUTH"), (Kind::Redis, "redis-cli", "REDISCLI_AUTH")]
+    for (kind, tool, variable) in
+        [(Kind::Valkey, tools::VALKEY_CLI, "REDISCLI_AUTH"), (Kind::Redis, tools::REDIS_CLI, "REDISCLI_AUTH")]
     {
-        if Command::new(program).arg("--version").output().await.is_err() {
-            skip(&format!("install {program}"));
-            continue;
-        }
-        let cache = Cache::ready(&world, kind, program, json!({})).await;
+        let Some(program) = tool.or_skip() else { continue };
+        let cache = Cache::ready(&world, kind, tool.name, json!({})).await;
         let secret = cache.secret().await;
         assert_eq!(secret["SSL"], "required");
         for (command, expected) in
             [(&["SET", "greeting", "hello"][..], "OK"), (&["GET", "greeting"], "hello")]
         {
-            let output = Command::new(program)
+            let output = Command::new(&program)
                 .args(["-h", &secret["HOST"], "-p", &secret["PORT"], "--user", &secret["USER"]])
                 .args(["--tls", "--cacert", authority.to_str().unwrap()])
                 .args(command)
@@ -33,7 +31,7 @@ async fn the_clients_of_valkey_and_redis_connect_with_the_secret(world: World) -
                 .output()
                 .await
                 .unwrap();
-            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{program}: {output:?}");
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{}: {output:?}", tool.name);
         }
     }
     world

@@ -4,8 +4,8 @@ use super::Cache;
 use crate::world::{PROJECT, World, until};
 use serde_json::{Value, json};
 use std::time::Duration;
-use valkeeper::api::Kind;
-use valkeeper_sandbox::provider::ProviderHandle;
+use valkeeper_api::Kind;
+use valkeeper_testbed::provider::ProviderHandle;
 
 super::with_servers![
     data_survives_power_off_plan_change_cloud_change_and_a_new_operator,
@@ -18,6 +18,8 @@ super::with_servers![
     a_redis_becomes_a_valkey_with_its_data,
     backups_appear_over_time_and_are_limited_by_the_plan,
     users_of_the_provider_are_users_of_the_server,
+    commands_of_the_platform_are_disabled_for_every_user,
+    patterns_limit_channels_whatever_the_default_is,
 ];
 
 async fn data_survives_power_off_plan_change_cloud_change_and_a_new_operator(mut world: World) -> World {
@@ -75,9 +77,8 @@ async fn without_persistence_power_off_loses_the_data(mut world: World) -> World
 async fn a_server_that_crashes_is_started_again(world: World) -> World {
     let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
     let run = cache.run_id().await;
-    let mut connection = cache.connect().await.unwrap();
     // The server does not answer this.
-    let _ = redis::cmd("SHUTDOWN").arg("SAVE").query_async::<()>(&mut connection).await;
+    let _ = cache.command_of_platform(&["SHUTDOWN", "SAVE"]).await;
     until(|| cache.run_id(), |now| *now != run).await;
     world
 }
@@ -86,11 +87,11 @@ async fn deleting_a_resource_ends_its_server(world: World) -> World {
     let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
     let info: String = cache.ask(&["INFO", "server"]).await;
     let process = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
-    let folder: Vec<String> = cache.ask(&["CONFIG", "GET", "dir"]).await;
+    let folder = cache.directive("dir").await;
     let process = std::path::PathBuf::from(format!("/proc/{process}"));
-    assert!(process.exists() && std::path::Path::new(&folder[1]).exists());
+    assert!(process.exists() && std::path::Path::new(&folder).exists());
     cache.delete().await;
-    until(|| async { process.exists() || std::path::Path::new(&folder[1]).exists() }, |exists| !exists).await;
+    until(|| async { process.exists() || std::path::Path::new(&folder).exists() }, |exists| !exists).await;
     world
 }
 
@@ -197,8 +198,8 @@ async fn backups_appear_over_time_and_are_limited_by_the_plan(world: World) -> W
     let request = reqwest::Client::new().get(url).bearer_auth(crate::world::token());
     let listed: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(listed["backups"][0]["backup_name"], kept[0]["backup_name"]);
-    let data: Vec<String> = cache.ask(&["CONFIG", "GET", "dir"]).await;
-    let folder = std::path::Path::new(&data[1]).with_file_name("backups");
+    let data = cache.directive("dir").await;
+    let folder = std::path::Path::new(&data).with_file_name("backups");
     until(|| async { std::fs::read_dir(&folder).unwrap().count() }, |count| *count == 2).await;
     world
 }
@@ -229,5 +230,56 @@ async fn users_of_the_provider_are_users_of_the_server(world: World) -> World {
         refused.to_string().contains("NOPERM") || refused.to_string().contains("permission"),
         "{refused}"
     );
+    world
+}
+
+async fn commands_of_the_platform_are_disabled_for_every_user(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+    let mut connection = cache.connect().await.unwrap();
+    for words in [
+        &["ACL", "WHOAMI"][..],
+        &["BGREWRITEAOF"],
+        &["BGSAVE"],
+        &["CLUSTER", "INFO"],
+        &["CONFIG", "GET", "maxmemory"],
+        &["DEBUG", "JMAP"],
+        &["FAILOVER"],
+        &["LASTSAVE"],
+        &["MIGRATE", "localhost", "1", "key", "0", "1"],
+        &["MONITOR"],
+        &["REPLICAOF", "NO", "ONE"],
+        &["SAVE"],
+        &["SHUTDOWN", "NOSAVE"],
+        &["SLAVEOF", "NO", "ONE"],
+    ] {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let refused = command.query_async::<redis::Value>(&mut connection).await.unwrap_err().to_string();
+        let disabled = ["NOPERM", "permission", "not allowed"].iter().any(|word| refused.contains(word));
+        assert!(disabled, "{words:?}: {refused}");
+    }
+    assert_eq!(cache.ask::<String>(&["PING"]).await, "PONG");
+    world
+}
+
+async fn patterns_limit_channels_whatever_the_default_is(world: World) -> World {
+    let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
+    let url = format!("{}/v1/project/{PROJECT}/service/cache/user", world.provider_url());
+    let access = json!({"valkey_acl_categories": ["+@all"], "valkey_acl_channels": ["news:*"]});
+    let request = reqwest::Client::new().post(url).bearer_auth(crate::world::token());
+    let request = request.json(&json!({"username": "app", "access_control": access}));
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let mut secret = cache.secret().await;
+    secret.insert("USER".to_owned(), "app".to_owned());
+    secret.insert("PASSWORD".to_owned(), answer["user"]["password"].as_str().unwrap().to_owned());
+    let authority = world.provider.certificate_authority().unwrap();
+    let try_it = || async {
+        super::cache::connect(&secret, &authority).await.map(drop).map_err(|error| error.to_string())
+    };
+    until(try_it, Result::is_ok).await.unwrap();
+    let mut connection = super::cache::connect(&secret, &authority).await.unwrap();
+    redis::cmd("PUBLISH").arg("news:1").arg("x").query_async::<()>(&mut connection).await.unwrap();
+    let refused = redis::cmd("PUBLISH").arg("other").arg("x").query_async::<()>(&mut connection).await;
+    assert!(refused.is_err());
     world
 }

@@ -3,7 +3,7 @@
 use super::Cache;
 use crate::world::{PROJECT, World, until};
 use serde_json::{Value, json};
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 super::with_servers![
     a_migration_by_dump_copies_the_keys_and_ends,
@@ -57,7 +57,7 @@ async fn a_migration_by_dump_copies_the_keys_and_ends(world: World) -> World {
     target.edit(migration_from(&world, &source, "dump").await).await;
     let done = |answer: &(u16, Value)| answer.1["migration"]["status"] == "done";
     let (status, answer) = until(|| progress(&world, "target"), done).await;
-    assert_eq!((status, &answer["migration"]["method"]), (200, &json!("dump")));
+    assert_eq!((status, &answer["migration"]["method"]), (200, &json!("scan")));
     assert_eq!(answer["migration_detail"].as_array().unwrap().len(), 2, "{answer}");
     assert_eq!(target.ask::<u64>(&["DBSIZE"]).await, 1_500);
     assert!(target.ask::<i64>(&["TTL", "key-0"]).await > 9_000);
@@ -92,12 +92,12 @@ async fn a_migration_by_replication_follows_until_it_is_removed(world: World) ->
 
 async fn a_migration_that_cannot_connect_says_so(world: World) -> World {
     let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
-    for method in ["dump", "replication"] {
+    for (method, reported) in [("dump", "scan"), ("replication", "replication")] {
         let source =
             json!({"host": "localhost", "port": 1, "ssl": false, "method": method, "password": "hunter2"});
         target.edit(json!({"userConfig": {"migration": source}})).await;
         let failed = |answer: &(u16, Value)| {
-            answer.1["migration"]["status"] == "failed" && answer.1["migration"]["method"] == method
+            answer.1["migration"]["status"] == "failed" && answer.1["migration"]["method"] == reported
         };
         let (_, answer) = until(|| progress(&world, "target"), failed).await;
         let error = answer["migration"]["error"].as_str().unwrap();

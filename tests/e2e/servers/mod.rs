@@ -10,7 +10,7 @@ mod settings;
 
 use crate::{cluster, world};
 use cache::Cache;
-use valkeeper_sandbox::{provider::Engine, servers::Binaries};
+use valkeeper_testbed::{provider::Engine, servers::Binaries, tools};
 
 /// Makes a test of each scenario that needs servers; it says so when there are none.
 macro_rules! with_servers {
@@ -25,14 +25,10 @@ macro_rules! with_servers {
 }
 use with_servers;
 
-/// Both programs, or `None` after saying which is missing.
+/// Both programs, or `None` after reporting which is missing.
 fn binaries() -> Option<Binaries> {
-    let found = Binaries::find(None, None).unwrap();
-    let both = found.filter(|found| found.valkey.product == "Valkey" && found.redis.product == "Redis");
-    if both.is_none() {
-        cluster::skip("install valkey-server and redis-server");
-    }
-    both
+    let (valkey, redis) = (tools::VALKEY_SERVER.or_skip()?, tools::REDIS_SERVER.or_skip()?);
+    Binaries::find(Some(&valkey), Some(&redis)).unwrap()
 }
 
 async fn run<S, F>(scenario: S)

@@ -10,7 +10,7 @@ use super::Cache;
 use crate::world::{PROJECT, World, until};
 use serde_json::json;
 use std::path::Path;
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 super::with_servers![
     clients_connect_with_the_uri_of_the_secret,

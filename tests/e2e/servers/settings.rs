@@ -3,7 +3,7 @@
 use super::{Cache, cache::connect};
 use crate::world::{World, until};
 use serde_json::{Value, json};
-use valkeeper::api::Kind;
+use valkeeper_api::Kind;
 
 super::with_servers![
     every_setting_of_a_valkey_is_the_servers,
@@ -76,12 +76,7 @@ async fn every_setting_of_a_valkey_is_the_servers(world: World) -> World {
     cache.edit(effort).await;
     until(|| cache.directive("active-expire-effort"), |value| value == "7").await;
     // Debian's build cannot defragment memory: the server itself says so, to everybody.
-    let refused: Result<(), _> = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("activedefrag")
-        .arg("yes")
-        .query_async(&mut cache.connect().await.unwrap())
-        .await;
+    let refused = cache.command_of_platform(&["CONFIG", "SET", "activedefrag", "yes"]).await;
     let expected = if refused.is_ok() { "yes" } else { "no" };
     until(|| cache.directive("activedefrag"), |value| value == expected).await;
     world
@@ -95,9 +90,10 @@ async fn every_setting_of_a_redis_is_the_servers(world: World) -> World {
 
 async fn the_plan_is_the_limit_of_memory(world: World) -> World {
     let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({"plan": "startup-4"})).await;
-    assert_eq!(cache.directive("maxmemory").await, (4_u64 << 30).to_string());
+    let part_of = |gib: u64| ((gib << 30) / 100 * 70).to_string();
+    assert_eq!(cache.directive("maxmemory").await, part_of(4));
     cache.edit(json!({"plan": "startup-8"})).await;
-    assert_eq!(cache.directive("maxmemory").await, (8_u64 << 30).to_string());
+    assert_eq!(cache.directive("maxmemory").await, part_of(8));
     world
 }
 
@@ -134,8 +130,8 @@ async fn tls_is_verified_against_the_authority_of_the_provider(world: World) -> 
     let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
     assert_eq!(cache.ask::<String>(&["PING"]).await, "PONG");
     let other =
-        valkeeper_sandbox::provider::ProviderServer::start(valkeeper_sandbox::provider::ProviderOptions {
-            engine: valkeeper_sandbox::provider::Engine::Process {
+        valkeeper_testbed::provider::ProviderServer::start(valkeeper_testbed::provider::ProviderOptions {
+            engine: valkeeper_testbed::provider::Engine::Process {
                 binaries: super::binaries().unwrap(),
                 data: None,
             },

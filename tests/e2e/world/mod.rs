@@ -4,7 +4,7 @@
 mod provider;
 mod resources;
 
-pub(crate) use resources::{merge, minimal_spec, patch, ready, texts, until};
+pub(crate) use resources::{condition, manifest, merge, minimal_spec, patch, ready, texts, until};
 
 use crate::{
     calls::Calls,
@@ -20,7 +20,7 @@ use kube::{
 use serde_json::json;
 use std::{sync::LazyLock, time::Duration};
 use valkeeper::settings::Settings;
-use valkeeper_sandbox::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
+use valkeeper_testbed::provider::{Engine, ProviderHandle, ProviderOptions, ProviderServer, TokenSpec};
 
 /// The project of all scenarios.
 pub(crate) const PROJECT: &str = "my-aiven-project";
@@ -82,6 +82,7 @@ impl World {
             serde_json::from_value(json!({"metadata": {"generateName": "valkeeper-e2e-"}})).unwrap();
         let namespace = namespaces.create(&PostParams::default(), &namespace).await.unwrap().name_any();
         let server = ProviderServer::start(ProviderOptions {
+            redis_creation_allowed: true,
             tokens: vec![TokenSpec::full_access("e2e", token())],
             build_time: Duration::from_millis(300),
             power_off_time: Duration::from_millis(100),
@@ -147,11 +148,13 @@ impl World {
             provider_url: self.server.url(),
             watched_namespaces: self.watched_namespaces(),
             building_interval_min: Duration::from_millis(50),
+            absence_period: Duration::from_millis(200),
             building_interval_max: Duration::from_millis(200),
-            attentive_interval: Duration::from_millis(500),
+            external_wait_interval: Duration::from_millis(500),
             resync_interval: Duration::from_secs(1),
-            settle_time: Duration::from_millis(100),
+            stabilization_period: Duration::from_millis(100),
             token_pause: Duration::from_secs(1),
+            late_effect: Some(Duration::from_secs(1)),
             ..Settings::default()
         }
     }
@@ -230,5 +233,6 @@ impl World {
             let namespaces: Api<Namespace> = Api::all(self.client.clone());
             namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
         }
+        self.cluster.leave().await;
     }
 }

@@ -11,7 +11,7 @@ impl World {
 
     pub(crate) fn count(&self, method: &str, ending: &str) -> usize {
         let matching = |request: &&_| {
-            let request: &valkeeper_sandbox::provider::RequestRecord = request;
+            let request: &valkeeper_testbed::provider::RequestRecord = request;
             request.method == method && request.path.ends_with(ending)
         };
         self.provider.requests().iter().filter(matching).count()

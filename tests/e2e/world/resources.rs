@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt::Debug, time::Duration};
-use valkeeper::api::{Custom, ManagedService, ProjectVpc, Redis, Valkey, names::TOKEN_FINALIZER};
+use valkeeper_api::{Custom, ManagedService, ProjectVpc, Redis, Valkey, names::TOKEN_FINALIZER};
 
 impl World {
     pub(crate) fn valkeys(&self) -> Api<Valkey> {
@@ -129,7 +129,7 @@ impl World {
 }
 
 /// A resource with the token of its world; `spec` is merged over a minimal one.
-fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -> K {
+pub(crate) fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -> K {
     let mut all = minimal_spec();
     merge(&mut all, spec);
     // As `kubectl apply` does it.
@@ -156,7 +156,11 @@ pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
 }
 
 pub(crate) fn ready<K: Custom>(object: &K) -> Option<&Condition> {
-    object.conditions().iter().find(|condition| condition.type_ == "Ready")
+    condition(object, "Ready")
+}
+
+pub(crate) fn condition<'o, K: Custom>(object: &'o K, type_: &str) -> Option<&'o Condition> {
+    object.conditions().iter().find(|condition| condition.type_ == type_)
 }
 
 pub(crate) fn texts(secret: &Secret) -> BTreeMap<String, String> {

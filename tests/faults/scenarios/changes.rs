@@ -75,7 +75,7 @@ pub(super) fn switches(scenario: Scenario) -> Vec<Scenario> {
             name: "power off",
             prepare: act!(|world| {
                 // The provider says RUNNING for a while after it has accepted.
-                world.settings.settle_time = std::time::Duration::from_secs(5);
+                world.settings.stabilization_period = std::time::Duration::from_secs(5);
                 ready(world, json!({})).await;
                 world.provider.take_backup(PROJECT, NAME);
             }),
@@ -94,12 +94,12 @@ pub(super) fn switches(scenario: Scenario) -> Vec<Scenario> {
 }
 
 async fn powered_off(world: &mut World) {
-    world.settings.settle_time = std::time::Duration::from_secs(5);
+    world.settings.stabilization_period = std::time::Duration::from_secs(5);
     ready(world, json!({})).await;
     world.provider.take_backup(PROJECT, NAME);
     world.patch(json!({"spec": {"powered": false}})).await;
     world.until(|world| world.is("True", "PoweredOff")).await;
     world.kill_operator().await;
-    world.settings.settle_time = std::time::Duration::ZERO;
+    world.settings.stabilization_period = std::time::Duration::ZERO;
     world.start_operator();
 }

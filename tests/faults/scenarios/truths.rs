@@ -8,7 +8,7 @@ use crate::{
 use futures::FutureExt as _;
 use kube::api::DeleteParams;
 use serde_json::json;
-use valkeeper_sandbox::provider::TokenSpec;
+use valkeeper_testbed::provider::TokenSpec;
 
 /// What changes while nobody looks.
 pub(super) fn truths(unseen: Scenario) -> Vec<Scenario> {

@@ -8,11 +8,11 @@ use super::{
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt::Debug};
 use valkeeper::{
-    api::{Valkey, names},
     controller::observed_service,
-    engine::{ConnectionSecret, Defaults, Desired, Observed, Remote, Source, Step, decide},
-    provider::{ProviderError, Reference, Service, Token},
+    provider::{Found, ProviderError, Reference, Service, Token},
 };
+use valkeeper_api::{Valkey, names};
+use valkeeper_engine::{ConnectionSecret, Defaults, Desired, Observed, Remote, Source, Step, decide};
 
 /// The token of every call.
 const TOKEN: &str = "canary+token/7f3a==";
@@ -90,15 +90,22 @@ async fn ask(puppet: &Puppet, call: usize) {
     let cache = Reference { project: "project".to_owned(), service: "cache".to_owned() };
     let body = || json!({"plan": "startup-4", "user_config": {"migration": {"password": PASSWORD}}});
     match call {
-        0 => service(&client.service(&token, &cache).await),
+        0 => service(&client.service(&token, &cache).await.map(found)),
         1 => service(&client.create(&token, &cache, body()).await.map(Some)),
         2 => service(&client.update(&token, &cache, body()).await.map(Some)),
         3 => check(&client.delete(&token, &cache).await),
-        4 => check(&client.replace_tags(&token, &cache, &BTreeMap::new()).await),
+        4 => check(&client.patch_tags(&token, &cache, &BTreeMap::new()).await),
         5 => check(&client.migration(&token, &cache).await.map(drop)),
         6 => check(&client.vpcs(&token, "project").await.map(drop)),
         7 => check(&client.create_vpc(&token, "project", "cloud", "10.0.0.0/24").await.map(drop)),
         _ => check(&client.delete_vpc(&token, "project", "id").await),
+    }
+}
+
+fn found(found: Found) -> Option<Service> {
+    match found {
+        Found::Service(service) => Some(*service),
+        Found::Absent(_) => None,
     }
 }
 

@@ -8,11 +8,14 @@ use super::{
 };
 use serde_json::{Map, Value, json};
 use valkeeper::{
-    api::{Kind, ManagedService, Redis, Valkey, crd, names, validate, validate::validate_manifest},
     controller::observed_service,
-    engine::{ConnectionSecret, Defaults, Desired, Observed, Remote, Source, Step, decide},
-    provider::{Client, Reference, Token},
+    provider::{Client, Found, Reference, Token},
 };
+use valkeeper_api::{
+    Kind, ManagedService, Redis, Valkey, crd, names,
+    validate::{self, Violation, validate_manifest},
+};
+use valkeeper_engine::{ConnectionSecret, Defaults, Desired, Observed, Remote, Source, Step, decide};
 
 const PROJECT: &str = "my-aiven-project";
 const UID: &str = "uid-1";
@@ -73,14 +76,14 @@ fn judge<T: ManagedService + PartialEq>(manifest: &Value) -> bool {
     assert!(!format!("{object:?} {object:#?}").contains(PASSWORD), "{manifest}");
     let written = serde_json::to_value(&object).expect("plain data");
     assert_eq!(serde_json::from_value::<T>(written).expect("what was written"), object);
-    let own = validate(&object);
+    let own = validate::validate(&object);
     // The definition's checks see more: fields that nobody knows, and entries in an old form.
     assert!(own.is_empty() || !violations.is_empty(), "{own:?} in {manifest}, which passes");
     for remote in [Remote::Unknown, Remote::Absent] {
-        let decision = decide(&wanted(&object, own.iter().map(ToString::to_string).collect()), &seen(remote));
+        let decision = decide(&wanted(&object, own.clone()), &seen(remote));
         assert!(!format!("{decision:?}").contains(PASSWORD), "{manifest}");
         assert!(
-            own.is_empty() || matches!(decision.step, Step::Refuse(_)),
+            own.is_empty() || matches!(decision.step, Step::Refuse(_) | Step::Observe(_)),
             "{:?} for {own:?}",
             decision.step
         );
@@ -132,7 +135,7 @@ fn at_the_provider(manifest: &Value, plan: &str) -> Value {
     manifest
 }
 
-fn wanted<T: ManagedService>(object: &T, violations: Vec<String>) -> Desired {
+fn wanted<T: ManagedService>(object: &T, violations: Vec<Violation>) -> Desired {
     Desired { violations, ..Desired::of(object, Defaults::default()) }
 }
 
@@ -143,6 +146,7 @@ fn seen(remote: Remote) -> Observed {
         source: Source::Ready,
         object_is_live: true,
         token_is_held: true,
+        migration_password_is_known: true,
         ..Observed::default()
     }
 }
@@ -153,32 +157,42 @@ async fn round_trip<T: ManagedService>(provider: &str, manifests: &[Value; 2]) {
     let token = Token::parse("sandbox-token").expect("a token");
     let name = manifests[0]["metadata"]["name"].as_str().expect("a name that passed");
     let reference = Reference { project: PROJECT.to_owned(), service: name.to_owned() };
-    let mut declared = Vec::new();
+    let mut declared = Value::Null;
     for (index, manifest) in manifests.iter().enumerate() {
         let mut manifest = manifest.clone();
-        manifest["status"] = json!({"declaredFields": declared, "conditions": [
+        manifest["status"] = json!({"declaredValues": declared, "conditions": [
             {"type": "Initialized", "status": if index == 0 { "False" } else { "True" }, "reason": "r", "message": "",
              "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
         let object: T = serde_json::from_value(manifest.clone()).expect("a manifest that passed");
         let mut desired = wanted(&object, Vec::new());
-        // One step at a time, as the operator does it: first the service, then its tags.
-        for _ in 0..3 {
+        // One step at a time, as the operator does it: first the service, then its tags, each written down before.
+        for _ in 0..6 {
             let step = decide(&desired, &look(&client, &token, &reference).await).step;
-            if !perform(&client, &token, &reference, step, &mut desired, &manifest).await {
+            if let Step::Record { declared, migration } = &step {
+                manifest["status"]["declaredValues"] = json!(declared);
+                manifest["status"]["migration"] = json!(migration);
+                desired =
+                    wanted(&serde_json::from_value::<T>(manifest.clone()).expect("a status"), Vec::new());
+                continue;
+            }
+            if !perform(&client, &token, &reference, step, &desired, &manifest).await {
                 break;
             }
         }
         let step = decide(&desired, &look(&client, &token, &reference).await).step;
-        let quiet = !matches!(step, Step::Create(_) | Step::Update(_) | Step::ReplaceTags(_) | Step::Delete);
+        let quiet = !matches!(step, Step::Create(_) | Step::Update(_) | Step::PatchTags(_) | Step::Delete);
         assert!(quiet, "{step:?} is left to do for {manifest}");
-        declared = desired.declared.into_iter().collect();
+        declared = json!(desired.declared);
     }
     client.delete(&token, &reference).await.expect("nothing protects it");
 }
 
 async fn look(client: &Client, token: &Token, reference: &Reference) -> Observed {
     let service = client.service(token, reference).await.expect("the provider answers");
-    seen(service.map_or(Remote::Absent, |service| Remote::Present(Box::new(observed_service(service)))))
+    seen(match service {
+        Found::Service(service) => Remote::Present(Box::new(observed_service(*service))),
+        Found::Absent(_) => Remote::Absent,
+    })
 }
 
 /// Performs a step that the provider must accept; whether there was one.
@@ -187,7 +201,7 @@ async fn perform(
     token: &Token,
     reference: &Reference,
     step: Step,
-    desired: &mut Desired,
+    desired: &Desired,
     manifest: &Value,
 ) -> bool {
     let accepted = match step {
@@ -201,10 +215,9 @@ async fn perform(
             client.create(token, reference, body).await.map(drop)
         }
         Step::Update(patch) => {
-            desired.resets_were_sent();
             client.update(token, reference, serde_json::to_value(patch).expect("plain data")).await.map(drop)
         }
-        Step::ReplaceTags(tags) => client.replace_tags(token, reference, &tags).await,
+        Step::PatchTags(tags) => client.patch_tags(token, reference, &tags).await,
         _ => return false,
     };
     accepted.unwrap_or_else(|error| panic!("{error} for {manifest}"));

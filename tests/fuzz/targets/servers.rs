@@ -11,14 +11,10 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
-use valkeeper::{
-    api::crd,
-    provider::{Address, Client, Limits},
-};
-use valkeeper_sandbox::{
-    kube::{KubeOptions, KubeServer, StoredObject},
-    provider::{ProviderOptions, ProviderServer, Unknowns},
-};
+use valkeeper::provider::{Address, Client, Limits};
+use valkeeper_api::crd;
+use valkeeper_apiserver::{KubeOptions, KubeServer, StoredObject};
+use valkeeper_testbed::provider::{ProviderOptions, ProviderServer, Unknowns};
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -103,6 +99,7 @@ pub(crate) fn provider() -> String {
         let used = provider.as_ref().map_or(SERVED, |(_, used)| *used);
         if used >= SERVED {
             let options = ProviderOptions {
+                redis_creation_allowed: true,
                 build_time: Duration::ZERO,
                 log_capacity: 16,
                 unknowns: Unknowns::default(),

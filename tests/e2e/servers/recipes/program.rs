@@ -10,6 +10,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     time::{Instant, timeout},
 };
+use valkeeper_testbed::tools;
 
 const PYTHON: &str = r#"
 import sys
@@ -66,33 +67,22 @@ impl Program {
     }
 
     fn all(authority: &str, python: &str, node: &str, variable: (&str, &str)) -> Vec<Self> {
-        let interpreter = std::env::var("RECIPES_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let own = std::env::current_exe().unwrap();
         let rust = ["--exact", super::rust_recipe::NAME, "--nocapture", "--quiet"];
         let programs = [
-            (
-                "redis-py",
-                interpreter.as_str(),
-                vec!["-c", "import redis"],
-                "program.py",
-                format!("{python}{PYTHON}"),
-            ),
-            ("ioredis", "node", vec!["-e", "require('ioredis')"], "program.js", format!("{node}{NODE}")),
+            (tools::REDIS_PY, "program.py", format!("{python}{PYTHON}")),
+            (tools::IOREDIS, "program.js", format!("{node}{NODE}")),
         ];
         let folder = tempfile::tempdir().unwrap();
         let mut running =
             vec![Self::start("redis-rs", Command::new(own).args(rust), authority, variable, folder)];
-        for (library, program, check, file, code) in programs {
-            let there = std::process::Command::new(program).args(check).output();
-            if !there.is_ok_and(|output| output.status.success()) {
-                assert!(std::env::var_os("RECIPES_NO_SKIP").is_none(), "{library} cannot be had");
-                eprintln!("skipped: install {library} for {program}");
-                continue;
-            }
+        for (library, file, code) in programs {
+            let Some(program) = library.or_skip() else { continue };
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(file);
             std::fs::write(&path, code).unwrap();
-            running.push(Self::start(library, Command::new(program).arg(path), authority, variable, folder));
+            let mut command = Command::new(program);
+            running.push(Self::start(library.name, command.arg(path), authority, variable, folder));
         }
         running
     }

@@ -1,0 +1,246 @@
+//! The custom resource definitions: what the derives produce, brought into the form users are served.
+//!
+//! The derives give types, bounds and descriptions. Here nullability and number formats are taken out (the API
+//! server drops such nulls anyway) and the rules and printer columns are put in.
+
+use std::sync::LazyLock;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool,
+};
+use kube::CustomResourceExt as _;
+use serde_json::json;
+
+use super::{Kind, ProjectVpc, Redis, Valkey, ValkeyCluster, project_vpc, rules, valkey_cluster};
+
+/// The format of fields whose values are never shown.
+pub const SECRET_FORMAT: &str = "password";
+
+/// The definition of a kind, as installed in a cluster.
+pub fn definition(kind: Kind) -> CustomResourceDefinition {
+    let mut definition = derived(kind);
+    definition.spec.names.categories = Some(categories());
+    // `redis` is short already, and other operators' kinds have what could shorten it.
+    definition.spec.names.short_names = (kind == Kind::Valkey).then(|| vec!["vk".to_owned()]);
+    for version in &mut definition.spec.versions {
+        version.additional_printer_columns = Some(printer_columns());
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            *schema = self::schema(kind).clone();
+            for_each(schema, &mut |schema| {
+                // The API server would demand "type password" where it means a string.
+                schema.format.take_if(|format| format == SECRET_FORMAT);
+            });
+        }
+    }
+    definition
+}
+
+/// The definition of `ProjectVPC`, as installed in a cluster.
+pub fn project_vpc() -> CustomResourceDefinition {
+    let mut definition = ProjectVpc::crd();
+    definition.spec.names.categories = Some(categories());
+    definition.spec.names.short_names = Some(vec!["pvpc".to_owned()]);
+    for version in &mut definition.spec.versions {
+        let columns = [
+            ("Project", ".spec.project"),
+            ("Cloud", ".spec.cloudName"),
+            ("Network CIDR", ".spec.networkCidr"),
+        ];
+        let state = [("State", ".status.state")];
+        let mut columns: Vec<_> =
+            columns.iter().chain(&state).map(|(name, path)| column(name, "string", path)).collect();
+        columns.extend(readiness());
+        columns.push(wide("Id", "string", ".status.id"));
+        columns.push(status_of("Synced"));
+        version.additional_printer_columns = Some(columns);
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            finish(schema, project_vpc::rules());
+        }
+    }
+    definition
+}
+
+/// The schema that resources of `ProjectVPC` are checked against.
+pub fn project_vpc_schema() -> JSONSchemaProps {
+    let version = project_vpc().spec.versions.into_iter().next();
+    version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
+}
+
+/// The definition of `ValkeyCluster`, as installed in a cluster.
+pub fn valkey_cluster() -> CustomResourceDefinition {
+    let mut definition = ValkeyCluster::crd();
+    definition.spec.names.categories = Some(vec!["valkeeper".to_owned()]);
+    definition.spec.names.short_names = Some(vec!["vkc".to_owned()]);
+    for version in &mut definition.spec.versions {
+        let [ready, reason, age] = readiness();
+        version.additional_printer_columns = Some(vec![
+            column("Engine", "string", ".spec.engine"),
+            column("Version", "string", ".spec.version"),
+            column("Instances", "integer", ".spec.instances"),
+            ready,
+            column("Primary", "string", ".status.currentPrimary"),
+            column("State", "string", ".status.state"),
+            age,
+            CustomResourceColumnDefinition { priority: Some(1), ..reason },
+            wide("Ready Instances", "integer", ".status.readyInstances"),
+            wide("Secret", "string", ".status.connectionSecret.name"),
+        ]);
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            finish(schema, valkey_cluster::rules());
+        }
+    }
+    definition
+}
+
+/// The schema that resources of `ValkeyCluster` are checked against.
+pub fn valkey_cluster_schema() -> JSONSchemaProps {
+    let version = valkey_cluster().spec.versions.into_iter().next();
+    version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
+}
+
+/// Every definition: the kinds of service, `ProjectVPC`, and `ValkeyCluster`.
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    Kind::ALL.into_iter().map(definition).chain([project_vpc(), valkey_cluster()]).collect()
+}
+
+/// The schema that resources of a kind are checked against; secrets have the format [`SECRET_FORMAT`] in it.
+pub fn schema(kind: Kind) -> &'static JSONSchemaProps {
+    static SCHEMAS: LazyLock<[JSONSchemaProps; 2]> = LazyLock::new(|| Kind::ALL.map(plain_schema));
+    match kind {
+        Kind::Valkey => &SCHEMAS[0],
+        Kind::Redis => &SCHEMAS[1],
+    }
+}
+
+/// What the derives produce.
+fn derived(kind: Kind) -> CustomResourceDefinition {
+    match kind {
+        Kind::Valkey => Valkey::crd(),
+        Kind::Redis => Redis::crd(),
+    }
+}
+
+fn plain_schema(kind: Kind) -> JSONSchemaProps {
+    let version = derived(kind).spec.versions.into_iter().next();
+    let mut schema = version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default();
+    finish(&mut schema, rules::rules(kind));
+    schema
+}
+
+/// Brings what a derive produced into the form users are served.
+fn finish(schema: &mut JSONSchemaProps, rules: Vec<rules::PlacedRule>) {
+    schema.title = None;
+    for_each(schema, &mut normalise);
+    for placed in rules {
+        place(schema, placed);
+    }
+    // Tools that compare generations would take a resource that nobody has looked at yet for a settled one.
+    if let Some(status) = schema.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
+}
+
+/// What `kubectl get` shows.
+fn printer_columns() -> Vec<CustomResourceColumnDefinition> {
+    let mut columns = vec![
+        column("Project", "string", ".spec.project"),
+        column("Region", "string", ".spec.cloudName"),
+        column("Plan", "string", ".spec.plan"),
+        column("State", "string", ".status.state"),
+    ];
+    // Scripts of users know the position of the columns above, so all others follow them.
+    columns.extend(readiness());
+    columns.push(wide("Secret", "string", ".status.connectionSecret.name"));
+    columns.extend(["Synced", "Drifted"].map(status_of));
+    columns
+}
+
+/// What `kubectl get` takes instead of all our kinds: `kubectl get aiven`.
+fn categories() -> Vec<String> {
+    vec!["aiven".to_owned()]
+}
+
+fn column(name: &str, kind: &str, path: &str) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition {
+        name: name.into(),
+        type_: kind.into(),
+        json_path: path.into(),
+        ..CustomResourceColumnDefinition::default()
+    }
+}
+
+fn wide(name: &str, kind: &str, path: &str) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition { priority: Some(1), ..column(name, kind, path) }
+}
+
+/// The status of a condition, on demand.
+fn status_of(condition: &str) -> CustomResourceColumnDefinition {
+    wide(condition, "string", &format!(".status.conditions[?(@.type==\"{condition}\")].status"))
+}
+
+/// Whether a resource is as declared, why not, and since when it exists: nobody should have to ask for that.
+fn readiness() -> [CustomResourceColumnDefinition; 3] {
+    [
+        column("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+        column("Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason"),
+        column("Age", "date", ".metadata.creationTimestamp"),
+    ]
+}
+
+/// Visits a schema and every schema inside it.
+fn for_each(schema: &mut JSONSchemaProps, visit: &mut impl FnMut(&mut JSONSchemaProps)) {
+    visit(schema);
+    for property in schema.properties.iter_mut().flatten().map(|(_, property)| property) {
+        for_each(property, visit);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        for_each(items, visit);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        for_each(values, visit);
+    }
+}
+
+/// Makes one schema plain.
+fn normalise(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    if schema.type_.as_deref() == Some("integer") {
+        schema.format = None;
+    }
+    // Lines are those of the source; a reader's terminal has its own.
+    schema.description =
+        schema.description.take().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+}
+
+/// Adds a rule to the field it belongs to.
+fn place(schema: &mut JSONSchemaProps, placed: rules::PlacedRule) {
+    let mut fields = placed.path.iter();
+    let field = fields.try_fold(schema, |schema, name| schema.properties.as_mut()?.get_mut(*name));
+    if let Some(field) = field {
+        field.x_kubernetes_validations.get_or_insert_default().push(placed.rule);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_finds_its_field() {
+        for kind in Kind::ALL {
+            let text = serde_json::to_string(schema(kind)).unwrap();
+            for placed in rules::rules(kind) {
+                let rule = serde_json::to_string(&placed.rule).unwrap();
+                assert!(text.contains(&rule), "{kind:?}: {rule}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_nullable() {
+        for kind in Kind::ALL {
+            assert!(!serde_json::to_string(&definition(kind)).unwrap().contains("nullable"));
+        }
+    }
+}

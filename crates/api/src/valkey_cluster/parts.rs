@@ -1,0 +1,173 @@
+//! The objects inside the spec of a `ValkeyCluster`.
+
+use k8s_openapi::api::core::v1::Toleration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use validator::Validate;
+
+use regex::Regex;
+
+use crate::common::SecretKeyReference;
+
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static AMOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}(Mi|Gi)$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static CPU: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}m?$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static SECONDS: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,2}s$").unwrap());
+
+/// A server program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("enum" = ["Valkey", "Redis"]))]
+pub struct EngineName(pub String);
+
+impl Default for EngineName {
+    fn default() -> Self {
+        Self("Valkey".to_owned())
+    }
+}
+
+/// Memory and CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+pub struct Resources {
+    /// Memory of each server, such as `2Gi`: request and limit.
+    #[validate(regex(path = *AMOUNT))]
+    pub memory: String,
+    /// CPU request of each server, such as `500m`. There is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(regex(path = *CPU))]
+    pub cpu: Option<String>,
+}
+
+/// How the memory is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterMemory {
+    /// Percentage of `resources.memory` that data may take. By default 75, with persistence 60: saving needs memory as
+    /// well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(range(min = 10, max = 90))]
+    pub max_memory_percent: Option<i32>,
+    /// What happens when that is reached.
+    #[serde(default = "no_eviction")]
+    #[schemars(extend("enum" = [
+        "noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu",
+        "volatile-random", "volatile-ttl",
+    ]))]
+    pub policy: String,
+}
+
+fn no_eviction() -> String {
+    "noeviction".to_owned()
+}
+
+/// Where the data is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Persistence {
+    /// `None` keeps data in memory only, `Snapshot` saves it at intervals, `AppendOnly` logs each write.
+    #[schemars(extend("enum" = ["None", "Snapshot", "AppendOnly"]))]
+    pub mode: String,
+    /// Size of the volume of each server, such as `4Gi`; at least twice the memory is recommended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(regex(path = *AMOUNT))]
+    pub size: Option<String>,
+    /// Storage class of the volumes; the default one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+    /// What happens to the volumes when the resource is deleted, and to those of servers that are scaled in.
+    #[serde(default = "retain")]
+    #[schemars(extend("enum" = ["Retain", "Delete"]))]
+    pub when_deleted: String,
+}
+
+fn retain() -> String {
+    "Retain".to_owned()
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Secret with the password of the default user; when absent, the operator generates one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub password_secret_ref: Option<SecretKeyReference>,
+}
+
+/// When another server becomes primary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Failover {
+    /// How long the primary may be silent before the operator asks it to stop, such as `5s`.
+    #[serde(default = "five_seconds")]
+    #[validate(regex(path = *SECONDS))]
+    pub after: String,
+    /// What the primary does when it cannot reach the Kubernetes API for 9 seconds: it stops accepting writes.
+    #[serde(default = "step_down")]
+    #[schemars(extend("enum" = ["StepDown"]))]
+    pub api_server_outage: String,
+}
+
+fn five_seconds() -> String {
+    "5s".to_owned()
+}
+
+fn step_down() -> String {
+    "StepDown".to_owned()
+}
+
+/// How servers are replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Update {
+    /// `Automatic` replaces the primary last, after a switchover. `Approve` waits with the primary until the annotation
+    /// `valkeeper.io/approve-update` has the value that `status.revision` shows.
+    #[serde(default = "automatic")]
+    #[schemars(extend("enum" = ["Automatic", "Approve"]))]
+    pub primary: String,
+}
+
+fn automatic() -> String {
+    "Automatic".to_owned()
+}
+
+/// On which nodes servers run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// Whether servers must run in different zones, or do so if possible.
+    #[serde(default = "preferred")]
+    #[schemars(extend("enum" = ["Preferred", "Required"]))]
+    pub zones: String,
+    /// Whether servers must run on different nodes, or do so if possible.
+    #[serde(default = "preferred")]
+    #[schemars(extend("enum" = ["Preferred", "Required"]))]
+    pub hosts: String,
+    /// Labels that the nodes must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// Taints of nodes that servers tolerate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 16))]
+    pub tolerations: Option<Vec<Toleration>>,
+    /// Priority class of the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(min = 1, max = 253))]
+    pub priority_class_name: Option<String>,
+}
+
+fn preferred() -> String {
+    "Preferred".to_owned()
+}
+
+/// A Secret with credentials for a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+pub struct PullSecret {
+    /// Name of the Secret.
+    #[validate(length(min = 1))]
+    pub name: String,
+}

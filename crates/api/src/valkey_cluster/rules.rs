@@ -1,0 +1,129 @@
+//! The rules of a `ValkeyCluster` that bounds cannot say, as CEL for the API server.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
+
+use crate::rules::{PlacedRule, field};
+
+/// What a cluster may be called, as a phrase that follows the field.
+pub const NAME_RULE: &str = "is the beginning of the names of pods and Services: at most 40 lower-case letters, digits \
+     and hyphens, starting with a letter and ending with a letter or digit";
+/// The names that [`NAME_RULE`] describes.
+pub(super) const NAME_PATTERN: &str = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$";
+/// Versions of each engine.
+pub(super) const VALKEY_VERSION: &str = "^[89]([.][0-9]+){1,2}$";
+pub(super) const REDIS_VERSION: &str = "^7[.]2([.][0-9]+)?$";
+/// Names of directives.
+pub(super) const DIRECTIVE: &str = "^[a-z][a-z0-9-]{0,63}$";
+
+/// Directives that the operator sets, because they decide about roles, users, files, addresses or memory.
+pub const RESERVED_DIRECTIVES: [&str; 33] = [
+    "acl-pubsub-default",
+    "aclfile",
+    "appenddirname",
+    "appendfilename",
+    "appendonly",
+    "bind",
+    "cluster-enabled",
+    "daemonize",
+    "dbfilename",
+    "dir",
+    "include",
+    "masterauth",
+    "masteruser",
+    "maxmemory",
+    "maxmemory-policy",
+    "min-replicas-max-lag",
+    "min-replicas-to-write",
+    "pidfile",
+    "port",
+    "primaryauth",
+    "primaryuser",
+    "rename-command",
+    "replica-announce-ip",
+    "replica-announce-port",
+    "replica-read-only",
+    "replicaof",
+    "requirepass",
+    "slave-read-only",
+    "slaveof",
+    "supervised",
+    "unixsocket",
+    "unixsocketperm",
+    "user",
+];
+
+/// What is said about a version that the engine does not have.
+pub(super) const VERSION_RULE: &str =
+    "must be 8.0 or later for Valkey, such as 8.1 or 9.0.1, and 7.2 or 7.2.x for Redis";
+/// What is said about a name in `config`.
+pub(super) const DIRECTIVE_RULE: &str =
+    "must be names of directives in lower case that the operator does not set itself";
+/// How many directives there may be.
+pub(super) const MOST_DIRECTIVES: usize = 64;
+
+/// What is said about a volume without a size.
+pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
+
+/// Every CEL rule of the kind.
+pub fn rules() -> Vec<PlacedRule> {
+    let reserved = RESERVED_DIRECTIVES.map(|name| format!("'{name}'")).join(", ");
+    let spec = |at: &str, rule: &str, message: &str| PlacedRule {
+        path: vec!["spec"],
+        rule: ValidationRule {
+            rule: rule.to_owned(),
+            message: Some(message.to_owned()),
+            field_path: Some(at.to_owned()),
+            ..ValidationRule::default()
+        },
+    };
+    let size = ValidationRule {
+        rule: "self.mode == 'None' || has(self.size)".to_owned(),
+        message: Some(format!("persistence.size {SIZE_RULE}.")),
+        field_path: Some(".size".to_owned()),
+        ..ValidationRule::default()
+    };
+    let name = ValidationRule {
+        rule: format!("self.metadata.name.matches('{NAME_PATTERN}')"),
+        message: Some(format!("metadata.name {NAME_RULE}.")),
+        ..ValidationRule::default()
+    };
+    vec![
+        PlacedRule { path: Vec::new(), rule: name },
+        spec(
+            ".version",
+            &format!(
+                "self.engine == 'Redis' ? self.version.matches('{REDIS_VERSION}') : \
+                 self.version.matches('{VALKEY_VERSION}')"
+            ),
+            &format!("version {VERSION_RULE}."),
+        ),
+        spec(
+            ".engine",
+            "self.engine == 'Valkey' || oldSelf.engine != 'Valkey'",
+            "engine cannot go back from Valkey to Redis.",
+        ),
+        spec(
+            ".persistence",
+            "(has(self.persistence) && self.persistence.mode != 'None') == \
+             (has(oldSelf.persistence) && oldSelf.persistence.mode != 'None')",
+            "persistence cannot be added or removed later.",
+        ),
+        PlacedRule { path: vec!["spec", "persistence"], rule: size },
+        field(
+            &["spec", "persistence"],
+            "has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)",
+            "persistence.size cannot be changed yet.",
+        ),
+        field(
+            &["spec", "persistence"],
+            "has(self.storageClassName) == has(oldSelf.storageClassName) && \
+             (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            "persistence.storageClassName is immutable.",
+        ),
+        field(
+            &["spec", "config"],
+            &format!("self.all(name, name.matches('{DIRECTIVE}') && !(name in [{reserved}]))"),
+            &format!("config {DIRECTIVE_RULE}."),
+        ),
+    ]
+}

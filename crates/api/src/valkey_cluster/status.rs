@@ -1,0 +1,123 @@
+//! What the operator reports about a `ValkeyCluster`.
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Reported;
+use crate::service_facts::{Binding, WrittenSecret};
+use crate::status::null_as_default;
+
+/// The observed state of a self-hosted cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStatus {
+    /// State in one word: `Creating`, `Running`, `Degraded`, `FailingOver`, `Updating`, `PoweredOff` or `Unavailable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The `metadata.generation` this status was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The server that accepts writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_primary: Option<String>,
+    /// Number of the last promotion. It never goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<i64>,
+    /// How many servers accept connections: the primary, and replicas that follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_instances: Option<i32>,
+    /// The servers.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub instances: Vec<InstanceStatus>,
+    /// The last change of the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failover: Option<FailoverRecord>,
+    /// How the memory of a server is divided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryStatus>,
+    /// Stands for what the pods are made of; pods of another revision are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Directives of `spec.config` that get their value when a server is started again.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub restart_needed: Vec<String>,
+    /// The connection Secret, as last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_secret: Option<WrittenSecret>,
+    /// The Secret to bind, in the form the Service Binding specification asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+    /// Conditions: `Ready`, `Reconciling`, `Stalled`, `Available` (accepts writes), `Protected` (a replica has caught
+    /// up).
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// One server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// Name of its pod.
+    pub name: String,
+    /// Role: `Primary`, `Replica`, `Held` or `Starting`.
+    pub role: String,
+    /// Node that it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Zone of that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Whether a replica has caught up with its primary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub synced: bool,
+    /// Replication offset when something else in this status last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    /// How many bytes it was behind the primary at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_bytes: Option<i64>,
+}
+
+/// A change of the primary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailoverRecord {
+    /// The earlier primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The new one.
+    pub to: String,
+    /// When the operator saw it.
+    pub at: DateTime<Utc>,
+    /// Why: `Planned` or `Unplanned`.
+    pub reason: String,
+    /// How the operator knew that the earlier one had stopped: `Confirmed` by it or by the end of its container, or
+    /// `TermElapsed`.
+    pub waited: String,
+}
+
+/// How the memory of a server is divided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryStatus {
+    /// `spec.resources.memory` in bytes.
+    pub limit_bytes: i64,
+    /// The part of it that data may take, in percent.
+    pub percent: i32,
+    /// That part in bytes, the `maxmemory` of the servers.
+    pub max_memory_bytes: i64,
+}
+
+impl Reported for ClusterStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn conditions_mut(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
+    }
+}

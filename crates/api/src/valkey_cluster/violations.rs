@@ -1,0 +1,82 @@
+//! Judges the spec of a `ValkeyCluster`: the bounds of its schema, and what a schema cannot say.
+
+use regex::Regex;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+use super::rules::{
+    DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, REDIS_VERSION, RESERVED_DIRECTIVES,
+    SIZE_RULE, VALKEY_VERSION, VERSION_RULE,
+};
+use super::{ValkeyCluster, ValkeyClusterSpec};
+use crate::crd;
+use crate::field_path::FieldPath;
+use crate::validate::{Violation, bounds::Bounds, metadata, sorted};
+
+static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::valkey_cluster_schema()));
+
+/// Every rule that a decoded resource breaks, in the order of its fields.
+pub fn violations(object: &ValkeyCluster) -> Vec<Violation> {
+    match serde_json::to_value(object) {
+        Ok(manifest) => sorted(of_spec(&manifest)),
+        Err(error) => vec![violation(&[], error.to_string())],
+    }
+}
+
+/// Every rule that a manifest breaks, unknown fields among them, in the order of its fields.
+pub fn manifest_violations(manifest: &Value) -> Vec<Violation> {
+    let mut violations = of_spec(manifest);
+    violations.extend(metadata::check(manifest));
+    BOUNDS.unknown_in_status(manifest, &mut violations);
+    sorted(violations)
+}
+
+fn of_spec(manifest: &Value) -> Vec<Violation> {
+    let mut violations = BOUNDS.check(manifest);
+    let text = |path: &str| manifest.pointer(path).and_then(Value::as_str);
+    if let Some(name) = text("/metadata/name").filter(|name| !matches(NAME_PATTERN, name)) {
+        violations.push(shown(&["metadata", "name"], name, NAME_RULE));
+    }
+    if let Some(version) = text("/spec/version") {
+        let pattern = if text("/spec/engine") == Some("Redis") { REDIS_VERSION } else { VALKEY_VERSION };
+        if !matches(pattern, version) {
+            violations.push(shown(&["spec", "version"], version, VERSION_RULE));
+        }
+    }
+    let persists = text("/spec/persistence/mode").is_some_and(|mode| mode != "None");
+    if persists && manifest.pointer("/spec/persistence/size").is_none() {
+        violations.push(violation(&["spec", "persistence", "size"], SIZE_RULE.to_owned()));
+    }
+    let directives = manifest.pointer("/spec/config").and_then(Value::as_object);
+    if directives.is_some_and(|directives| directives.len() > MOST_DIRECTIVES) {
+        let rule = format!("must have at most {MOST_DIRECTIVES} entries");
+        violations.push(violation(&["spec", "config"], rule));
+    }
+    let wrong = directives
+        .into_iter()
+        .flatten()
+        .find(|(name, _)| !matches(DIRECTIVE, name) || RESERVED_DIRECTIVES.contains(&name.as_str()));
+    if let Some((name, _)) = wrong {
+        violations.push(shown(&["spec", "config"], name, DIRECTIVE_RULE));
+    }
+    violations
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+}
+
+fn violation(field: &[&str], rule: String) -> Violation {
+    Violation { field: FieldPath::of(field), value: String::new(), rule }
+}
+
+fn shown(field: &[&str], value: &str, rule: &str) -> Violation {
+    Violation { value: Value::from(value).to_string(), ..violation(field, rule.to_owned()) }
+}
+
+impl ValkeyClusterSpec {
+    /// Whether data is kept on volumes.
+    pub fn persists(&self) -> bool {
+        self.persistence.as_ref().is_some_and(|persistence| persistence.mode != "None")
+    }
+}

@@ -1,0 +1,4 @@
+//! Objects, and the store that holds them with their history.
+
+pub(crate) mod object;
+pub(crate) mod store;

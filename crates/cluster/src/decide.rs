@@ -1,0 +1,193 @@
+//! The one next step for a cluster: the first that any concern can take, and the finding that a user should read.
+
+use crate::concern::Concern;
+use crate::desired::Desired;
+use crate::names::{self, reason};
+use crate::observed::{Observed, PodSeen};
+use crate::report::{ClusterReport, Finding, State};
+use crate::step::{Decision, Pace, Step};
+use crate::{deletion, failover, foundations, instances, lease_mode, pod, rollout};
+use valkeeper_api::names as api_names;
+use valkeeper_engine::{ConnectionSecret, Ready, Report};
+
+/// Decides what to do for a cluster.
+pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
+    let concern = concern(desired, observed);
+    let finding = concern.findings.iter().rev().max_by_key(|finding| finding.weight()).cloned();
+    let finding = finding.unwrap_or_else(|| fine(desired, observed));
+    let step = concern.step.unwrap_or(Step::Rest(concern.again.unwrap_or(Pace::Steady)));
+    Decision { step, report: report(desired, observed, finding) }
+}
+
+fn concern(desired: &Desired, observed: &Observed) -> Concern {
+    if desired.deleting {
+        return deletion::deletion(desired, observed);
+    }
+    if !desired.violations.is_empty() {
+        let told = Report::invalid_spec(&desired.violations).message;
+        return kept(desired, observed)
+            .and(|| Concern::is_stuck(Pace::Steady, State::Unavailable, reason::INVALID_SPEC, told));
+    }
+    if desired.paused {
+        let message = format!("Paused by annotation {}; failovers go on.", api_names::PAUSED);
+        return kept(desired, observed)
+            .and(|| Concern::is_stuck(Pace::Steady, State::Running, reason::PAUSED, message));
+    }
+    if !desired.has_finalizer {
+        return Concern::act(Step::AddFinalizer);
+    }
+    if !desired.is_powered() {
+        return deletion::power_off(observed).and(|| secret(desired, observed));
+    }
+    failover::concern(desired, observed)
+        .and(|| foundations::concern(desired, observed))
+        .and(|| instances::concern(desired, observed))
+        .and(|| trouble(desired, observed))
+        .and(|| settings(desired, observed))
+        .and(|| rollout::concern(desired, observed))
+        .and(|| secret(desired, observed))
+        .and(|| readiness(desired, observed))
+}
+
+/// What goes on whatever is wrong with the resource.
+fn kept(desired: &Desired, observed: &Observed) -> Concern {
+    if desired.has_finalizer && desired.is_powered() {
+        failover::concern(desired, observed)
+    } else {
+        Concern::fine()
+    }
+}
+
+/// Instances read settings that have changed. When the file has not arrived in the pod, they say so.
+fn settings(desired: &Desired, observed: &Observed) -> Concern {
+    let Some(wanted) = rollout::settings_revision(desired, observed) else { return Concern::fine() };
+    // More memory than its container has would end it: a pod that is replaced starts with the new settings.
+    let (alone, revision) = (lease_mode::is_alone(desired, observed), pod::revision(desired));
+    let stays = |(ordinal, instance): &(&u32, &crate::InstanceSeen)| {
+        let pod = observed.pods.get(*ordinal).filter(|pod| !pod.deleting);
+        pod.is_some_and(|pod| pod.revision == revision || instance.alone != alone)
+    };
+    let behind = observed.instances.iter().filter(|(_, instance)| instance.settings != wanted);
+    let mut behind = behind.filter(stays).peekable();
+    let Some((first, _)) = behind.peek().copied() else { return Concern::fine() };
+    let can_read = |(ordinal, instance): &(&u32, &crate::InstanceSeen)| {
+        !observed.reloaded.contains(*ordinal) && instance.host.is_some()
+    };
+    if let Some((ordinal, instance)) = behind.find(can_read) {
+        return Concern::act(Step::Reload(*ordinal, instance.status.seen));
+    }
+    let message = format!("Waiting for new settings to arrive in {}.", desired.instance(*first));
+    Concern::waits(Pace::Active, State::Updating, reason::UPDATING, message)
+}
+
+/// Pods that cannot start, and servers that cannot write to their disk.
+fn trouble(desired: &Desired, observed: &Observed) -> Concern {
+    let state = if observed.primary().is_some() { State::Degraded } else { State::Creating };
+    for (ordinal, pod) in &observed.pods {
+        let PodSeen { problem: Some(problem), .. } = pod else { continue };
+        let name = desired.instance(*ordinal);
+        let (why, action) = if problem.unscheduled {
+            (reason::UNSCHEDULABLE, "Add nodes, or change spec.placement or spec.resources.")
+        } else {
+            (reason::POD_FAILED, "Correct the cause, such as spec.image; the operator retries automatically.")
+        };
+        let message = format!("Cannot start pod {name}: {}. {action}", problem.text.trim_end_matches('.'));
+        return Concern::is_stuck(Pace::Active, state, why, message);
+    }
+    let failing =
+        observed.instances.iter().find(|(_, instance)| instance.host.is_some() && !instance.writes_succeed);
+    failing.map_or_else(Concern::fine, |(ordinal, _)| {
+        let message = format!(
+            "Server {} cannot write to its disk. Free space on its volume.",
+            desired.instance(*ordinal)
+        );
+        Concern::is_stuck(Pace::Steady, State::Degraded, reason::DISK_FAILED, message)
+    })
+}
+
+/// The connection Secret follows the Services, which are there from the beginning; the first appears with the first
+/// primary.
+fn secret(desired: &Desired, observed: &Observed) -> Concern {
+    let Some(target) = &desired.target else { return Concern::fine() };
+    let name = &target.name;
+    let first = desired.status.connection_secret.is_none();
+    if first && observed.primary().is_none() {
+        return Concern::fine();
+    }
+    match &observed.secret {
+        ConnectionSecret::Foreign { owner } => {
+            let message = format!(
+                "Secret {name} {owner}. Delete it, or choose another name in spec.connInfoSecretTarget.name."
+            );
+            Concern::is_stuck(Pace::Active, State::Running, reason::SECRET_CONFLICT, message)
+        }
+        ConnectionSecret::Ours { current: false, immutable: true } => {
+            let message =
+                format!("Secret {name} is immutable and outdated. Delete it; the operator recreates it.");
+            Concern::is_stuck(Pace::Active, State::Running, reason::SECRET_IMMUTABLE, message)
+        }
+        ConnectionSecret::Absent | ConnectionSecret::Ours { current: false, .. } => {
+            Concern::act(Step::WriteSecret)
+        }
+        ConnectionSecret::Ours { current: true, .. }
+        | ConnectionSecret::Exists
+        | ConnectionSecret::Unknown => Concern::fine(),
+    }
+}
+
+/// All is done: whether all instances are as they should be.
+fn readiness(desired: &Desired, observed: &Observed) -> Concern {
+    let Some((primary, _)) = observed.primary() else {
+        let state = if desired.status.term.is_some() { State::Unavailable } else { State::Creating };
+        let why = if desired.status.term.is_some() { reason::FAILING_OVER } else { reason::CREATING };
+        return Concern::waits(Pace::Urgent, state, why, "Waiting for the servers to start.");
+    };
+    let behind = (0..desired.instances()).find(|ordinal| {
+        let synced = |instance: &crate::InstanceSeen| instance.status.synced;
+        *ordinal != primary && !observed.instances.get(ordinal).is_some_and(synced)
+    });
+    behind.map_or_else(Concern::fine, |ordinal| {
+        let name = desired.instance(ordinal);
+        let message = format!("Writes are accepted. Waiting for {name} to catch up.");
+        Concern::waits(Pace::Active, State::Degraded, reason::DEGRADED, message)
+    })
+}
+
+fn fine(desired: &Desired, observed: &Observed) -> Finding {
+    if observed.primary().is_none() {
+        let message = "Starting the servers.".to_owned();
+        return Finding {
+            ready: Ready::Progressing,
+            state: State::Creating,
+            reason: reason::CREATING,
+            message,
+        };
+    }
+    let message = match desired.instances() {
+        1 => "The server runs.".to_owned(),
+        count => format!("A primary and {} in sync.", replicas(count - 1)),
+    };
+    Finding { ready: Ready::Yes, state: State::Running, reason: reason::RUNNING, message }
+}
+
+fn replicas(count: u32) -> String {
+    if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
+}
+
+fn report(desired: &Desired, observed: &Observed, finding: Finding) -> ClusterReport {
+    let primary = observed.primary();
+    let routed = |ordinal: u32| {
+        observed.pods.get(&ordinal).is_some_and(|pod| pod.role.as_deref() == Some(names::PRIMARY))
+    };
+    let synced = observed.instances.values().any(|instance| instance.status.synced);
+    let Finding { ready, state, reason, message } = finding;
+    ClusterReport {
+        ready,
+        state: state.as_str(),
+        reason,
+        message,
+        available: primary.is_some_and(|(ordinal, _)| routed(ordinal)),
+        protected: (desired.instances() > 1).then_some(primary.is_some() && synced),
+        paused: desired.paused,
+    }
+}

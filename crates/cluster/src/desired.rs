@@ -1,0 +1,169 @@
+//! What a `ValkeyCluster` asks for, with everything that a decision needs from outside its spec.
+
+use crate::names;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource as _;
+use std::time::Duration;
+use valkeeper_api::{
+    ClusterStatus, ValkeyCluster, ValkeyClusterSpec, Violation, names as api_names, valkey_cluster,
+};
+use valkeeper_engine::{KindOfSecret, SecretTarget};
+use valkeeper_failover::Term;
+
+/// What keys of connection Secrets begin with.
+const PREFIX: &str = "VALKEY_";
+/// Who runs these servers, for programs that read service bindings.
+const PROVIDER: &str = "valkeeper";
+
+/// What the operator was started with.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    /// Image that the instance manager is copied from.
+    pub manager_image: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Name of the resource.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its identity.
+    pub uid: String,
+    /// The version of its spec.
+    pub generation: i64,
+    /// When it was created, in seconds since the epoch.
+    pub created: i64,
+    /// Its spec.
+    pub spec: ValkeyClusterSpec,
+    /// What was last reported about it.
+    pub status: ClusterStatus,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// The finalizer is on it.
+    pub has_finalizer: bool,
+    /// It is to be left alone, but for failovers.
+    pub paused: bool,
+    /// Rules that its spec breaks.
+    pub violations: Vec<Violation>,
+    /// The revision with which the primary may be replaced.
+    pub approved: Option<String>,
+    /// The term after which missing instances are not waited for.
+    pub without_missing: Option<String>,
+    /// Where the connection goes.
+    pub target: Option<SecretTarget>,
+    /// What the operator was started with.
+    pub defaults: Defaults,
+}
+
+impl Desired {
+    /// From a resource.
+    pub fn of(object: &ValkeyCluster, defaults: Defaults) -> Self {
+        let meta = object.meta();
+        let annotation = |name: &str| meta.annotations.as_ref()?.get(name).cloned();
+        let name = meta.name.clone().unwrap_or_default();
+        let created = meta.creation_timestamp.as_ref().map(|time| time.0.as_second());
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            generation: meta.generation.unwrap_or_default(),
+            created: created.unwrap_or_default(),
+            spec: object.spec.clone(),
+            status: object.status.clone().unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            has_finalizer: api_names::has_finalizer(meta),
+            paused: annotation(api_names::PAUSED).is_some_and(|value| value != "false"),
+            violations: valkey_cluster::violations(object),
+            approved: annotation(names::APPROVE_UPDATE),
+            without_missing: annotation(names::ELECT_WITHOUT_MISSING),
+            target: target(object, &name),
+            defaults,
+            name,
+        }
+    }
+
+    /// How many instances there should be.
+    pub fn instances(&self) -> u32 {
+        u32::try_from(self.spec.instances).unwrap_or(1).clamp(1, 9)
+    }
+
+    /// Whether servers should run.
+    pub fn is_powered(&self) -> bool {
+        self.spec.powered.unwrap_or(true) && !self.deleting
+    }
+
+    /// Whether it runs Redis.
+    pub fn is_redis(&self) -> bool {
+        self.spec.engine.0 == "Redis"
+    }
+
+    /// The highest term that the status remembers.
+    pub fn remembered(&self) -> Term {
+        Term(self.status.term.and_then(|term| u64::try_from(term).ok()).unwrap_or_default())
+    }
+
+    /// How long a primary may be silent.
+    pub fn failover_after(&self) -> Duration {
+        let after = self.spec.failover.as_ref().and_then(|failover| failover.after.strip_suffix('s'));
+        Duration::from_secs(after.and_then(|seconds| seconds.parse().ok()).unwrap_or(5))
+    }
+
+    /// The image of the servers.
+    pub fn image(&self) -> String {
+        let repository = if self.is_redis() { "redis" } else { "valkey/valkey" };
+        self.spec.image.clone().unwrap_or_else(|| format!("{repository}:{}", self.spec.version))
+    }
+
+    /// Whether volumes outlive the resource and the instances that had them.
+    pub fn retains_volumes(&self) -> bool {
+        self.spec.persistence.as_ref().is_none_or(|persistence| persistence.when_deleted != "Delete")
+    }
+
+    /// The reference by which everything belongs to the resource.
+    pub fn owner(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: ValkeyCluster::api_version(&()).into_owned(),
+            kind: valkey_cluster::NAME.to_owned(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }
+    }
+
+    /// Where its password is: Secret and key.
+    pub fn password(&self) -> (String, String) {
+        let own = self.spec.access.as_ref().and_then(|access| access.password_secret_ref.as_ref());
+        own.map_or_else(
+            || (names::password(&self.name), names::PASSWORD_KEY.to_owned()),
+            |reference| (reference.name.clone(), reference.key.clone()),
+        )
+    }
+
+    /// Whether the operator makes the password.
+    pub fn generates_password(&self) -> bool {
+        self.spec.access.as_ref().is_none_or(|access| access.password_secret_ref.is_none())
+    }
+
+    /// The name of an instance.
+    pub fn instance(&self, ordinal: u32) -> String {
+        names::instance(&self.name, ordinal)
+    }
+}
+
+fn target(object: &ValkeyCluster, name: &str) -> Option<SecretTarget> {
+    let spec = &object.spec;
+    if spec.conn_info_secret_target_disabled == Some(true) {
+        return None;
+    }
+    let written = object.status.as_ref().and_then(|status| status.connection_secret.clone());
+    let kind = KindOfSecret {
+        // The same for both engines: a Redis that becomes a Valkey changes no key.
+        prefix: PREFIX,
+        provider: PROVIDER,
+        binding: if spec.engine.0 == "Redis" { "redis" } else { "valkey" },
+        bare_keys: false,
+    };
+    Some(SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind))
+}

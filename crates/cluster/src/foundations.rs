@@ -1,0 +1,77 @@
+//! What instances need before they can start: a password, certificates, settings, Services, and rights.
+
+use crate::concern::Concern;
+use crate::desired::Desired;
+use crate::names::{self, reason};
+use crate::objects::owned;
+use crate::observed::{Certificates, ObjectSeen, Observed, Password};
+use crate::report::State;
+use crate::step::{Pace, Step};
+
+/// What is to be done for them.
+pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
+    password(desired, observed).and(|| certificates(desired, observed)).and(|| objects(desired, observed))
+}
+
+/// Whether instances can be started.
+pub(crate) fn are_there(observed: &Observed) -> bool {
+    let certificate = matches!(observed.certificate, Certificates::Present(_));
+    let password = matches!(observed.password, Password::Present(_));
+    certificate && password && observed.objects.values().all(|seen| *seen == ObjectSeen::Current)
+}
+
+fn password(desired: &Desired, observed: &Observed) -> Concern {
+    match &observed.password {
+        Password::Missing(_) if desired.generates_password() => Concern::act(Step::CreatePassword),
+        Password::Missing(message) => {
+            Concern::is_stuck(Pace::Active, state(desired), reason::PASSWORD_MISSING, message.clone())
+        }
+        Password::Foreign(message) => {
+            Concern::is_stuck(Pace::Active, state(desired), reason::OBJECT_CONFLICT, message.clone())
+        }
+        Password::Unknown | Password::Present(_) => Concern::fine(),
+    }
+}
+
+fn certificates(desired: &Desired, observed: &Observed) -> Concern {
+    let due = |seen: Certificates| match seen {
+        Certificates::Missing => true,
+        Certificates::Present(renew_at) => observed.now >= renew_at,
+        Certificates::Unknown | Certificates::Foreign => false,
+    };
+    for (seen, name, step) in [
+        (observed.authority, names::authority(&desired.name), Step::IssueAuthority),
+        (observed.certificate, names::certificate(&desired.name), Step::IssueCertificate),
+    ] {
+        if seen == Certificates::Foreign {
+            return conflict(desired, "Secret", &name);
+        }
+        if due(seen) {
+            return Concern::act(step);
+        }
+    }
+    Concern::fine()
+}
+
+fn objects(desired: &Desired, observed: &Observed) -> Concern {
+    for object in owned(desired, observed) {
+        let (_, kind, _) = object.kind.names();
+        match observed.objects.get(&(object.kind, object.name.clone())) {
+            Some(ObjectSeen::Missing | ObjectSeen::Different) => {
+                return Concern::act(Step::Apply(Box::new(object)));
+            }
+            Some(ObjectSeen::Foreign) => return conflict(desired, kind, &object.name),
+            Some(ObjectSeen::Current) | None => {}
+        }
+    }
+    Concern::fine()
+}
+
+fn conflict(desired: &Desired, kind: &str, name: &str) -> Concern {
+    let message = format!("{kind} {name} belongs to another owner. Delete it or rename the cluster.");
+    Concern::is_stuck(Pace::Active, state(desired), reason::OBJECT_CONFLICT, message)
+}
+
+fn state(desired: &Desired) -> State {
+    if desired.status.current_primary.is_some() { State::Running } else { State::Creating }
+}

@@ -1,0 +1,77 @@
+//! The instances that should be there: a claim and a pod each, and none beyond the number that is declared.
+
+use crate::concern::Concern;
+use crate::desired::Desired;
+use crate::foundations;
+use crate::names::reason;
+use crate::observed::Observed;
+use crate::report::State;
+use crate::step::{Pace, Step};
+
+/// What is to be done so that there are as many as declared.
+pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
+    if !foundations::are_there(observed) {
+        return Concern::fine();
+    }
+    foreign(desired, observed).and(|| missing(desired, observed)).and(|| excess(desired, observed))
+}
+
+fn foreign(desired: &Desired, observed: &Observed) -> Concern {
+    let foreign = observed.pods.iter().find(|(_, pod)| pod.foreign);
+    foreign.map_or_else(Concern::fine, |(ordinal, _)| {
+        let name = desired.instance(*ordinal);
+        let message = format!("Pod {name} belongs to another owner. Delete it or rename the cluster.");
+        Concern::is_stuck(Pace::Active, State::Degraded, reason::OBJECT_CONFLICT, message)
+    })
+}
+
+fn missing(desired: &Desired, observed: &Observed) -> Concern {
+    for ordinal in 0..desired.instances() {
+        if observed.pods.contains_key(&ordinal) {
+            continue;
+        }
+        let claim = observed.claims.get(&ordinal);
+        let step = match claim {
+            None if desired.spec.persists() => Step::CreateClaim(ordinal),
+            Some(claim) if claim.deleting => continue,
+            _ => Step::CreatePod(ordinal),
+        };
+        return Concern::act(step);
+    }
+    finished(observed)
+}
+
+/// A pod that has ended for good makes room for its successor.
+fn finished(observed: &Observed) -> Concern {
+    let finished = observed.pods.iter().find(|(_, pod)| pod.finished && !pod.deleting && !pod.foreign);
+    finished
+        .map_or_else(Concern::fine, |(ordinal, pod)| Concern::act(Step::DeletePod(*ordinal, pod.uid.clone())))
+}
+
+/// The highest goes first, and never the primary: that moves first.
+fn excess(desired: &Desired, observed: &Observed) -> Concern {
+    let wanted = desired.instances();
+    let scaling = |message: String| Concern::waits(Pace::Active, State::Updating, reason::SCALING, message);
+    let primary = observed.primary().map(|(ordinal, _)| ordinal);
+    if let Some((ordinal, pod)) = observed.pods.iter().rev().find(|(ordinal, _)| **ordinal >= wanted) {
+        let name = desired.instance(*ordinal);
+        if pod.deleting {
+            return scaling(format!("Waiting for {name} to end."));
+        }
+        let Some(primary) = primary else {
+            return scaling(format!("Waiting for a primary before {name} is removed."));
+        };
+        if primary == *ordinal {
+            return scaling(format!("Moving the primary away from {name}, which is removed."));
+        }
+        if wanted > 1 || primary < wanted {
+            return Concern::act(Step::DeletePod(*ordinal, pod.uid.clone()));
+        }
+        return scaling(format!("Moving the primary before {name} is removed."));
+    }
+    if desired.retains_volumes() {
+        return Concern::fine();
+    }
+    let claim = observed.claims.iter().rev().find(|(ordinal, claim)| **ordinal >= wanted && !claim.deleting);
+    claim.map_or_else(Concern::fine, |(ordinal, _)| Concern::act(Step::DeleteClaim(*ordinal)))
+}

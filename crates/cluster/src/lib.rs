@@ -1,0 +1,53 @@
+//! Decisions about self-hosted clusters: from what a `ValkeyCluster` asks for ([`Desired`]) and what was seen
+//! ([`Observed`]) to the one next thing to do ([`decide()`]).
+//!
+//! ```text
+//!   failover ──▶ foundations ──▶ power ──▶ instances ──▶ rollout ──▶ settings ──▶ Secret
+//!   (verbs,       (passwords,               (claims,      (one pod     (reload)
+//!    role labels)  certificates,             pods)         at a time)
+//!                  Services, settings)
+//! ```
+//!
+//! The first concern that can act does, with at most one external change; what the others find makes the condition.
+//! Everything is synchronous and total, without I/O, clocks or randomness: time is part of what was observed. Which verb
+//! comes next is decided by `valkeeper-failover`; performing a step is left to the controller.
+
+mod concern;
+mod decide;
+mod deletion;
+mod desired;
+mod difference;
+mod event;
+mod failover;
+mod foundations;
+mod instances;
+mod lease_mode;
+mod members;
+pub mod names;
+mod objects;
+mod observed;
+mod pod;
+mod report;
+mod rollout;
+mod settings;
+mod spread;
+mod status;
+mod step;
+
+pub use decide::decide;
+pub use desired::{Defaults, Desired};
+pub use difference::contains;
+pub use event::{Event, of as event};
+pub use members::{policy, reading};
+pub use objects::{Owned, OwnedKind, owned};
+pub use observed::{
+    Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen, Problem,
+};
+pub use pod::{claim, pod};
+pub use report::ClusterReport;
+pub use settings::max_memory;
+pub use status::next as next_status;
+pub use step::{Decision, Pace, PromotionCause, Step};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The cluster as the failover protocol sees it: which instances count, which of them are leaving, and to which of them
+//! clients are directed.
+
+use crate::desired::Desired;
+use crate::names;
+use crate::observed::{LeaseSeen, Observed, PodSeen};
+use crate::rollout;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use valkeeper_failover::{
+    Identity, Name, Term,
+    manager::Moment,
+    observer::{MemberReading, Reading},
+    operator::Policy,
+};
+
+/// How long replicas may take in what lies in their sockets.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// How patient the operator is with this cluster.
+pub fn policy(desired: &Desired) -> Policy {
+    let decided = desired.without_missing.as_ref().and_then(|term| term.parse().ok());
+    Policy {
+        failover_after: desired.failover_after(),
+        drain: DRAIN,
+        quorum: None,
+        without_missing: decided == Some(desired.remembered().0),
+    }
+}
+
+/// What was observed between these moments, for the protocol; none without a Lease.
+pub fn reading(desired: &Desired, observed: &Observed, began: Moment, ended: Moment) -> Option<Reading> {
+    let LeaseSeen::Present(lease) = &observed.lease else { return None };
+    let leaving = leaving(desired, observed);
+    let mut members = BTreeMap::new();
+    for ordinal in ordinals(desired, observed, lease.term) {
+        let pod = observed.pods.get(&ordinal);
+        let status = observed.instances.get(&ordinal).map(|instance| instance.status.clone());
+        let name: Name = desired.instance(ordinal).as_str().into();
+        let member = MemberReading {
+            status,
+            ended: pod.and_then(|pod| ended_life(&name, pod)),
+            leaving: leaving.contains(&ordinal),
+            preference: preference(desired, pod),
+            routed: pod.is_some_and(|pod| pod.role.as_deref() == Some(names::PRIMARY)),
+        };
+        members.insert(name, member);
+    }
+    Some(Reading { began, ended, lease: Some(lease.clone()), members, remembered: desired.remembered() })
+}
+
+/// Instances that should be there, and those that still are. One that never had data is not missed.
+fn ordinals(desired: &Desired, observed: &Observed, term: Term) -> BTreeSet<u32> {
+    let wanted = (0..desired.instances()).chain(observed.pods.keys().copied());
+    let never_reigned = term == Term(0) && desired.remembered() == Term(0);
+    let is_new = |ordinal: &u32| {
+        let claim = observed.claims.get(ordinal);
+        let unstarted = observed.pods.get(ordinal).is_none_or(|pod| pod.unstarted);
+        unstarted && claim.is_none_or(|claim| claim.created >= desired.created)
+    };
+    wanted.filter(|ordinal| !(never_reigned && is_new(ordinal))).collect()
+}
+
+/// All lives of a pod whose container does not run have ended: a later one would have to be promoted again.
+fn ended_life(name: &Name, pod: &PodSeen) -> Option<Identity> {
+    let life = || Identity { name: name.clone(), pod: pod.uid.as_str().into(), boot: u64::MAX };
+    (pod.ended && !pod.unstarted).then(life)
+}
+
+fn preference(desired: &Desired, pod: Option<&PodSeen>) -> u8 {
+    let Some(pod) = pod else { return 0 };
+    u8::from(pod.ready) + 2 * u8::from(pod.revision == crate::pod::revision(desired))
+}
+
+/// Instances that should not be primary for long.
+fn leaving(desired: &Desired, observed: &Observed) -> BTreeSet<u32> {
+    let mut leaving: BTreeSet<u32> = observed
+        .pods
+        .iter()
+        .filter(|(ordinal, pod)| pod.deleting || **ordinal >= desired.instances())
+        .map(|(ordinal, _)| *ordinal)
+        .collect();
+    leaving.extend(rollout::primary_to_replace(desired, observed));
+    leaving
+}

@@ -1,0 +1,161 @@
+//! Names of what belongs to a cluster, its labels and annotations, and the reasons of its conditions and events.
+
+/// Label: the cluster that an object belongs to.
+pub const CLUSTER: &str = "valkeeper.io/cluster";
+/// Label of a pod: what clients may use it for.
+pub const ROLE: &str = "valkeeper.io/role";
+/// The role of the server that accepts writes.
+pub const PRIMARY: &str = "primary";
+/// The role of every other server.
+pub const REPLICA: &str = "replica";
+/// Annotation of a pod: what it is made of.
+pub const REVISION: &str = "valkeeper.io/revision";
+/// Annotation of a Secret with a certificate: when it is renewed.
+pub const RENEW_AT: &str = "valkeeper.io/renew-at";
+/// Annotation set by users: the revision with which the primary may be replaced.
+pub const APPROVE_UPDATE: &str = "valkeeper.io/approve-update";
+/// Annotation set by users: the term after which a primary is elected although servers are missing.
+pub const ELECT_WITHOUT_MISSING: &str = "valkeeper.io/elect-without-missing";
+
+/// Port of the servers.
+pub const SERVER_PORT: u16 = 6379;
+/// Port for verbs.
+pub const CONTROL_PORT: u16 = 7379;
+/// Port for probes and metrics.
+pub const HEALTH_PORT: u16 = 8080;
+/// Container of the server.
+pub const CONTAINER: &str = "server";
+/// Key of a password in a Secret that the operator generated.
+pub const PASSWORD_KEY: &str = "password";
+
+/// Name of an instance and its pod.
+pub fn instance(cluster: &str, ordinal: u32) -> String {
+    format!("{cluster}-{ordinal}")
+}
+
+/// The ordinal of an instance.
+pub fn ordinal(cluster: &str, instance: &str) -> Option<u32> {
+    let digits = instance.strip_prefix(cluster)?.strip_prefix('-')?;
+    let ordinal: u32 = digits.parse().ok()?;
+    (ordinal.to_string() == digits).then_some(ordinal)
+}
+
+/// Name of the volume claim of an instance.
+pub fn claim(cluster: &str, ordinal: u32) -> String {
+    format!("data-{cluster}-{ordinal}")
+}
+
+/// Service of the server that accepts writes.
+pub fn leader(cluster: &str) -> String {
+    format!("{cluster}-leader")
+}
+
+/// Service of the replicas.
+pub fn replica(cluster: &str) -> String {
+    format!("{cluster}-replica")
+}
+
+/// Service of all servers.
+pub fn any(cluster: &str) -> String {
+    format!("{cluster}-any")
+}
+
+/// Settings of the servers.
+pub fn settings(cluster: &str) -> String {
+    format!("{cluster}-settings")
+}
+
+/// Secret with the generated password.
+pub fn password(cluster: &str) -> String {
+    format!("{cluster}-password")
+}
+
+/// Secret with the authority of the cluster and the certificate of the operator; no pod has it.
+pub fn authority(cluster: &str) -> String {
+    format!("{cluster}-authority")
+}
+
+/// Secret with the certificate of the servers.
+pub fn certificate(cluster: &str) -> String {
+    format!("{cluster}-certificate")
+}
+
+/// The name that certificates of servers are for, and by which the operator calls an instance.
+pub fn host(instance: &str, cluster: &str, namespace: &str) -> String {
+    format!("{instance}.{cluster}.{namespace}.valkeeper")
+}
+
+/// Reasons of conditions and events.
+pub mod reason {
+    /// Everything is as declared.
+    pub const RUNNING: &str = "Running";
+    /// Servers are started for the first time.
+    pub const CREATING: &str = "Creating";
+    /// Servers are ended or have ended, as declared.
+    pub const POWERED_OFF: &str = "PoweredOff";
+    /// Servers are ended.
+    pub const POWERING_OFF: &str = "PoweringOff";
+    /// Another server becomes primary.
+    pub const FAILING_OVER: &str = "FailingOver";
+    /// A server takes over as primary on request.
+    pub const SWITCHING_OVER: &str = "SwitchingOver";
+    /// Servers are replaced.
+    pub const UPDATING: &str = "Updating";
+    /// The number of servers changes.
+    pub const SCALING: &str = "Scaling";
+    /// Writes are accepted, and servers are missing or behind.
+    pub const DEGRADED: &str = "Degraded";
+    /// The primary is to be replaced, and nobody approved it yet.
+    pub const APPROVAL_NEEDED: &str = "ApprovalNeeded";
+    /// Servers that may have the latest data do not answer.
+    pub const INSTANCES_MISSING: &str = "InstancesMissing";
+    /// The Lease is older than what the status remembers.
+    pub const LEASE_WENT_BACK: &str = "LeaseWentBack";
+    /// The password Secret cannot be used.
+    pub const PASSWORD_MISSING: &str = "PasswordMissing";
+    /// An object of a needed name belongs to another owner.
+    pub const OBJECT_CONFLICT: &str = "ObjectConflict";
+    /// A pod cannot be started.
+    pub const POD_FAILED: &str = "PodFailed";
+    /// A pod finds no node.
+    pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// The disk refuses writes.
+    pub const DISK_FAILED: &str = "DiskFailed";
+    /// The spec breaks a rule.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The resource is paused.
+    pub const PAUSED: &str = "Paused";
+    /// The resource is being deleted.
+    pub const DELETING: &str = "Deleting";
+    /// The connection Secret belongs to another owner.
+    pub const SECRET_CONFLICT: &str = "SecretConflict";
+    /// The connection Secret is immutable and outdated.
+    pub const SECRET_IMMUTABLE: &str = "SecretImmutable";
+    /// A server became primary.
+    pub const PROMOTED: &str = "Promoted";
+    /// A server was asked to stop accepting writes.
+    pub const HELD: &str = "Held";
+    /// Clients are directed to another server.
+    pub const ROUTED: &str = "Routed";
+    /// A pod is created.
+    pub const POD_CREATED: &str = "PodCreated";
+    /// A pod is deleted.
+    pub const POD_DELETED: &str = "PodDeleted";
+    /// A volume claim is deleted.
+    pub const CLAIM_DELETED: &str = "ClaimDeleted";
+    /// The connection Secret was written.
+    pub const SECRET_WRITTEN: &str = "SecretWritten";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_are_read_from_names_of_instances_only() {
+        assert_eq!(ordinal("cache", &instance("cache", 12)), Some(12));
+        for other in ["cache", "cache-", "cache-x", "cache-01", "cache-b-1", "other-1", "cache--1"] {
+            assert_eq!(ordinal("cache", other), None, "{other}");
+        }
+    }
+}

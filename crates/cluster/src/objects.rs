@@ -1,0 +1,154 @@
+//! Objects that belong to a cluster and should look as they are rendered here: settings, Services, disruption budget,
+//! and what lets its pods reach their Lease and nothing else.
+
+use crate::desired::Desired;
+use crate::lease_mode;
+use crate::names;
+use crate::observed::{Observed, Password};
+use crate::settings;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OwnedKind {
+    /// A `ServiceAccount`.
+    ServiceAccount,
+    /// A `Role`.
+    Role,
+    /// A `RoleBinding`.
+    RoleBinding,
+    /// A `ConfigMap`.
+    ConfigMap,
+    /// A `Service`.
+    Service,
+    /// A `PodDisruptionBudget`.
+    PodDisruptionBudget,
+}
+
+impl OwnedKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::ServiceAccount,
+        Self::Role,
+        Self::RoleBinding,
+        Self::ConfigMap,
+        Self::Service,
+        Self::PodDisruptionBudget,
+    ];
+
+    /// Its group and version, kind and plural.
+    pub const fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::ServiceAccount => ("v1", "ServiceAccount", "serviceaccounts"),
+            Self::Role => ("rbac.authorization.k8s.io/v1", "Role", "roles"),
+            Self::RoleBinding => ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+            Self::ConfigMap => ("v1", "ConfigMap", "configmaps"),
+            Self::Service => ("v1", "Service", "services"),
+            Self::PodDisruptionBudget => ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+        }
+    }
+}
+
+/// An object as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned {
+    /// Its kind.
+    pub kind: OwnedKind,
+    /// Its name.
+    pub name: String,
+    /// All of it that is declared.
+    pub body: Value,
+}
+
+/// Labels of everything that belongs to the cluster.
+pub(crate) fn labels(desired: &Desired) -> BTreeMap<String, String> {
+    let engine = if desired.is_redis() { "redis" } else { "valkey" };
+    [
+        ("app.kubernetes.io/name", engine),
+        ("app.kubernetes.io/instance", &desired.name),
+        ("app.kubernetes.io/managed-by", "valkeeper"),
+        (names::CLUSTER, &desired.name),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Every object that should be there.
+pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
+    let object = |kind: OwnedKind, name: String, more: Value| {
+        let (version, kind_name, _) = kind.names();
+        let mut body = json!({
+            "apiVersion": version,
+            "kind": kind_name,
+            "metadata": {"name": name, "labels": labels(desired), "ownerReferences": [desired.owner()]},
+        });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        Owned { kind, name, body }
+    };
+    let name = || desired.name.clone();
+    let mut objects = vec![
+        object(OwnedKind::ServiceAccount, name(), json!({})),
+        object(OwnedKind::Role, name(), role(desired)),
+        object(OwnedKind::RoleBinding, name(), role_binding(desired)),
+    ];
+    if let Password::Present(version) = &observed.password {
+        let alone = lease_mode::is_alone(desired, observed);
+        let (_, text) = settings::settings(desired, alone, version);
+        let data = json!({"data": {"instance.yaml": text}});
+        objects.push(object(OwnedKind::ConfigMap, names::settings(&desired.name), data));
+    }
+    for (service, role) in [
+        (names::leader(&desired.name), Some(names::PRIMARY)),
+        (names::replica(&desired.name), Some(names::REPLICA)),
+        (names::any(&desired.name), None),
+    ] {
+        objects.push(object(OwnedKind::Service, service, self::service(desired, role)));
+    }
+    if desired.instances() > 1 {
+        objects.push(object(OwnedKind::PodDisruptionBudget, name(), budget(desired)));
+    }
+    objects
+}
+
+/// Pods may renew the Lease of their cluster.
+fn role(desired: &Desired) -> Value {
+    json!({"rules": [{
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [desired.name],
+        "verbs": ["get", "patch"],
+    }]})
+}
+
+fn role_binding(desired: &Desired) -> Value {
+    json!({
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": desired.name},
+        "subjects": [{"kind": "ServiceAccount", "name": desired.name, "namespace": desired.namespace}],
+    })
+}
+
+fn service(desired: &Desired, role: Option<&str>) -> Value {
+    let mut selector = BTreeMap::from([(names::CLUSTER, desired.name.as_str())]);
+    selector.extend(role.map(|role| (names::ROLE, role)));
+    json!({"spec": {
+        "type": "ClusterIP",
+        "selector": selector,
+        // The label says who accepts writes, and a probe would say it later.
+        "publishNotReadyAddresses": role == Some(names::PRIMARY),
+        "ports": [{
+            "name": "server", "port": names::SERVER_PORT, "targetPort": "server", "protocol": "TCP",
+        }],
+    }})
+}
+
+/// An eviction takes one pod at a time, and none while another is not ready: so the primary is only evicted while all of
+/// its replicas follow it.
+fn budget(desired: &Desired) -> Value {
+    json!({"spec": {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": {names::CLUSTER: desired.name}},
+    }})
+}

@@ -1,0 +1,179 @@
+//! What was seen of a cluster: objects, pods, instances, the Lease.
+
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+use valkeeper_engine::ConnectionSecret;
+use valkeeper_failover::{Name, observer::LeaseReading, operator::View, protocol::Status};
+
+/// Everything that one look shows.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// When, on the wall clock: for certificates only.
+    pub now: DateTime<Utc>,
+    /// The password.
+    pub password: Password,
+    /// The authority of the cluster, with the certificate of the operator.
+    pub authority: Certificates,
+    /// The certificate of the servers.
+    pub certificate: Certificates,
+    /// Objects that should look as they were rendered, by kind and name; none that nobody looked at.
+    pub objects: BTreeMap<(crate::OwnedKind, String), ObjectSeen>,
+    /// Volume claims by ordinal.
+    pub claims: BTreeMap<u32, ClaimSeen>,
+    /// Pods by ordinal.
+    pub pods: BTreeMap<u32, PodSeen>,
+    /// Answers of instances by ordinal.
+    pub instances: BTreeMap<u32, InstanceSeen>,
+    /// The Lease.
+    pub lease: LeaseSeen,
+    /// What all this means together with what was seen before; none for an instance without a lease.
+    pub view: Option<View>,
+    /// The connection Secret.
+    pub secret: ConnectionSecret,
+    /// Instances that were asked to read their settings in this reconciliation.
+    pub reloaded: BTreeSet<u32>,
+}
+
+/// The password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Password {
+    /// Nobody looked.
+    #[default]
+    Unknown,
+    /// There is none; what is missing.
+    Missing(String),
+    /// The Secret that the operator would make belongs to another owner, in words.
+    Foreign(String),
+    /// It is there; changes with its Secret.
+    Present(String),
+}
+
+/// A Secret with a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Certificates {
+    /// Nobody looked.
+    #[default]
+    Unknown,
+    /// There is none.
+    Missing,
+    /// One belongs to another owner.
+    Foreign,
+    /// There is one, which is to be renewed at that time.
+    Present(DateTime<Utc>),
+}
+
+/// An object that should look as it was rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectSeen {
+    /// There is none.
+    Missing,
+    /// Another owner has one of its name.
+    Foreign,
+    /// It differs.
+    Different,
+    /// It is as it should be.
+    Current,
+}
+
+/// A volume claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimSeen {
+    /// It is being deleted.
+    pub deleting: bool,
+    /// When it was created, in seconds since the epoch.
+    pub created: i64,
+}
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Its identity.
+    pub uid: String,
+    /// What it is made of.
+    pub revision: String,
+    /// What its label says.
+    pub role: Option<String>,
+    /// It belongs to another owner.
+    pub foreign: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// The kubelet reports that its server container does not run.
+    pub ended: bool,
+    /// It will never run again.
+    pub finished: bool,
+    /// Its server container has never been started.
+    pub unstarted: bool,
+    /// Its readiness probe succeeds.
+    pub ready: bool,
+    /// Where it is.
+    pub address: Option<String>,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// The zone of that node.
+    pub zone: Option<String>,
+    /// Why it does not start.
+    pub problem: Option<Problem>,
+}
+
+/// Why a pod does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// It waits for a node.
+    pub unscheduled: bool,
+    /// In the words of Kubernetes.
+    pub text: String,
+}
+
+/// The answer of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceSeen {
+    /// What the protocol needs.
+    pub status: Status,
+    /// The revision of the settings in force.
+    pub settings: String,
+    /// Directives that wait for a restart.
+    pub need_restart: Vec<String>,
+    /// It accepts writes without a lease.
+    pub alone: bool,
+    /// Where its server is, if that answers.
+    pub host: Option<String>,
+    /// Port of its server.
+    pub port: u16,
+    /// Whether its last write to the disk succeeded.
+    pub writes_succeed: bool,
+}
+
+/// The Lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LeaseSeen {
+    /// Nobody looked.
+    #[default]
+    Unknown,
+    /// There is none.
+    Missing,
+    /// Another owner has it.
+    Foreign,
+    /// This.
+    Present(LeaseReading),
+}
+
+impl Observed {
+    /// The instance that accepts writes, with its ordinal: it says so, and holds the Lease or needs none.
+    pub fn primary(&self) -> Option<(u32, &InstanceSeen)> {
+        use valkeeper_failover::protocol::Role;
+        self.instances.iter().map(|(ordinal, seen)| (*ordinal, seen)).find(|(_, seen)| {
+            let Role::Primary(term) = seen.status.role else { return false };
+            match &self.lease {
+                LeaseSeen::Present(lease) => {
+                    seen.alone || lease.holder.as_ref() == Some(&seen.status.identity) && lease.term == term
+                }
+                _ => seen.alone,
+            }
+        })
+    }
+
+    /// The ordinal of an instance that a verb names.
+    pub fn ordinal(&self, cluster: &str, name: &Name) -> Option<u32> {
+        crate::names::ordinal(cluster, name.as_str())
+    }
+}

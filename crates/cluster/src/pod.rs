@@ -1,0 +1,179 @@
+//! The pod and the volume claim of an instance. An init container copies the instance manager into a volume, so that
+//! official images of servers stay as they are; the manager is the first process of the server's container.
+
+use crate::desired::Desired;
+use crate::names;
+use crate::objects::labels;
+use crate::settings::{GRACE_SECONDS, digest};
+use crate::spread::placement;
+use serde_json::{Value, json};
+
+/// User and group of the servers in official images.
+const USER: u32 = 999;
+
+/// Where things are in the container.
+const DATA: &str = "/data";
+const RUN: &str = "/run/valkeeper";
+const PROGRAM: &str = "/opt/valkeeper";
+const SETTINGS: &str = "/etc/valkeeper/settings";
+const PASSWORD: &str = "/etc/valkeeper/password";
+const TLS: &str = "/etc/valkeeper/tls";
+
+/// Stands for what pods of this cluster are made of. The image of the manager is no part of it: an operator that is
+/// upgraded replaces no pod.
+pub(crate) fn revision(desired: &Desired) -> String {
+    digest(&spec(desired, 0, "").to_string())
+}
+
+/// The pod of an instance.
+pub fn pod(desired: &Desired, ordinal: u32) -> Value {
+    let mut labels = labels(desired);
+    // Until it is promoted.
+    labels.insert(names::ROLE.to_owned(), names::REPLICA.to_owned());
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": desired.instance(ordinal),
+            "namespace": desired.namespace,
+            "labels": labels,
+            "annotations": {names::REVISION: revision(desired)},
+            "ownerReferences": [desired.owner()],
+        },
+        "spec": spec(desired, ordinal, &desired.defaults.manager_image),
+    })
+}
+
+/// The volume claim of an instance. One that is to be deleted with the resource belongs to it.
+pub fn claim(desired: &Desired, ordinal: u32) -> Value {
+    let persistence = desired.spec.persistence.clone().unwrap_or_default();
+    let mut claim = json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": names::claim(&desired.name, ordinal),
+            "namespace": desired.namespace,
+            "labels": labels(desired),
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": persistence.size}},
+        },
+    });
+    if let Some(class) = persistence.storage_class_name {
+        claim["spec"]["storageClassName"] = class.into();
+    }
+    claim
+}
+
+fn spec(desired: &Desired, ordinal: u32, manager_image: &str) -> Value {
+    let mut spec = placement(desired);
+    let more = json!({
+        "serviceAccountName": desired.name,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "enableServiceLinks": false,
+        "securityContext": {
+            "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [{
+            "name": "manager",
+            "image": manager_image,
+            "command": ["/valkeeper", "instance", "install", format!("{PROGRAM}/valkeeper")],
+            "resources": {"limits": {"memory": "64Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}},
+            "securityContext": container_security(),
+            "volumeMounts": [{"name": "program", "mountPath": PROGRAM}],
+        }],
+        "containers": [container(desired)],
+        "volumes": volumes(desired, ordinal),
+    });
+    if let (Some(spec), Value::Object(more)) = (spec.as_object_mut(), more) {
+        spec.extend(more);
+    }
+    if let Some(secrets) = &desired.spec.image_pull_secrets {
+        spec["imagePullSecrets"] = json!(secrets);
+    }
+    spec
+}
+
+fn container(desired: &Desired) -> Value {
+    let resources = &desired.spec.resources;
+    let mut requests = json!({"memory": resources.memory});
+    if let Some(cpu) = &resources.cpu {
+        requests["cpu"] = cpu.as_str().into();
+    }
+    let field =
+        |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let value = |name: &str, value: String| json!({"name": name, "value": value});
+    let probe = |path: &str, period: u32, failures: u32| {
+        json!({
+            "httpGet": {"path": path, "port": "health"},
+            "periodSeconds": period, "timeoutSeconds": 2, "failureThreshold": failures,
+        })
+    };
+    let mut container = json!({
+        "name": names::CONTAINER,
+        "image": desired.image(),
+        "command": [
+            format!("{PROGRAM}/valkeeper"), "instance", "--settings", format!("{SETTINGS}/instance.yaml"),
+        ],
+        "env": [
+            field("POD_NAME", "metadata.name"),
+            field("POD_UID", "metadata.uid"),
+            field("POD_IP", "status.podIP"),
+            value("DATA_DIR", DATA.to_owned()),
+            value("RUN_DIR", RUN.to_owned()),
+            value("PASSWORD_FILE", format!("{PASSWORD}/{}", names::PASSWORD_KEY)),
+            value("TLS_DIR", TLS.to_owned()),
+        ],
+        "ports": [
+            {"name": "server", "containerPort": names::SERVER_PORT},
+            {"name": "control", "containerPort": names::CONTROL_PORT},
+            {"name": "health", "containerPort": names::HEALTH_PORT},
+        ],
+        "resources": {"limits": {"memory": resources.memory}, "requests": requests},
+        "livenessProbe": probe("/healthz", 10, 6),
+        "readinessProbe": probe("/readyz", 1, 2),
+        "securityContext": container_security(),
+        "volumeMounts": [
+            {"name": "program", "mountPath": PROGRAM, "readOnly": true},
+            {"name": "data", "mountPath": DATA},
+            {"name": "run", "mountPath": RUN},
+            {"name": "settings", "mountPath": SETTINGS, "readOnly": true},
+            {"name": "password", "mountPath": PASSWORD, "readOnly": true},
+            {"name": "tls", "mountPath": TLS, "readOnly": true},
+        ],
+    });
+    if let Some(policy) = &desired.spec.image_pull_policy {
+        container["imagePullPolicy"] = policy.as_str().into();
+    }
+    container
+}
+
+fn container_security() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+    })
+}
+
+fn volumes(desired: &Desired, ordinal: u32) -> Value {
+    let data = if desired.spec.persists() {
+        // Replaced by the name of the instance; the revision is the same for all.
+        json!({"name": "data", "persistentVolumeClaim": {"claimName": names::claim(&desired.name, ordinal)}})
+    } else {
+        json!({"name": "data", "emptyDir": {}})
+    };
+    let (secret, key) = desired.password();
+    json!([
+        data,
+        {"name": "program", "emptyDir": {}},
+        {"name": "run", "emptyDir": {"medium": "Memory"}},
+        {"name": "settings", "configMap": {"name": names::settings(&desired.name)}},
+        {"name": "password", "secret": {
+            "secretName": secret, "defaultMode": 0o440,
+            "items": [{"key": key, "path": names::PASSWORD_KEY}],
+        }},
+        {"name": "tls", "secret": {"secretName": names::certificate(&desired.name), "defaultMode": 0o440}},
+    ])
+}

@@ -1,0 +1,116 @@
+//! Pods that are made of something else than declared are replaced: one at a time, replicas first and the highest first,
+//! each only while all others are in sync; the primary last, after a switchover.
+
+use crate::concern::Concern;
+use crate::desired::Desired;
+use crate::lease_mode;
+use crate::names::reason;
+use crate::observed::{InstanceSeen, Observed, Password, PodSeen};
+use crate::pod::revision;
+use crate::report::State;
+use crate::settings;
+use crate::step::{Pace, Step};
+use valkeeper_engine::Ready;
+
+/// The revision of the settings that instances should have in force.
+pub(crate) fn settings_revision(desired: &Desired, observed: &Observed) -> Option<String> {
+    let Password::Present(version) = &observed.password else { return None };
+    Some(settings::settings(desired, lease_mode::is_alone(desired, observed), version).0)
+}
+
+/// Whether a pod has to be replaced.
+fn is_outdated(pod: &PodSeen, instance: Option<&InstanceSeen>, wanted: &str, settings: Option<&str>) -> bool {
+    let restart = instance.is_some_and(|instance| {
+        !instance.need_restart.is_empty() && settings == Some(instance.settings.as_str())
+    });
+    pod.revision != wanted || restart
+}
+
+fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
+    let (wanted, settings) = (revision(desired), settings_revision(desired, observed));
+    let is_outdated = |(ordinal, pod): &(&u32, &PodSeen)| {
+        is_outdated(pod, observed.instances.get(*ordinal), &wanted, settings.as_deref())
+    };
+    let pods = observed.pods.iter().filter(|(ordinal, _)| **ordinal < desired.instances());
+    pods.filter(is_outdated).map(|(ordinal, _)| *ordinal).collect()
+}
+
+/// Whether all instances but this one are there and in sync.
+fn others_are_in_sync(desired: &Desired, observed: &Observed, but: u32) -> bool {
+    let Some((primary, _)) = observed.primary() else { return false };
+    (0..desired.instances()).filter(|ordinal| *ordinal != but).all(|ordinal| {
+        let calm = observed.pods.get(&ordinal).is_some_and(|pod| !pod.deleting);
+        let seen = observed.instances.get(&ordinal);
+        calm && (ordinal == primary || seen.is_some_and(|instance| instance.status.synced))
+    })
+}
+
+fn is_approved(desired: &Desired) -> bool {
+    let asks = desired.spec.update.as_ref().is_some_and(|update| update.primary == "Approve");
+    !asks || desired.approved.as_deref() == Some(revision(desired).as_str())
+}
+
+/// The primary, if everything but it is replaced and it may be.
+pub(crate) fn primary_to_replace(desired: &Desired, observed: &Observed) -> Option<u32> {
+    let (primary, _) = observed.primary()?;
+    let due = outdated(desired, observed) == [primary]
+        && desired.instances() > 1
+        && others_are_in_sync(desired, observed, primary)
+        && is_approved(desired);
+    due.then_some(primary)
+}
+
+/// The next pod to replace.
+pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
+    let outdated = outdated(desired, observed);
+    // What has never run has nothing to lose.
+    let unstarted = outdated.iter().find(|ordinal| {
+        observed.pods.get(ordinal).is_some_and(|pod| pod.unstarted && !pod.deleting && !pod.foreign)
+    });
+    if let Some(ordinal) = unstarted {
+        return delete(observed, *ordinal);
+    }
+    let updating = |message: String| Concern::waits(Pace::Active, State::Updating, reason::UPDATING, message);
+    let going = observed.pods.iter().find(|(ordinal, pod)| pod.deleting && **ordinal < desired.instances());
+    if let Some((ordinal, _)) = going.filter(|_| !outdated.is_empty()) {
+        return updating(format!("Waiting for {} to end.", desired.instance(*ordinal)));
+    }
+    let Some((primary, _)) = observed.primary() else { return Concern::fine() };
+    let Some(next) = outdated.iter().rev().find(|ordinal| **ordinal != primary).or(outdated.first()) else {
+        return Concern::fine();
+    };
+    let name = desired.instance(*next);
+    if !others_are_in_sync(desired, observed, *next) {
+        return updating(format!("Waiting until all others are in sync before {name} is replaced."));
+    }
+    if *next != primary {
+        return delete(observed, *next).saying(
+            State::Updating,
+            reason::UPDATING,
+            format!("Replacing {name}."),
+        );
+    }
+    if !is_approved(desired) {
+        let message = format!(
+            "All servers but primary {name} are replaced. Set annotation {}: \"{}\" to replace it.",
+            crate::names::APPROVE_UPDATE,
+            revision(desired),
+        );
+        return Concern::finds(Ready::Yes, Pace::Steady, State::Running, reason::APPROVAL_NEEDED, message);
+    }
+    if desired.instances() == 1 {
+        return delete(observed, *next).saying(
+            State::Updating,
+            reason::UPDATING,
+            format!("Replacing {name}."),
+        );
+    }
+    updating(format!("Moving the primary away from {name}, which is replaced."))
+}
+
+fn delete(observed: &Observed, ordinal: u32) -> Concern {
+    match observed.pods.get(&ordinal) {
+        Some(pod) => Concern::act(Step::DeletePod(ordinal, pod.uid.clone())),
+        None => Concern::fine(),
+    }
+}

@@ -1,0 +1,89 @@
+//! The settings of the instances, one file for all of them; what differs between pods are variables.
+
+use crate::desired::Desired;
+use crate::names;
+use fnv::FnvHasher;
+use serde_json::{Value, json};
+use std::hash::Hasher as _;
+
+/// Share of the memory for data, in percent; with persistence a save needs memory as well.
+const PERCENT: i32 = 75;
+const PERCENT_WITH_PERSISTENCE: i32 = 60;
+/// The whole end of an instance may take so long, which is less than the grace period of its pod.
+pub(crate) const END_MILLISECONDS: u32 = 55_000;
+/// The grace period of a pod.
+pub(crate) const GRACE_SECONDS: u32 = 60;
+
+/// Bytes of an amount such as `2Gi`.
+fn bytes(amount: &str) -> u64 {
+    let number = |suffix: &str| amount.strip_suffix(suffix).and_then(|digits| digits.parse::<u64>().ok());
+    let mebi = number("Mi").or_else(|| number("Gi").map(|gibi| gibi * 1024));
+    mebi.unwrap_or_default() * 1024 * 1024
+}
+
+/// The memory of a server, the share of its data in percent, and that share in bytes.
+pub fn max_memory(desired: &Desired) -> (u64, i32, u64) {
+    let limit = bytes(&desired.spec.resources.memory);
+    let usual = if desired.spec.persists() { PERCENT_WITH_PERSISTENCE } else { PERCENT };
+    let percent = desired.spec.memory.as_ref().and_then(|memory| memory.max_memory_percent).unwrap_or(usual);
+    let share = u64::try_from(percent).unwrap_or_default();
+    (limit, percent, limit / 100 * share)
+}
+
+/// A short text that changes with another.
+pub(crate) fn digest(text: &str) -> String {
+    let mut hasher = FnvHasher::default();
+    hasher.write(text.as_bytes());
+    format!("{:016x}", hasher.finish())
+}
+
+/// The settings without their revision.
+fn content(desired: &Desired, alone: bool, password: &str) -> Value {
+    let spec = &desired.spec;
+    let (_, _, max_memory) = max_memory(desired);
+    let policy = spec.memory.as_ref().map_or("noeviction", |memory| &memory.policy);
+    let mut directives = spec.config.clone().unwrap_or_default();
+    directives.insert("maxmemory-policy".to_owned(), policy.to_owned());
+    let lease = if alone {
+        json!("alone")
+    } else {
+        json!({"kubernetes": {"namespace": desired.namespace, "name": desired.name}})
+    };
+    let mode = spec.persistence.as_ref().map_or("None", |persistence| &persistence.mode);
+    let after = desired.failover_after().as_millis();
+    json!({
+        "dataDir": "$(DATA_DIR)",
+        "runtimeDir": "$(RUN_DIR)",
+        "server": {
+            "program": if desired.is_redis() { "redis-server" } else { "valkey-server" },
+            "host": "$(POD_IP)",
+            "port": names::SERVER_PORT,
+            // Read again when its Secret changes, which changes the revision.
+            "passwordFile": "$(PASSWORD_FILE)",
+            "persistence": mode,
+            "maxMemory": max_memory,
+            "directives": directives,
+        },
+        "control": {
+            "address": format!("0.0.0.0:{}", names::CONTROL_PORT),
+            "tls": {
+                "certificate": "$(TLS_DIR)/tls.crt",
+                "key": "$(TLS_DIR)/tls.key",
+                "authority": "$(TLS_DIR)/ca.crt",
+            },
+        },
+        "health": format!("0.0.0.0:{}", names::HEALTH_PORT),
+        "lease": lease,
+        "intervals": {"gracePeriod": END_MILLISECONDS, "serverTimeout": after.clamp(1_000, 60_000)},
+        "revision": password,
+    })
+}
+
+/// The revision of the settings and their text.
+pub(crate) fn settings(desired: &Desired, alone: bool, password: &str) -> (String, String) {
+    let mut content = content(desired, alone, password);
+    let revision = digest(&content.to_string());
+    content["revision"] = revision.clone().into();
+    let text = serde_json::to_string_pretty(&content).unwrap_or_default() + "\n";
+    (revision, text)
+}

@@ -1,0 +1,263 @@
+//! A small model of a cluster: objects that are written, pods that start and end, instances that obey verbs by the rules of
+//! their manager. It does one thing at a time, and checks after each step what must always hold.
+
+use super::pods::Pod;
+use crate::{
+    Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen, Step,
+    contains, decide, names, owned, pod, policy, reading,
+};
+use chrono::{DateTime, TimeDelta};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use valkeeper_engine::ConnectionSecret;
+use valkeeper_failover::{
+    Name, Position,
+    observer::{LeaseReading, Observer},
+    protocol::{Role, Timing},
+};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(super) struct Model {
+    pub(super) desired: Desired,
+    pub(super) pods: BTreeMap<u32, Pod>,
+    pub(super) claims: BTreeMap<u32, ClaimSeen>,
+    pub(super) lease: Option<LeaseReading>,
+    pub(super) steps: Vec<Step>,
+    objects: BTreeMap<(OwnedKind, String), Value>,
+    pub(super) password: bool,
+    certificates: [Certificates; 2],
+    secret: bool,
+    observer: Observer,
+    now: Duration,
+    uids: u32,
+}
+
+impl Model {
+    pub(super) fn new(desired: Desired) -> Self {
+        Self {
+            desired,
+            pods: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            lease: None,
+            steps: Vec::new(),
+            objects: BTreeMap::new(),
+            password: false,
+            certificates: [Certificates::Missing; 2],
+            secret: false,
+            observer: Observer::default(),
+            now: Duration::ZERO,
+            uids: 0,
+        }
+    }
+
+    /// What a look shows.
+    pub(super) fn observe(&mut self) -> Observed {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::from_std(self.now).unwrap();
+        let answers = self.pods.iter().filter(|(_, pod)| !pod.silent);
+        let mut observed = Observed {
+            now,
+            password: if self.password {
+                Password::Present("1".to_owned())
+            } else {
+                Password::Missing("none".to_owned())
+            },
+            authority: self.certificates[0],
+            certificate: self.certificates[1],
+            claims: self.claims.clone(),
+            pods: self.pods.iter().map(|(ordinal, pod)| (*ordinal, pod.seen.clone())).collect(),
+            instances: answers.filter_map(|(ordinal, pod)| Some((*ordinal, pod.instance.clone()?))).collect(),
+            lease: self.lease.clone().map_or(LeaseSeen::Missing, LeaseSeen::Present),
+            secret: if self.secret {
+                ConnectionSecret::Ours { current: true, immutable: false }
+            } else {
+                ConnectionSecret::Absent
+            },
+            ..Observed::default()
+        };
+        for object in owned(&self.desired, &observed) {
+            let key = (object.kind, object.name.clone());
+            let seen = match self.objects.get(&key) {
+                None => ObjectSeen::Missing,
+                Some(live) if contains(live, &object.body) => ObjectSeen::Current,
+                Some(_) => ObjectSeen::Different,
+            };
+            observed.objects.insert(key, seen);
+        }
+        let began = self.now;
+        if let Some(reading) = reading(&self.desired, &observed, began, began) {
+            let view = self.observer.view(&policy(&self.desired), &Timing::default(), reading);
+            observed.view = Some(view);
+        }
+        observed
+    }
+
+    /// Looks, decides and performs; answers whether there was something to do.
+    pub(super) fn step(&mut self) -> bool {
+        self.now += LOOK;
+        let observed = self.observe();
+        let decision = decide(&self.desired, &observed);
+        let primary = observed.primary().map(|(ordinal, _)| ordinal);
+        let rests = matches!(decision.step, Step::Rest(_));
+        if rests {
+            self.desired.status =
+                crate::next_status(&self.desired, &observed, &decision.report, None, observed.now);
+        }
+        self.check(&decision.step, primary);
+        self.steps.push(decision.step.clone());
+        self.perform(decision.step);
+        !rests
+    }
+
+    /// What must hold of every step.
+    fn check(&self, step: &Step, primary: Option<u32>) {
+        match step {
+            Step::DeleteClaim(ordinal) => {
+                assert!(!self.desired.retains_volumes(), "a volume is kept");
+                assert!(!self.pods.contains_key(ordinal), "its pod has ended");
+            }
+            Step::Label(ordinal, uid, role) if *role == names::PRIMARY => {
+                let pod = &self.pods[ordinal];
+                assert_eq!(pod.seen.uid, *uid);
+                let role = pod.instance.as_ref().map(|instance| &instance.status.role);
+                assert!(matches!(role, Some(Role::Primary(_))), "labelled before it was promoted");
+                let others = self.pods.iter().filter(|(other, _)| *other != ordinal);
+                let labelled = others.filter(|(_, pod)| pod.seen.role.as_deref() == Some(names::PRIMARY));
+                assert_eq!(labelled.count(), 0, "two are labelled");
+            }
+            Step::DeletePod(ordinal, _) if self.desired.is_powered() => {
+                let ends = self.pods[ordinal].seen.finished || self.pods[ordinal].seen.unstarted;
+                assert!(
+                    ends || primary != Some(*ordinal) || self.desired.instances() == 1,
+                    "the primary moves first"
+                );
+            }
+            _ => {}
+        }
+        let reigning = self.pods.values().filter_map(|pod| pod.instance.as_ref());
+        let reigning = reigning.filter(|instance| matches!(instance.status.role, Role::Primary(_)));
+        assert!(reigning.count() <= 1, "two accept writes");
+    }
+
+    fn perform(&mut self, step: Step) {
+        let renew = DateTime::UNIX_EPOCH + TimeDelta::days(60);
+        match step {
+            Step::AddFinalizer => self.desired.has_finalizer = true,
+            Step::ReleaseFinalizer => self.desired.has_finalizer = false,
+            Step::CreatePassword => self.password = true,
+            Step::IssueAuthority => self.certificates[0] = Certificates::Present(renew),
+            Step::IssueCertificate => self.certificates[1] = Certificates::Present(renew),
+            Step::Apply(object) => drop(self.objects.insert((object.kind, object.name), object.body)),
+            Step::CreateClaim(ordinal) => {
+                let claim = ClaimSeen { deleting: false, created: self.desired.created + 1 };
+                self.claims.insert(ordinal, claim);
+            }
+            Step::DeleteClaim(ordinal) => drop(self.claims.remove(&ordinal)),
+            Step::CreatePod(ordinal) => self.create_pod(ordinal),
+            Step::DeletePod(ordinal, uid) => {
+                assert_eq!(self.pods[&ordinal].seen.uid, uid);
+                self.pods.get_mut(&ordinal).unwrap().seen.deleting = true;
+            }
+            Step::CreateLease(term) => {
+                assert!(self.lease.is_none());
+                self.lease = Some(LeaseReading { holder: None, term, version: 1 });
+            }
+            Step::DeleteLease(version) => {
+                assert_eq!(self.lease.take().unwrap().version, version);
+            }
+            Step::Label(ordinal, _, role) => {
+                self.pods.get_mut(&ordinal).unwrap().seen.role = Some(role.to_owned());
+            }
+            Step::WriteSecret => self.secret = true,
+            Step::Hold(name, term) => self.instance(&name, |pod, _| pod.hold(term)),
+            Step::Promote(name, term, version, _) => {
+                self.instance(&name, |pod, lease| pod.promote(term, version, lease));
+            }
+            Step::Follow(name, primary, term) => {
+                let ordinal = names::ordinal("c", primary.as_str()).unwrap();
+                let at = self.pods[&ordinal].instance.as_ref().and_then(|instance| instance.status.position);
+                self.instance(&name, |pod, _| pod.follow(primary.clone(), term, at));
+            }
+            Step::Kick(..) | Step::Rest(_) => {}
+            Step::Reload(ordinal, _) => self.reload(ordinal),
+        }
+    }
+
+    fn create_pod(&mut self, ordinal: u32) {
+        assert!(!self.pods.contains_key(&ordinal));
+        self.uids += 1;
+        let body = pod(&self.desired, ordinal);
+        let seen = PodSeen {
+            uid: format!("uid-{}", self.uids),
+            revision: body["metadata"]["annotations"][names::REVISION].as_str().unwrap().to_owned(),
+            role: body["metadata"]["labels"][names::ROLE].as_str().map(str::to_owned),
+            unstarted: true,
+            ..PodSeen::default()
+        };
+        self.pods.insert(ordinal, Pod::new(seen));
+    }
+
+    fn settings(&self) -> (String, bool) {
+        let map = &self.objects[&(OwnedKind::ConfigMap, "c-settings".to_owned())];
+        let text: Value = serde_json::from_str(map["data"]["instance.yaml"].as_str().unwrap()).unwrap();
+        (text["revision"].as_str().unwrap().to_owned(), text["lease"] == "alone")
+    }
+
+    fn reload(&mut self, ordinal: u32) {
+        let (revision, alone) = self.settings();
+        let instance = self.pods.get_mut(&ordinal).and_then(|pod| pod.instance.as_mut());
+        let Some(instance) = instance else { return };
+        (instance.settings, instance.alone) = (revision, alone);
+    }
+
+    fn instance(&mut self, name: &Name, verb: impl FnOnce(&mut Pod, &mut Option<LeaseReading>)) {
+        let ordinal = names::ordinal("c", name.as_str()).unwrap();
+        let Some(pod) = self.pods.get_mut(&ordinal).filter(|pod| !pod.silent && pod.instance.is_some())
+        else {
+            return;
+        };
+        verb(pod, &mut self.lease);
+    }
+
+    /// The world goes on: pods start and end, replicas catch up, the holder renews its Lease, an only instance promotes
+    /// itself.
+    pub(super) fn pass(&mut self) {
+        self.pods.retain(|_, pod| !pod.seen.deleting);
+        let settings = self.pods.values().any(|pod| pod.instance.is_none()).then(|| self.settings());
+        let mut renewed = false;
+        for (ordinal, pod) in &mut self.pods {
+            pod.start(*ordinal, settings.as_ref(), self.claims.contains_key(ordinal));
+            let Some(instance) = pod.instance.as_mut() else { continue };
+            match instance.status.role {
+                Role::Held if instance.alone => {
+                    instance.status.seen = instance.status.seen.next();
+                    instance.status.role = Role::Primary(instance.status.seen);
+                    instance.status.position =
+                        Some(Position { term: instance.status.seen, offset: instance.offset() });
+                }
+                Role::Replica(_) => instance.status.synced = true,
+                Role::Primary(_) => {
+                    let holds =
+                        |lease: &LeaseReading| lease.holder.as_ref() == Some(&instance.status.identity);
+                    renewed |= !pod.silent && !instance.alone && self.lease.as_ref().is_some_and(holds);
+                }
+                _ => {}
+            }
+        }
+        if let Some(lease) = self.lease.as_mut().filter(|_| renewed) {
+            lease.version += 1;
+        }
+    }
+
+    /// The server of a pod and its manager are ended, and started again.
+    pub(super) fn kill(&mut self, ordinal: u32) {
+        let Some(pod) = self.pods.get_mut(&ordinal) else { return };
+        let boot = pod.instance.as_ref().map_or(1, |instance| instance.status.identity.boot + 1);
+        if let Some(instance) = pod.instance.as_mut() {
+            instance.status.identity.boot = boot;
+            (instance.status.role, instance.status.synced) = (Role::Held, false);
+        }
+    }
+}

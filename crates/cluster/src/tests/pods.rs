@@ -1,0 +1,93 @@
+//! Pods of the model, and instances in them that obey verbs by the rules of their manager.
+
+use crate::{InstanceSeen, PodSeen};
+use valkeeper_failover::{
+    Identity, Name, Position, Term,
+    observer::LeaseReading,
+    protocol::{Role, Status},
+};
+
+#[derive(Clone)]
+pub(super) struct Pod {
+    pub(super) seen: PodSeen,
+    pub(super) instance: Option<InstanceSeen>,
+    /// It does not answer, though it may go on.
+    pub(super) silent: bool,
+    /// Terms up to this one are over for it.
+    reigned: Term,
+}
+
+impl InstanceSeen {
+    pub(super) fn offset(&self) -> u64 {
+        self.status.position.map_or(0, |position| position.offset)
+    }
+}
+
+impl Pod {
+    pub(super) fn new(seen: PodSeen) -> Self {
+        Self { seen, instance: None, silent: false, reigned: Term(0) }
+    }
+
+    pub(super) fn start(&mut self, ordinal: u32, settings: Option<&(String, bool)>, volume: bool) {
+        let (Some((revision, alone)), None) = (settings, &self.instance) else { return };
+        let name: Name = format!("c-{ordinal}").as_str().into();
+        (self.seen.unstarted, self.seen.ready) = (false, true);
+        let status = Status {
+            identity: Identity { name, pod: self.seen.uid.as_str().into(), boot: 1 },
+            seen: Term(0),
+            role: Role::Held,
+            position: volume.then(Position::default).or(Some(Position::default())),
+            live: false,
+            streaming: false,
+            synced: false,
+            leaving: false,
+            stopping: false,
+            misrouted: false,
+        };
+        self.instance = Some(InstanceSeen {
+            status,
+            settings: revision.clone(),
+            need_restart: Vec::new(),
+            alone: *alone,
+            host: Some("10.0.0.1".to_owned()),
+            port: 6379,
+            writes_succeed: true,
+        });
+    }
+
+    pub(super) fn hold(&mut self, term: Term) {
+        let instance = self.instance.as_mut().unwrap();
+        if term >= instance.status.seen && term > self.reigned {
+            instance.status.seen = term;
+            instance.status.role = Role::Held;
+            (instance.status.streaming, instance.status.synced) = (false, false);
+        }
+    }
+
+    pub(super) fn promote(&mut self, term: Term, version: u64, lease: &mut Option<LeaseReading>) {
+        let instance = self.instance.as_mut().unwrap();
+        let lease = lease.as_mut().unwrap();
+        let may = instance.status.role == Role::Held && !instance.alone && term >= instance.status.seen;
+        if may && lease.version == version {
+            assert!(term > lease.term, "terms go up");
+            *lease =
+                LeaseReading { holder: Some(instance.status.identity.clone()), term, version: version + 1 };
+            self.reigned = term;
+            instance.status.seen = term;
+            instance.status.role = Role::Primary(term);
+            instance.status.live = true;
+            instance.status.position = Some(Position { term, offset: instance.offset() + 10 });
+        }
+    }
+
+    pub(super) fn follow(&mut self, primary: Name, term: Term, at: Option<Position>) {
+        let instance = self.instance.as_mut().unwrap();
+        if term >= instance.status.seen && !matches!(instance.status.role, Role::Primary(own) if own == term)
+        {
+            instance.status.seen = term;
+            instance.status.role = Role::Replica(primary);
+            (instance.status.position, instance.status.live) = (at, true);
+            (instance.status.streaming, instance.status.synced) = (true, false);
+        }
+    }
+}

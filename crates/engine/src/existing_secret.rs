@@ -1,0 +1,287 @@
+//! What a Secret that was read means for the resource: whose it is, whether it says what the service says, and
+//! the write that makes it so. A Secret of somebody else is never written to.
+
+use super::{
+    connection::{self, SecretContent},
+    leftover::Leftover,
+    observed::{Connection, ConnectionSecret},
+    secret_target::SecretTarget,
+};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use valkeeper_api::service_facts::WrittenSecret;
+
+/// What a Secret was found to be.
+#[derive(Debug, Default)]
+pub struct Finding {
+    /// For the decision.
+    pub secret: ConnectionSecret,
+    /// What it holds of ours, if that is all it should hold.
+    pub record: Option<WrittenSecret>,
+}
+
+/// Judges `secret`, which should be controlled by `owner` and hold the connection of its service, if that is
+/// known.
+pub fn judge(
+    secret: &Secret,
+    owner: &OwnerReference,
+    target: &SecretTarget,
+    connection: Option<&Connection>,
+) -> Finding {
+    if let Some(owner) = stranger(secret, owner, target, connection) {
+        return Finding { secret: ConnectionSecret::Foreign { owner }, record: None };
+    }
+    let Some(connection) = connection else {
+        let secret = ConnectionSecret::Ours { current: false, immutable: false };
+        return Finding { secret, record: None };
+    };
+    let content = connection::content(target, connection).fitting(Some(&keys(secret)));
+    let current = is_controlled_by(secret, owner)
+        && Leftover::of(secret, &content).is_empty()
+        && holds(secret, &content);
+    Finding {
+        secret: ConnectionSecret::Ours { current, immutable: secret.immutable == Some(true) },
+        record: current.then(|| content.record()),
+    }
+}
+
+/// The Secret to create for `content`, and what to remember of it.
+pub fn new(content: &SecretContent, owner: &OwnerReference) -> (Secret, WrittenSecret) {
+    let content = content.clone().fitting(None);
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(content.name.clone()),
+            labels: Some(content.labels.clone()).filter(|labels| !labels.is_empty()),
+            annotations: Some(content.annotations.clone()).filter(|annotations| !annotations.is_empty()),
+            owner_references: Some(vec![owner.clone()]),
+            ..ObjectMeta::default()
+        },
+        type_: Some("Opaque".to_owned()),
+        data: Some(bytes(&content)),
+        ..Secret::default()
+    };
+    (secret, content.record())
+}
+
+/// A merge patch that makes `secret` hold `content`, and what to remember of it. It fails if the Secret has
+/// changed since it was read.
+pub fn mended(secret: &Secret, content: &SecretContent, owner: &OwnerReference) -> (Value, WrittenSecret) {
+    let content = content.clone().fitting(Some(&keys(secret)));
+    let leftover = Leftover::of(secret, &content);
+    let texts =
+        |ours: &BTreeMap<String, String>, left: &BTreeSet<String>| -> BTreeMap<String, Option<String>> {
+            let removed = left.iter().map(|key| (key.clone(), None));
+            ours.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).chain(removed).collect()
+        };
+    let mut data: BTreeMap<String, Option<ByteString>> =
+        bytes(&content).into_iter().map(|(key, value)| (key, Some(value))).collect();
+    data.extend(leftover.data.iter().map(|key| (key.clone(), None)));
+    let mut metadata = json!({
+        "resourceVersion": secret.metadata.resource_version,
+        "labels": texts(&content.labels, &leftover.labels),
+        "annotations": texts(&content.annotations, &leftover.annotations),
+    });
+    if !is_controlled_by(secret, owner) {
+        metadata["ownerReferences"] = json!(owners(secret, owner));
+    }
+    (json!({"metadata": metadata, "data": data}), content.record())
+}
+
+/// The keys that [`mended`] sets to another value, and those that it removes.
+pub fn changed_keys(secret: &Secret, content: &SecretContent) -> [Vec<String>; 2] {
+    let content = content.clone().fitting(Some(&keys(secret)));
+    let leftover = Leftover::of(secret, &content);
+    let differs = |(key, value): &(String, ByteString)| {
+        secret.data.as_ref().and_then(|data| data.get(key)) != Some(value)
+    };
+    let changed = bytes(&content).into_iter().filter(differs).map(|(key, _)| key).collect();
+    [changed, leftover.data.into_iter().collect()]
+}
+
+/// What [`mended`] changes, for people: the names of keys and no values.
+pub fn changes(secret: &Secret, content: &SecretContent) -> String {
+    let name = &content.name;
+    let [changed, removed] = changed_keys(secret, content);
+    match (changed.is_empty(), removed.is_empty()) {
+        (false, _) => format!("Updated Secret {name}: {} changed.", changed.join(", ")),
+        (true, false) => format!("Updated Secret {name}: {} removed.", removed.join(", ")),
+        (true, true) => format!("Updated owner, labels or annotations of Secret {name}."),
+    }
+}
+
+/// Who else a Secret belongs to, in words. One that nobody controls, or that a former resource of this kind and
+/// name controls, is this resource's own if it holds the connection of its service: it was restored, or its
+/// owner was deleted without it.
+fn stranger(
+    secret: &Secret,
+    owner: &OwnerReference,
+    target: &SecretTarget,
+    connection: Option<&Connection>,
+) -> Option<String> {
+    let who = match controller(secret) {
+        Some(controller) if controller.uid == owner.uid => return None,
+        Some(controller) if !is_former(controller, owner) => {
+            return Some(format!("belongs to {} {}", controller.kind, controller.name));
+        }
+        Some(controller) => format!("belongs to a former {} {}", controller.kind, controller.name),
+        None => "was not written by this operator".to_owned(),
+    };
+    let is_known = controller(secret).is_some() || target.written.is_some();
+    let proven = connection.is_some_and(|connection| {
+        let holds = |key: &str, value: &str| value_of(secret, target, key) == Some(value.as_bytes());
+        let all = connection.parameters().iter().all(|(key, value)| holds(key, value));
+        all || (is_known && holds("HOST", &connection.host))
+    });
+    (!proven).then_some(who)
+}
+
+fn controller(secret: &Secret) -> Option<&OwnerReference> {
+    secret.metadata.owner_references.iter().flatten().find(|reference| reference.controller == Some(true))
+}
+
+fn is_controlled_by(secret: &Secret, owner: &OwnerReference) -> bool {
+    controller(secret).is_some_and(|controller| controller.uid == owner.uid)
+}
+
+/// Whether it is a reference to a resource that had the kind and the name of this one. There is only one of a
+/// name, so that one is gone.
+fn is_former(reference: &OwnerReference, owner: &OwnerReference) -> bool {
+    let group = |reference: &OwnerReference| reference.api_version.split('/').next().map(str::to_owned);
+    (&reference.kind, &reference.name) == (&owner.kind, &owner.name) && group(reference) == group(owner)
+}
+
+/// All owners that stay, and this resource.
+fn owners(secret: &Secret, owner: &OwnerReference) -> Vec<OwnerReference> {
+    let others = secret.metadata.owner_references.iter().flatten();
+    let others = others.filter(|one| one.uid != owner.uid && !is_former(one, owner)).cloned();
+    others.chain([owner.clone()]).collect()
+}
+
+fn value_of<'s>(secret: &'s Secret, target: &SecretTarget, key: &str) -> Option<&'s [u8]> {
+    let data = secret.data.as_ref()?;
+    data.get(&format!("{}{key}", target.prefix)).map(|ByteString(bytes)| bytes.as_slice())
+}
+
+fn keys(secret: &Secret) -> BTreeSet<String> {
+    secret.data.iter().flatten().map(|(key, _)| key.clone()).collect()
+}
+
+fn bytes(content: &SecretContent) -> BTreeMap<String, ByteString> {
+    let value = |value: &SecretString| ByteString(value.expose_secret().as_bytes().to_vec());
+    content.data.iter().map(|(key, text)| (key.clone(), value(text))).collect()
+}
+
+fn holds(secret: &Secret, content: &SecretContent) -> bool {
+    let contains = |current: &Option<BTreeMap<String, String>>, ours: &BTreeMap<String, String>| {
+        ours.iter().all(|(key, value)| current.as_ref().and_then(|map| map.get(key)) == Some(value))
+    };
+    let data = secret.data.as_ref();
+    bytes(content).iter().all(|(key, value)| data.and_then(|data| data.get(key)) == Some(value))
+        && contains(&secret.metadata.labels, &content.labels)
+        && contains(&secret.metadata.annotations, &content.annotations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(uid: &str) -> OwnerReference {
+        OwnerReference {
+            api_version: "aiven.io/v1alpha1".to_owned(),
+            kind: "Valkey".to_owned(),
+            name: "cache".to_owned(),
+            uid: uid.to_owned(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        }
+    }
+
+    fn target(written: bool) -> SecretTarget {
+        let written = written.then(WrittenSecret::default);
+        SecretTarget { name: "s".to_owned(), prefix: "V_".to_owned(), written, ..SecretTarget::default() }
+    }
+
+    fn connection(host: &str, password: &str) -> Connection {
+        let parameter = |name: &str| {
+            Some(match name {
+                "host" => host,
+                "password" => password,
+                _ => "x",
+            })
+        };
+        Connection::from_parameters(parameter).unwrap()
+    }
+
+    /// A Secret with this content and these owners.
+    fn secret(owners: Vec<OwnerReference>, host: &str, password: &str) -> Secret {
+        let content = connection::content(&target(false), &connection(host, password));
+        let (mut secret, _) = new(&content, &owner("u"));
+        secret.metadata.owner_references = Some(owners).filter(|owners| !owners.is_empty());
+        secret
+    }
+
+    #[test]
+    fn secret_is_taken_back_only_with_proof() {
+        let other = OwnerReference { kind: "Deployment".to_owned(), ..owner("d") };
+        let (foreign, stale, current) = ("foreign", "stale", "current");
+        let table = [
+            ("controlled", vec![owner("u")], false, ("h", "p"), current),
+            ("controlled, outdated", vec![owner("u")], false, ("h", "old"), stale),
+            ("of somebody else", vec![other], true, ("h", "p"), foreign),
+            ("restored, the same values", vec![], false, ("h", "p"), stale),
+            ("restored, outdated, known", vec![], true, ("h", "old"), stale),
+            ("restored, outdated, unknown", vec![], false, ("h", "old"), foreign),
+            ("of another service, known", vec![], true, ("other", "p"), foreign),
+            ("of a former resource", vec![owner("before")], false, ("h", "old"), stale),
+            ("of a former resource, another service", vec![owner("before")], false, ("other", "p"), foreign),
+        ];
+        for (name, owners, known, (host, password), expected) in table {
+            let secret = secret(owners, host, password);
+            let found = judge(&secret, &owner("u"), &target(known), Some(&connection("h", "p"))).secret;
+            let found = match found {
+                ConnectionSecret::Foreign { .. } => foreign,
+                ConnectionSecret::Ours { current: true, .. } => current,
+                ConnectionSecret::Ours { .. } => stale,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn secret_that_is_taken_back_gets_its_owner_and_keeps_others() {
+        let team = OwnerReference { kind: "Team".to_owned(), controller: None, ..owner("t") };
+        let restored = secret(vec![owner("before"), team], "h", "p");
+        let content = connection::content(&target(false), &connection("h", "p"));
+        let (patch, _) = mended(&restored, &content, &owner("u"));
+        let uids: Vec<_> = patch["metadata"]["ownerReferences"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["uid"].clone())
+            .collect();
+        assert_eq!(uids, ["t", "u"]);
+        let (patch, _) = mended(&secret(vec![owner("u")], "h", "old"), &content, &owner("u"));
+        assert!(patch["metadata"].get("ownerReferences").is_none(), "{patch}");
+    }
+
+    #[test]
+    fn labels_of_others_do_not_make_a_secret_outdated() {
+        let connection = connection("h", "p");
+        let is_current = |secret: &Secret| {
+            let found = judge(secret, &owner("u"), &target(false), Some(&connection)).secret;
+            found == ConnectionSecret::Ours { current: true, immutable: false }
+        };
+        let mut stored = secret(vec![owner("u")], "h", "p");
+        stored.metadata.labels.get_or_insert_default().insert("theirs".to_owned(), "x".to_owned());
+        assert!(is_current(&stored));
+        stored.data.get_or_insert_default().insert("V_HOST".to_owned(), ByteString(b"edited".to_vec()));
+        assert!(!is_current(&stored));
+    }
+}

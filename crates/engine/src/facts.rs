@@ -1,0 +1,38 @@
+//! Which facts the status tells after a look. What a look did not show stays as it was; what it showed to
+//! be gone goes.
+
+use super::{
+    desired::Desired,
+    observed::{Observed, Remote},
+};
+use valkeeper_api::{
+    ServiceFacts,
+    service_facts::{Binding, WrittenSecret},
+};
+
+/// The facts after a look, given those before it; `written` is what the connection Secret holds of ours.
+pub fn next(
+    before: ServiceFacts,
+    observed: &Observed,
+    desired: &Desired,
+    written: Option<&WrittenSecret>,
+) -> ServiceFacts {
+    let mut facts = match &observed.remote {
+        Remote::Unknown => before.clone(),
+        Remote::Absent if !observed.absence_is_certain => before.clone(),
+        Remote::Absent => ServiceFacts::default(),
+        // A powered-off service may have no endpoint to show.
+        Remote::Present(service) => {
+            let endpoint = service.facts.endpoint.clone().or_else(|| before.endpoint.clone());
+            ServiceFacts { endpoint, ..service.facts.clone() }
+        }
+    };
+    let target = desired.secret.as_ref();
+    let known =
+        before.connection_secret.filter(|known| target.is_some_and(|target| target.name == known.name));
+    facts.connection_secret = written.cloned().or(known);
+    facts.binding = target
+        .filter(|target| target.binding.is_some() && facts.connection_secret.is_some())
+        .map(|target| Binding { name: target.name.clone() });
+    facts
+}

@@ -1,0 +1,68 @@
+//! How a failed call is classified. Every error enum at a boundary (provider, Kubernetes) maps its
+//! variants to a [`Class`], and the class alone decides the retry pace, the condition reason and the
+//! metric label: nothing in this crate looks at the text of an error to decide what to do.
+
+use std::time::Duration;
+
+/// What kind of failure a call met, from the caller's point of view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing is wrong with the request; trying again later may work (outage, timeout, 5xx).
+    Transient,
+    /// The other side asked for a pause, for this long if it said so.
+    Throttled {
+        /// The pause the other side asked for.
+        after: Option<Duration>,
+    },
+    /// The world changed under the request; observe again and decide anew.
+    Conflict,
+    /// The credentials are missing, unusable or not sufficient.
+    Denied,
+    /// The request is wrong and stays wrong until somebody changes it.
+    Invalid,
+    /// The object does not exist.
+    NotFound,
+    /// A defect of this program, or an answer outside of the protocol.
+    Bug,
+}
+
+impl Class {
+    /// All labels.
+    pub const LABELS: [&str; 7] =
+        ["transient", "throttled", "conflict", "denied", "invalid", "not_found", "bug"];
+
+    /// A short, stable name for metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled { .. } => "throttled",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::NotFound => "not_found",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+/// What an error says in the end: those around its first cause only repeat that a call failed.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Class;
+
+    #[test]
+    fn every_class_is_among_the_labels() {
+        let throttled = Class::Throttled { after: None };
+        let classes = [Class::Transient, throttled, Class::Conflict, Class::Denied, Class::Invalid];
+        let labels = classes.into_iter().chain([Class::NotFound, Class::Bug]).map(Class::label);
+        assert!(labels.eq(Class::LABELS));
+    }
+}

@@ -1,0 +1,70 @@
+//! The pure core: from what a custom resource asks for ([`Desired`]) and what was seen
+//! ([`Observed`]) to the one next thing to do ([`decide`]). Everything here is synchronous and total,
+//! without I/O, clocks or async; time comes in as an argument. Performing a [`Step`], and looking
+//! again afterwards, is the controller's part.
+
+pub mod absence;
+pub mod backoff;
+mod bookkeeping;
+mod claim;
+mod concern;
+pub mod conditions;
+pub mod connection;
+mod creation;
+mod decide;
+pub mod declared;
+mod deletion;
+mod desired;
+mod difference;
+mod drift;
+mod existence;
+pub mod existing_secret;
+pub mod facts;
+pub mod failure;
+mod kstatus;
+mod leftover;
+mod migration;
+mod network;
+mod normal;
+mod observed;
+pub mod orphans;
+mod outstanding;
+mod ownership;
+mod policies;
+mod power;
+pub mod preview;
+mod recording;
+mod refusal;
+mod report;
+mod request;
+mod secret;
+mod secret_target;
+mod settings;
+mod source;
+mod spec;
+mod step;
+pub mod sync;
+mod tags;
+mod token;
+mod token_release;
+mod violations;
+pub mod vpc;
+
+pub use decide::decide;
+pub use desired::{Desired, SourceReference, Vpc};
+pub use migration::remembered as remembered_migration;
+pub use observed::{
+    Connection, ConnectionSecret, Maintenance, MigrationState, Observed, ObservedService, Power, Remote,
+    Replica, ServiceState, Source, VpcReference,
+};
+pub use outstanding::{Sent, outstanding};
+pub use policies::{Defaults, DeletionPolicy, Policies};
+pub use recording::remembered;
+pub use refusal::{Failure, Refusal, Request};
+pub use report::{DriftSeen, MigrationNote, Ready, Report};
+pub use request::{CreateRequest, ServicePatch, TagPatch, Target};
+pub use secret_target::{KindOfSecret, SecretTarget, of as secret_target};
+pub use step::{Decision, Pace, Step};
+
+#[cfg(test)]
+mod tests;

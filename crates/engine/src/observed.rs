@@ -1,0 +1,330 @@
+//! What was seen of the world: the provider's service and the connection Secret, reduced to the parts
+//! that decisions depend on. Credentials are invisible in `Debug`.
+
+use super::{
+    refusal::{Failure, Refusal, Request},
+    request::{ServicePatch, TagPatch},
+};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+use valkeeper_api::{Kind, ServiceFacts};
+
+/// One look at everything that belongs to a custom resource.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The service at the provider.
+    pub remote: Remote,
+    /// The service was read from a list of its project, which may be older than what this process did since.
+    pub listed: bool,
+    /// The resource whose mark the service carries, if it is another one that is known.
+    pub owner: Option<String>,
+    /// The connection Secret; unknown until it matters.
+    pub secret: ConnectionSecret,
+    /// The service that this one is made from; unknown until it matters.
+    pub source: Source,
+    /// How far a migration into the service has come; none when nobody asked.
+    pub migration: Option<MigrationState>,
+    /// The token cannot disappear while the resource needs it.
+    pub token_is_held: bool,
+    /// Those of its token Secrets that are kept from deletion; none when nobody looked.
+    pub held_names: Option<BTreeSet<String>>,
+    /// The VPC that the resource refers to.
+    pub vpc: VpcReference,
+    /// The custom resource itself was read from the API server, not from a cache, in this pass.
+    pub object_is_live: bool,
+    /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
+    /// still be the state from before (provider behaviour: readiness race).
+    pub unsettled: bool,
+    /// What updates for this generation have asked for, except for what later looks showed to have taken effect.
+    pub sent: Option<ServicePatch>,
+    /// The same for tags.
+    pub sent_tags: Option<TagPatch>,
+    /// Requests that were refused.
+    pub refused: Vec<Refusal>,
+    /// The password that a Secret holds for a migration was read.
+    pub migration_password_is_known: bool,
+    /// The deletion was requested recently; repeating it at every look would be noise.
+    pub deletion_requested: bool,
+    /// Answers have said for a while that there is no such service, or its deletion was accepted. A single
+    /// answer is not enough to let go of what costs money: it may be late (provider behaviour:
+    /// read-after-write lag), and so may a request to create the service.
+    pub absence_is_certain: bool,
+    /// A list hides credentials, and the Secret is compared when the resource is looked at the next time: what it
+    /// holds was true before this process began.
+    pub secret_may_wait: bool,
+    /// At the time of the look, requests of this resource could still take effect: those that got no answer, and
+    /// those of an earlier process, which nobody knows.
+    pub requests_may_take_effect: bool,
+}
+
+impl Observed {
+    /// What became of this request, as long as it is not time to make it again.
+    pub(super) fn refusal(&self, request: &Request) -> Option<&Failure> {
+        let refusal = self.refused.iter().find(|refusal| refusal.holds && refusal.request == *request)?;
+        Some(&refusal.failure)
+    }
+
+    /// Whether all of these tags were sent before.
+    pub(super) fn tags_were_sent(&self, patch: &TagPatch) -> bool {
+        let sent = self.sent_tags.as_ref();
+        sent.is_some_and(|sent| patch.iter().all(|(key, value)| sent.get(key) == Some(value)))
+    }
+
+    /// Whether all of `patch` was sent before.
+    pub(super) fn was_sent(&self, patch: &ServicePatch) -> bool {
+        self.sent.as_ref().is_some_and(|sent| patch.without(sent).is_empty())
+    }
+}
+
+/// What is known of the service.
+#[derive(Clone, Debug, Default)]
+pub enum Remote {
+    /// Nobody looked yet.
+    #[default]
+    Unknown,
+    /// A live look found no such service.
+    Absent,
+    /// A live look found it.
+    Present(Box<ObservedService>),
+}
+
+/// A service at the provider.
+#[derive(Clone)]
+pub struct ObservedService {
+    /// `valkey`, `redis` or a foreign type.
+    pub service_type: String,
+    /// Where it is in its life.
+    pub state: ServiceState,
+    /// The subscription plan.
+    pub plan: String,
+    /// Cloud and region.
+    pub cloud: Option<String>,
+    /// The VPC; none is the public network.
+    pub project_vpc_id: Option<String>,
+    /// Total disk space in MiB.
+    pub disk_space_mb: Option<u64>,
+    /// The maintenance window.
+    pub maintenance: Maintenance,
+    /// Addresses that receive notifications.
+    pub technical_emails: Vec<String>,
+    /// Whether the provider refuses deletion and power-off.
+    pub termination_protection: bool,
+    /// All tags, ours and those of others.
+    pub tags: BTreeMap<String, String>,
+    /// Settings with the provider's defaults filled in.
+    pub user_config: Map<String, Value>,
+    /// The answer did not say what the settings are.
+    pub user_config_is_unknown: bool,
+    /// How to connect; none until the provider says all of it.
+    pub connection: Option<Connection>,
+    /// The token may not read credentials.
+    pub credentials_are_withheld: bool,
+    /// Number of backups that can be restored.
+    pub backups: usize,
+    /// What the status tells besides.
+    pub facts: ServiceFacts,
+    /// An autoscaler integration decides on the disk space.
+    pub disk_is_managed: bool,
+    /// The service replicates another one.
+    pub is_replica: bool,
+}
+
+impl ObservedService {
+    /// Whether a backup will never appear (provider behaviour: none without persistence, none of replicas).
+    pub fn never_has_backups(&self, kind: Kind) -> bool {
+        let persistence = self.user_config.get(&format!("{}_persistence", kind.service_type()));
+        self.is_replica || persistence.and_then(Value::as_str) == Some("off")
+    }
+}
+
+/// What is known of the service that another one is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody looked yet.
+    #[default]
+    Unknown,
+    /// There is none of that name.
+    Missing,
+    /// It is something else.
+    OtherType(String),
+    /// It exists but is not up.
+    NotServing(String),
+    /// It has no backup, or not the one that is asked for.
+    WithoutBackup,
+    /// It can be used.
+    Ready,
+}
+
+/// How far a migration has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MigrationState {
+    /// Data is on its way; the provider's word for the stage.
+    Running(String),
+    /// All data has arrived.
+    Done,
+    /// It did not work; the provider's explanation.
+    Failed(String),
+    /// The provider knows of none.
+    Forgotten,
+}
+
+impl fmt::Debug for ObservedService {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ObservedService")
+            .field("service_type", &self.service_type)
+            .field("state", &self.state)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A maintenance window; parts that are not set are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Day of the week, lower case.
+    pub day: Option<String>,
+    /// Time of day in UTC, `HH:MM:SS`.
+    pub time: Option<String>,
+}
+
+/// The life of a service as the provider reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Built and serving.
+    Running,
+    /// Being created, changed or powered on.
+    Rebuilding,
+    /// Moving nodes; serving all the while.
+    Rebalancing,
+    /// Powered off.
+    PoweredOff,
+    /// Anything this program does not know, treated as not ready.
+    Other(String),
+}
+
+/// Whether a service takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It does.
+    Serving,
+    /// It will, or may.
+    Changing,
+    /// It does not.
+    Off,
+}
+
+impl ServiceState {
+    /// Reads the provider's word.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "RUNNING" => Self::Running,
+            "REBUILDING" => Self::Rebuilding,
+            "REBALANCING" => Self::Rebalancing,
+            "POWEROFF" => Self::PoweredOff,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The provider's word, which is also what `status.state` shows.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Rebuilding => "REBUILDING",
+            Self::Rebalancing => "REBALANCING",
+            Self::PoweredOff => "POWEROFF",
+            Self::Other(text) => text,
+        }
+    }
+
+    /// Whether the service takes connections in this state.
+    pub fn power(&self) -> Power {
+        match self {
+            Self::Running | Self::Rebalancing => Power::Serving,
+            Self::PoweredOff => Power::Off,
+            Self::Rebuilding | Self::Other(_) => Power::Changing,
+        }
+    }
+}
+
+/// The five facts that a client needs, all present and none of them a placeholder.
+#[derive(Clone)]
+pub struct Connection {
+    /// Host name.
+    pub host: String,
+    /// Port, as text.
+    pub port: String,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// The provider's word for whether TLS is needed, such as `required`.
+    pub ssl: String,
+    /// Where reads can go as well.
+    pub replica: Replica,
+}
+
+/// The second endpoint of a service whose plan has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replica {
+    /// The provider did not list endpoints this time.
+    #[default]
+    Unlisted,
+    /// There is none.
+    None,
+    /// Here.
+    At {
+        /// Host name.
+        host: String,
+        /// Port, as text.
+        port: String,
+    },
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Connection({}:{})", self.host, self.port)
+    }
+}
+
+/// The Kubernetes Secret that the connection belongs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionSecret {
+    /// Nobody looked, because nothing depends on it now.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// There is one, and nobody has read it.
+    Exists,
+    /// One exists that another object controls, or that nobody declared to be ours.
+    Foreign {
+        /// Who it belongs to, for the message.
+        owner: String,
+    },
+    /// Ours.
+    Ours {
+        /// It holds exactly what it should.
+        current: bool,
+        /// Kubernetes refuses to change its data.
+        immutable: bool,
+    },
+}
+
+/// What came of looking for the `ProjectVPC` that a resource refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum VpcReference {
+    /// Nobody looked yet.
+    #[default]
+    Unknown,
+    /// It stands for this VPC, which can be used.
+    Usable(String),
+    /// It cannot be used yet; why, and what to do.
+    NotReady(String),
+    /// It may not be used from here; why, and what to do.
+    Refused(String),
+}

@@ -1,0 +1,52 @@
+//! Requests that were refused. A refusal concerns exactly the request that met it: the same one is not made
+//! again before its time has come, another one is, and nothing else waits for either.
+
+use super::request::{ServicePatch, TagPatch, Target};
+
+/// A request that was refused.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What was asked for.
+    pub request: Request,
+    /// What came of it.
+    pub failure: Failure,
+    /// It is not yet time to try again.
+    pub holds: bool,
+}
+
+/// What was asked for, exactly enough to tell whether the next request would be the same.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// A change of the service.
+    Update(Box<ServicePatch>),
+    /// A change of its tags.
+    Tags(TagPatch),
+    /// The connection Secret, to be read or to be written.
+    Secret,
+    /// Protection of the token Secret.
+    Token,
+    /// Something that only one concern wants to know.
+    Observe(Target),
+}
+
+impl Request {
+    /// Whether both are made for the same purpose, so that one that is accepted replaces one that was not.
+    pub fn has_the_purpose_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Update(one), Self::Update(two)) => one.powered.is_some() == two.powered.is_some(),
+            (Self::Observe(one), Self::Observe(two)) => one == two,
+            (one, two) => std::mem::discriminant(one) == std::mem::discriminant(two),
+        }
+    }
+}
+
+/// Why a pass could not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// One of the reasons in [`names`].
+    pub reason: &'static str,
+    /// What was being done, what went wrong, what to do.
+    pub message: String,
+    /// It will pass by itself.
+    pub passing: bool,
+}

@@ -1,0 +1,105 @@
+//! The connection Secret: as long as the service is this resource's own and says how to connect, the Secret
+//! says the same, whatever else is wrong with the resource or under way at the provider.
+
+use super::{
+    concern::Concern,
+    connection,
+    desired::Desired,
+    observed::{Connection, ConnectionSecret, Observed, ObservedService, Power},
+    request::Target,
+    secret_target::SecretTarget,
+    step::{Pace, Step},
+    violations::{self, Part},
+};
+use valkeeper_api::names::{self, reason};
+
+/// What is to be done for the Secret of a service that is this resource's own.
+pub(super) fn concern(desired: &Desired, observed: &Observed, service: &ObservedService) -> Concern {
+    let Some(target) = desired.secret.as_ref().filter(|_| !violations::concern(desired, Part::Secret)) else {
+        return Concern::fine();
+    };
+    let name = &target.name;
+    let serves = service.state.power() == Power::Serving;
+    let Some(connection) = &service.connection else {
+        if observed.listed && observed.secret_may_wait {
+            return Concern::fine();
+        }
+        return if serves && desired.powered {
+            without_credentials(desired, service)
+        } else {
+            Concern::fine()
+        };
+    };
+    match &observed.secret {
+        // A first Secret is written without a look: the API server says so if there is one.
+        ConnectionSecret::Unknown if serves && !was_there_before(desired) => write(target, connection),
+        ConnectionSecret::Unknown | ConnectionSecret::Exists => {
+            let message = format!("Reading Secret {name}.");
+            Concern::act(Step::Observe(Target::Secret), reason::BUILDING, message)
+        }
+        ConnectionSecret::Foreign { owner } => conflict(desired, target, owner),
+        ConnectionSecret::Ours { current: false, immutable: true } => {
+            let message =
+                format!("Secret {name} is immutable and outdated. Delete it; the operator creates it again.");
+            Concern::is_stuck(reason::SECRET_IMMUTABLE, message, Pace::Attentive)
+        }
+        ConnectionSecret::Absent if !serves && !was_there_before(desired) => Concern::fine(),
+        ConnectionSecret::Absent | ConnectionSecret::Ours { current: false, .. } => write(target, connection),
+        ConnectionSecret::Ours { current: true, .. } => Concern::fine(),
+    }
+}
+
+/// Whether the name of the Secret is free, before anything is created that costs money.
+pub(super) fn before_creation(desired: &Desired, observed: &Observed) -> Concern {
+    let Some(target) = &desired.secret else { return Concern::fine() };
+    match &observed.secret {
+        ConnectionSecret::Unknown | ConnectionSecret::Exists => {
+            let message = format!("Reading Secret {}.", target.name);
+            Concern::act(Step::Observe(Target::Secret), reason::CREATING, message)
+        }
+        ConnectionSecret::Foreign { owner } => conflict(desired, target, owner),
+        ConnectionSecret::Absent | ConnectionSecret::Ours { .. } => Concern::fine(),
+    }
+}
+
+fn write(target: &SecretTarget, connection: &Connection) -> Concern {
+    let step = Step::WriteSecret(Box::new(connection::content(target, connection)));
+    Concern::act(step, reason::BUILDING, format!("Writing Secret {}.", target.name))
+}
+
+fn conflict(desired: &Desired, target: &SecretTarget, owner: &str) -> Concern {
+    let (kind, name) = (desired.kind.name(), &target.name);
+    let advice = if target.is_named {
+        format!(
+            "Recreate this {kind} with another spec.connInfoSecretTarget.name (the field is immutable), or delete Secret {name} if nothing uses it."
+        )
+    } else {
+        format!(
+            "Set spec.connInfoSecretTarget.name to another name, or delete Secret {name} if nothing uses it."
+        )
+    };
+    let message = format!("Cannot write Secret {name}: it exists and {owner}. {advice}");
+    Concern::is_stuck(reason::SECRET_CONFLICT, message, Pace::Attentive)
+}
+
+fn without_credentials(desired: &Desired, service: &ObservedService) -> Concern {
+    if service.credentials_are_withheld {
+        let message = format!(
+            "Cannot write the Secret of service {}: the token may not read credentials. Give the token the permission service:secrets:read.",
+            desired.name
+        );
+        return Concern::is_stuck(reason::CREDENTIALS_UNAVAILABLE, message, Pace::Attentive);
+    }
+    let message = format!(
+        "Service {} is running. Aiven does not report its connection yet; the operator retries automatically.",
+        desired.name
+    );
+    Concern::waits(reason::CREDENTIALS_UNAVAILABLE, message, Pace::Attentive)
+}
+
+/// Applications may start when their Secret appears: the first one waits until the service serves for the first
+/// time.
+fn was_there_before(desired: &Desired) -> bool {
+    let written = desired.secret.as_ref().is_some_and(|target| target.written.is_some());
+    written || desired.annotations.contains_key(names::INSTANCE_RUNNING)
+}

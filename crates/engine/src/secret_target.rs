@@ -1,0 +1,97 @@
+//! Which Secret the connection goes to, and what besides the five usual keys it should hold.
+
+use std::collections::BTreeMap;
+use valkeeper_api::{ManagedService, common::ConnectionSecretTarget, service_facts::WrittenSecret};
+
+/// Who runs managed services.
+const PROVIDER: &str = "aiven";
+
+/// The Secret that receives the connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretTarget {
+    /// Name, in the namespace of the custom resource.
+    pub name: String,
+    /// The spec names it, and that cannot be changed any more.
+    pub is_named: bool,
+    /// What each key starts with.
+    pub prefix: String,
+    /// Labels that the Secret must have.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that the Secret must have.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether the connection is also wanted as one URI.
+    pub uri: bool,
+    /// Whether the host of the replica is wanted.
+    pub replica_host: bool,
+    /// Whether the port of the replica is wanted.
+    pub replica_port: bool,
+    /// The `type` of a service binding, when its entries are wanted.
+    pub binding: Option<&'static str>,
+    /// Who runs the service, for programs that read service bindings.
+    pub provider: &'static str,
+    /// Whether Secrets of this kind may also hold the five keys without a prefix, which the replaced operator
+    /// wrote; those that do keep them.
+    pub bare_keys: bool,
+    /// What the Secret was given when it was last written.
+    pub written: Option<WrittenSecret>,
+}
+
+/// What a kind gives to each Secret that its resources write.
+#[derive(Clone, Copy, Debug)]
+pub struct KindOfSecret {
+    /// What each key starts with where the spec does not say.
+    pub prefix: &'static str,
+    /// Who runs the servers.
+    pub provider: &'static str,
+    /// What runs there, for programs that read service bindings.
+    pub binding: &'static str,
+    /// See [`SecretTarget::bare_keys`].
+    pub bare_keys: bool,
+}
+
+impl SecretTarget {
+    /// The target that a resource called `own_name` declares; `written` is what its Secret was given before.
+    pub fn new(
+        declared: Option<&ConnectionSecretTarget>,
+        own_name: &str,
+        written: Option<WrittenSecret>,
+        kind: KindOfSecret,
+    ) -> Self {
+        let target = declared.cloned().unwrap_or_default();
+        // The replaced operator wrote `name: ""` into objects that had no target.
+        let is_named = !target.name.is_empty();
+        let name = if is_named { target.name } else { own_name.to_owned() };
+        let extra = target.extra_keys.unwrap_or_default();
+        let wants = |key: &str| extra.iter().any(|extra| extra.0 == key);
+        Self {
+            written: written.filter(|written| written.name == name),
+            name,
+            is_named,
+            prefix: target.prefix.unwrap_or_else(|| kind.prefix.to_owned()),
+            labels: target.labels.unwrap_or_default(),
+            annotations: target.annotations.unwrap_or_default(),
+            uri: wants("URI"),
+            replica_host: wants("REPLICA_HOST"),
+            replica_port: wants("REPLICA_PORT"),
+            provider: kind.provider,
+            binding: (target.service_binding == Some(true)).then_some(kind.binding),
+            bare_keys: kind.bare_keys,
+        }
+    }
+}
+
+/// The target of `object`, which is called `name`; none when it is switched off.
+pub fn of<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
+    let spec = object.service();
+    if spec.conn_info_secret_target_disabled == Some(true) {
+        return None;
+    }
+    let written = object.status().and_then(|status| status.facts.connection_secret.clone());
+    let kind = KindOfSecret {
+        prefix: K::KIND.secret_prefix(),
+        provider: PROVIDER,
+        binding: K::KIND.service_type(),
+        bare_keys: K::KIND.wrote_bare_keys(),
+    };
+    Some(SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind))
+}

@@ -1,0 +1,153 @@
+//! The vocabulary of decisions: at most one external change, or a reason to rest.
+
+use super::{
+    connection::SecretContent,
+    refusal::Request,
+    report::Report,
+    request::{CreateRequest, ServicePatch, TagPatch, Target},
+};
+use std::collections::BTreeMap;
+use valkeeper_api::status::Migration;
+
+/// The next thing to do, and what may be said about the resource before it is done.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What to do.
+    pub step: Step,
+    /// What is true now, for status and events.
+    pub report: Report,
+}
+
+/// At most one external change.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Read what the decision depends on and nobody has read yet.
+    Observe(Target),
+    /// Put the finalizer on the custom resource, and these annotations with it.
+    AddFinalizer(BTreeMap<&'static str, String>),
+    /// Keep the token Secret in place until the service is gone.
+    HoldToken,
+    /// Create the service. Irreversible: it costs money.
+    Create(Box<CreateRequest>),
+    /// Change some fields of the service.
+    Update(Box<ServicePatch>),
+    /// Write down what the spec declares, before it is sent: should this process end in between, a field that the
+    /// user then removes is still known as one to reset.
+    Record {
+        /// The declared fields, as the status is to remember them.
+        declared: BTreeMap<String, String>,
+        /// The migration that is about to begin.
+        migration: Option<Migration>,
+    },
+    /// Set tags of the service, or remove those without a value.
+    PatchTags(TagPatch),
+    /// Write the connection Secret.
+    WriteSecret(Box<SecretContent>),
+    /// Bring these annotations of the custom resource up to date; `None` removes one.
+    Annotate(BTreeMap<&'static str, Option<String>>),
+    /// Delete the service. Irreversible.
+    Delete,
+    /// Note on the custom resource that nothing is left at the provider that it needs its token for.
+    NoteSettled,
+    /// Let the token Secret of this name go, unless another resource needs it.
+    ReleaseToken(String),
+    /// Let Kubernetes remove the custom resource.
+    ReleaseFinalizer,
+    /// Nothing can be done now; look again after a while.
+    Wait(Pace),
+    /// Nothing can be done until somebody changes something.
+    Refuse(Pace),
+    /// Everything is as asked.
+    Done,
+}
+
+impl Step {
+    /// A stable name for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Observe(target) => target.name(),
+            Self::AddFinalizer(_) => "add finalizer",
+            Self::HoldToken => "hold token",
+            Self::Create(_) => "create",
+            Self::Update(_) => "update",
+            Self::Record { .. } => "record",
+            Self::PatchTags(_) => "patch tags",
+            Self::WriteSecret(_) => "write secret",
+            Self::Annotate(_) => "annotate",
+            Self::Delete => "delete",
+            Self::NoteSettled => "note settled",
+            Self::ReleaseToken(_) => "release token",
+            Self::ReleaseFinalizer => "release finalizer",
+            Self::Wait(_) => "wait",
+            Self::Refuse(_) => "refuse",
+            Self::Done => "done",
+        }
+    }
+
+    /// Whether a service that was only read from a list is reason enough: nothing is sent to the provider,
+    /// nothing is told that is not what the resource is on its way to, and the finalizer stays.
+    pub fn suits_a_listing(&self) -> bool {
+        match self {
+            Self::Observe(_)
+            | Self::HoldToken
+            | Self::Record { .. }
+            | Self::WriteSecret(_)
+            | Self::Annotate(_)
+            | Self::Wait(Pace::Building)
+            | Self::Done => true,
+            Self::AddFinalizer(_)
+            | Self::Create(_)
+            | Self::Update(_)
+            | Self::PatchTags(_)
+            | Self::Delete
+            | Self::NoteSettled
+            | Self::ReleaseToken(_)
+            | Self::ReleaseFinalizer
+            | Self::Wait(_)
+            | Self::Refuse(_) => false,
+        }
+    }
+
+    /// Whether the pass ends here.
+    pub fn ends_the_pass(&self) -> bool {
+        matches!(self, Self::Wait(_) | Self::Refuse(_) | Self::Done)
+    }
+}
+
+/// How soon to look again, the soonest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// The provider works on it: often at first, then less often.
+    Building,
+    /// Somebody has to act elsewhere: within a minute of it.
+    Attentive,
+    /// Only an edit of the resource itself helps, and that wakes us.
+    Quiet,
+}
+
+impl Request {
+    /// What `step` asks for; nothing for a step without which nothing else can go on either.
+    pub fn of(step: &Step) -> Option<Self> {
+        Some(match step {
+            Step::Update(patch) => Self::Update(patch.clone()),
+            Step::PatchTags(tags) => Self::Tags(tags.clone()),
+            Step::WriteSecret(_) | Step::Observe(Target::Secret) => Self::Secret,
+            Step::HoldToken => Self::Token,
+            Step::Observe(target @ (Target::Vpc | Target::MigrationPassword | Target::Migration)) => {
+                Self::Observe(*target)
+            }
+            Step::Observe(Target::Service | Target::Object | Target::Source | Target::TokenSecrets)
+            | Step::AddFinalizer(_)
+            | Step::Record { .. }
+            | Step::Create(_)
+            | Step::Annotate(_)
+            | Step::Delete
+            | Step::NoteSettled
+            | Step::ReleaseToken(_)
+            | Step::ReleaseFinalizer
+            | Step::Wait(_)
+            | Step::Refuse(_)
+            | Step::Done => return None,
+        })
+    }
+}

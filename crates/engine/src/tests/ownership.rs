@@ -1,0 +1,88 @@
+//! Whose service it is.
+
+use super::*;
+
+#[test]
+fn a_service_of_somebody_else_is_never_touched() {
+    let unmarked = ObservedService { tags: [].into(), plan: "other".to_owned(), ..service() };
+    let marked = ObservedService {
+        tags: [(names::OWNER_TAG.to_owned(), "another".to_owned())].into(),
+        ..unmarked.clone()
+    };
+    let typed = ObservedService { service_type: "pg".to_owned(), ..service() };
+    let newcomer = new_resource(json!({}));
+    let deleting = resource(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+    assert_eq!(outcome(&newcomer, &seen(unmarked.clone())), ("refuse", reason::NOT_OWNED, Ready::Stuck));
+    assert_eq!(outcome(&resource(json!({})), &seen(marked.clone())).1, reason::NOT_OWNED);
+    assert_eq!(outcome(&resource(json!({})), &seen(typed.clone())).1, reason::WRONG_SERVICE_TYPE);
+    for foreign in [marked, typed] {
+        assert_eq!(outcome(&deleting, &seen(foreign)).0, "release finalizer");
+    }
+    // What the replaced operator created has no mark, but its object says so.
+    let inherited = ObservedService { plan: "startup-4".to_owned(), ..unmarked };
+    assert_eq!(outcome(&resource(json!({})), &seen(inherited)).0, "done");
+}
+
+#[test]
+fn adoption_is_asked_for_and_happens_once() {
+    let unmarked = ObservedService { tags: [("team".to_owned(), "blue".to_owned())].into(), ..service() };
+    let adopting = json!({"spec": {"adoptionPolicy": "Adopt"}});
+    assert_eq!(outcome(&new_resource(adopting.clone()), &seen(unmarked.clone())).0, "add finalizer");
+    let mut held = adopting.clone();
+    held["metadata"]["finalizers"] = json!([names::FINALIZER]);
+    assert!(matches!(decide(&new_resource(held.clone()), &seen(unmarked.clone())).step, Step::Record { .. }));
+    let Step::PatchTags(tags) = decided(&new_resource(held.clone()), &seen(unmarked.clone())).step else {
+        panic!()
+    };
+    assert_eq!(serde_json::to_value(tags).unwrap(), json!({names::OWNER_TAG: UID}));
+    let stale = Observed { object_is_live: false, ..seen(unmarked.clone()) };
+    assert_eq!(outcome(&new_resource(held), &stale).0, "observe object");
+    // Somebody else adopted it later: that is not undone.
+    let taken =
+        ObservedService { tags: [(names::OWNER_TAG.to_owned(), "other".to_owned())].into(), ..unmarked };
+    assert_eq!(outcome(&resource(adopting), &seen(taken)), ("refuse", reason::NOT_OWNED, Ready::Stuck));
+}
+
+#[test]
+fn restored_resource_adopts_its_service_although_annotated() {
+    let marked =
+        ObservedService { tags: [(names::OWNER_TAG.to_owned(), "former".to_owned())].into(), ..service() };
+    let restored = |spec| resource(json!({"status": null, "spec": spec}));
+    let (left, taken) = (restored(json!({})), restored(json!({"adoptionPolicy": "Adopt"})));
+    let report = decide(&left, &seen(marked.clone())).report;
+    assert_eq!(report.reason, reason::NOT_OWNED);
+    assert!(report.message.contains("set spec.adoptionPolicy: Adopt"), "{}", report.message);
+    assert!(matches!(decide(&taken, &seen(marked)).step, Step::Record { .. }));
+}
+
+#[test]
+fn a_mark_reaches_an_inherited_service_with_the_next_edit_and_not_before() {
+    let inherited = ObservedService { tags: [].into(), ..service() };
+    assert_eq!(outcome(&resource(json!({})), &seen(inherited.clone())).0, "done");
+    let edited = resource(json!({"metadata": {"generation": 4}}));
+    assert_eq!(outcome(&edited, &seen(inherited)).0, "patch tags");
+}
+
+#[test]
+fn a_redis_that_became_valkey_says_what_to_do() {
+    let mut redis = resource(json!({}));
+    redis.kind = valkeeper_api::Kind::Redis;
+    let decision = decide(&redis, &seen(service()));
+    assert_eq!(decision.report.reason, reason::WRONG_SERVICE_TYPE);
+    for part in ["upgraded service cache", "deletion-policy: Orphan", "adoptionPolicy: Adopt", "REDIS_"] {
+        assert!(decision.report.message.contains(part), "{part}: {}", decision.report.message);
+    }
+}
+
+#[test]
+fn redis_beside_a_valkey_of_its_name_is_told_whose_service_it_is() {
+    let mut redis = resource(json!({}));
+    redis.kind = valkeeper_api::Kind::Redis;
+    let tags = [(names::OWNER_TAG.to_owned(), "another".to_owned())].into();
+    let observed = seen(ObservedService { tags, ..service() });
+    let message = |observed: &Observed| decide(&redis, observed).report.message;
+    assert!(message(&observed).contains("belongs to a resource with uid another"));
+    let named = Observed { owner: Some("Valkey ns/cache".to_owned()), ..observed };
+    assert!(message(&named).contains("belongs to Valkey ns/cache"), "{}", message(&named));
+    assert!(!message(&named).contains("upgraded"), "{}", message(&named));
+}

@@ -1,0 +1,515 @@
+//! The manager's side: what one instance may do, given what it was asked and what the lease says.
+//!
+//! ```text
+//!             Promote            lease taken            confirmed
+//!    Held ──────────────▶ Taking ───────────▶ Promoting ─────────▶ Primary
+//!     ▲ ▲ ◀───────────────┘ refused, unknown       │                  │ Hold, soft deadline,
+//!     │ └────────── confirmed ── Fencing ◀─────────┴──────────────────┘ lease lost
+//!     │                             │ not confirmed in time, hard deadline, server dead
+//!     └──── started again ◀──── Killing
+//!    Held ◀──Hold── Following ◀──Follow── Held
+//! ```
+//!
+//! A server that does not answer is fenced like one without a lease. An instance that leaves goes on until it is
+//! held by the operator, or until it has to stop, which is a fence as well.
+//!
+//! Architecture invariant: an instance accepts writes only in `Promoting` and `Primary`, both of which carry a
+//! grant, and neither outlives the grant's hard deadline on this machine's own clock.
+
+mod messages;
+
+pub use messages::{Command, Effect, Input, LeaseAnswer, Reaction, Refusal};
+
+use crate::protocol::{Identity, Name, Role, Term, Timing};
+use std::time::Duration;
+
+/// A moment on a clock that counts suspend, as time since some start.
+pub type Moment = Duration;
+
+/// Stands for the version of a lease where there is none; no object ever has it.
+const ALONE: u64 = 0;
+
+/// The right to accept writes, until a deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Grant {
+    term: Term,
+    version: u64,
+    /// When the last good renewal began.
+    renewed: Moment,
+}
+
+/// A request to the API server under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Request {
+    number: u64,
+    begun: Moment,
+}
+
+/// What a primary has to do with its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pending {
+    /// Nothing until it renews.
+    Nothing,
+    /// An answer is awaited.
+    Answer(Request),
+    /// The last answer told nothing; it reads the lease at this moment.
+    Retry(Moment),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Held,
+    Detaching,
+    Taking { term: Term, request: Request },
+    Promoting { grant: Grant },
+    Primary { grant: Grant, pending: Pending },
+    Fencing { grant: Option<Grant>, since: Moment },
+    Killing { grant: Option<Grant> },
+    Dead,
+    Following { primary: Name, confirmed: bool },
+}
+
+/// The manager of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Manager {
+    identity: Identity,
+    seen: Term,
+    /// The last term in which this instance accepted writes, or may have.
+    reigned: Term,
+    requests: u64,
+    commands: u64,
+    state: State,
+    leaving: bool,
+    handing_over: bool,
+    stopping: bool,
+}
+
+impl Manager {
+    /// A manager that has just started; its server boots held. `seen` was stored beside the data.
+    pub fn boot(identity: Identity, seen: Term) -> Self {
+        Self {
+            identity,
+            seen,
+            reigned: Term(0),
+            requests: 0,
+            commands: 0,
+            state: State::Dead,
+            leaving: false,
+            handing_over: false,
+            stopping: false,
+        }
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The highest term it knows of.
+    pub fn seen(&self) -> Term {
+        self.seen
+    }
+
+    /// What it reports.
+    pub fn role(&self) -> Role {
+        match &self.state {
+            State::Held => Role::Held,
+            State::Primary { grant, .. } => Role::Primary(grant.term),
+            State::Following { primary, confirmed: true } => Role::Replica(primary.clone()),
+            _ => Role::Changing,
+        }
+    }
+
+    /// Whether it asks for another primary.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving || self.handing_over || self.stopping
+    }
+
+    /// Whether it is about to end, and refuses every promotion.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// The last term in which it accepted writes, or may have; 0 if there was none since it started.
+    pub fn reigned(&self) -> Term {
+        self.reigned
+    }
+
+    /// Whether its server may accept writes without a lease, because it began to as the only instance.
+    pub fn reigns_alone(&self) -> bool {
+        self.grant().is_some_and(|grant| grant.version == ALONE)
+    }
+
+    /// Takes in what happened at `now`, and answers what to do. A refused verb has effects too: a deadline that
+    /// has passed is noticed whatever the input.
+    pub fn on(&mut self, timing: &Timing, now: Moment, input: Input) -> Reaction {
+        let mut effects = self.watchdog(timing, now);
+        let outcome = self.take_in(timing, now, input);
+        let refused = outcome.as_ref().err().copied();
+        effects.extend(outcome.unwrap_or_default());
+        Reaction { effects, refused }
+    }
+
+    fn take_in(&mut self, timing: &Timing, now: Moment, input: Input) -> Result<Vec<Effect>, Refusal> {
+        Ok(match input {
+            Input::Tick => self.tick(timing, now),
+            Input::Promote { term, version } => self.promote(now, term, version)?,
+            Input::Hold { term } => self.hold(now, term)?,
+            Input::Follow { term, primary } => self.follow(now, term, primary)?,
+            Input::Lease { request, answer } => self.lease(timing, now, request, answer),
+            Input::Confirmed(number) if number == self.commands => self.confirmed(now),
+            Input::Confirmed(_) => Vec::new(),
+            Input::Exited => self.exited(now),
+            Input::Started => self.started(),
+            Input::Unresponsive => self.unresponsive(now),
+            Input::Kick { term } => self.kick(term)?,
+            Input::HandOver { term } => self.hand_over(term)?,
+            Input::Leave => {
+                self.leaving = true;
+                Vec::new()
+            }
+            Input::Stop => self.stop(now),
+            Input::ReignAlone => self.reign_alone(now),
+        })
+    }
+
+    /// When its server must have stopped accepting writes, if it may do so now.
+    pub fn deadline(&self, timing: &Timing) -> Option<Moment> {
+        self.grant().map(|grant| grant.renewed + timing.hard_deadline)
+    }
+
+    fn grant(&self) -> Option<&Grant> {
+        match &self.state {
+            State::Promoting { grant } | State::Primary { grant, .. } => Some(grant),
+            State::Fencing { grant, .. } | State::Killing { grant } => grant.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Before anything else: nobody accepts writes past the deadline, however long this process stood still.
+    fn watchdog(&mut self, timing: &Timing, now: Moment) -> Vec<Effect> {
+        let (State::Promoting { grant } | State::Primary { grant, .. }) = &self.state else {
+            return match &self.state {
+                State::Fencing { grant, since }
+                    if now >= *since + timing.fence_timeout
+                        || grant
+                            .as_ref()
+                            .is_some_and(|grant| now >= grant.renewed + timing.hard_deadline) =>
+                {
+                    self.state = State::Killing { grant: grant.clone() };
+                    vec![Effect::KillServer]
+                }
+                _ => Vec::new(),
+            };
+        };
+        let grant = grant.clone();
+        if now >= grant.renewed + timing.hard_deadline {
+            self.state = State::Killing { grant: Some(grant) };
+            vec![Effect::KillServer]
+        } else if now >= grant.renewed + timing.soft_deadline {
+            self.fence(now, grant)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn fence(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
+        self.state = State::Fencing { grant: Some(grant), since: now };
+        vec![self.command(Command::Hold)]
+    }
+
+    fn tick(&mut self, timing: &Timing, now: Moment) -> Vec<Effect> {
+        match self.state.clone() {
+            State::Taking { request, .. } if now >= request.begun + timing.request_timeout => {
+                self.state = State::Held;
+                Vec::new()
+            }
+            State::Primary { grant, pending: Pending::Answer(request) }
+                if now >= request.begun + timing.request_timeout =>
+            {
+                self.read(now, grant)
+            }
+            State::Primary { grant, pending: Pending::Retry(at) } if now >= at => self.read(now, grant),
+            State::Primary { grant, pending: Pending::Nothing }
+                if now >= grant.renewed + timing.renew_interval =>
+            {
+                self.renew(now, grant)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn promote(&mut self, now: Moment, term: Term, version: u64) -> Result<Vec<Effect>, Refusal> {
+        if term < self.seen || term <= self.reigned {
+            return Err(Refusal::Stale);
+        }
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        if self.state != State::Held {
+            return Err(Refusal::NotHeld);
+        }
+        let request = self.request(now);
+        self.state = State::Taking { term, request };
+        let mut effects = self.learn(term);
+        effects.push(Effect::WriteLease {
+            request: request.number,
+            version,
+            term,
+            holder: Some(self.identity.clone()),
+        });
+        Ok(effects)
+    }
+
+    fn hold(&mut self, now: Moment, term: Term) -> Result<Vec<Effect>, Refusal> {
+        if term < self.seen || term <= self.reigned {
+            return Err(Refusal::Stale);
+        }
+        let mut effects = self.learn(term);
+        match self.state.clone() {
+            State::Promoting { grant } | State::Primary { grant, .. } => {
+                effects.extend(self.fence(now, grant));
+            }
+            State::Following { .. } => {
+                self.state = State::Detaching;
+                effects.push(self.command(Command::Hold));
+            }
+            // The verb may outrun the answer to the request; the lease decides then, and the term is not taken.
+            State::Taking { .. } => self.state = State::Held,
+            State::Held | State::Detaching | State::Fencing { .. } | State::Killing { .. } | State::Dead => {}
+        }
+        Ok(effects)
+    }
+
+    fn follow(&mut self, now: Moment, term: Term, primary: Name) -> Result<Vec<Effect>, Refusal> {
+        if primary == self.identity.name || term == self.reigned && self.accepts_writes() {
+            return Err(Refusal::IsPrimary);
+        }
+        if term < self.seen {
+            return Err(Refusal::Stale);
+        }
+        let mut effects = self.learn(term);
+        match self.state.clone() {
+            State::Promoting { grant } | State::Primary { grant, .. } => {
+                effects.extend(self.fence(now, grant));
+            }
+            State::Held | State::Following { .. } => {
+                self.handing_over = false;
+                self.state = State::Following { primary: primary.clone(), confirmed: false };
+                effects.push(self.command(Command::Follow(primary)));
+            }
+            State::Taking { .. } => return Err(Refusal::NotHeld),
+            State::Detaching | State::Fencing { .. } | State::Killing { .. } | State::Dead => {}
+        }
+        Ok(effects)
+    }
+
+    fn lease(&mut self, timing: &Timing, now: Moment, number: u64, answer: LeaseAnswer) -> Vec<Effect> {
+        match self.state.clone() {
+            State::Taking { term, request } if request.number == number => {
+                self.taken(timing, now, term, request, &answer)
+            }
+            State::Primary { grant, pending: Pending::Answer(request) } if request.number == number => {
+                self.renewed(timing, now, grant, request, answer)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn taken(
+        &mut self,
+        timing: &Timing,
+        now: Moment,
+        term: Term,
+        request: Request,
+        answer: &LeaseAnswer,
+    ) -> Vec<Effect> {
+        self.state = State::Held;
+        let LeaseAnswer::Written { version } = *answer else { return Vec::new() };
+        self.reigned = term;
+        let grant = Grant { term, version, renewed: request.begun };
+        if now >= grant.renewed + timing.soft_deadline {
+            return self.release(now, &grant).into_iter().collect();
+        }
+        self.state = State::Promoting { grant };
+        self.handing_over = false;
+        vec![self.command(Command::Promote)]
+    }
+
+    fn renewed(
+        &mut self,
+        timing: &Timing,
+        now: Moment,
+        grant: Grant,
+        request: Request,
+        answer: LeaseAnswer,
+    ) -> Vec<Effect> {
+        match answer {
+            LeaseAnswer::Written { version } => {
+                let grant = Grant { version, renewed: request.begun, ..grant };
+                self.state = State::Primary { grant, pending: Pending::Nothing };
+                Vec::new()
+            }
+            LeaseAnswer::Read { holder, term, version }
+                if holder.as_ref() == Some(&self.identity) && term == grant.term =>
+            {
+                self.renew(now, Grant { version, ..grant })
+            }
+            LeaseAnswer::Read { .. } => self.fence(now, grant),
+            LeaseAnswer::Conflict => self.read(now, grant),
+            // A connection that is refused is refused again at once.
+            LeaseAnswer::Unknown => {
+                let pending = Pending::Retry(now + timing.retry_interval);
+                self.state = State::Primary { grant, pending };
+                Vec::new()
+            }
+        }
+    }
+
+    fn renew(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
+        let request = self.request(now);
+        let (version, term) = (grant.version, grant.term);
+        self.state = State::Primary { grant, pending: Pending::Answer(request) };
+        let holder = Some(self.identity.clone());
+        vec![Effect::WriteLease { request: request.number, version, term, holder }]
+    }
+
+    fn read(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
+        let request = self.request(now);
+        self.state = State::Primary { grant, pending: Pending::Answer(request) };
+        vec![Effect::ReadLease { request: request.number }]
+    }
+
+    fn release(&mut self, now: Moment, grant: &Grant) -> Option<Effect> {
+        if grant.version == ALONE {
+            return None;
+        }
+        let request = self.request(now).number;
+        Some(Effect::WriteLease { request, version: grant.version, term: grant.term, holder: None })
+    }
+
+    fn confirmed(&mut self, now: Moment) -> Vec<Effect> {
+        match self.state.clone() {
+            State::Promoting { grant } => self.state = State::Primary { grant, pending: Pending::Nothing },
+            State::Detaching => self.state = State::Held,
+            State::Following { primary, .. } => self.state = State::Following { primary, confirmed: true },
+            State::Fencing { grant, .. } => {
+                self.state = State::Held;
+                return grant.iter().filter_map(|grant| self.release(now, grant)).collect();
+            }
+            State::Held
+            | State::Taking { .. }
+            | State::Primary { .. }
+            | State::Killing { .. }
+            | State::Dead => {}
+        }
+        Vec::new()
+    }
+
+    fn exited(&mut self, now: Moment) -> Vec<Effect> {
+        self.handing_over = false;
+        let grant = match &self.state {
+            State::Promoting { grant } | State::Primary { grant, .. } => Some(grant.clone()),
+            State::Fencing { grant, .. } | State::Killing { grant } => grant.clone(),
+            _ => None,
+        };
+        self.state = State::Dead;
+        let mut effects: Vec<_> = grant.iter().filter_map(|grant| self.release(now, grant)).collect();
+        if !self.stopping {
+            effects.push(Effect::StartServer);
+        }
+        effects
+    }
+
+    fn started(&mut self) -> Vec<Effect> {
+        if self.state == State::Dead {
+            self.state = State::Held;
+        }
+        Vec::new()
+    }
+
+    /// A server that does not answer cannot be trusted with the lease; if it does not even confirm that it is
+    /// held, it is killed. So is one that others wait for.
+    fn unresponsive(&mut self, now: Moment) -> Vec<Effect> {
+        match self.state.clone() {
+            State::Promoting { grant } | State::Primary { grant, .. } => self.fence(now, grant),
+            State::Detaching | State::Following { confirmed: false, .. } => {
+                self.state = State::Killing { grant: None };
+                vec![Effect::KillServer]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn kick(&mut self, term: Term) -> Result<Vec<Effect>, Refusal> {
+        if term < self.seen {
+            return Err(Refusal::Stale);
+        }
+        if self.accepts_writes() {
+            return Err(Refusal::IsPrimary);
+        }
+        Ok(vec![Effect::KickClients])
+    }
+
+    fn hand_over(&mut self, term: Term) -> Result<Vec<Effect>, Refusal> {
+        match &self.state {
+            State::Primary { grant, .. } if grant.term == term => {
+                self.handing_over = true;
+                Ok(Vec::new())
+            }
+            _ if term < self.seen => Err(Refusal::Stale),
+            _ => Err(Refusal::NotPrimary),
+        }
+    }
+
+    fn stop(&mut self, now: Moment) -> Vec<Effect> {
+        self.stopping = true;
+        match self.state.clone() {
+            State::Promoting { grant } | State::Primary { grant, .. } => self.fence(now, grant),
+            // The lease decides; the term is not taken, whatever the answer.
+            State::Taking { .. } => {
+                self.state = State::Held;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn reign_alone(&mut self, now: Moment) -> Vec<Effect> {
+        if self.stopping || self.state != State::Held {
+            return Vec::new();
+        }
+        let term = self.seen.next();
+        let mut effects = self.learn(term);
+        self.reigned = term;
+        self.state = State::Promoting { grant: Grant { term, version: ALONE, renewed: now } };
+        effects.push(self.command(Command::Promote));
+        effects
+    }
+
+    /// Whether its server may accept writes now.
+    pub fn accepts_writes(&self) -> bool {
+        matches!(
+            self.state,
+            State::Promoting { .. } | State::Primary { .. } | State::Fencing { .. } | State::Killing { .. }
+        )
+    }
+
+    fn learn(&mut self, term: Term) -> Vec<Effect> {
+        if term <= self.seen {
+            return Vec::new();
+        }
+        self.seen = term;
+        vec![Effect::StoreTerm(term)]
+    }
+
+    fn command(&mut self, command: Command) -> Effect {
+        self.commands += 1;
+        Effect::Server { number: self.commands, command }
+    }
+
+    fn request(&mut self, now: Moment) -> Request {
+        self.requests += 1;
+        Request { number: self.requests, begun: now }
+    }
+}

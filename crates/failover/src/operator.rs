@@ -1,0 +1,349 @@
+//! The operator's side: which verb to send next so that a cluster has exactly one primary.
+//!
+//! ```text
+//!              ┌────────────── holder answers as primary ──────────────▶ Serving: others follow
+//!   lease ─────┤ no holder · holder held for the next term · holder dead
+//!              │        · unchanged for its whole duration ────────────▶ Vacant: drain, hold, elect, promote
+//!              └── anything else ───────────────────────────────────────▶ Suspect: ask it to yield, wait
+//! ```
+//!
+//! Every verb is safe to lose and to repeat: the decision is made again from what is observed.
+//!
+//! Architecture invariant: a holder counts as held only if it has seen a later term than that of its lease. It
+//! refuses that lease's term from then on, so the order in which lease and statuses are read does not matter.
+
+use crate::{
+    election::{Candidate, elect},
+    protocol::{Identity, Name, Position, Role, Status, Term, Timing},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// The cluster's Lease as last read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// Who holds it.
+    pub holder: Option<Identity>,
+    /// The term of its last holder.
+    pub term: Term,
+    /// Its version.
+    pub version: u64,
+    /// For how long this process has seen that version.
+    pub unchanged_for: Duration,
+}
+
+/// One instance as last observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// What its manager answered, in this observation.
+    pub status: Option<Status>,
+    /// For how long its manager has not answered.
+    pub silent_for: Duration,
+    /// The kubelet reports that this life of it has ended.
+    pub ended: Option<Identity>,
+    /// It should not be primary for long: its pod is being deleted, or about to be replaced.
+    pub leaving: bool,
+    /// Among equals, the highest becomes primary.
+    pub preference: u8,
+}
+
+impl Member {
+    fn is_leaving(&self) -> bool {
+        self.leaving || self.status.as_ref().is_some_and(|status| status.leaving)
+    }
+}
+
+/// What the operator sees of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The lease; none if there is no such object.
+    pub lease: Option<Lease>,
+    /// All instances that the cluster should have, and those that are leaving it.
+    pub members: BTreeMap<Name, Member>,
+    /// The highest term that the status of the cluster remembers.
+    pub remembered: Term,
+    /// For how long this process has seen that nobody accepts writes.
+    pub vacant_for: Duration,
+    /// The instances to which clients that want to write are directed.
+    pub routed: BTreeSet<Name>,
+}
+
+/// How patient the operator is.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// For how long a primary is silent before it is suspected.
+    pub failover_after: Duration,
+    /// For how long replicas may take in what their sockets hold.
+    pub drain: Duration,
+    /// How many writers' acknowledgments a write needs, with quorum durability.
+    pub quorum: Option<usize>,
+    /// A user has decided that missing instances are not waited for.
+    pub without_missing: bool,
+}
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Create the lease, without a holder, with this term.
+    CreateLease(Term),
+    /// Ask an instance to stop what it does for the sake of this coming term.
+    Hold(Name, Term),
+    /// Ask an instance to take the lease of this version with this term.
+    Promote(Name, Term, u64),
+    /// Direct clients that want to write to this instance, and to no other.
+    Route(Name, Term),
+    /// Ask an instance to disconnect its clients, which are to find the primary of this term.
+    Kick(Name, Term),
+    /// Ask an instance to follow the primary of this term.
+    Follow(Name, Name, Term),
+    /// Observe again soon; why nothing can be done now.
+    Wait(Wait),
+    /// One primary, and everybody who answers follows it.
+    Settled(Name, Term),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// The holder may still accept writes.
+    Term,
+    /// An instance changes its role.
+    Change(Name),
+    /// Replicas take in what was already sent to them.
+    Drain(Name),
+    /// These may know more than those that answer.
+    Missing(Vec<Name>),
+    /// Nobody can be elected: every instance is loading, copying, or silent.
+    Candidates,
+    /// The lease has a smaller term than was seen before.
+    LeaseWentBack(Term),
+}
+
+/// Decides what to do for a cluster.
+pub fn decide(policy: &Policy, timing: &Timing, view: &View) -> Step {
+    let seen = highest_seen(view);
+    let Some(lease) = &view.lease else { return Step::CreateLease(seen) };
+    if lease.term < view.remembered {
+        return Step::Wait(Wait::LeaseWentBack(view.remembered));
+    }
+    let next = lease.term.next().max(seen);
+    match reign(policy, timing, view, lease, next) {
+        Reign::Serving(primary) => serving(view, lease, next, primary),
+        Reign::Suspect(holder) => suspect(timing, view, lease, next, &holder),
+        Reign::Vacant => vacant(policy, view, lease, next),
+    }
+}
+
+/// Whether nobody accepts writes, and nobody can begin to without the lease.
+pub fn is_vacant(policy: &Policy, timing: &Timing, view: &View) -> bool {
+    let Some(lease) = &view.lease else { return true };
+    matches!(reign(policy, timing, view, lease, lease.term.next().max(highest_seen(view))), Reign::Vacant)
+}
+
+enum Reign<'view> {
+    Serving(&'view Name),
+    Suspect(Identity),
+    Vacant,
+}
+
+fn reign<'view>(
+    policy: &Policy,
+    timing: &Timing,
+    view: &'view View,
+    lease: &'view Lease,
+    next: Term,
+) -> Reign<'view> {
+    let Some(holder) = &lease.holder else { return Reign::Vacant };
+    let member = view.members.get(&holder.name);
+    let status = member.and_then(|member| member.status.as_ref());
+    if let Some(status) = status {
+        if holder.is_succeeded_by(&status.identity) {
+            return Reign::Vacant;
+        }
+        if status.identity == *holder {
+            let held = status.role == Role::Held && status.seen >= next;
+            return match status.role {
+                _ if held => Reign::Vacant,
+                Role::Primary(term) if term == lease.term && lease.unchanged_for < timing.lease_duration => {
+                    Reign::Serving(&holder.name)
+                }
+                _ => Reign::Suspect(holder.clone()),
+            };
+        }
+    }
+    let ended = member.and_then(|member| member.ended.as_ref());
+    let is_over = ended == Some(holder) || ended.is_some_and(|ended| holder.is_succeeded_by(ended));
+    if is_over || lease.unchanged_for >= timing.lease_duration {
+        return Reign::Vacant;
+    }
+    let patient = member.is_some_and(|member| member.silent_for < policy.failover_after);
+    if patient && status.is_none() { Reign::Serving(&holder.name) } else { Reign::Suspect(holder.clone()) }
+}
+
+/// There is a primary: whoever answers and does not follow it, should; one that is leaving hands over.
+fn serving(view: &View, lease: &Lease, next: Term, primary: &Name) -> Step {
+    let leaving = view.members.get(primary).is_some_and(Member::is_leaving);
+    let answers = view.members.get(primary).is_some_and(|member| member.status.is_some());
+    if leaving && answers && has_successor(view, primary, lease.term) {
+        return Step::Hold(primary.clone(), next);
+    }
+    // Prepared for a term that nobody took: they refuse to go back to this one, so another is begun.
+    let ahead = |member: &Member| member.status.as_ref().is_some_and(|status| status.seen > lease.term);
+    if answers && others(view, primary).any(|(_, member)| ahead(member)) {
+        return Step::Hold(primary.clone(), next);
+    }
+    if answers && view.routed.iter().ne([primary]) {
+        return Step::Route(primary.clone(), lease.term);
+    }
+    // Only now: clients that reconnect earlier come back to the same server, and stay there.
+    for (name, member) in others(view, primary) {
+        let misrouted = |status: &Status| status.misrouted && status.role != Role::Changing;
+        if answers && member.status.as_ref().is_some_and(misrouted) {
+            return Step::Kick(name.clone(), lease.term);
+        }
+    }
+    for (name, member) in others(view, primary) {
+        let Some(status) = &member.status else { continue };
+        let follows = status.role == Role::Replica(primary.clone()) && status.seen >= lease.term;
+        if answers && !follows && status.role != Role::Changing {
+            return Step::Follow(name.clone(), primary.clone(), lease.term);
+        }
+    }
+    Step::Settled(primary.clone(), lease.term)
+}
+
+fn has_successor(view: &View, primary: &Name, term: Term) -> bool {
+    others(view, primary).any(|(_, member)| {
+        !member.is_leaving()
+            && member.status.as_ref().is_some_and(|status| status.synced && at(status).term == term)
+    })
+}
+
+/// The holder may accept writes: it is asked to stop, and its replicas are left to it until it must have.
+fn suspect(timing: &Timing, view: &View, lease: &Lease, next: Term, holder: &Identity) -> Step {
+    let member = view.members.get(&holder.name);
+    let status = member.and_then(|member| member.status.as_ref());
+    if let Some(status) = status.filter(|status| status.identity == *holder)
+        && status.role != Role::Changing
+    {
+        return Step::Hold(holder.name.clone(), next);
+    }
+    if lease.unchanged_for < timing.hard_deadline {
+        return Step::Wait(Wait::Term);
+    }
+    // Its own deadline has passed, so its replicas can be prepared while the rest of the duration passes.
+    for (name, member) in others(view, &holder.name) {
+        if let Some(status) = &member.status
+            && !is_held_for(status, next)
+            && status.role != Role::Changing
+        {
+            return Step::Hold(name.clone(), next);
+        }
+    }
+    Step::Wait(Wait::Term)
+}
+
+/// Nobody accepts writes, and nobody can begin to without the lease.
+fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
+    let statuses = view.members.values().filter_map(|member| member.status.as_ref());
+    let mark =
+        statuses.filter(|status| status.role == Role::Held).map(at).filter(|at| at.term == lease.term).max();
+    for (name, member) in &view.members {
+        let Some(status) = &member.status else { continue };
+        if is_held_for(status, next) {
+            continue;
+        }
+        if status.role == Role::Changing {
+            // One that cannot leave its state, such as a server that does not start, must not hold up everybody.
+            if view.vacant_for < policy.failover_after {
+                return Step::Wait(Wait::Change(name.clone()));
+            }
+            continue;
+        }
+        // What lies in its socket is applied; a predecessor that answers says how far that goes, and one
+        // successor that has come so far is enough.
+        let complete = mark.is_some_and(|mark| at(status) >= mark || has_reached(view, mark));
+        if status.streaming && !complete && view.vacant_for < policy.drain {
+            return Step::Wait(Wait::Drain(name.clone()));
+        }
+        return Step::Hold(name.clone(), next);
+    }
+    election(policy, view, lease, next)
+}
+
+/// Whether somebody who is to stay has all that the predecessor wrote: not the predecessor alone.
+fn has_reached(view: &View, mark: Position) -> bool {
+    let reached = |member: &&Member| {
+        member.status.as_ref().and_then(|status| status.position).is_some_and(|position| position >= mark)
+    };
+    let members: Vec<_> = view.members.values().filter(reached).collect();
+    members.len() > 1 && members.iter().any(|member| !member.is_leaving())
+}
+
+fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
+    let mut candidates = Vec::new();
+    let mut missing = Vec::new();
+    let mut ending = None;
+    for (name, member) in &view.members {
+        let held = member.status.as_ref().filter(|status| is_held_for(status, next));
+        match held.and_then(|status| position(status, lease)) {
+            // It refuses, and comes back with what it has, or is missed when it has ended.
+            Some(position) if held.is_some_and(|status| status.stopping) => {
+                ending = ending.max(Some(position));
+            }
+            Some(position) => {
+                let preference = if member.is_leaving() { 0 } else { member.preference.saturating_add(1) };
+                candidates.push(Candidate { name: name.clone(), position, preference });
+            }
+            None => missing.push(name.clone()),
+        }
+    }
+    let live = |status: &Status| {
+        let term = position(status, lease).unwrap_or_default().term;
+        let knows = status.live && term == lease.term && lease.term > Term(0);
+        knows && is_held_for(status, next)
+    };
+    let knows_the_last_reign = view.members.values().filter_map(|member| member.status.as_ref()).any(live);
+    let enough = match policy.quorum {
+        // A write that W instances have acknowledged is on one of any N - W + 1.
+        Some(writers) => candidates.len() + writers > view.members.len(),
+        None => knows_the_last_reign,
+    };
+    if !missing.is_empty() && !enough && !policy.without_missing {
+        return Step::Wait(Wait::Missing(missing));
+    }
+    match elect(&candidates).filter(|best| Some(best.position) >= ending) {
+        Some(best) => Step::Promote(best.name.clone(), next, lease.version),
+        None => Step::Wait(Wait::Candidates),
+    }
+}
+
+fn is_held_for(status: &Status, next: Term) -> bool {
+    status.role == Role::Held && status.seen >= next
+}
+
+fn at(status: &Status) -> Position {
+    status.position.unwrap_or_default()
+}
+
+/// Where a member stands. Whoever holds the lease has all that was written in its term, if anything was: it may
+/// have been held before it wrote, and then nobody's data names the term.
+fn position(status: &Status, lease: &Lease) -> Option<Position> {
+    let position = status.position?;
+    let holds = lease.holder.as_ref() == Some(&status.identity) && status.live;
+    Some(if holds { Position { term: position.term.max(lease.term), ..position } } else { position })
+}
+
+fn others<'view>(
+    view: &'view View,
+    primary: &'view Name,
+) -> impl Iterator<Item = (&'view Name, &'view Member)> {
+    view.members.iter().filter(move |(name, _)| *name != primary)
+}
+
+fn highest_seen(view: &View) -> Term {
+    let seen = view.members.values().filter_map(|member| member.status.as_ref()).map(|status| status.seen);
+    seen.max().unwrap_or_default().max(view.remembered)
+}

@@ -1,0 +1,166 @@
+//! Asks instances: one method for each verb. For the operator, and for tests.
+
+use crate::instance::lock;
+use crate::status::{FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermRequest};
+use reqwest::{
+    Certificate, Client, ClientBuilder, Identity, StatusCode,
+    dns::{Addrs, Resolve, Resolving},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use valkeeper_failover::{Name, Term};
+
+/// Longest wait for an answer; an instance answers a verb within three seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Why there is no answer of the expected kind.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The instance refuses the verb.
+    #[error("the instance refused: {:?}", .0.refused)]
+    Refused(Box<RefusalAnswer>),
+    /// It is not known whether the verb has arrived.
+    #[error("cannot reach the instance: {0}")]
+    Unreachable(reqwest::Error),
+    /// Something else answers there.
+    #[error("unexpected answer: HTTP {0}: {1}")]
+    Unexpected(u16, String),
+}
+
+/// One instance.
+#[derive(Clone, Debug)]
+pub struct InstanceClient {
+    http: reqwest::Client,
+    address: String,
+}
+
+/// PEM texts for mutual TLS.
+#[derive(Clone, Copy)]
+pub struct ClientIdentity<'pem> {
+    /// The authority of the instances.
+    pub authority: &'pem str,
+    /// Certificate chain and private key of who asks.
+    pub identity: &'pem str,
+}
+
+/// Where instances are, by the host names that their certificates are for. No name server is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses(Arc<Mutex<BTreeMap<String, IpAddr>>>);
+
+impl Addresses {
+    /// These are all.
+    pub fn replace(&self, addresses: BTreeMap<String, IpAddr>) {
+        *lock(&self.0) = addresses;
+    }
+}
+
+impl Resolve for Addresses {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+        let found = lock(&self.0).get(name.as_str()).copied();
+        let found = found.map(|address| -> Addrs { Box::new(std::iter::once(SocketAddr::new(address, 0))) });
+        let found = found.ok_or_else(|| format!("no address of {} is known", name.as_str()).into());
+        Box::pin(std::future::ready(found))
+    }
+}
+
+/// A client for many instances, which are where these addresses say.
+pub fn http_at(
+    addresses: Addresses,
+    identity: ClientIdentity<'_>,
+) -> Result<reqwest::Client, reqwest::Error> {
+    secured(builder().dns_resolver(addresses), identity)?.build()
+}
+
+/// A client for many instances.
+pub fn http(identity: Option<ClientIdentity<'_>>) -> Result<reqwest::Client, reqwest::Error> {
+    let builder = builder();
+    match identity {
+        None => builder.build(),
+        Some(identity) => secured(builder, identity)?.build(),
+    }
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(2)).no_proxy()
+}
+
+fn secured(builder: ClientBuilder, identity: ClientIdentity<'_>) -> Result<ClientBuilder, reqwest::Error> {
+    let ClientIdentity { authority, identity } = identity;
+    Ok(builder
+        .tls_certs_only(Certificate::from_pem_bundle(authority.as_bytes())?)
+        .identity(Identity::from_pem(identity.as_bytes())?))
+}
+
+impl InstanceClient {
+    /// The instance at this address, such as `https://cache-0.cache:7379`.
+    pub fn new(http: reqwest::Client, address: impl Into<String>) -> Self {
+        Self { http, address: address.into() }
+    }
+
+    /// Its status.
+    pub async fn status(&self) -> Result<StatusAnswer, CallError> {
+        let response = self.http.get(format!("{}/v1/status", self.address)).send().await;
+        read(response.map_err(CallError::Unreachable)?).await
+    }
+
+    /// Stop accepting writes, or following, for the sake of this coming term.
+    pub async fn hold(&self, term: Term) -> Result<StatusAnswer, CallError> {
+        self.send("hold", &TermRequest { term }).await
+    }
+
+    /// Take the lease of this version with this term, and accept writes.
+    pub async fn promote(&self, term: Term, version: u64) -> Result<StatusAnswer, CallError> {
+        self.send("promote", &PromoteRequest { term, version }).await
+    }
+
+    /// Follow the primary of this term.
+    pub async fn follow(
+        &self,
+        term: Term,
+        primary: &Name,
+        host: &str,
+        port: u16,
+    ) -> Result<StatusAnswer, CallError> {
+        let request = FollowRequest { term, primary: primary.clone(), host: host.to_owned(), port };
+        self.send("follow", &request).await
+    }
+
+    /// Disconnect clients, which are to find the primary of this term.
+    pub async fn kick(&self, term: Term) -> Result<StatusAnswer, CallError> {
+        self.send("kick", &TermRequest { term }).await
+    }
+
+    /// Ask for a successor, as the primary of this term.
+    pub async fn failover(&self, term: Term) -> Result<StatusAnswer, CallError> {
+        self.send("failover", &TermRequest { term }).await
+    }
+
+    /// Read settings and passwords again.
+    pub async fn reload(&self, term: Term) -> Result<ReloadAnswer, CallError> {
+        self.send("reload", &TermRequest { term }).await
+    }
+
+    async fn send<B: Serialize, A: DeserializeOwned>(&self, verb: &str, body: &B) -> Result<A, CallError> {
+        let request = self.http.post(format!("{}/v1/{verb}", self.address)).json(body);
+        read(request.send().await.map_err(CallError::Unreachable)?).await
+    }
+}
+
+async fn read<A: DeserializeOwned>(response: reqwest::Response) -> Result<A, CallError> {
+    let status = response.status();
+    let text = response.text().await.map_err(CallError::Unreachable)?;
+    let unexpected = || CallError::Unexpected(status.as_u16(), text.chars().take(200).collect());
+    if status == StatusCode::CONFLICT {
+        let refusal = serde_json::from_str(&text).map_err(|_| unexpected())?;
+        return Err(CallError::Refused(Box::new(refusal)));
+    }
+    if !status.is_success() {
+        return Err(unexpected());
+    }
+    serde_json::from_str(&text).map_err(|_| unexpected())
+}

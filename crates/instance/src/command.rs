@@ -1,0 +1,68 @@
+//! The command line of the instance manager, for whichever program carries it.
+
+use crate::{
+    guard,
+    run::{self, InstanceError},
+};
+use clap::{Args, Subcommand};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+/// The flags of `valkeeper instance`.
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  valkeeper instance --settings /etc/valkeeper/instance.yaml\n  \
+                  POD_NAME=cache-0 POD_UID=1 valkeeper instance --settings instance.yaml"
+)]
+pub struct InstanceCommand {
+    /// File with the settings of the instance
+    #[arg(long, value_name = "PATH", default_value = "/etc/valkeeper/instance.yaml")]
+    settings: PathBuf,
+
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Part {
+    /// Run the server and end it at its deadline
+    #[command(hide = true)]
+    Guard {
+        /// The server's program
+        program: PathBuf,
+        /// Its configuration
+        config: PathBuf,
+    },
+    /// Copy this program, for the container of a server that has no such program
+    #[command(hide = true)]
+    Install {
+        /// Where to
+        path: PathBuf,
+    },
+}
+
+impl InstanceCommand {
+    /// Runs; `words` are what comes before these flags on the command line of the program.
+    pub async fn run(self, words: &[&str]) -> Result<ExitCode, InstanceError> {
+        let executable =
+            std::env::current_exe().map_err(|error| InstanceError::Io("cannot find this program", error))?;
+        let (program, config) = match self.part {
+            Some(Part::Guard { program, config }) => (program, config),
+            Some(Part::Install { path }) => {
+                // With its permissions.
+                let copied = tokio::fs::copy(executable, path).await;
+                copied.map_err(|error| InstanceError::Io("cannot copy this program", error))?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            None => {
+                let mut command: Vec<OsString> = vec![executable.into()];
+                command.extend(words.iter().chain(&["guard"]).map(OsString::from));
+                run::run(&self.settings, command).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let watching = tokio::task::spawn_blocking(move || guard::run(&program, &config)).await;
+        let code = watching.map_err(std::io::Error::other).flatten();
+        code.map(ExitCode::from).map_err(|error| InstanceError::Io("cannot run the server", error))
+    }
+}

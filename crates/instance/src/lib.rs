@@ -1,0 +1,45 @@
+//! The manager of one instance of a self-hosted cluster: the first process of the server's container.
+//!
+//! ```text
+//!   operator ──verbs──▶ manager ──guard──▶ server ◀── clients
+//!                        │  ▲ deadline       ▲
+//!                        ▼  │                └ held: follows a listener that never answers
+//!                       lease
+//! ```
+//!
+//! Guarantees, by the protocol of `valkeeper-failover` and by what this crate adds to it:
+//!
+//! * a server is started held, and accepts writes only while its manager holds the lease;
+//! * when the lease cannot be renewed, the server is held before another may be promoted; if it does not confirm
+//!   that, or the manager stands still, it is killed;
+//! * a verb of an older term is refused;
+//! * a planned end asks for a successor first.
+//!
+//! Left to others: which instance is promoted (the operator), and where clients find it.
+
+pub mod client;
+pub mod command;
+pub mod lease;
+pub mod run;
+pub mod settings;
+pub mod status;
+
+mod clock;
+mod executor;
+mod guard;
+mod health;
+mod in_force;
+mod instance;
+mod memory;
+mod metrics;
+mod observe;
+mod probe;
+mod process;
+mod progress;
+mod reload;
+mod server_config;
+mod shutdown;
+mod silent;
+mod tls;
+mod verbs;
+mod worker;

@@ -1,0 +1,173 @@
+//! Puts together what manager and server say: the status that is answered, and the loop that keeps watching.
+//!
+//! Guarantees: a status pairs a role with an answer of the server that was asked for while the instance had that
+//! role from beginning to end; otherwise it says that the role is changing.
+
+use crate::{
+    clock,
+    instance::Instance,
+    probe::{self, Responsiveness},
+    progress::{Anchor, Standing},
+    status::{ReplicaStatus, ServerStatus, StatusAnswer},
+};
+use std::{sync::Arc, time::Duration};
+use valkeeper_failover::{
+    manager::{Input, Manager},
+    protocol::{Role, Status},
+};
+use valkeeper_server::{Connection, Credentials, Endpoint, Error, Info, Server, info::Replication};
+
+/// Attempts to catch the instance in one role.
+const ATTEMPTS: u32 = 4;
+/// Longest wait for a primary's answer.
+const ANCHOR_PATIENCE: Duration = Duration::from_millis(300);
+/// Clients are disconnected at most this often.
+const KICK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often what is remembered is stored, if it changed.
+const STORE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the instance answers now.
+pub(crate) async fn status(instance: &Instance) -> StatusAnswer {
+    for _ in 0..ATTEMPTS {
+        let before = instance.manager();
+        let info = instance.prober.ask().await;
+        if instance.manager().role() == before.role() {
+            return answer(instance, &before, info);
+        }
+    }
+    let unknown = Err(Error::TimedOut("INFO".to_owned()));
+    let mut answer = answer(instance, &instance.manager(), unknown);
+    answer.status.role = Role::Changing;
+    answer
+}
+
+/// The answer from a role and what the server said during it.
+fn answer(instance: &Instance, manager: &Manager, info: Result<Info, Error>) -> StatusAnswer {
+    let role = manager.role();
+    let info = info.ok();
+    let mut standing = info.as_ref().map_or_else(Standing::default, |info| {
+        let mut memory = instance.memory();
+        let mut progress = instance.progress();
+        progress.observe(&mut memory, &role, &info.replication(), info.persistence())
+    });
+    if role == Role::Held {
+        standing.claim(manager.reigned());
+    }
+    let misrouted = info.as_ref().is_some_and(|info| {
+        let misrouted = instance.misrouted();
+        let due = clock::now().saturating_sub(misrouted.kicked) >= KICK_INTERVAL;
+        due && !manager.accepts_writes() && (misrouted.reigned || info.errors("READONLY") > misrouted.known)
+    });
+    let status = Status {
+        identity: manager.identity().clone(),
+        seen: manager.seen(),
+        role,
+        position: standing.position,
+        live: standing.live,
+        streaming: standing.streaming,
+        synced: standing.synced,
+        leaving: manager.is_leaving(),
+        stopping: manager.is_stopping(),
+        misrouted,
+    };
+    StatusAnswer {
+        status,
+        server: info.map(|info| server_status(instance, &info)),
+        settings: instance.settings_status(),
+    }
+}
+
+fn server_status(instance: &Instance, info: &Info) -> ServerStatus {
+    let (replication, persistence, memory) = (info.replication(), info.persistence(), info.memory());
+    let replicas = replication.replicas.iter().filter(|replica| replica.is_online);
+    ServerStatus {
+        host: instance.settings.server.host.clone(),
+        port: instance.settings.server.port,
+        version: info.version().to_owned(),
+        replicas: replicas
+            .map(|replica| ReplicaStatus {
+                host: replica.host.clone(),
+                port: replica.port,
+                offset: replica.offset,
+                lag: replica.lag,
+            })
+            .collect(),
+        replication_id: replication.id,
+        offset: replication.offset,
+        loading: persistence.loading,
+        writes_succeed: persistence.writes_succeed,
+        used_memory: memory.used,
+        max_memory: memory.limit,
+    }
+}
+
+/// Watches the server for as long as the manager runs.
+pub(crate) async fn watch(instance: Arc<Instance>) {
+    let limit = Duration::from_millis(instance.settings.intervals.server_timeout);
+    let mut responsiveness = Responsiveness::default();
+    let mut stored = (clock::now(), instance.memory().clone());
+    let mut reigns_in = None;
+    loop {
+        let asked = clock::now();
+        let before = instance.manager();
+        let info = instance.prober.ask().await;
+        let answers = info.is_ok() || !instance.has_server();
+        if responsiveness.note(answers, asked, clock::now(), limit) {
+            tracing::warn!("the server does not answer");
+            let _ = instance.input(Input::Unresponsive);
+        }
+        if let Ok(info) = info
+            && instance.manager().role() == before.role()
+        {
+            let starts = info.run_id().to_owned();
+            let loading = info.persistence().loading;
+            if instance.is_alone()
+                && before.role() == Role::Held
+                && !loading
+                && reigns_in != Some(starts.clone())
+            {
+                reigns_in = Some(starts);
+                let _ = instance.input(Input::ReignAlone);
+            }
+            if instance.progress().wants_anchor(&before.role(), &info.replication()) {
+                anchor(&instance, &info.replication()).await;
+            }
+            answer(&instance, &before, Ok(info));
+        }
+        if clock::now().saturating_sub(stored.0) >= STORE_INTERVAL && *instance.memory() != stored.1 {
+            instance.store_memory().await;
+            stored = (clock::now(), instance.memory().clone());
+        }
+        tokio::time::sleep(probe::INTERVAL).await;
+    }
+}
+
+/// Reads the primary's offset, now that the link to it is up.
+async fn anchor(instance: &Instance, own: &Replication) {
+    let term = instance.following().term;
+    match tokio::time::timeout(ANCHOR_PATIENCE, read_primary(instance, own)).await {
+        Ok(Ok(primary)) if primary.is_primary && instance.following().term == term => {
+            instance.progress().anchored(Anchor { term, id: primary.id, offset: primary.offset });
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "cannot read the offset of the primary"),
+        Err(_) => tracing::debug!("the primary did not answer"),
+    }
+}
+
+async fn read_primary(instance: &Instance, own: &Replication) -> Result<Replication, Error> {
+    let (host, port) = (own.primary_host.clone(), own.primary_port);
+    let endpoint = match &instance.settings.server.tls {
+        None => Endpoint::Tcp(host, port),
+        Some(files) => {
+            let config = crate::tls::client_config(files).map_err(Error::Unreachable)?;
+            Endpoint::Tls(host, port, Arc::new(config))
+        }
+    };
+    let passwords =
+        instance.settings.passwords().map_err(|error| Error::Unreachable(std::io::Error::other(error)))?;
+    let credentials =
+        passwords.into_iter().next().map(|password| Credentials { user: "default".to_owned(), password });
+    let connection = Connection::open(&endpoint, credentials.as_ref(), ANCHOR_PATIENCE).await?;
+    Ok(Server::from(connection).info(&["replication"]).await?.replication())
+}

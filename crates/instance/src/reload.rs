@@ -1,0 +1,67 @@
+//! Applies changed settings to the running server: passwords always, directives where the server can.
+//!
+//! Guarantees: a password is added everywhere before one is removed only if the file lists both in between; that
+//! is the operator's part. Roles are not touched: an instance that accepts writes alone goes on without a deadline
+//! after it was told of a lease, until it is held; and one with a lease goes on when it becomes the only one.
+
+use crate::{
+    executor,
+    instance::Instance,
+    server_config,
+    settings::{Settings, SettingsError},
+    status::ReloadAnswer,
+};
+use valkeeper_server::{Error, ErrorClass, Server};
+
+/// Why nothing, or not everything, was applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The server did not take them.
+    #[error(transparent)]
+    Server(#[from] Error),
+    /// The lease that they name cannot be reached.
+    #[error("cannot connect to the Kubernetes API: {0}")]
+    Lease(#[from] kube::Error),
+}
+
+pub(crate) async fn reload(instance: &Instance) -> Result<ReloadAnswer, ReloadError> {
+    let settings = Settings::read(&instance.settings_path, |name| std::env::var(name).ok())?;
+    let passwords = settings.passwords()?;
+    let lease = executor::lease_of(&settings).await?;
+    let mut server = Server::from(instance.prober.connect().await?);
+    let rules = server_config::default_user(&passwords);
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    server.acl_set_user("default", &rules).await?;
+    server.config_set(&[("masterauth", passwords.first().map_or("", String::as_str))]).await?;
+    let mut answer = ReloadAnswer::default();
+    for (name, value) in server_config::live_directives(&settings) {
+        match set(&mut server, &name, &value).await {
+            Ok(true) => answer.applied.push(name),
+            Ok(false) => {}
+            Err(error) if error.class() == ErrorClass::Refused => answer.need_restart.push(name),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(files) = &settings.server.tls {
+        // The same paths again: the server reads the files.
+        let [certificate, key, authority] =
+            [&files.certificate, &files.key, &files.authority].map(|path| path.display().to_string());
+        let directives =
+            [("tls-cert-file", &*certificate), ("tls-key-file", &*key), ("tls-ca-cert-file", &*authority)];
+        server.config_set(&directives).await?;
+    }
+    instance.replace_settings(&settings, lease, answer.need_restart.clone());
+    tracing::info!(revision = settings.revision, applied = ?answer.applied, need_restart = ?answer.need_restart, "settings read again");
+    Ok(answer)
+}
+
+/// Whether the value was another one before.
+async fn set(server: &mut Server, name: &str, value: &str) -> Result<bool, Error> {
+    let before = server.config_get(name).await?;
+    server.config_set(&[(name, value)]).await?;
+    let after = server.config_get(name).await?;
+    Ok(before != after)
+}

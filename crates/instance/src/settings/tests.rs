@@ -1,0 +1,89 @@
+//! What settings are read, and which are refused.
+
+use super::*;
+
+const COMPLETE: &str = "
+name: a
+pod: u
+dataDir: /data
+runtimeDir: /run/valkeeper
+server: {program: valkey-server, host: a.cache}
+control: {address: '127.0.0.1:7000'}
+health: '0.0.0.0:7001'
+lease: {kubernetes: {namespace: n, name: cache}}
+";
+
+fn read_text(text: &str) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("instance.yaml");
+    std::fs::write(&path, text).unwrap();
+    let variable = |name: &str| (name == "POD_NAME").then(|| "from-environment".to_owned());
+    Settings::read(&path, variable).map_err(|error| error.to_string())
+}
+
+#[test]
+fn settings_have_defaults() {
+    let settings = read_text(COMPLETE).unwrap();
+    assert_eq!(settings.server.port, 6379);
+    assert_eq!(settings.server.persistence, Persistence::None);
+    assert_eq!(settings.intervals, Intervals::default());
+    let lease = LeaseSettings::Kubernetes { namespace: "n".to_owned(), name: "cache".to_owned() };
+    assert_eq!(settings.lease, lease);
+    assert_eq!(read_text(&COMPLETE.replace("name: a\n", "")).unwrap().name, "from-environment");
+}
+
+#[test]
+fn settings_that_would_be_unsafe_are_refused() {
+    let table = [
+        (COMPLETE.replace("pod: u", ""), "name and pod"),
+        (COMPLETE.replace("name: a\n", "name: a/b\n"), "name and pod"),
+        (COMPLETE.replace("127.0.0.1:7000", "0.0.0.0:7000"), "control.tls is required"),
+        (COMPLETE.replace("host: a.cache", "host: a, directives: {ReplicaOf: x 1}"), "ReplicaOf"),
+        (COMPLETE.replace("host: a.cache", "host: a, directives: {\"a\\nuser\": x}"), "not the name"),
+        (format!("{COMPLETE}\nintervals: {{hardDeadline: 20000}}"), "hardDeadline < leaseDuration"),
+        (format!("{COMPLETE}\nsurprise: 1"), "surprise"),
+    ];
+    for (text, reason) in table {
+        let refused = read_text(&text).unwrap_err();
+        assert!(refused.contains(reason), "{refused}");
+    }
+}
+
+#[test]
+fn empty_password_file_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("passwords");
+    let mut settings = read_text(COMPLETE).unwrap();
+    assert_eq!(settings.passwords().unwrap(), Vec::<String>::new());
+    settings.server.password_file = Some(path.clone());
+    assert!(settings.passwords().is_err());
+    std::fs::write(&path, "\n").unwrap();
+    assert!(settings.passwords().is_err());
+    std::fs::write(&path, "new\nold\n").unwrap();
+    assert_eq!(settings.passwords().unwrap(), ["new", "old"]);
+}
+
+#[test]
+fn settings_take_addresses_and_folders_from_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("instance.yaml");
+    let text = COMPLETE
+        .replace("dataDir: /data", "dataDir: $(DATA)/$(NONE")
+        .replace("host: a.cache", "host: $(POD_IP)");
+    let text = text.replace("127.0.0.1:7000'", "0.0.0.0:7000', tls: {certificate: a, key: b, authority: c}");
+    std::fs::write(&path, text).unwrap();
+    let variable = |name: &str| match name {
+        "DATA" => Some("/volume".to_owned()),
+        "POD_IP" | "LISTEN_ON_POD_IP" => Some("10.0.0.7".to_owned()),
+        _ => None,
+    };
+    let settings = Settings::read(&path, variable).unwrap();
+    assert_eq!(settings.data_dir, Path::new("/volume/$(NONE"));
+    assert_eq!(settings.server.host, "10.0.0.7");
+    assert_eq!(settings.server.bind, ["10.0.0.7"]);
+    assert_eq!(settings.control.address.to_string(), "10.0.0.7:7000");
+    assert_eq!(settings.health.to_string(), "10.0.0.7:7001");
+    let without = |name: &str| variable(name).filter(|_| name != "LISTEN_ON_POD_IP");
+    let settings = Settings::read(&path, without).unwrap();
+    assert_eq!((settings.server.bind.len(), settings.health.to_string()), (0, "0.0.0.0:7001".to_owned()));
+}

@@ -1,0 +1,104 @@
+//! The end of an instance: a planned switchover first, then the server.
+//!
+//! ```text
+//!   SIGTERM ─▶ ask for a successor ─▶ hold, whatever the answer ─▶ wait for a new term ─▶ end the server
+//!              at most a third of      (nobody accepts writes)     at most a third          the last third
+//!              the grace period
+//! ```
+//!
+//! Guarantees: a primary accepts no writes when its server is ended; the server is asked to end before it is
+//! killed; a second signal skips all waiting.
+
+use crate::{
+    instance::{Instance, lock},
+    observe,
+};
+use std::{sync::Mutex, time::Duration};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use valkeeper_failover::{
+    manager::{Input, LeaseAnswer},
+    protocol::Role,
+};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait for one answer about the lease.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Ends the instance within its grace period; `hurry` skips what is waited for.
+pub(crate) async fn leave(instance: &Instance, hurry: &CancellationToken) {
+    let grace = Duration::from_millis(instance.settings.intervals.grace_period);
+    let begun = Instant::now();
+    let _ = instance.input(Input::Leave);
+    let status = observe::status(instance).await;
+    let is_primary = matches!(status.status.role, Role::Primary(_));
+    let has_replicas = status.server.is_some_and(|server| !server.replicas.is_empty());
+    let hands_over = is_primary && has_replicas && !instance.is_alone();
+    if hands_over {
+        tracing::info!("asking for a successor");
+        let accepting = async || instance.manager().accepts_writes();
+        wait_while(accepting, begun + grace / 3, hurry).await;
+    }
+    let _ = instance.input(Input::Stop);
+    let accepting = async || instance.manager().accepts_writes();
+    wait_while(accepting, begun + grace, &CancellationToken::new()).await;
+    if hands_over {
+        wait_while(async || !has_successor(instance).await, begun + grace * 2 / 3, hurry).await;
+    }
+    end_server(instance, begun + grace.saturating_sub(Duration::from_secs(1))).await;
+}
+
+async fn has_successor(instance: &Instance) -> bool {
+    let reigned = instance.manager().reigned();
+    let lease = instance.lease();
+    let read = tokio::time::timeout(LEASE_PATIENCE, lease.read()).await;
+    matches!(read, Ok(LeaseAnswer::Read { holder: Some(_), term, .. }) if term > reigned)
+}
+
+async fn end_server(instance: &Instance, until: Instant) {
+    // Notes the last offset; a server that is held does not go beyond it.
+    let _ = observe::status(instance).await;
+    instance.store_memory().await;
+    instance.terminate_server();
+    wait_while(async || instance.has_server(), until, &CancellationToken::new()).await;
+    if instance.has_server() {
+        tracing::warn!("the server did not end in time");
+        instance.kill_server();
+        wait_while(async || instance.has_server(), Instant::now() + PAUSE * 20, &CancellationToken::new())
+            .await;
+    }
+}
+
+async fn wait_while(condition: impl AsyncFn() -> bool, until: Instant, hurry: &CancellationToken) {
+    while !hurry.is_cancelled() && Instant::now() < until && condition().await {
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = hurry.cancelled() => {}
+        }
+    }
+}
+
+/// Whether signals have been given; the first asks to end, the second to hurry.
+pub(crate) struct Signals {
+    pub(crate) first: CancellationToken,
+    pub(crate) second: CancellationToken,
+    count: Mutex<u32>,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Self {
+        let (first, second) = (CancellationToken::new(), CancellationToken::new());
+        Self { first, second, count: Mutex::new(0) }
+    }
+
+    /// One more.
+    pub(crate) fn note(&self) {
+        let mut count = lock(&self.count);
+        *count += 1;
+        self.first.cancel();
+        if *count > 1 {
+            self.second.cancel();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What an instance answers on the wire: verbs, statuses and refusals. Used by managers and by who asks them.
+
+use serde::{Deserialize, Serialize};
+use valkeeper_failover::{Name, Term, manager::Refusal, protocol::Status};
+
+/// The body of most verbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermRequest {
+    /// The term that the verb belongs to.
+    pub term: Term,
+}
+
+/// The body of `promote`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromoteRequest {
+    /// The term to take.
+    pub term: Term,
+    /// The version of the lease that was judged.
+    pub version: u64,
+}
+
+/// The body of `follow`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowRequest {
+    /// The primary's term.
+    pub term: Term,
+    /// The primary.
+    pub primary: Name,
+    /// Where its server is.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// A replica as its primary sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaStatus {
+    /// Where its server is.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The offset that it has acknowledged.
+    pub offset: u64,
+    /// Seconds since then.
+    pub lag: u64,
+}
+
+/// What the server says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerStatus {
+    /// Where clients and replicas reach it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its version.
+    pub version: String,
+    /// Name of its history.
+    pub replication_id: String,
+    /// Its offset.
+    pub offset: u64,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaStatus>,
+    /// Whether it reads its data from the disk.
+    pub loading: bool,
+    /// Whether its last write to the disk succeeded.
+    pub writes_succeed: bool,
+    /// Bytes of memory in use.
+    pub used_memory: u64,
+    /// The limit; 0 for none.
+    pub max_memory: u64,
+}
+
+/// Which settings are in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SettingsStatus {
+    /// Their revision.
+    pub revision: String,
+    /// Directives among them that get their value when the server is started again.
+    pub need_restart: Vec<String>,
+    /// Whether they name no lease: the instance accepts writes on its own.
+    pub alone: bool,
+}
+
+/// The answer to `status`, and to every verb that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusAnswer {
+    /// What the protocol needs.
+    #[serde(flatten)]
+    pub status: Status,
+    /// What the server says; none while it does not answer.
+    pub server: Option<ServerStatus>,
+    /// Which settings are in force.
+    #[serde(default)]
+    pub settings: SettingsStatus,
+}
+
+/// Why a verb was refused, on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalReason {
+    /// It belongs to an older term.
+    Stale,
+    /// The instance is not held.
+    NotHeld,
+    /// The instance is the primary.
+    IsPrimary,
+    /// The instance is not the primary.
+    NotPrimary,
+    /// The instance is about to end.
+    Stopping,
+}
+
+impl From<Refusal> for RefusalReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Stale => Self::Stale,
+            Refusal::NotHeld => Self::NotHeld,
+            Refusal::IsPrimary => Self::IsPrimary,
+            Refusal::NotPrimary => Self::NotPrimary,
+            Refusal::Stopping => Self::Stopping,
+        }
+    }
+}
+
+/// The answer to a verb that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalAnswer {
+    /// Why.
+    pub refused: RefusalReason,
+    /// The status at that time.
+    #[serde(flatten)]
+    pub status: StatusAnswer,
+}
+
+/// The answer to `reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReloadAnswer {
+    /// Directives that have their new value.
+    pub applied: Vec<String>,
+    /// Directives that get it when the server is started again.
+    pub need_restart: Vec<String>,
+}

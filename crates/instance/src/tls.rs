@@ -1,0 +1,111 @@
+//! Mutual TLS for verbs. Certificates are read anew for every connection: a renewed one needs no restart.
+
+use crate::settings::TlsFiles;
+use axum::serve::Listener;
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// Longest time that a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Connections that may wait to be served.
+const WAITING: usize = 16;
+
+/// Hands out connections whose client has proved who it is.
+pub(crate) struct TlsListener {
+    connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl TlsListener {
+    pub(crate) fn start(mut listener: TcpListener, files: TlsFiles) -> io::Result<Self> {
+        acceptor(&files)?;
+        let address = listener.local_addr()?;
+        let (sender, connections) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            loop {
+                let (stream, peer) = Listener::accept(&mut listener).await;
+                let (sender, files) = (sender.clone(), files.clone());
+                tokio::spawn(async move {
+                    match shake_hands(stream, &files).await {
+                        Ok(stream) => drop(sender.send((stream, peer)).await),
+                        Err(error) => tracing::warn!(%error, %peer, "TLS handshake failed"),
+                    }
+                });
+            }
+        });
+        Ok(Self { connections, address })
+    }
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.connections.recv().await {
+            Some(connection) => connection,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Ok(self.address)
+    }
+}
+
+async fn shake_hands(stream: TcpStream, files: &TlsFiles) -> io::Result<TlsStream<TcpStream>> {
+    let acceptor = acceptor(files)?;
+    tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await?
+}
+
+fn acceptor(files: &TlsFiles) -> io::Result<TlsAcceptor> {
+    let verifier = WebPkiClientVerifier::builder(Arc::new(authority(&files.authority)?)).build();
+    let (chain, key) = identity(files)?;
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier.map_err(|error| unusable(&files.authority, &error))?)
+        .with_single_cert(chain, key)
+        .map_err(|error| unusable(&files.certificate, &error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// For connections to the servers of other instances.
+pub(crate) fn client_config(files: &TlsFiles) -> io::Result<ClientConfig> {
+    let (chain, key) = identity(files)?;
+    ClientConfig::builder()
+        .with_root_certificates(authority(&files.authority)?)
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| unusable(&files.certificate, &error))
+}
+
+fn identity(files: &TlsFiles) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, &error))?;
+    Ok((chain, key))
+}
+
+fn authority(path: &Path) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| unusable(path, &error))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("cannot use {}: {error}", path.display()))
+}

@@ -1,0 +1,109 @@
+//! The verbs: requests of the operator, each with a term, answered when the instance has done what they ask.
+//!
+//! | path | does |
+//! |---|---|
+//! | `GET /v1/status` | answers role, term, position and what the server says |
+//! | `POST /v1/hold` | stop accepting writes or following, for the sake of a coming term |
+//! | `POST /v1/promote` | take the lease with this term, then accept writes |
+//! | `POST /v1/follow` | follow the primary of this term |
+//! | `POST /v1/kick` | disconnect clients, which are to find the primary of this term |
+//! | `POST /v1/failover` | ask for a successor, as the primary of this term |
+//! | `POST /v1/reload` | read settings and passwords again, and apply what can be applied |
+//!
+//! A refused verb is answered with 409 and the reason. Any other answer comes after the term is on the disk: an instance
+//! that starts anew refuses verbs of older terms as well. Where it cannot be stored, the answer is 507.
+
+use crate::{
+    instance::Instance,
+    observe, reload,
+    status::{FollowRequest, PromoteRequest, RefusalAnswer, StatusAnswer, TermRequest},
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use std::{sync::Arc, time::Duration};
+use valkeeper_failover::manager::Input;
+
+/// Longest time until a verb is answered; what it asks for goes on.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+type Shared = State<Arc<Instance>>;
+
+pub(crate) fn router(instance: Arc<Instance>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/hold", post(hold))
+        .route("/v1/promote", post(promote))
+        .route("/v1/follow", post(follow))
+        .route("/v1/kick", post(kick))
+        .route("/v1/failover", post(hand_over))
+        .route("/v1/reload", post(reload_settings))
+        .with_state(instance)
+}
+
+async fn status(State(instance): Shared) -> Json<StatusAnswer> {
+    Json(observe::status(&instance).await)
+}
+
+async fn hold(State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>) -> Response {
+    carry_out(&instance, Input::Hold { term }).await
+}
+
+async fn promote(State(instance): Shared, Json(request): Json<PromoteRequest>) -> Response {
+    let PromoteRequest { term, version } = request;
+    carry_out(&instance, Input::Promote { term, version }).await
+}
+
+async fn follow(State(instance): Shared, Json(request): Json<FollowRequest>) -> Response {
+    let FollowRequest { term, primary, host, port } = request;
+    if term >= instance.manager().seen() {
+        let mut following = instance.following();
+        following.addresses.insert(primary.clone(), (host, port));
+        following.term = term;
+        drop(following);
+        instance.progress().detached();
+    }
+    carry_out(&instance, Input::Follow { term, primary }).await
+}
+
+async fn kick(State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>) -> Response {
+    carry_out(&instance, Input::Kick { term }).await
+}
+
+async fn hand_over(State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>) -> Response {
+    carry_out(&instance, Input::HandOver { term }).await
+}
+
+async fn reload_settings(State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>) -> Response {
+    if term < instance.manager().seen() {
+        return refusal(&instance, valkeeper_failover::manager::Refusal::Stale).await;
+    }
+    match reload::reload(&instance).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn carry_out(instance: &Instance, input: Input) -> Response {
+    tracing::info!(?input, "verb");
+    if let Err(refused) = instance.input(input) {
+        return refusal(instance, refused).await;
+    }
+    // Whoever is answered relies on it, also after the next start of this instance.
+    if !instance.remembers(PATIENCE).await {
+        let text = "the term of the verb cannot be stored; see the log of the instance\n";
+        return (StatusCode::INSUFFICIENT_STORAGE, text).into_response();
+    }
+    instance.settled(PATIENCE).await;
+    Json(observe::status(instance).await).into_response()
+}
+
+async fn refusal(instance: &Instance, refused: valkeeper_failover::manager::Refusal) -> Response {
+    tracing::warn!(?refused, "refused a verb");
+    let status = observe::status(instance).await;
+    (StatusCode::CONFLICT, Json(RefusalAnswer { refused: refused.into(), status })).into_response()
+}

@@ -1,0 +1,16 @@
+//! The instance manager on real servers: every test starts managers as processes, each on a loopback address of
+//! its own, and plays the operator with the pure decisions of `valkeeper-failover`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod access;
+mod checked;
+mod fencing;
+mod held;
+mod kubernetes;
+mod life;
+mod operator;
+mod pods;
+mod switchover;
+mod world;
+mod writer;

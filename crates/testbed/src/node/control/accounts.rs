@@ -1,0 +1,39 @@
+//! What every namespace has for its pods: an account, and the certificate of the API server in a config map.
+
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::PostParams;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+
+use crate::node::cluster::{Cluster, Controller, ignore_races};
+
+/// The controller, and the certificate.
+pub(crate) struct Accounts {
+    pub(crate) certificate_authority: String,
+}
+
+impl Controller for Accounts {
+    const NAME: &'static str = "accounts";
+
+    async fn reconcile(&mut self, cluster: &Cluster) -> Result<(), kube::Error> {
+        for namespace in cluster.namespaces.state() {
+            let name = namespace.name_any();
+            let known = cluster.accounts.get(&ObjectRef::new("default").within(&name)).is_some();
+            if known || namespace.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            let map: ConfigMap = serde_json::from_value(json!({
+                "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self.certificate_authority},
+            }))
+            .map_err(kube::Error::SerdeError)?;
+            let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &name);
+            ignore_races(maps.create(&PostParams::default(), &map).await)?;
+            let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": "default"}}))
+                .map_err(kube::Error::SerdeError)?;
+            let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), &name);
+            ignore_races(accounts.create(&PostParams::default(), &account).await)?;
+        }
+        Ok(())
+    }
+}

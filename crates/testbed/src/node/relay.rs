@@ -1,0 +1,54 @@
+//! Bytes from one connection to another, with a delay in one direction. Guarantees their order, and that a delay
+//! does not slow a connection down beyond itself: what is under way does not wait for what went before.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+const CHUNK: usize = 16 * 1024;
+/// Chunks that may be under way.
+const WINDOW: usize = 1024;
+
+/// Relays until either side ends. What the client sends is delayed, as the delay is when it is sent.
+pub(super) async fn relay(client: TcpStream, server: TcpStream, delay: watch::Receiver<Duration>) {
+    for stream in [&client, &server] {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::trace!(%error, "cannot set TCP_NODELAY");
+        }
+    }
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let none = watch::Sender::new(Duration::ZERO);
+    tokio::select! {
+        () = one_way(from_client, to_server, delay) => {}
+        () = one_way(from_server, to_client, none.subscribe()) => {}
+    }
+}
+
+async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: watch::Receiver<Duration>) {
+    let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(WINDOW);
+    let read = async {
+        let mut chunk = vec![0; CHUNK];
+        while let Ok(length) = from.read(&mut chunk).await
+            && length > 0
+        {
+            let due = Instant::now() + *delay.borrow();
+            if sender.send((due, chunk[..length].to_vec())).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+    };
+    let write = async {
+        while let Some((due, bytes)) = receiver.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(read, write);
+}

@@ -1,0 +1,15 @@
+//! Commands that look and change nothing. Guarantees that nothing is written anywhere: both clients are behind a fence
+//! that is closed from the start, and only reads pass it.
+//!
+//! ```text
+//! Connection (flags) -> Session (clients, namespace) -> find (resources) -> controller::preview (what would be done)
+//! ```
+
+pub(super) mod doctor;
+mod find;
+pub(super) mod import;
+pub(super) mod plan;
+pub(super) mod report;
+mod session;
+pub(super) mod status;
+mod table;

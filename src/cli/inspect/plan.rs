@@ -1,0 +1,127 @@
+//! `valkeeper plan`: what applying a manifest, or the next reconciliation of a resource, would do. It asks the decider
+//! of the operator and writes nothing.
+
+mod check;
+mod output;
+mod planned;
+
+use self::planned::{Outcome, Planned, Price, refused};
+use super::{
+    find::{Declared, Resource},
+    session::{Connection, Output, Session},
+};
+use crate::controller::Preview;
+use clap::Args;
+use std::{path::PathBuf, process::ExitCode};
+use valkeeper_engine::Ready;
+
+/// The exit code for changes with `--detailed-exitcode`.
+const CHANGES: u8 = 3;
+
+/// The flags of `valkeeper plan`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exit codes:
+  0  planned (with --detailed-exitcode: and nothing changes)
+  1  a resource is refused or stuck, or cannot be planned
+  2  wrong usage
+  3  changes, with --detailed-exitcode
+
+Examples:
+  kubectl valkeeper plan -f valkey.yaml
+  kubectl valkeeper plan my-valkey
+  kubectl valkeeper plan redis/cache -o json")]
+pub(in crate::cli) struct Plan {
+    /// Resources that exist: NAME, valkey/NAME or redis/NAME
+    #[arg(value_name = "NAME", required_unless_present = "file", conflicts_with = "file")]
+    names: Vec<String>,
+
+    /// File with manifests, or - for standard input
+    #[arg(long = "filename", short = 'f', value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Exit with status 3 if something changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+
+    /// Output format
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Plan {
+    pub(in crate::cli) async fn run(self) -> anyhow::Result<ExitCode> {
+        let session = self.connection.open().await?;
+        let mut plans = Vec::new();
+        let mut skipped = 0;
+        if let Some(file) = &self.file {
+            let (declared, others) = session.declared(file).await?;
+            skipped = others;
+            for one in declared {
+                plans.push(session.planned(one).await?);
+            }
+        }
+        for name in &self.names {
+            let live = session.named(name).await?;
+            let manifest = live.object.clone();
+            plans.push(
+                session.planned(Declared { resource: live.clone(), live: Some(live), manifest }).await?,
+            );
+        }
+        let text: String = plans.iter().map(Planned::text).collect();
+        let text = if skipped == 0 { text } else { format!("{text}{skipped} other resources skipped.\n") };
+        self.output.write(&text, &plans)?;
+        let fails = |plan: &Planned| plan.outcome.stuck || !plan.problems.is_empty();
+        Ok(match () {
+            () if plans.is_empty() || plans.iter().any(fails) => ExitCode::FAILURE,
+            () if self.detailed_exitcode && plans.iter().any(Planned::changes) => ExitCode::from(CHANGES),
+            () => ExitCode::SUCCESS,
+        })
+    }
+}
+
+impl Session {
+    async fn planned(&self, declared: Declared) -> anyhow::Result<Planned> {
+        let Declared { resource, live, manifest } = declared;
+        let mut problems = check::manifest(&resource, live.as_ref(), &manifest);
+        if !problems.is_empty() {
+            return Ok(refused(&resource, live.is_some(), problems));
+        }
+        let preview = resource.preview(self).await?;
+        problems = self.offered(&resource, &preview).await;
+        let price = self.price(&resource, &preview).await;
+        let mut planned = refused(&resource, live.is_some(), problems);
+        planned.service_exists = preview.service.is_some();
+        planned.outcome = Outcome {
+            stuck: preview.outcome.ready == Ready::Stuck,
+            reason: preview.outcome.reason.to_owned(),
+            message: preview.outcome.message,
+        };
+        (planned.actions, planned.changes, planned.left) = (preview.actions, preview.changes, preview.left);
+        planned.price = price;
+        Ok(planned)
+    }
+
+    /// What the plan costs before and after, where Aiven says so.
+    async fn price(&self, resource: &Resource, preview: &Preview) -> Option<Price> {
+        let (token, (plan, cloud)) = (preview.token.as_ref()?, preview.after.as_ref()?);
+        let project = resource.text("/spec/project");
+        let of = resource.kind.service_type();
+        let monthly = async |plan: &str, cloud: &str| {
+            let hourly = self.context.provider().hourly_price(token, project, of, plan, cloud).await;
+            hourly.ok().map(|price| price * HOURS_PER_MONTH)
+        };
+        let after = monthly(plan, cloud.as_deref()?).await?;
+        let before = match &preview.service {
+            Some(seen) => monthly(&seen.plan, seen.cloud.as_deref()?).await,
+            None => None,
+        };
+        Some(Price { before, after })
+    }
+}
+
+/// As Aiven counts them.
+const HOURS_PER_MONTH: f64 = 730.0;

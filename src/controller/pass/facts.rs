@@ -1,0 +1,82 @@
+//! From the provider's wire format to how clients connect, and to what the status tells.
+
+use crate::provider::{self, Service};
+use valkeeper_api::{
+    ServiceFacts,
+    service_facts::{Endpoint, MaintenanceUpdate},
+};
+use valkeeper_engine::{Connection, Replica};
+
+/// The type of the notification that announces the end of a version's support.
+const END_OF_LIFE: &str = "service_end_of_life";
+/// More waiting updates than this tell nobody anything.
+const MOST_UPDATES: usize = 8;
+/// The longest description of an update, in characters.
+const LONGEST_DESCRIPTION: usize = 256;
+
+/// How to connect to a service, if the provider says all of it.
+pub(in crate::controller) fn connection(service: &Service) -> Option<Connection> {
+    let parameters = service.service_uri_params.as_ref()?;
+    let connection = Connection::from_parameters(|name| parameters.get(name)?.as_deref())?;
+    let replica = replica(service, connection.uses_tls());
+    Some(Connection { replica, ..connection })
+}
+
+fn replica(service: &Service, tls: bool) -> Replica {
+    let Some(components) = service.components.as_ref().filter(|components| !components.is_empty()) else {
+        return Replica::Unlisted;
+    };
+    let fits = |component: &&provider::Component| {
+        component.component.as_ref() == Some(&service.service_type)
+            && component.usage.as_deref() == Some("replica")
+            && component.route.as_deref() == Some("dynamic")
+            // A port with TLS is no use to a client that is told to do without, nor the other way round.
+            && component.ssl.is_none_or(|ssl| ssl == tls)
+    };
+    let mut replicas: Vec<_> = components.iter().filter(fits).collect();
+    replicas.sort_by_key(|component| component.ssl != Some(tls));
+    let Some(replica) = replicas.first() else { return Replica::None };
+    let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    match (known(&replica.host), known(&replica.port)) {
+        (Some(host), Some(port)) => Replica::At { host, port },
+        _ => Replica::Unlisted,
+    }
+}
+
+/// What the status tells about a service.
+pub(in crate::controller) fn of(service: &Service, connection: Option<&Connection>) -> ServiceFacts {
+    let updates = service.maintenance.iter().flat_map(|window| window.updates.iter().flatten());
+    let end_of_life = service
+        .service_notifications
+        .iter()
+        .flatten()
+        .filter(|notice| notice.kind.as_deref() == Some(END_OF_LIFE))
+        .find_map(|notice| notice.metadata.as_ref()?.service_end_of_life_time.clone());
+    ServiceFacts {
+        endpoint: connection
+            .map(|connection| Endpoint { host: connection.host.clone(), port: connection.port.clone() }),
+        plan: Some(service.plan.clone()),
+        cloud_name: service.cloud_name.clone(),
+        node_count: service.node_count.and_then(|count| i64::try_from(count).ok()),
+        project_vpc_id: service.project_vpc_id.clone(),
+        maintenance_updates: updates.take(MOST_UPDATES).map(update).collect(),
+        end_of_life_time: end_of_life,
+        last_backup_time: service
+            .backups
+            .iter()
+            .flatten()
+            .filter_map(|backup| backup.backup_time.clone())
+            .max(),
+        connection_secret: None,
+        binding: None,
+    }
+}
+
+fn update(update: &provider::PendingUpdate) -> MaintenanceUpdate {
+    let description = update.description.as_deref().unwrap_or_default();
+    MaintenanceUpdate {
+        description: description.chars().take(LONGEST_DESCRIPTION).collect(),
+        start_time: update.start_at.clone().or_else(|| update.start_after.clone()),
+        deadline: update.deadline.clone(),
+    }
+}

@@ -1,0 +1,225 @@
+//! Performs one step. Each step is at most one external change; its answer becomes the next
+//! observation, so that no second look is needed to see what was done.
+
+use super::{Pass, SecretSeen};
+use crate::{
+    cluster::{events::Severity, metadata, secrets, status},
+    controller::{
+        error::PassError,
+        token_use::{self, TokenUse},
+    },
+};
+use kube::ResourceExt as _;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+use valkeeper_api::{
+    ManagedService, ServiceStatus,
+    names::{self, reason},
+    status::Migration,
+};
+use valkeeper_engine::{
+    CreateRequest, Decision, Power, Remote, Report, Sent, ServicePatch, Step, TagPatch,
+    connection::SecretContent, existing_secret,
+};
+
+impl<K: ManagedService> Pass<K> {
+    pub(in crate::controller) async fn perform(&mut self, decision: &Decision) -> Result<(), PassError> {
+        let report = &decision.report;
+        match &decision.step {
+            Step::Observe(target) => self.observe(*target).await,
+            Step::AddFinalizer(notes) => self.add_finalizer(notes).await,
+            Step::Record { declared, migration } => self.record(declared, migration.as_ref(), report).await,
+            Step::HoldToken => self.hold_token().await,
+            Step::Create(request) => self.create(request, report).await,
+            Step::Update(patch) => self.update(patch, report).await,
+            Step::PatchTags(tags) => self.patch_tags(tags, report).await,
+            Step::WriteSecret(content) => self.write_secret(content).await,
+            Step::Annotate(annotations) => {
+                if token_use::is_new_source(&self.object, annotations) {
+                    self.tell_new_token_source();
+                }
+                let object = metadata::annotate(&self.api, &self.object, annotations).await?;
+                self.adopt(object);
+                Ok(())
+            }
+            Step::Delete => self.delete(report).await,
+            Step::NoteSettled => {
+                let object = metadata::note_settled(&self.api, &self.object).await?;
+                self.adopt(object);
+                Ok(())
+            }
+            Step::ReleaseToken(name) => {
+                TokenUse::let_go(&self.context, &self.object, name, &mut self.observed.held_names).await
+            }
+            Step::ReleaseFinalizer => {
+                metadata::release_finalizer(&self.api, &self.object).await?;
+                self.released = true;
+                Ok(())
+            }
+            Step::Wait(_) | Step::Refuse(_) | Step::Done => Ok(()),
+        }
+    }
+
+    async fn add_finalizer(&mut self, notes: &BTreeMap<&'static str, String>) -> Result<(), PassError> {
+        let object = metadata::add_finalizer(&self.api, &self.object, notes).await?;
+        self.adopt(object);
+        self.observed.object_is_live = true;
+        Ok(())
+    }
+
+    async fn record(
+        &mut self,
+        declared: &BTreeMap<String, String>,
+        migration: Option<&Migration>,
+        report: &Report,
+    ) -> Result<(), PassError> {
+        let (declared_values, migration) = (declared.clone(), migration.cloned());
+        let next = ServiceStatus { declared_values, migration, ..self.next_status(report) };
+        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+            self.adopt(object);
+        }
+        Ok(())
+    }
+
+    async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {
+        let token = self.token().await?;
+        let (provider, reference) = (self.provider.clone(), self.reference());
+        let service = self.sending(provider.create(&token, &reference, body(request)?)).await?;
+        // Reads may lag behind.
+        self.memory.requests.unanswered(Instant::now());
+        self.tell(Severity::Normal, report.reason, "Create", &report.message);
+        let service = self.with_tags(service).await?;
+        self.saw(service);
+        Ok(())
+    }
+
+    async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
+        let token = self.token().await?;
+        // Should the answer get lost, what was seen before is no longer known to be true.
+        self.observed.unsettled |= patch.rebuilds();
+        let body = body(patch)?;
+        let (provider, reference) = (self.provider.clone(), self.reference());
+        let service = self.sending(provider.update(&token, &reference, body)).await?;
+        self.tell_update(report);
+        self.memory.sent(self.desired.generation, &Sent { patch: patch.clone(), tags: TagPatch::new() });
+        if patch.rebuilds() {
+            self.settle();
+        }
+        let service = self.with_tags(service).await?;
+        self.saw(service);
+        if matches!(&self.observed.remote, Remote::Present(service)
+            if service.connection.is_none() && service.state.power() == Power::Serving)
+        {
+            // An answer without credentials says nothing about the service: look.
+            self.observed.remote = Remote::Unknown;
+        }
+        Ok(())
+    }
+
+    async fn patch_tags(&mut self, tags: &TagPatch, report: &Report) -> Result<(), PassError> {
+        let token = self.token().await?;
+        let (provider, reference) = (self.provider.clone(), self.reference());
+        self.sending(provider.patch_tags(&token, &reference, tags)).await?;
+        self.tell_update(report);
+        let sent = Sent { patch: ServicePatch::default(), tags: tags.clone() };
+        self.memory.sent(self.desired.generation, &sent);
+        // The answer does not repeat them.
+        if let Remote::Present(service) = &mut self.observed.remote {
+            for (key, value) in tags {
+                match value {
+                    Some(value) => drop(service.tags.insert(key.clone(), value.clone())),
+                    None => drop(service.tags.remove(key)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
+        let (client, namespace, owner) = (&self.context.client, &self.namespace, self.owner());
+        let note = match &self.secret_seen {
+            SecretSeen::Present(secret) => existing_secret::changes(secret, content),
+            SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists => {
+                format!("Created Secret {} with the connection.", content.name)
+            }
+        };
+        let written = match &self.secret_seen {
+            SecretSeen::Present(secret) => {
+                let (patch, record) = existing_secret::mended(secret, content, &owner);
+                let written = secrets::patch(client, namespace, &content.name, patch).await;
+                written.map(|secret| Some((secret, record)))
+            }
+            SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists => {
+                let (secret, record) = existing_secret::new(content, &owner);
+                let written = secrets::create(client, namespace, &secret).await;
+                written.map(|secret| secret.map(|secret| (secret, record)))
+            }
+        };
+        self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
+        let Some((secret, record)) = written? else {
+            self.secret_seen = SecretSeen::Exists;
+            return Ok(());
+        };
+        self.saw_secret(Some(secret));
+        self.secret_written = Some(record);
+        self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
+        Ok(())
+    }
+
+    async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
+        let token = self.token().await?;
+        let (provider, reference) = (self.provider.clone(), self.reference());
+        if self.sending(provider.delete(&token, &reference)).await? {
+            self.tell(Severity::Normal, report.reason, "Delete", &report.message);
+            self.memory.deletion_requested = Some(Instant::now());
+        }
+        // Accepted is not done: only a look that finds nothing releases the finalizer.
+        self.observed.remote = Remote::Unknown;
+        Ok(())
+    }
+
+    /// A resource that has a service uses a token from another place than before.
+    fn tell_new_token_source(&mut self) {
+        let noted = self.object.annotations().get(names::TOKEN_SECRET);
+        if self.desired.initialized && (noted.is_some() || !self.desired.names_token) {
+            let note = format!("Using the token in {} from now on.", self.token_source());
+            self.tell(Severity::Normal, reason::TOKEN_CHANGED, "Reconcile", &note);
+        }
+    }
+
+    async fn hold_token(&mut self) -> Result<(), PassError> {
+        let new = !matches!(self.observed.remote, Remote::Present(_));
+        self.token_use.hold(&self.context, &self.object, new).await
+    }
+
+    fn tell_update(&mut self, report: &Report) {
+        let severity = if report.drift.is_some() { Severity::Warning } else { Severity::Normal };
+        if let Some(seen) = &report.drift {
+            self.measure_drift(seen);
+            let before = self.drift_seen.take();
+            self.drift_seen = Some(before.map_or_else(|| seen.clone(), |before| before.and(seen.clone())));
+        }
+        self.tell(severity, report.reason, "Update", &report.message);
+    }
+
+    fn settle(&mut self) {
+        self.memory.settles_at = Some(Instant::now() + self.context.settings.stabilization_period);
+    }
+
+    pub(in crate::controller) fn tell(
+        &mut self,
+        severity: Severity,
+        reason: &'static str,
+        action: &'static str,
+        note: &str,
+    ) {
+        self.announcements.tell(&self.context, &self.object, severity, [reason, action], note);
+    }
+}
+
+fn body(request: &impl Serialize) -> Result<Value, PassError> {
+    serde_json::to_value(request)
+        .map_err(|error| PassError::Defect(format!("cannot form a request: {error}")))
+}

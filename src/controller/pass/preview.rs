@@ -1,0 +1,278 @@
+//! What a pass over a resource would do, without doing it. It reads what a pass reads and asks the same decider; each
+//! step is then taken as done, and the next one asked for. Guarantees that nothing is written: no step is performed,
+//! and callers hand in clients behind a closed fence.
+
+use super::Pass;
+use crate::{
+    controller::{
+        context::Context,
+        error::PassError,
+        memory::Memory,
+        pass::SecretSeen,
+        schedule::{queue::Lane, turns::Wake},
+        turn::Turn,
+    },
+    provider::Token,
+};
+use kube::runtime::reflector::ObjectRef;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use valkeeper_api::{Kind, ManagedService, ServiceFacts, names, status::DriftedField};
+use valkeeper_engine::{
+    self as engine, Decision, Ready, Remote, Report, Step, Target, existing_secret,
+    preview::{Effect, creation, differences},
+};
+
+/// More steps than any resource needs.
+const MAX_STEPS: usize = 32;
+
+/// What would be done for a resource, and what is said of it then.
+pub struct Preview {
+    /// The requests, in order.
+    pub actions: Vec<Action>,
+    /// The fields that they change.
+    pub changes: Vec<Changed>,
+    /// Differences that nothing is done about.
+    pub left: Vec<DriftedField>,
+    /// How it ends: whether the resource is ready, or will be by itself.
+    pub outcome: Report,
+    /// The service as it is, if there is one.
+    pub service: Option<Seen>,
+    /// Plan and cloud afterwards.
+    pub after: Option<(String, Option<String>)>,
+    /// The token that was used, if there is one.
+    pub token: Option<Token>,
+    /// Where it came from, or should have come from, in words.
+    pub token_source: String,
+}
+
+/// What is shown of a service.
+#[derive(Clone, Debug, Serialize)]
+pub struct Seen {
+    /// Aiven's word for its state.
+    pub state: String,
+    /// Its plan.
+    pub plan: String,
+    /// Its cloud and region.
+    pub cloud: Option<String>,
+    /// The token may not read how to connect.
+    pub credentials_are_withheld: bool,
+    /// What the status tells of it.
+    pub facts: ServiceFacts,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Action {
+    /// Such as `update`.
+    pub step: &'static str,
+    /// Who gets it: `aiven` or `kubernetes`.
+    pub target: &'static str,
+    /// The names of what it holds.
+    pub fields: Vec<String>,
+}
+
+/// A field that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// Its path in the spec.
+    pub field: String,
+    /// What Aiven has, as JSON; hidden where it may be a secret.
+    pub from: String,
+    /// What it becomes.
+    pub to: String,
+    /// What that does to the service.
+    pub effect: &'static str,
+}
+
+/// What would be done for `object`, whose spec may never have been applied.
+pub async fn of<K: ManagedService>(context: Arc<Context>, object: K) -> Preview {
+    let Ok(permit) = context.queue.permit(Lane::Edit).await else {
+        return failed(Report::new(Ready::Unchanged, "", "the queue is closed"));
+    };
+    let (sender, _) = mpsc::unbounded_channel();
+    let wake = Wake { sender, reference: Arc::new(ObjectRef::new("")) };
+    let turn = Turn { object, memory: Memory::default(), listed: None, permit };
+    Box::pin(Pass::new(context, turn, wake).preview()).await
+}
+
+fn failed(outcome: Report) -> Preview {
+    Preview {
+        actions: Vec::new(),
+        changes: Vec::new(),
+        left: Vec::new(),
+        outcome,
+        service: None,
+        after: None,
+        token: None,
+        token_source: String::new(),
+    }
+}
+
+impl<K: ManagedService> Pass<K> {
+    async fn preview(mut self) -> Preview {
+        let mut preview = failed(Report::new(Ready::Unchanged, "", ""));
+        let mut before = None;
+        for _ in 0..MAX_STEPS {
+            self.recall();
+            let Decision { step, report } = engine::decide(&self.desired, &self.observed);
+            preview.outcome = report;
+            if let (None, Remote::Present(service)) = (&before, &self.observed.remote) {
+                before = Some(differences(&self.desired, &self.observed));
+                preview.service = Some(seen(service));
+            }
+            if let Step::Observe(target) = &step {
+                if let Err(failure) = self.look(*target).await {
+                    preview.outcome = failure;
+                    break;
+                }
+                continue;
+            }
+            if step.ends_the_pass() {
+                break;
+            }
+            preview.actions.push(self.action(&step));
+            if let Step::Create(request) = &step {
+                preview.changes =
+                    creation(request).into_iter().map(|field| changed(K::KIND, field, true)).collect();
+                preview.after = Some((request.plan.clone(), request.cloud.clone()));
+            }
+            if matches!(step, Step::Create(_) | Step::Delete | Step::ReleaseFinalizer) {
+                break;
+            }
+            if let Err(error) = self.pretend(&step) {
+                preview.outcome = self.failure(&error);
+                break;
+            }
+        }
+        self.conclude(&mut preview, before.unwrap_or_default());
+        preview
+    }
+
+    fn action(&self, step: &Step) -> Action {
+        let fields = match step {
+            Step::Create(request) => creation(request).into_iter().map(|one| one.field).collect(),
+            Step::Update(patch) => patch.changed_fields(),
+            Step::PatchTags(tags) => tags.keys().map(|key| format!("tags.{key}")).collect(),
+            Step::WriteSecret(content) => match &self.secret_seen {
+                SecretSeen::Present(secret) => existing_secret::changed_keys(secret, content).concat(),
+                SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists => {
+                    content.data.keys().cloned().collect()
+                }
+            },
+            _ => Vec::new(),
+        };
+        let target = match step {
+            Step::Create(_) | Step::Update(_) | Step::PatchTags(_) | Step::Delete => "aiven",
+            _ => "kubernetes",
+        };
+        Action { step: step.name(), target, fields }
+    }
+
+    /// Which of the differences `before` are gone, and which are left.
+    fn conclude(&self, preview: &mut Preview, before: Vec<DriftedField>) {
+        preview.token = self.token_use.token().cloned();
+        preview.token_source = self.token_source();
+        if let Remote::Present(service) = &self.observed.remote {
+            preview.after = Some((service.plan.clone(), service.cloud.clone()));
+        }
+        let left = differences(&self.desired, &self.observed);
+        let is_left = |field: &DriftedField| left.iter().any(|one| one.field == field.field);
+        for field in before {
+            if is_left(&field) {
+                preview.left.push(field);
+            } else {
+                preview.changes.push(changed(K::KIND, field, false));
+            }
+        }
+    }
+
+    /// Reads what the decider asked for. The resource itself stays as it was handed in.
+    async fn look(&mut self, target: Target) -> Result<(), Report> {
+        if target == Target::Object {
+            self.observed.object_is_live = true;
+            return Ok(());
+        }
+        let read = self.observe(target).await;
+        self.token_use.learn(&self.context, read).map_err(|error| self.failure(&error))
+    }
+
+    /// Takes `step` as done.
+    fn pretend(&mut self, step: &Step) -> Result<(), PassError> {
+        match (step, &mut self.observed.remote) {
+            (Step::AddFinalizer(notes), _) => {
+                let notes: Vec<_> =
+                    notes.iter().map(|(key, value)| ((*key).to_owned(), Some(value))).collect();
+                self.edited(|object| {
+                    object["metadata"]["finalizers"] = json!([names::FINALIZER]);
+                    annotate(object, notes.iter().map(|(key, value)| (key.as_str(), *value)));
+                })?;
+                self.observed.object_is_live = true;
+            }
+            (Step::Annotate(annotations), _) => self.edited(|object| {
+                annotate(object, annotations.iter().map(|(key, value)| (*key, value.as_ref())));
+            })?,
+            (Step::Record { declared, migration }, _) => self.edited(|object| {
+                object["status"]["declaredValues"] = json!(declared);
+                object["status"]["migration"] = json!(migration);
+            })?,
+            (Step::HoldToken, _) => self.token_use.take_as_held(),
+            (Step::NoteSettled, _) => {
+                let settled = self.desired.uid.clone();
+                self.edited(|object| {
+                    annotate(object, [(names::SERVICE_SETTLED, Some(&settled))].into_iter());
+                })?;
+            }
+            (Step::ReleaseToken(name), _) => {
+                self.observed.held_names.iter_mut().for_each(|held| _ = held.remove(name));
+            }
+            (Step::WriteSecret(content), _) => {
+                let (secret, record) = existing_secret::new(content, &self.owner());
+                self.secret_seen = SecretSeen::Present(Box::new(secret));
+                self.secret_written = Some(record);
+            }
+            (Step::Update(patch), Remote::Present(service)) => **service = service.with(patch),
+            (Step::PatchTags(tags), Remote::Present(service)) => **service = service.with_tags(tags),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The resource with other metadata or another status.
+    fn edited(&mut self, edit: impl FnOnce(&mut Value)) -> Result<(), PassError> {
+        let defect =
+            |error: serde_json::Error| PassError::Defect(format!("cannot edit the resource: {error}"));
+        let mut object = serde_json::to_value(&self.object).map_err(defect)?;
+        edit(&mut object);
+        let object = serde_json::from_value(object).map_err(defect)?;
+        self.adopt(object);
+        Ok(())
+    }
+}
+
+fn annotate<'a>(object: &mut Value, annotations: impl Iterator<Item = (&'a str, Option<&'a String>)>) {
+    for (key, value) in annotations {
+        object["metadata"]["annotations"][key] = json!(value);
+    }
+    // `null` stands for one that is taken off.
+    if let Some(all) = object["metadata"]["annotations"].as_object_mut() {
+        all.retain(|_, value| !value.is_null());
+    }
+}
+
+fn seen(service: &engine::ObservedService) -> Seen {
+    Seen {
+        state: service.state.as_str().to_owned(),
+        plan: service.plan.clone(),
+        cloud: service.cloud.clone(),
+        credentials_are_withheld: service.credentials_are_withheld,
+        facts: service.facts.clone(),
+    }
+}
+
+fn changed(kind: Kind, field: DriftedField, creates: bool) -> Changed {
+    let effect = if creates { "create" } else { Effect::of(kind, &field.field).as_str() };
+    Changed { field: field.field, from: field.found, to: field.declared, effect }
+}

@@ -1,0 +1,403 @@
+//! Lists and the clocks of their members together: whatever happens to lists, nobody waits longer than without.
+
+use super::{
+    Joining, Surveys,
+    known::Known,
+    roster::{Delivery, Member, Roster, Sighting},
+};
+use crate::{
+    controller::{
+        memory::Memory,
+        schedule::clock::{Clock, Ending, Intervals},
+        tokens::TokenSource,
+    },
+    provider::Token,
+    settings::Settings,
+};
+use proptest::prelude::*;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tokio::time::{Duration, Instant};
+
+const MINIMUM: usize = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+const INTERVALS: Intervals = Intervals {
+    resync: Duration::from_mins(5),
+    external: Duration::from_secs(30),
+    building: [Duration::from_secs(2), Duration::from_secs(30)],
+};
+/// What jitter adds at most.
+const JITTER: f64 = 1.2;
+
+/// Something happens.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Time passes.
+    Wait(u64),
+    /// A service changes, and builds from then on or does not.
+    Change(usize, bool),
+    /// A resource takes part: it was created, edited, or has failed before.
+    Join(usize),
+    /// A resource does not take part any more: it was deleted, or fails.
+    Leave(usize),
+    /// A list is asked for.
+    Ask,
+    /// It arrives: up to this service, and without that one.
+    Arrive { up_to: usize, without: usize },
+    /// It fails.
+    Fail,
+    /// So many services of others come.
+    Foreign(usize),
+}
+
+/// One resource, and its service.
+#[derive(Clone, Debug)]
+struct Resource {
+    takes_part: bool,
+    clock: Clock,
+    /// The longest time that it may be without news.
+    patience: Duration,
+    service: Service,
+    /// When it changed, for each version that nobody has noticed.
+    unnoticed: Vec<(u64, Instant)>,
+    looks: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Service {
+    version: u64,
+    builds: bool,
+}
+
+struct Scene {
+    now: Instant,
+    jitter: f64,
+    /// Lists show no secrets.
+    withhold: bool,
+    roster: Roster,
+    resources: Vec<Resource>,
+    foreign: usize,
+    /// What a list under way will show, and when it was asked for.
+    asked: Option<(Instant, u64, Vec<Service>)>,
+    woken: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Scene {
+    fn new(count: usize, jitter: f64, withhold: bool) -> Self {
+        let now = Instant::now();
+        let clock = Clock::after(Ending::Failed(Duration::ZERO), [now; 2], &INTERVALS, None, 0.0);
+        let service = Service { version: 1, builds: true };
+        let patience = Duration::ZERO;
+        let resource =
+            Resource { takes_part: false, clock, patience, service, unnoticed: Vec::new(), looks: 0 };
+        let mut scene = Self {
+            now,
+            jitter,
+            withhold,
+            roster: Roster::default(),
+            resources: vec![resource; count],
+            foreign: 0,
+            asked: None,
+            woken: Arc::default(),
+        };
+        (0..count).for_each(|index| scene.look(index));
+        scene
+    }
+
+    fn poll(&self) -> Option<Duration> {
+        self.roster.period(self.roster.is_worth_lists(MINIMUM).then_some(PAUSE))
+    }
+
+    fn digest(&self, service: Service, list: bool) -> u64 {
+        service.version * 2 + u64::from(list && self.withhold)
+    }
+
+    /// A pass that saw `service` as it was at `seen` ends, with what is known now.
+    fn rest(&mut self, index: usize, service: Service, known: Known, seen: Instant) {
+        self.resources[index].unnoticed.retain(|(version, _)| *version > service.version);
+        // How long it has been building does not matter here.
+        let ending = if service.builds { Ending::Building(Duration::ZERO) } else { Ending::Settled };
+        let (now, jitter, woken) = (self.now, self.jitter, Arc::clone(&self.woken));
+        let member = Member {
+            uid: index.to_string().into(),
+            wake: Box::new(move || woken.lock().unwrap().push(index)),
+            source: Some(Arc::new(TokenSource { namespace: String::new(), own: None, pinned: false })),
+            known,
+            clock: Clock::after(ending, [seen, now], &INTERVALS, None, jitter),
+            building_since: None,
+            since: seen,
+            listed: None,
+            round: 0,
+            delivery: None,
+            handed: now,
+        };
+        self.roster.join(&index.to_string(), member);
+        let poll = self.poll();
+        let clock = Clock::after(ending, [seen, now], &INTERVALS, poll, jitter);
+        let patience = match ending {
+            Ending::Building(elapsed) => INTERVALS.building(elapsed, poll),
+            _ => INTERVALS.resync(poll),
+        };
+        self.roster.member(&index.to_string(), &index.to_string()).unwrap().clock = clock;
+        let resource = &mut self.resources[index];
+        (resource.takes_part, resource.clock, resource.patience) = (true, clock, patience.mul_f64(JITTER));
+    }
+
+    fn known(&mut self, index: usize) -> Known {
+        let name = index.to_string();
+        self.roster.member(&name, &name).map(|member| member.known).unwrap_or_default()
+    }
+
+    fn look(&mut self, index: usize) {
+        self.look_after(index, None);
+    }
+
+    fn look_after(&mut self, index: usize, list: Option<u64>) {
+        let resource = &mut self.resources[index];
+        let service = resource.service;
+        resource.looks += 1;
+        let digest = self.digest(service, false);
+        let known = self.known(index).then_looked(digest, list);
+        self.rest(index, service, known, self.now);
+    }
+
+    /// A turn with what a list brought.
+    fn collect(&mut self, index: usize) {
+        let name = index.to_string();
+        let delivery = self.roster.member(&name, &name).and_then(|member| member.delivery.take());
+        if matches!(delivery, Some(Delivery::Look)) {
+            self.look(index);
+        }
+    }
+
+    /// The service as a list shows it is handed over, and the resource takes its turn.
+    fn take(&mut self, index: usize, service: Service, asked: Instant) {
+        let list = self.digest(service, true);
+        if self.withhold && !service.builds {
+            // What is missing in the list is looked at.
+            return self.look_after(index, Some(list));
+        }
+        self.rest(index, service, Known::listed(list), asked);
+    }
+
+    fn arrive(&mut self, up_to: usize, without: usize) {
+        let Some((asked, round, services)) = self.asked.take() else { return };
+        let shown = services.iter().enumerate().take(up_to).filter(|(index, _)| *index != without);
+        for (index, service) in shown {
+            let digest = self.digest(*service, true);
+            let sighting = Sighting { digest, asked, round, pause: PAUSE };
+            if self.roster.sight(&index.to_string(), sighting) > 0 {
+                self.take(index, *service, asked);
+            }
+        }
+        if up_to >= services.len() {
+            self.roster.finish(
+                round,
+                services.len() + self.foreign,
+                [PAUSE / 10, self.now - asked],
+                self.now,
+            );
+        }
+    }
+
+    fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
+        let last = self.resources.len() - 1;
+        match *event {
+            Event::Wait(seconds) => self.pass_time(Duration::from_secs(seconds))?,
+            Event::Change(index, builds) => {
+                let resource = &mut self.resources[index.min(last)];
+                resource.service = Service { version: resource.service.version + 1, builds };
+                resource.unnoticed.push((resource.service.version, self.now));
+            }
+            Event::Join(index) => self.look(index.min(last)),
+            Event::Leave(index) => {
+                let name = index.min(last).to_string();
+                self.roster.leave(&name, &name);
+                self.resources[index.min(last)].takes_part = false;
+            }
+            Event::Ask => {
+                let services = self.resources.iter().map(|resource| resource.service).collect();
+                if self.poll().is_some() {
+                    self.asked = Some((self.now, self.roster.begin(), services));
+                }
+            }
+            Event::Arrive { up_to, without } => self.arrive(up_to, without),
+            Event::Fail => self.asked = None,
+            Event::Foreign(count) => self.foreign = count,
+        }
+        self.turns()
+    }
+
+    fn pass_time(&mut self, length: Duration) -> Result<(), TestCaseError> {
+        let end = self.now + length;
+        while let Some(next) = self.next_look().filter(|next| *next <= end) {
+            self.now = next.max(self.now);
+            self.turns()?;
+        }
+        self.now = end;
+        self.turns()
+    }
+
+    /// When the first of those that take part looks for itself.
+    fn next_look(&mut self) -> Option<Instant> {
+        (0..self.resources.len()).filter_map(|index| self.due(index)).min()
+    }
+
+    fn due(&mut self, index: usize) -> Option<Instant> {
+        let name = index.to_string();
+        let listed = self.roster.member(&name, &name)?.listed;
+        Some(self.resources[index].clock.next_look(listed).0)
+    }
+
+    /// Those take their turn that were woken, or whose time has come; nobody may have waited too long.
+    fn turns(&mut self) -> Result<(), TestCaseError> {
+        let woken = std::mem::take(&mut *self.woken.lock().unwrap());
+        for index in woken {
+            self.collect(index);
+        }
+        for index in 0..self.resources.len() {
+            if self.due(index).is_some_and(|due| due <= self.now) {
+                self.look(index);
+            }
+            let resource = &self.resources[index];
+            let waited = resource.unnoticed.first().map(|(_, since)| self.now - *since).unwrap_or_default();
+            let waits = resource.takes_part && waited > resource.patience;
+            prop_assert!(!waits, "{index} has waited for {waited:?}: {resource:?}");
+        }
+        Ok(())
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let index = 0..5_usize;
+    prop_oneof![
+        4 => prop_oneof![4 => 0..4_u64, 1 => 200..400_u64].prop_map(Event::Wait),
+        2 => (index.clone(), any::<bool>()).prop_map(|(index, builds)| Event::Change(index, builds)),
+        1 => index.clone().prop_map(Event::Join),
+        1 => index.clone().prop_map(Event::Leave),
+        3 => Just(Event::Ask),
+        3 => (0..7_usize, 0..9_usize).prop_map(|(up_to, without)| Event::Arrive { up_to, without }),
+        1 => Just(Event::Fail),
+        1 => prop_oneof![Just(0), Just(300)].prop_map(Event::Foreign),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// With 300 services of others, five of ours are too few to list the project for.
+    #[test]
+    fn nobody_waits_longer_for_news_than_a_look_would_take(
+        events in prop::collection::vec(event(), 1..60),
+        count in 1..6_usize,
+        jitter in 0.0..1.0_f64,
+        withhold in any::<bool>(),
+    ) {
+        let mut scene = Scene::new(count, jitter, withhold);
+        for event in events {
+            scene.happen(&event)?;
+        }
+        scene.pass_time(INTERVALS.resync * 2)?;
+    }
+}
+
+/// Lists that are made as planned, for as long as that many of them take.
+fn list(scene: &mut Scene, times: usize) {
+    for _ in 0..times {
+        for event in [Event::Ask, Event::Arrive { up_to: usize::MAX, without: usize::MAX }, Event::Wait(1)] {
+            scene.happen(&event).unwrap();
+        }
+    }
+}
+
+#[test]
+fn lists_that_are_made_replace_looks() {
+    for withhold in [false, true] {
+        let mut scene = Scene::new(4, 0.5, withhold);
+        list(&mut scene, 3);
+        let before: usize = scene.resources.iter().map(|resource| resource.looks).sum();
+        list(&mut scene, 60);
+        (0..4).for_each(|index| scene.happen(&Event::Change(index, false)).unwrap());
+        list(&mut scene, 60);
+        let looks = scene.resources.iter().map(|resource| resource.looks).sum::<usize>() - before;
+        assert_eq!(looks, if withhold { 4 } else { 0 }, "one for each whose secrets the list withholds");
+    }
+}
+
+#[test]
+fn list_from_before_the_last_look_is_ignored() {
+    let mut scene = Scene::new(1, 0.5, false);
+    let asked = scene.now;
+    scene.now += PAUSE;
+    scene.look(0);
+    let digest = scene.digest(Service { version: 0, builds: true }, true);
+    let sighting = |asked| Sighting { digest, asked, round: 1, pause: PAUSE };
+    assert_eq!(scene.roster.sight("0", sighting(asked)), 0, "it shows what is over");
+    assert_eq!(scene.roster.sight("0", sighting(scene.now + PAUSE)), 1);
+}
+
+fn source(namespace: &str) -> TokenSource {
+    TokenSource { namespace: namespace.to_owned(), own: None, pinned: false }
+}
+
+#[test]
+fn token_sources_go_with_their_last_member() {
+    let (mut roster, now) = (Roster::default(), Instant::now());
+    let clock = Clock::after(Ending::Settled, [now; 2], &INTERVALS, None, 0.5);
+    let moved = Arc::new(Mutex::new(BTreeMap::<&str, u32>::new()));
+    for (name, namespace) in [("a", "one"), ("b", "one"), ("c", "two")] {
+        let moved = Arc::clone(&moved);
+        let member = Member {
+            uid: name.into(),
+            wake: Box::new(move || *moved.lock().unwrap().entry(name).or_default() += 1),
+            source: Some(Arc::new(source(namespace))),
+            known: Known::default(),
+            clock,
+            building_since: None,
+            since: now,
+            listed: None,
+            round: 0,
+            delivery: None,
+            handed: now,
+        };
+        roster.join(name, member);
+    }
+    let namespaces =
+        |roster: &Roster| roster.sources().iter().map(|source| source.namespace.clone()).collect::<Vec<_>>();
+    assert_eq!(namespaces(&roster), ["one", "two"]);
+    roster.leave("c", "c");
+    assert_eq!(namespaces(&roster), ["one"], "the namespace is gone");
+    let rotated = roster.sources().remove(0);
+    roster.drop_source(&rotated, now);
+    drop(rotated);
+    assert_eq!(namespaces(&roster), <[&str; 0]>::default());
+    assert_eq!(*moved.lock().unwrap(), BTreeMap::from([("a", 1), ("b", 1)]));
+}
+
+#[test]
+fn token_rotation_leaves_no_survey_behind() {
+    let (surveys, now) = (Surveys::default(), Instant::now());
+    let survey = surveys.of(&Token::parse("old").unwrap(), "project");
+    let joining = Joining {
+        name: "cache".to_owned(),
+        uid: "uid".to_owned(),
+        source: source("team"),
+        wake: Box::new(|| ()),
+        known: Known::default(),
+        since: now,
+        building_since: None,
+    };
+    survey.join(&Settings::default(), joining, |poll| {
+        Clock::after(Ending::NotBegun, [now; 2], &INTERVALS, poll, 0.5)
+    });
+    let old = survey.roster().sources().remove(0);
+    survey.roster().drop_source(&old, now);
+    assert!(matches!(survey.collect("cache", "uid"), Some(Delivery::Moved)));
+    let mut memory = Memory { survey: Some(survey), edit: Some(1), ..Memory::default() };
+    memory.moved("cache", "uid");
+    assert_eq!(memory.edit, None, "the turn begins as one after an edit");
+    let kept = super::lock(&surveys.to_keep).as_mut().unwrap().try_recv().unwrap();
+    assert!(surveys.retire(&kept), "somebody takes part still");
+}

@@ -1,0 +1,126 @@
+//! A token that the provider does not accept is left alone for a while, by all resources that use it and
+//! by no other. When the pause is over one resource tries it again, and the others go on waiting for what
+//! comes out. Tokens are told apart by a keyed hash: the tokens themselves are not kept.
+
+use crate::{
+    controller::error::PassError,
+    provider::{ProviderError, Token},
+};
+use std::{
+    collections::HashMap,
+    hash::RandomState,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::time::{Duration, Instant};
+
+/// After this many pauses nobody asks for the token any more: it was replaced.
+const FORGOTTEN_AFTER: u32 = 20;
+
+/// The tokens that were refused.
+pub(in crate::controller) struct TokenPauses {
+    length: Duration,
+    hasher: RandomState,
+    pauses: Mutex<HashMap<u64, Pause>>,
+}
+
+struct Pause {
+    until: Instant,
+    answer: String,
+}
+
+impl TokenPauses {
+    pub(in crate::controller) fn new(length: Duration) -> Self {
+        Self { length, hasher: RandomState::new(), pauses: Mutex::default() }
+    }
+
+    /// Whether `token` may be used now. The first caller after a pause may, and the next pause begins.
+    pub(in crate::controller) fn check(&self, token: &Token, source: &str) -> Result<(), PassError> {
+        let now = Instant::now();
+        match self.lock().get_mut(&token.fingerprint(&self.hasher)) {
+            Some(pause) if now < pause.until => Err(rejected(&pause.answer, source)),
+            Some(pause) => {
+                pause.until = now + self.length;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what came of using `token`, and says it in the same words for every resource.
+    pub(in crate::controller) fn learn(&self, token: &Token, source: &str, error: PassError) -> PassError {
+        let PassError::Provider(provider) = &error else { return error };
+        match provider {
+            ProviderError::Rejected { refusal, .. } if !refusal.genuine => error,
+            ProviderError::Rejected { refusal, .. } if refusal.status == 401 => {
+                let message = &refusal.message;
+                let now = Instant::now();
+                let mut pauses = self.lock();
+                pauses.retain(|_, pause| now < pause.until + self.length * FORGOTTEN_AFTER);
+                let pause = Pause { until: now + self.length, answer: message.clone() };
+                pauses.insert(token.fingerprint(&self.hasher), pause);
+                rejected(message, source)
+            }
+            ProviderError::Rejected { refusal, .. } if refusal.status < 500 => {
+                self.accepted(token);
+                error
+            }
+            _ => error,
+        }
+    }
+
+    /// Notes that the provider took `token`.
+    pub(in crate::controller) fn accepted(&self, token: &Token) {
+        let mut pauses = self.lock();
+        if !pauses.is_empty() {
+            pauses.remove(&token.fingerprint(&self.hasher));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Pause>> {
+        // A panic while the lock was held leaves a map that is still a map.
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rejected(answer: &str, source: &str) -> PassError {
+    PassError::TokenRejected(format!(
+        "Cannot use the token in {source}: Aiven rejected it (HTTP 401): {answer}. Write a valid token there."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Refusal;
+
+    fn refusal() -> PassError {
+        PassError::Provider(ProviderError::Rejected {
+            doing: "read".to_owned(),
+            refusal: Refusal {
+                status: 401,
+                message: "Invalid token".to_owned(),
+                code: None,
+                genuine: true,
+                retry_after: None,
+            },
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_is_tried_by_one_at_a_time_and_others_go_on() {
+        let pauses = TokenPauses::new(Duration::from_secs(30));
+        let (bad, good) = (Token::parse("bad").unwrap(), Token::parse("good").unwrap());
+        assert!(pauses.check(&bad, "s").is_ok());
+        let told = pauses.learn(&bad, "Secret n/s, key k", refusal()).to_string();
+        let again = pauses.check(&bad, "Secret n/s, key k").unwrap_err().to_string();
+        assert_eq!(told, again, "one text, or the status would change back and forth");
+        assert!(told.contains("(HTTP 401): Invalid token") && !told.contains("bad"), "{told}");
+        assert!(pauses.check(&good, "s").is_ok());
+
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(pauses.check(&bad, "s").is_ok(), "one tries");
+        assert!(pauses.check(&bad, "s").is_err(), "the others wait");
+        pauses.accepted(&bad);
+        assert!(pauses.check(&bad, "s").is_ok());
+    }
+}

@@ -1,0 +1,134 @@
+//! Certificates of a cluster: an authority of its own, one certificate for its servers, and one for the operator. That of
+//! the servers authenticates servers only, so that no pod can send verbs to another.
+
+use super::clock;
+use chrono::{DateTime, Datelike as _, Duration, Utc};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+use valkeeper_cluster::{Desired, names};
+
+/// How long an authority is valid, and other certificates.
+const AUTHORITY_DAYS: i64 = 3650;
+const DAYS: i64 = 90;
+/// When they are renewed.
+const RENEWED_AFTER_DAYS: i64 = 60;
+/// Clocks may differ.
+const BEFORE_DAYS: i64 = 1;
+
+/// The texts of a Secret.
+type Texts = BTreeMap<&'static str, String>;
+
+/// An authority and the operator's certificate; the authority of `existing` stays.
+pub(super) fn authority(desired: &Desired, existing: Option<&Secret>) -> Result<Secret, rcgen::Error> {
+    let now = clock::now();
+    let text = |key: &str| {
+        let bytes = existing?.data.as_ref()?.get(key)?;
+        String::from_utf8(bytes.0.clone()).ok()
+    };
+    let (authority, key) = match (text("ca.crt"), text("ca.key")) {
+        (Some(authority), Some(key)) => (authority, key),
+        _ => new_authority(desired, now)?,
+    };
+    let params = params(now, DAYS, "valkeeper operator", ExtendedKeyUsagePurpose::ClientAuth)?;
+    let (certificate, private) = signed(desired, &params, &key)?;
+    let texts = [("ca.crt", authority), ("ca.key", key), ("tls.crt", certificate), ("tls.key", private)];
+    Ok(secret(desired, &names::authority(&desired.name), texts.into(), now))
+}
+
+/// The certificate of the servers, from the authority in this Secret.
+pub(super) fn servers(desired: &Desired, authority: &Secret) -> Result<Secret, rcgen::Error> {
+    let now = clock::now();
+    let text = |key: &str| {
+        let bytes = authority.data.as_ref().and_then(|data| data.get(key));
+        bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok()).unwrap_or_default()
+    };
+    let (authority, key) = (text("ca.crt"), text("ca.key"));
+    let mut params = params(now, DAYS, &desired.name, ExtendedKeyUsagePurpose::ServerAuth)?;
+    let host = names::host("*", &desired.name, &desired.namespace);
+    params.subject_alt_names = vec![rcgen::SanType::DnsName(host.try_into()?)];
+    let (certificate, private) = signed(desired, &params, &key)?;
+    let texts = [("ca.crt", authority), ("tls.crt", certificate), ("tls.key", private)];
+    Ok(secret(desired, &names::certificate(&desired.name), texts.into(), now))
+}
+
+/// What the certificate of the authority says; the same as long as there is the cluster.
+fn authority_params(desired: &Desired) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    let name = format!("{}/{}", desired.namespace, desired.name);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn new_authority(desired: &Desired, now: DateTime<Utc>) -> Result<(String, String), rcgen::Error> {
+    let mut params = authority_params(desired);
+    validity(&mut params, now, AUTHORITY_DAYS);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+fn params(
+    now: DateTime<Utc>,
+    days: i64,
+    name: &str,
+    usage: ExtendedKeyUsagePurpose,
+) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![usage];
+    params.use_authority_key_identifier_extension = true;
+    validity(&mut params, now, days);
+    Ok(params)
+}
+
+fn validity(params: &mut CertificateParams, now: DateTime<Utc>, days: i64) {
+    let day = |moment: DateTime<Utc>| {
+        let part = |number: u32| u8::try_from(number).unwrap_or(1);
+        date_time_ymd(moment.year(), part(moment.month()), part(moment.day()))
+    };
+    params.not_before = day(now - Duration::days(BEFORE_DAYS));
+    params.not_after = day(now + Duration::days(days));
+}
+
+fn signed(
+    desired: &Desired,
+    params: &CertificateParams,
+    authority_key: &str,
+) -> Result<(String, String), rcgen::Error> {
+    let issuer = Issuer::new(authority_params(desired), KeyPair::from_pem(authority_key)?);
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, &issuer)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+fn secret(desired: &Desired, name: &str, texts: Texts, now: DateTime<Utc>) -> Secret {
+    let renew_at = (now + Duration::days(RENEWED_AFTER_DAYS)).to_rfc3339();
+    let metadata = json!({
+        "name": name,
+        "labels": {names::CLUSTER: desired.name},
+        "annotations": {names::RENEW_AT: renew_at},
+        "ownerReferences": [desired.owner()],
+    });
+    let data = texts.into_iter().map(|(key, text)| (key.to_owned(), ByteString(text.into_bytes())));
+    Secret {
+        metadata: serde_json::from_value(metadata).unwrap_or_default(),
+        type_: Some("Opaque".to_owned()),
+        data: Some(data.collect()),
+        ..Secret::default()
+    }
+}
+
+/// When the certificate in a Secret is renewed; at once if it does not say.
+pub(super) fn renew_at(secret: &Secret) -> DateTime<Utc> {
+    let text = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(names::RENEW_AT));
+    let parsed = text.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    parsed.map_or(DateTime::UNIX_EPOCH, |moment| moment.with_timezone(&Utc))
+}

@@ -1,0 +1,186 @@
+//! What this process remembers of each cluster between reconciliations. After a restart it is empty: everything is read
+//! again, and a Lease counts as seen from then on only.
+
+use super::instances::Door;
+use crate::cluster::version;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt as _, runtime::reflector::Store};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::time::{Duration, Instant};
+use valkeeper_api::{ValkeyCluster, valkey_cluster::FailoverRecord};
+use valkeeper_cluster::{Certificates, ClaimSeen, ObjectSeen, Owned, OwnedKind, Password};
+use valkeeper_engine::ConnectionSecret;
+use valkeeper_failover::observer::Observer;
+
+/// How long the watch of pods may be behind what this process wrote.
+const LAG: Duration = Duration::from_secs(3);
+
+/// Namespace and name of a cluster.
+type Place = (String, String);
+
+/// A way to give a cluster a turn.
+type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// Everything that is remembered.
+#[derive(Default)]
+pub(in crate::controller) struct Clusters {
+    known: Mutex<HashMap<Box<str>, Known>>,
+    wakers: Mutex<HashMap<Place, (Waker, Box<str>)>>,
+    pods: Mutex<Vec<Store<Pod>>>,
+}
+
+/// What all clusters share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) pods: Vec<Store<Pod>>,
+}
+
+/// What is remembered of one.
+#[derive(Clone)]
+pub(super) struct Known {
+    /// As the last write of this process left it.
+    pub(super) object: Option<ValkeyCluster>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) observer: Observer,
+    /// The start of the clock by which the observer counts.
+    pub(super) started: Instant,
+    /// What was found of objects that change rarely.
+    pub(super) look: Option<Arc<Look>>,
+    /// The way to its instances.
+    pub(super) door: Option<Door>,
+    /// Pods as writes of this process left them.
+    pub(super) pods: BTreeMap<String, (Pod, Instant)>,
+    /// Objects that were applied, what of, and when: none is applied again and again without effect.
+    pub(super) applied: BTreeMap<(OwnedKind, String), (Owned, Instant)>,
+    /// Pods by name that are gone, with their identity.
+    pub(super) ended: BTreeMap<String, String>,
+    /// A promotion that was asked for.
+    pub(super) promotion: Option<FailoverRecord>,
+    /// The reason that was last told in an event.
+    pub(super) told: Option<&'static str>,
+}
+
+/// What was found of objects that change rarely.
+#[derive(Clone)]
+pub(super) struct Look {
+    pub(super) at: Instant,
+    pub(super) edit: u64,
+    /// How the objects were rendered that they were compared with.
+    pub(super) owned: Vec<Owned>,
+    pub(super) objects: BTreeMap<(OwnedKind, String), ObjectSeen>,
+    pub(super) password: Password,
+    pub(super) authority: Certificates,
+    pub(super) certificate: Certificates,
+    pub(super) claims: BTreeMap<u32, ClaimSeen>,
+    pub(super) secret: ConnectionSecret,
+    /// Addresses of Services by name, where Secrets have them.
+    pub(super) addresses: BTreeMap<String, String>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            object: None,
+            failures: 0,
+            observer: Observer::default(),
+            started: Instant::now(),
+            look: None,
+            door: None,
+            pods: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            promotion: None,
+            told: None,
+        }
+    }
+}
+
+impl Known {
+    /// The newer of the object that the watch shows and the one that was last written.
+    pub(super) fn newer(&self, watched: ValkeyCluster) -> ValkeyCluster {
+        let own = self
+            .object
+            .as_ref()
+            .filter(|own| own.uid() == watched.uid() && version(*own) > version(&watched));
+        own.cloned().unwrap_or(watched)
+    }
+
+    /// Everything is read again.
+    pub(super) fn forget_looks(&mut self) {
+        self.look = None;
+        self.pods.clear();
+    }
+
+    /// A pod with this identity is gone, whatever the watch still shows.
+    pub(super) fn gone(&mut self, name: &str, uid: &str) {
+        self.ended.insert(name.to_owned(), uid.to_owned());
+    }
+
+    /// Notes a pod as the API server answered a write.
+    pub(super) fn wrote(&mut self, pod: Pod) {
+        self.pods.insert(pod.name_any(), (pod, Instant::now()));
+    }
+
+    /// The pods that the watch shows, with those that this process has written since.
+    pub(super) fn merged(&mut self, watched: Vec<Arc<Pod>>) -> Vec<Arc<Pod>> {
+        let now = Instant::now();
+        self.pods.retain(|_, (_, at)| now < *at + LAG);
+        let is_gone = |pod: &Arc<Pod>| self.ended.get(&pod.name_any()) == pod.metadata.uid.as_ref();
+        let watched = watched.into_iter().filter(|pod| !is_gone(pod));
+        let mut merged: BTreeMap<String, Arc<Pod>> = watched.map(|pod| (pod.name_any(), pod)).collect();
+        self.pods.retain(|name, (own, _)| match merged.get(name) {
+            Some(shown) => version(&**shown) < version(own),
+            None => true,
+        });
+        for (name, (own, _)) in &self.pods {
+            merged.insert(name.clone(), Arc::new(own.clone()));
+        }
+        merged.into_values().collect()
+    }
+}
+
+impl Clusters {
+    /// What is remembered of a cluster.
+    pub(super) fn recall(&self, uid: &str) -> (Known, Shared) {
+        let known = lock(&self.known).get(uid).cloned().unwrap_or_default();
+        (known, Shared { pods: lock(&self.pods).clone() })
+    }
+
+    pub(super) fn keep(&self, uid: &str, known: Known) {
+        lock(&self.known).insert(uid.into(), known);
+    }
+
+    /// Forgets a cluster that is gone.
+    pub(in crate::controller) fn forget(&self, uid: &str) {
+        lock(&self.known).remove(uid);
+        lock(&self.wakers).retain(|_, (_, owner)| **owner != *uid);
+    }
+
+    /// How a cluster is given a turn.
+    pub(super) fn wakes_by(&self, place: Place, waker: Waker, uid: &str) {
+        lock(&self.wakers).insert(place, (waker, uid.into()));
+    }
+
+    /// Something of a cluster has changed.
+    pub(super) fn wake(&self, namespace: &str, name: &str) {
+        let place = (namespace.to_owned(), name.to_owned());
+        let waker = lock(&self.wakers).get(&place).map(|(waker, _)| Arc::clone(waker));
+        if let Some(waker) = waker {
+            waker();
+        }
+    }
+
+    /// Pods are shown here as well.
+    pub(super) fn add_pods(&self, store: Store<Pod>) {
+        lock(&self.pods).push(store);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What it holds is whole whatever happened to the thread that held the lock.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,189 @@
+//! One reconciliation of a `ValkeyCluster`: observe, decide, perform one step, again, until there is nothing to do now.
+//!
+//! ```text
+//!   pods (watched) ─┐
+//!   Lease, then     ├─▶ Observed ──▶ decide ──▶ step ──▶ perform: one object, or one verb
+//!   statuses ───────┤      ▲                      │
+//!   objects, when ──┘      └──────────────────────┘
+//!   something changed
+//! ```
+//!
+//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the Lease
+//! before the statuses, as the observer of `valkeeper-failover` asks for.
+
+mod certificates;
+mod clock;
+mod instances;
+mod known;
+mod observe;
+mod perform;
+mod pod_seen;
+mod pods;
+mod publish;
+
+pub(super) use known::Clusters;
+pub(super) use pods::watch as watch_pods;
+
+use super::{
+    context::Context,
+    edits,
+    error::PassError,
+    pass::{measure, outcome},
+    reconcile::Reconciled,
+    schedule::{
+        queue::Queue,
+        turns::{Next, Wake},
+    },
+    secret_news::Dependence,
+    turn::Turn,
+};
+use futures::FutureExt as _;
+use known::{Known, Shared};
+use kube::{Api, ResourceExt as _};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use valkeeper_api::{Custom as _, ValkeyCluster};
+use valkeeper_cluster::{Defaults, Desired, Pace, Step, decide};
+
+/// More steps than any reconciliation needs; what is left comes in the next one.
+const MAX_STEPS: usize = 64;
+/// Longest delay after a failure.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// A reconciliation under way.
+struct Pass {
+    context: Arc<Context>,
+    api: Api<ValkeyCluster>,
+    namespace: String,
+    object: ValkeyCluster,
+    known: Known,
+    shared: Shared,
+    /// Instances that were asked to read their settings.
+    reloaded: BTreeSet<u32>,
+    /// Everything has to be read again.
+    stale: bool,
+    released: bool,
+}
+
+impl Reconciled for ValkeyCluster {
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), resource = turn.object.name_any()))]
+    async fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> Next {
+        let uid = turn.object.uid().unwrap_or_default();
+        let (_running, time) = (context.metrics.pass_begins(), turn.permit.time());
+        let mut pass = Pass::new(context.clone(), turn, wake);
+        let run = pass.run().boxed();
+        let next = match outcome::of(&context, Self::NAME, &time, run, |_| None).await {
+            Ok(pace) => pause(&context, pace),
+            Err(error) => pass.fail(&error).await,
+        };
+        measure::state(&context, &pass.object);
+        if pass.released {
+            context.forget(&uid, &pass.object.name_any());
+            return Next::After(context.settings.external_wait_interval);
+        }
+        context.clusters.keep(&uid, pass.known);
+        Next::After(next)
+    }
+
+    fn queue(context: &Context) -> &Arc<Queue> {
+        &context.cluster_queue
+    }
+
+    fn depends_on(&self, _: &Context) -> Dependence {
+        Dependence { connection: None, token: None }
+    }
+}
+
+fn pause(context: &Context, pace: Pace) -> Duration {
+    match pace {
+        Pace::Urgent => Duration::from_millis(50),
+        Pace::Active => Duration::from_millis(250),
+        Pace::Steady => Duration::from_secs(1),
+        Pace::Idle => context.settings.resync_interval,
+    }
+}
+
+impl Pass {
+    fn new(context: Arc<Context>, turn: Turn<ValkeyCluster>, wake: Wake<ValkeyCluster>) -> Self {
+        let namespace = turn.object.namespace().unwrap_or_default();
+        let uid = turn.object.uid().unwrap_or_default();
+        let (known, shared) = context.clusters.recall(&uid);
+        let object = known.newer(turn.object);
+        let name = object.name_any();
+        context.clusters.wakes_by((namespace.clone(), name), Arc::new(move || wake.wake()), &uid);
+        Self {
+            api: Api::namespaced(context.client.clone(), &namespace),
+            context,
+            namespace,
+            object,
+            known,
+            shared,
+            reloaded: BTreeSet::new(),
+            stale: false,
+            released: false,
+        }
+    }
+
+    /// Goes on until there is nothing to do now, and publishes what is true then.
+    async fn run(&mut self) -> Result<Pace, PassError> {
+        for _ in 0..MAX_STEPS {
+            let desired = self.desired();
+            let observed = self.observe(&desired).await?;
+            let decision = decide(&desired, &observed);
+            if let Step::Rest(pace) = decision.step {
+                self.publish(&desired, &observed, &decision.report).await?;
+                self.known.failures = 0;
+                outcome::went_well(&self.context, &desired.uid);
+                return Ok(pace);
+            }
+            tracing::debug!(step = ?decision.step, "step");
+            if matters(&decision.step) {
+                self.publish(&desired, &observed, &decision.report).await?;
+            }
+            if !self.perform(&desired, &observed, decision.step).await? {
+                return Ok(Pace::Active);
+            }
+            if self.released {
+                return Ok(Pace::Idle);
+            }
+        }
+        Ok(Pace::Active)
+    }
+
+    fn desired(&self) -> Desired {
+        let defaults = Defaults { manager_image: self.context.settings.manager_image.clone() };
+        Desired::of(&self.object, defaults)
+    }
+
+    /// The object is now `object`, as the API server answered.
+    fn adopt(&mut self, mut object: ValkeyCluster) {
+        super::watch::cached::prune(&mut object);
+        self.known.object = Some(object.clone());
+        self.object = object;
+    }
+
+    async fn fail(&mut self, error: &PassError) -> Duration {
+        let class = error.class();
+        self.known.failures += 1;
+        self.known.forget_looks();
+        let delay = self.context.settings.retry.delay(class, self.known.failures, rand::random());
+        // Clients wait: no failure makes a failover wait for minutes.
+        let delay = delay.min(MAX_RETRY_DELAY);
+        outcome::failed(&self.context, &self.object.uid().unwrap_or_default(), error, delay);
+        self.publish_failure(error).await;
+        delay
+    }
+
+    /// Stands for what the user asks for.
+    fn edit(&self) -> u64 {
+        edits::edit(&self.object)
+    }
+
+    fn name(&self) -> String {
+        self.object.name_any()
+    }
+}
+
+/// Whether the status should be told before a step, because the step is what users wait for.
+fn matters(step: &Step) -> bool {
+    matches!(step, Step::Promote(..) | Step::CreateLease(_))
+}

@@ -1,0 +1,288 @@
+//! Looks at a cluster: pods from the watch, the Lease and then the statuses anew each time, and everything else when
+//! something of it may have changed.
+
+use super::{Pass, certificates, clock, instances::Door, known::Look, pod_seen::pod_seen};
+use crate::{
+    cluster::{leases, objects, secrets},
+    controller::error::PassError,
+};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{PersistentVolumeClaim, Pod, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{ResourceExt as _, runtime::reflector::Store};
+use secrecy::SecretString;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::time::Instant;
+use valkeeper_cluster::{
+    Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, Owned, OwnedKind, Password, PodSeen,
+    contains, names, owned, policy, reading,
+};
+use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
+use valkeeper_failover::protocol::Timing;
+use valkeeper_instance::lease;
+
+impl Pass {
+    /// Everything that can be seen now.
+    pub(super) async fn observe(&mut self, desired: &Desired) -> Result<Observed, PassError> {
+        let mut observed =
+            Observed { now: clock::now(), reloaded: self.reloaded.clone(), ..Observed::default() };
+        observed.pods = self.pods(desired);
+        let began = self.known.started.elapsed();
+        observed.lease = self.lease(desired).await?;
+        self.look_if_needed(desired, &mut observed).await?;
+        if let Some(door) = &self.known.door {
+            door.open(desired, &observed.pods);
+            observed.instances = door.ask(desired, &observed.pods).await;
+        }
+        let ended = self.known.started.elapsed();
+        if let Some(reading) = reading(desired, &observed, began, ended) {
+            let view = self.known.observer.view(&policy(desired), &Timing::default(), reading);
+            observed.view = Some(view);
+        }
+        // Whether it needs a lease depends on what instances say, and the settings on that.
+        if owned(desired, &observed)
+            != self.known.look.as_ref().map(|look| look.owned.clone()).unwrap_or_default()
+        {
+            self.stale = true;
+            self.look_if_needed(desired, &mut observed).await?;
+        }
+        Ok(observed)
+    }
+
+    fn pods(&mut self, desired: &Desired) -> BTreeMap<u32, PodSeen> {
+        let ours = |pod: &Arc<Pod>| {
+            pod.namespace().as_deref() == Some(&self.namespace)
+                && pod.labels().get(names::CLUSTER) == Some(&desired.name)
+        };
+        let watched: Vec<_> = self.shared.pods.iter().flat_map(Store::state).filter(ours).collect();
+        let pods = self.known.merged(watched);
+        let seen = pods.iter().filter_map(|pod| {
+            let ordinal = names::ordinal(&desired.name, &pod.name_any())?;
+            Some((ordinal, pod_seen(pod, !is_ours(desired, &pod.metadata))))
+        });
+        seen.collect()
+    }
+
+    async fn lease(&self, desired: &Desired) -> Result<LeaseSeen, PassError> {
+        let found = leases::get(&self.context.client, &self.namespace, &desired.name).await?;
+        Ok(match found {
+            None => LeaseSeen::Missing,
+            Some(found) if !is_ours(desired, &found.metadata) => LeaseSeen::Foreign,
+            Some(found) => lease::reading(&found).map_or(LeaseSeen::Unknown, LeaseSeen::Present),
+        })
+    }
+
+    /// Reads what changes rarely, if it may have changed.
+    async fn look_if_needed(&mut self, desired: &Desired, observed: &mut Observed) -> Result<(), PassError> {
+        let resync = self.context.settings.resync_interval;
+        let fresh = self
+            .known
+            .look
+            .as_ref()
+            .filter(|look| !self.stale && look.edit == self.edit() && look.at.elapsed() < resync);
+        let look = match fresh {
+            Some(look) => Arc::clone(look),
+            None => Arc::new(self.look(desired, observed).await?),
+        };
+        observed.password = look.password.clone();
+        observed.authority = look.authority;
+        observed.certificate = look.certificate;
+        observed.objects.clone_from(&look.objects);
+        observed.claims.clone_from(&look.claims);
+        observed.secret = look.secret.clone();
+        self.known.look = Some(look);
+        self.stale = false;
+        Ok(())
+    }
+
+    async fn look(&mut self, desired: &Desired, observed: &Observed) -> Result<Look, PassError> {
+        let client = self.context.client.clone();
+        let (secret, key) = desired.password();
+        let password = secrets::get(&client, &self.namespace, &secret).await?;
+        let (seen, password) = password_seen(desired, password.as_ref(), &secret, &key);
+        let authority = secrets::get(&client, &self.namespace, &names::authority(&desired.name)).await?;
+        let certificate = secrets::get(&client, &self.namespace, &names::certificate(&desired.name)).await?;
+        self.renew_door(desired, authority.as_ref());
+        let mut look = Look {
+            at: Instant::now(),
+            edit: self.edit(),
+            owned: Vec::new(),
+            objects: BTreeMap::new(),
+            password: seen.clone(),
+            authority: certificate_seen(desired, authority.as_ref()),
+            certificate: certificate_seen(desired, certificate.as_ref()),
+            claims: self.claims(desired).await?,
+            secret: ConnectionSecret::Unknown,
+            addresses: BTreeMap::new(),
+        };
+        look.owned = owned(desired, &Observed { password: seen, ..observed.clone() });
+        for object in &look.owned {
+            let found = objects::get(&client, &self.namespace, object.kind.names(), &object.name).await?;
+            let (seen, address) = match found {
+                None => (ObjectSeen::Missing, None),
+                Some(found) => {
+                    let live = serde_json::to_value(&found).unwrap_or_default();
+                    let address = live["spec"]["clusterIP"].as_str().map(str::to_owned);
+                    let seen = if !is_ours(desired, &found.metadata) {
+                        ObjectSeen::Foreign
+                    } else if contains(&live, &object.body) || self.was_just_applied(object) {
+                        ObjectSeen::Current
+                    } else {
+                        ObjectSeen::Different
+                    };
+                    (seen, address)
+                }
+            };
+            if let (OwnedKind::Service, Some(address)) = (object.kind, address) {
+                look.addresses.insert(object.name.clone(), address);
+            }
+            look.objects.insert((object.kind, object.name.clone()), seen);
+        }
+        look.secret = self.connection_secret(desired, &look, password).await?;
+        Ok(look)
+    }
+
+    /// Another controller takes the change back, or the API server shows it otherwise: it is made once per interval.
+    fn was_just_applied(&self, object: &Owned) -> bool {
+        let applied = self.known.applied.get(&(object.kind, object.name.clone()));
+        let recent = applied.filter(|(_, at)| at.elapsed() < self.context.settings.resync_interval);
+        let applied = recent.is_some_and(|(applied, _)| applied == object);
+        if applied {
+            tracing::warn!(
+                kind = object.kind.names().1,
+                object = object.name,
+                "object differs after it was applied"
+            );
+        }
+        applied
+    }
+
+    fn renew_door(&mut self, desired: &Desired, authority: Option<&Secret>) {
+        let Some(authority) = authority.filter(|secret| is_ours(desired, &secret.metadata)) else { return };
+        let version = authority.metadata.resource_version.clone().unwrap_or_default();
+        if self.known.door.as_ref().is_none_or(|door| door.version != version) {
+            self.known.door = Door::of(authority);
+        }
+    }
+
+    async fn claims(&self, desired: &Desired) -> Result<BTreeMap<u32, ClaimSeen>, PassError> {
+        if !desired.spec.persists() {
+            return Ok(BTreeMap::new());
+        }
+        let labels = format!("{}={}", names::CLUSTER, desired.name);
+        let claims: Vec<PersistentVolumeClaim> =
+            objects::list(&self.context.client, &self.namespace, &labels).await?;
+        let seen = |claim: &PersistentVolumeClaim| {
+            let ordinal = names::ordinal(&format!("data-{}", desired.name), &claim.name_any())?;
+            let created = claim.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+            let deleting = claim.metadata.deletion_timestamp.is_some();
+            Some((ordinal, ClaimSeen { deleting, created: created.unwrap_or_default() }))
+        };
+        Ok(claims.iter().filter_map(seen).collect())
+    }
+
+    async fn connection_secret(
+        &self,
+        desired: &Desired,
+        look: &Look,
+        password: Option<SecretString>,
+    ) -> Result<ConnectionSecret, PassError> {
+        let Some(target) = &desired.target else { return Ok(ConnectionSecret::Unknown) };
+        let Some(found) = secrets::get(&self.context.client, &self.namespace, &target.name).await? else {
+            return Ok(ConnectionSecret::Absent);
+        };
+        let connection = self.connection(desired, look, password);
+        Ok(existing_secret::judge(&found, &desired.owner(), target, connection.as_ref()).secret)
+    }
+
+    /// How clients reach the cluster.
+    pub(super) fn connection(
+        &self,
+        desired: &Desired,
+        look: &Look,
+        password: Option<SecretString>,
+    ) -> Option<Connection> {
+        let host = |service: String| -> Option<String> {
+            if self.context.settings.service_addresses {
+                return look.addresses.get(&service).cloned();
+            }
+            Some(format!("{service}.{}.svc", self.namespace))
+        };
+        let port = names::SERVER_PORT.to_string();
+        let replica = if desired.instances() > 1 {
+            Replica::At { host: host(names::replica(&desired.name))?, port: port.clone() }
+        } else {
+            Replica::None
+        };
+        Some(Connection {
+            host: host(names::leader(&desired.name))?,
+            port,
+            user: "default".to_owned(),
+            password: password?,
+            ssl: "disable".to_owned(),
+            replica,
+        })
+    }
+
+    /// The password of the cluster, read anew.
+    pub(super) async fn password(&self, desired: &Desired) -> Result<Option<SecretString>, PassError> {
+        let (name, key) = desired.password();
+        let secret = secrets::get(&self.context.client, &self.namespace, &name).await?;
+        Ok(password_seen(desired, secret.as_ref(), &name, &key).1)
+    }
+}
+
+pub(super) fn is_ours(desired: &Desired, metadata: &ObjectMeta) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == desired.uid)
+}
+
+/// Whether the Secret holds a password that servers can use.
+pub(super) fn has_password(desired: &Desired, secret: &Secret) -> bool {
+    let (name, key) = desired.password();
+    password_seen(desired, Some(secret), &name, &key).1.is_some()
+}
+
+fn password_seen(
+    desired: &Desired,
+    secret: Option<&Secret>,
+    name: &str,
+    key: &str,
+) -> (Password, Option<SecretString>) {
+    let missing = |what: String| (Password::Missing(what), None);
+    let Some(secret) = secret else {
+        let message =
+            format!("Secret {name} does not exist. Create it, or correct spec.access.passwordSecretRef.");
+        return missing(message);
+    };
+    if desired.generates_password() && !is_ours(desired, &secret.metadata) {
+        // It would be overwritten otherwise.
+        let message = format!("Secret {name} belongs to another owner. Delete it or rename the cluster.");
+        return (Password::Foreign(message), None);
+    }
+    let value = secret.data.as_ref().and_then(|data| data.get(key));
+    let text = value.and_then(|ByteString(bytes)| String::from_utf8(bytes.clone()).ok());
+    match text.map(|text| text.trim_end_matches('\n').to_owned()) {
+        Some(text) if !text.is_empty() && !text.contains(['\n', '\r', '\0']) => {
+            let version = secret.metadata.resource_version.clone().unwrap_or_default();
+            let version = format!("{}/{version}", secret.metadata.uid.clone().unwrap_or_default());
+            (Password::Present(version), Some(text.into()))
+        }
+        Some(_) => missing(format!(
+            "Key {key} of Secret {name} is empty or has several lines. Set a password of one line."
+        )),
+        None => missing(format!(
+            "Secret {name} has no key {key}. Add it, or correct spec.access.passwordSecretRef."
+        )),
+    }
+}
+
+fn certificate_seen(desired: &Desired, secret: Option<&Secret>) -> Certificates {
+    match secret {
+        None => Certificates::Missing,
+        Some(secret) if !is_ours(desired, &secret.metadata) => Certificates::Foreign,
+        Some(secret) => Certificates::Present(certificates::renew_at(secret)),
+    }
+}

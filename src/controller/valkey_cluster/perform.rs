@@ -1,0 +1,297 @@
+//! Performs one step: at most one write to Kubernetes, or one verb to one instance.
+
+use super::{
+    Pass, certificates, clock,
+    observe::{has_password, is_ours},
+};
+use crate::{
+    cluster::{ClusterError, events::Severity, leases, metadata, objects, secrets},
+    controller::error::PassError,
+};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{PersistentVolumeClaim, Pod, Secret},
+};
+use kube::ResourceExt as _;
+use serde_json::json;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+use valkeeper_api::valkey_cluster::FailoverRecord;
+use valkeeper_cluster::{Desired, Observed, PromotionCause, Step, claim, event, names, pod};
+use valkeeper_engine::{connection, existing_secret};
+use valkeeper_failover::Name;
+use valkeeper_instance::client::{CallError, InstanceClient};
+
+/// Letters of a generated password.
+const PASSWORD_LENGTH: usize = 32;
+
+impl Pass {
+    /// Performs a step, and tells of it; answers whether it is likely to have had an effect.
+    pub(super) async fn perform(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+        step: Step,
+    ) -> Result<bool, PassError> {
+        let told = event(desired, &step);
+        let effective = self.take(desired, observed, step).await?;
+        if let Some(told) = told.filter(|_| effective) {
+            let severity = if told.warning { Severity::Warning } else { Severity::Normal };
+            self.tell(severity, told.reason, &told.message);
+        }
+        Ok(effective)
+    }
+
+    async fn take(&mut self, desired: &Desired, observed: &Observed, step: Step) -> Result<bool, PassError> {
+        match step {
+            Step::AddFinalizer => {
+                let object = metadata::add_finalizer(&self.api, &self.object, &BTreeMap::new()).await?;
+                self.adopt(object);
+            }
+            Step::ReleaseFinalizer => {
+                metadata::release_finalizer(&self.api, &self.object).await?;
+                self.released = true;
+            }
+            Step::CreatePassword | Step::IssueAuthority | Step::IssueCertificate | Step::WriteSecret => {
+                self.write_secret(desired, &step).await?;
+                self.stale = true;
+            }
+            Step::Apply(owned) => {
+                let (names, name) = (owned.kind.names(), &owned.name);
+                objects::apply(&self.context.client, &self.namespace, names, name, &owned.body).await?;
+                self.known.applied.insert((owned.kind, owned.name.clone()), (*owned, Instant::now()));
+                self.stale = true;
+            }
+            Step::CreateClaim(_) | Step::DeleteClaim(_) | Step::CreatePod(_) | Step::DeletePod(..) => {
+                self.change_instance(desired, &step).await?;
+            }
+            Step::Label(ordinal, uid, role) => self.label(desired, ordinal, &uid, role).await?,
+            Step::CreateLease(term) => {
+                let owner = desired.owner();
+                leases::create(&self.context.client, &self.namespace, &desired.name, term.0, &owner).await?;
+            }
+            Step::DeleteLease(version) => {
+                leases::delete(&self.context.client, &self.namespace, &desired.name, version).await?;
+            }
+            Step::Rest(_) => {}
+            verb => return Ok(self.send(desired, observed, verb).await),
+        }
+        Ok(true)
+    }
+
+    async fn change_instance(&mut self, desired: &Desired, step: &Step) -> Result<(), PassError> {
+        let client = &self.context.client;
+        match step {
+            Step::CreateClaim(ordinal) => {
+                let claim: PersistentVolumeClaim = rendered(claim(desired, *ordinal))?;
+                objects::create(client, &self.namespace, &claim).await?;
+            }
+            Step::DeleteClaim(ordinal) => {
+                let name = names::claim(&desired.name, *ordinal);
+                objects::delete::<PersistentVolumeClaim>(client, &self.namespace, &name, None).await?;
+            }
+            Step::CreatePod(ordinal) => {
+                let pod: Pod = rendered(pod(desired, *ordinal))?;
+                match objects::create(client, &self.namespace, &pod).await? {
+                    Some(created) => self.known.wrote(created),
+                    None => return Err(already_there(&desired.instance(*ordinal))),
+                }
+                return Ok(());
+            }
+            Step::DeletePod(ordinal, uid) => {
+                let name = desired.instance(*ordinal);
+                objects::delete::<Pod>(client, &self.namespace, &name, Some(uid)).await?;
+                // The watch shows what came of it; until then it counts as being deleted.
+                let found = objects::get(client, &self.namespace, ("v1", "Pod", "pods"), &name).await?;
+                if let Some(pod) = found.and_then(|pod| rendered::<Pod>(json!(pod)).ok()) {
+                    self.known.wrote(pod);
+                } else {
+                    self.known.pods.remove(&name);
+                    self.known.gone(&name, uid);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.stale = true;
+        Ok(())
+    }
+
+    async fn label(
+        &mut self,
+        desired: &Desired,
+        ordinal: u32,
+        uid: &str,
+        role: &str,
+    ) -> Result<(), PassError> {
+        let patch = json!({"metadata": {"uid": uid, "labels": {names::ROLE: role}}});
+        let name = desired.instance(ordinal);
+        let pod: Pod = objects::patch(&self.context.client, &self.namespace, &name, patch).await?;
+        self.known.wrote(pod);
+        Ok(())
+    }
+
+    /// Creates a Secret of the cluster, or renews the one that it has. One that could not be seen, or is of another
+    /// owner, is left alone: a password or an authority that is in use is never replaced because of one answer.
+    async fn write_secret(&mut self, desired: &Desired, step: &Step) -> Result<(), PassError> {
+        let defect = |error: rcgen::Error| PassError::Defect(format!("cannot make a certificate: {error}"));
+        let (secret, seen) = match step {
+            Step::CreatePassword => {
+                let seen = self.own_secret(desired, &names::password(&desired.name)).await?;
+                (new_password(desired), seen.filter(|seen| !has_password(desired, seen)))
+            }
+            Step::IssueAuthority => {
+                let seen = self.own_secret(desired, &names::authority(&desired.name)).await?;
+                (certificates::authority(desired, seen.as_ref()).map_err(defect)?, seen)
+            }
+            Step::IssueCertificate => {
+                let authority = self.own_secret(desired, &names::authority(&desired.name)).await?;
+                let seen = self.own_secret(desired, &names::certificate(&desired.name)).await?;
+                (certificates::servers(desired, &authority.unwrap_or_default()).map_err(defect)?, seen)
+            }
+            _ => return self.write_connection(desired).await,
+        };
+        let client = &self.context.client;
+        let Some(seen) = seen else {
+            secrets::create(client, &self.namespace, &secret).await?;
+            return Ok(());
+        };
+        let metadata = json!({
+            "uid": seen.metadata.uid,
+            "resourceVersion": seen.metadata.resource_version,
+            "annotations": secret.metadata.annotations,
+        });
+        let patch = json!({"metadata": metadata, "data": secret.data});
+        secrets::patch(client, &self.namespace, &secret.name_any(), patch).await?;
+        Ok(())
+    }
+
+    /// A Secret of this name that belongs to the cluster.
+    async fn own_secret(&self, desired: &Desired, name: &str) -> Result<Option<Secret>, PassError> {
+        let found = secrets::get(&self.context.client, &self.namespace, name).await?;
+        Ok(found.filter(|secret| is_ours(desired, &secret.metadata)))
+    }
+
+    async fn write_connection(&mut self, desired: &Desired) -> Result<(), PassError> {
+        let password = self.password(desired).await?;
+        let look = self.known.look.clone();
+        let connection = look.and_then(|look| self.connection(desired, &look, password));
+        let (Some(target), Some(connection)) = (&desired.target, connection) else { return Ok(()) };
+        let content = connection::content(target, &connection);
+        let client = &self.context.client;
+        let found = secrets::get(client, &self.namespace, &target.name).await?;
+        let record = match found {
+            None => {
+                let (secret, record) = existing_secret::new(&content, &desired.owner());
+                secrets::create(client, &self.namespace, &secret).await?;
+                record
+            }
+            Some(found) => {
+                let (patch, record) = existing_secret::mended(&found, &content, &desired.owner());
+                secrets::patch(client, &self.namespace, &target.name, patch).await?;
+                record
+            }
+        };
+        let name = &target.name;
+        let message = format!("Wrote the connection to Secret {name}.");
+        self.tell(Severity::Normal, names::reason::SECRET_WRITTEN, &message);
+        self.note_secret(record, target.binding.is_some()).await
+    }
+
+    /// Sends a verb; answers whether it was accepted. Whether it had an effect is seen by the next look.
+    async fn send(&mut self, desired: &Desired, observed: &Observed, verb: Step) -> bool {
+        let to = |name: &Name| self.instance(desired, observed, observed.ordinal(&desired.name, name)?);
+        let outcome = match &verb {
+            Step::Hold(name, term) => match to(name) {
+                Some(instance) => instance.hold(*term).await.map(drop),
+                None => return false,
+            },
+            Step::Promote(name, term, version, cause) => {
+                let Some(instance) = to(name) else { return false };
+                self.known.promotion = record(name, cause);
+                instance.promote(*term, *version).await.map(drop)
+            }
+            Step::Kick(name, term) => match to(name) {
+                Some(instance) => instance.kick(*term).await.map(drop),
+                None => return false,
+            },
+            Step::Follow(name, primary, term) => {
+                let at = observed.ordinal(&desired.name, primary);
+                let at = at.and_then(|ordinal| observed.instances.get(&ordinal));
+                let Some((host, port)) = at.and_then(|at| Some((at.host.as_ref()?, at.port))) else {
+                    return false;
+                };
+                match to(name) {
+                    Some(instance) => instance.follow(*term, primary, host, port).await.map(drop),
+                    None => return false,
+                }
+            }
+            Step::Reload(ordinal, term) => {
+                self.reloaded.insert(*ordinal);
+                match self.instance(desired, observed, *ordinal) {
+                    Some(instance) => instance.reload(*term).await.map(drop),
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        match outcome {
+            Ok(()) => return true,
+            Err(CallError::Refused(refusal)) => {
+                tracing::info!(?verb, reason = ?refusal.refused, "an instance refused a verb");
+            }
+            Err(error) => tracing::info!(?verb, %error, "no answer to a verb"),
+        }
+        false
+    }
+
+    fn instance(&self, desired: &Desired, observed: &Observed, ordinal: u32) -> Option<InstanceClient> {
+        let pod = observed.pods.get(&ordinal)?;
+        self.known.door.as_ref().map(|door| door.client(desired, ordinal, pod))
+    }
+}
+
+fn rendered<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K, PassError> {
+    serde_json::from_value(value)
+        .map_err(|error| PassError::Defect(format!("an object is malformed: {error}")))
+}
+
+/// The watch shows it soon, or another owner has it.
+fn already_there(name: &str) -> PassError {
+    ClusterError::Rejected {
+        doing: format!("create pod {name}"),
+        code: 409,
+        reason: "AlreadyExists".to_owned(),
+        message: "a pod of this name exists".to_owned(),
+    }
+    .into()
+}
+
+fn record(name: &Name, cause: &PromotionCause) -> Option<FailoverRecord> {
+    let from = cause.from.clone()?;
+    Some(FailoverRecord {
+        from: Some(from),
+        to: name.to_string(),
+        at: chrono::DateTime::from_timestamp(clock::now().timestamp(), 0)?,
+        reason: if cause.planned { "Planned" } else { "Unplanned" }.to_owned(),
+        waited: if cause.confirmed { "Confirmed" } else { "TermElapsed" }.to_owned(),
+    })
+}
+
+fn new_password(desired: &Desired) -> Secret {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let letter = |_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]);
+    let password: String = (0..PASSWORD_LENGTH).map(letter).collect();
+    let metadata = json!({
+        "name": names::password(&desired.name),
+        "labels": {names::CLUSTER: desired.name},
+        "ownerReferences": [desired.owner()],
+    });
+    let data = BTreeMap::from([(names::PASSWORD_KEY.to_owned(), ByteString(password.into_bytes()))]);
+    Secret {
+        metadata: serde_json::from_value(metadata).unwrap_or_default(),
+        type_: Some("Opaque".to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}

@@ -1,0 +1,52 @@
+//! The watch of pods that belong to clusters. A pod that changes gives its cluster a turn.
+
+use crate::controller::{context::Context, watch::sync};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt as _,
+    runtime::{
+        WatchStreamExt as _, reflector,
+        watcher::{self, Event, watcher},
+    },
+};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use valkeeper_cluster::names;
+
+/// What probes, metrics and logs call this watch.
+const NAME: &str = "Pod";
+
+/// Watches the pods of one namespace (`None`: of all) until `shutdown`.
+pub(in crate::controller) async fn watch(
+    context: Arc<Context>,
+    namespace: Option<String>,
+    shutdown: CancellationToken,
+) {
+    let api: Api<Pod> = match &namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    let config = watcher::Config::default().labels(names::CLUSTER);
+    let watch = watcher(api, config).default_backoff().modify(|pod| {
+        pod.metadata.managed_fields = None;
+    });
+    let (store, mut writer) = reflector::store();
+    context.clusters.add_pods(store);
+    let watch = sync::observed(watch, NAME, &context, namespace.as_deref());
+    let mut watch = std::pin::pin!(watch.take_until(shutdown.cancelled_owned()));
+    while let Some(event) = watch.next().await {
+        let Ok(event) = event else { continue };
+        writer.apply_watcher_event(&event);
+        match &event {
+            Event::Apply(pod) | Event::Delete(pod) | Event::InitApply(pod) => wake(&context, pod),
+            Event::Init | Event::InitDone => {}
+        }
+    }
+}
+
+fn wake(context: &Context, pod: &Pod) {
+    if let Some(cluster) = pod.labels().get(names::CLUSTER) {
+        context.clusters.wake(&pod.namespace().unwrap_or_default(), cluster);
+    }
+}

@@ -1,0 +1,221 @@
+//! `ValkeyCluster`: wrong manifests judged three ways (the API server, `valkeeper validate`, the operator), what may be
+//! changed later, the examples, and the reference page.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::{Value, json};
+use valkeeper::cli::validate::Report;
+use valkeeper_api::{ValkeyCluster, crd, valkey_cluster};
+
+use crate::server::{Place, Server};
+
+on_both_servers!(
+    the_api_server_refuses_the_same,
+    the_api_server_refuses_forbidden_changes,
+    examples_are_accepted
+);
+
+const EXAMPLES: [&str; 3] = [
+    include_str!("../../examples/self-hosted/standalone.yaml"),
+    include_str!("../../examples/self-hosted/cluster.yaml"),
+    include_str!("../../examples/self-hosted/production.yaml"),
+];
+
+/// The production example with these fields of the spec; null removes one.
+fn manifest(change: &Value) -> Value {
+    let mut manifest: Value = serde_yaml::from_str(EXAMPLES[2]).unwrap();
+    for (key, value) in change.as_object().unwrap() {
+        if value.is_null() {
+            manifest["spec"].as_object_mut().unwrap().remove(key);
+        } else {
+            manifest["spec"][key] = value.clone();
+        }
+    }
+    manifest
+}
+
+/// What the operator says of a stored object.
+#[derive(Clone, Copy, PartialEq)]
+enum Operator {
+    Agrees,
+    CannotDecode,
+    IgnoresUnknown,
+}
+
+/// A change of the example, the field that is wrong then, the rule it breaks, and what the operator says.
+fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
+    use Operator::{Agrees, CannotDecode, IgnoresUnknown};
+    let long: BTreeMap<String, String> = (0..65).map(|n| (format!("a-{n}"), String::new())).collect();
+    vec![
+        (json!({"engine": "KeyDB"}), "spec.engine", "must be one of", Agrees),
+        (json!({"engine": 7}), "spec.engine", "must be a string", CannotDecode),
+        (json!({"version": null}), "spec.version", "is required", CannotDecode),
+        (json!({"version": "7.2"}), "spec.version", "8.0 or later for Valkey", Agrees),
+        (json!({"version": "latest"}), "spec.version", "8.0 or later for Valkey", Agrees),
+        (json!({"engine": "Redis", "version": "7.4"}), "spec.version", "7.2", Agrees),
+        (json!({"image": ""}), "spec.image", "must not be empty", Agrees),
+        (json!({"imagePullPolicy": "Sometimes"}), "spec.imagePullPolicy", "must be one of", Agrees),
+        (json!({"instances": 0}), "spec.instances", "at least 1", Agrees),
+        (json!({"instances": 10}), "spec.instances", "at most 9", Agrees),
+        (json!({"instances": "3"}), "spec.instances", "must be an integer", CannotDecode),
+        (json!({"resources": null}), "spec.resources", "is required", CannotDecode),
+        (json!({"resources": {"memory": "2G"}}), "spec.resources.memory", "must match", Agrees),
+        (json!({"resources": {"memory": "2Gi", "cpu": "0.5"}}), "spec.resources.cpu", "must match", Agrees),
+        (json!({"memory": {"maxMemoryPercent": 95}}), "spec.memory.maxMemoryPercent", "at most 90", Agrees),
+        (json!({"memory": {"policy": "lru"}}), "spec.memory.policy", "must be one of", Agrees),
+        (json!({"persistence": {"mode": "Disk"}}), "spec.persistence.mode", "must be one of", Agrees),
+        (json!({"persistence": {"mode": "Snapshot"}}), "spec.persistence.size", "is required unless", Agrees),
+        (
+            json!({"persistence": {"mode": "None", "size": "4"}}),
+            "spec.persistence.size",
+            "must match",
+            Agrees,
+        ),
+        (json!({"config": {"maxmemory": "1gb"}}), "spec.config", "does not set itself", Agrees),
+        (json!({"config": {"Timeout": "1"}}), "spec.config", "in lower case", Agrees),
+        (json!({"config": {"timeout": 1}}), "spec.config.timeout", "must be a string", CannotDecode),
+        (json!({"config": long}), "spec.config", "at most 64 entries", Agrees),
+        (
+            json!({"access": {"passwordSecretRef": {"name": "p"}}}),
+            "spec.access.passwordSecretRef.key",
+            "is required",
+            CannotDecode,
+        ),
+        (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
+        (
+            json!({"failover": {"apiServerOutage": "Continue"}}),
+            "spec.failover.apiServerOutage",
+            "must be",
+            Agrees,
+        ),
+        (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),
+        (json!({"placement": {"zones": "All"}}), "spec.placement.zones", "must be one of", Agrees),
+        (json!({"durability": "Quorum"}), "spec.durability", "unknown field", IgnoresUnknown),
+        (
+            json!({"connInfoSecretTarget": {"name": "s", "extraKeys": ["URL"]}}),
+            "spec.connInfoSecretTarget.extraKeys[0]",
+            "must be one of",
+            Agrees,
+        ),
+    ]
+}
+
+#[test]
+fn the_command_and_the_operator_name_the_field_and_the_rule() {
+    for (change, field, rule, operator) in wrong() {
+        let manifest = manifest(&change);
+        let names = |found: &[valkeeper_api::Violation]| {
+            found.iter().any(|found| found.field.to_string() == field && found.rule.contains(rule))
+        };
+        let found = valkey_cluster::manifest_violations(&manifest);
+        assert!(names(&found), "{change}: {found:?}");
+        let stored = serde_json::from_value::<ValkeyCluster>(manifest);
+        match operator {
+            Operator::CannotDecode => assert!(stored.is_err(), "{change}"),
+            Operator::Agrees => {
+                let found = valkey_cluster::violations(&stored.unwrap());
+                assert!(names(&found), "{change}: {found:?}");
+            }
+            Operator::IgnoresUnknown => assert_eq!(valkey_cluster::violations(&stored.unwrap()), []),
+        }
+    }
+}
+
+async fn the_api_server_refuses_the_same(place: Place) {
+    let Some(server) = Server::bare(place).await else { return };
+    server.install(crd::valkey_cluster()).await;
+    for (change, field, ..) in wrong() {
+        let refusal = server.judge_cluster(&manifest(&change)).await.unwrap_err();
+        let field = field.trim_end_matches("[0]");
+        assert!(refusal.contains(field), "{change}: {refusal}");
+    }
+    for name in ["Upper", "ends-", "a".repeat(41).as_str()] {
+        let mut named = manifest(&json!({}));
+        named["metadata"]["name"] = name.into();
+        server.judge_cluster(&named).await.unwrap_err();
+        assert!(!valkey_cluster::manifest_violations(&named).is_empty(), "{name}");
+    }
+}
+
+async fn examples_are_accepted(place: Place) {
+    let Some(server) = Server::bare(place).await else { return };
+    server.install(crd::valkey_cluster()).await;
+    for text in EXAMPLES {
+        let example: Value = serde_yaml::from_str(text).unwrap();
+        let stored = server.judge_cluster(&example).await.unwrap();
+        assert_eq!(stored["spec"]["engine"], "Valkey", "the default");
+        let decoded: ValkeyCluster = serde_json::from_value(stored).unwrap();
+        assert_eq!(valkey_cluster::violations(&decoded), []);
+        let mut report = Report::default();
+        report.judge("-", text);
+        assert_eq!((report.judged, report.findings.len()), (1, 0), "{:?}", report.findings);
+    }
+}
+
+async fn the_api_server_refuses_forbidden_changes(place: Place) {
+    let Some(server) = Server::bare(place).await else { return };
+    server.install(crd::valkey_cluster()).await;
+    server.put_cluster(None, &manifest(&json!({}))).await.unwrap();
+    let table = [
+        (json!({"engine": "Redis", "version": "7.2"}), "cannot go back"),
+        (json!({"persistence": null}), "cannot be added or removed"),
+        (json!({"persistence": {"mode": "None"}}), "cannot be added or removed"),
+        (json!({"persistence": {"size": "16Gi"}}), "cannot be changed yet"),
+        (json!({"persistence": {"storageClassName": "fast"}}), "immutable"),
+    ];
+    for (change, message) in table {
+        let refusal = server.put_cluster(Some("orders"), &json!({"spec": change})).await.unwrap_err();
+        assert!(refusal.contains(message), "{change}: {refusal}");
+    }
+    for change in [
+        json!({"instances": 5}),
+        json!({"resources": {"memory": "4Gi"}}),
+        json!({"persistence": {"mode": "Snapshot", "whenDeleted": "Delete"}}),
+        json!({"powered": false}),
+    ] {
+        server.put_cluster(Some("orders"), &json!({"spec": change})).await.unwrap();
+    }
+}
+
+#[test]
+fn what_users_see_has_the_agreed_names() {
+    let definition = serde_json::to_value(crd::valkey_cluster()).unwrap();
+    let names = &definition["spec"]["names"];
+    assert_eq!((&names["shortNames"], &names["categories"]), (&json!(["vkc"]), &json!(["valkeeper"])));
+    let columns = definition["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
+    let shown = columns.iter().filter(|column| column["priority"].is_null() || column["priority"] == 0);
+    let shown: Vec<_> = shown.map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(shown, ["Engine", "Version", "Instances", "Ready", "Primary", "State", "Age"]);
+}
+
+#[test]
+fn every_field_of_a_cluster_is_on_its_page() {
+    let page = include_str!("../../docs/reference/valkeycluster.md");
+    let schema = serde_json::to_value(crd::valkey_cluster_schema()).unwrap();
+    let mut open = vec![
+        ("spec".to_owned(), &schema["properties"]["spec"]),
+        ("status".to_owned(), &schema["properties"]["status"]),
+    ];
+    while let Some((path, schema)) = open.pop() {
+        let object = if schema["type"] == "array" { &schema["items"] } else { schema };
+        for (name, field) in object["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            assert!(page.contains(&format!("<a id=\"{path}\"></a>")), "{path}");
+            open.push((path, field));
+        }
+    }
+    for link in Regex::new(r"\]\(#([^)]+)\)").unwrap().captures_iter(page) {
+        assert!(page.contains(&format!("<a id=\"{}\"></a>", &link[1])), "{}", &link[1]);
+    }
+}
+
+/// Each in the crate that refuses it, which do not know each other; the operator sets the memory of a running server.
+#[test]
+fn directive_that_an_instance_refuses_is_refused_in_a_spec() {
+    let api = std::collections::BTreeSet::from(valkeeper_api::valkey_cluster::RESERVED_DIRECTIVES);
+    let instance = std::collections::BTreeSet::from(valkeeper_instance::settings::RESERVED_DIRECTIVES);
+    let only_of_specs: Vec<_> = api.difference(&instance).copied().collect();
+    assert_eq!(only_of_specs, ["maxmemory", "maxmemory-policy"]);
+    assert!(instance.is_subset(&api), "{:?}", instance.difference(&api).collect::<Vec<_>>());
+}

@@ -1,0 +1,43 @@
+//! Self-hosted clusters end to end: the operator, an API server, nodes that run pods as processes, and real servers.
+//! Every scenario runs on the embedded API server and, with `KUBEBUILDER_ASSETS`, on a real one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+mod asking;
+mod checked;
+mod creation;
+mod definitions;
+mod failover;
+mod life;
+mod looking;
+mod roles;
+mod world;
+mod writer;
+
+/// Makes two tests of each scenario, one per kind of API server.
+macro_rules! scenarios {
+    ($($scenario:ident),* $(,)?) => {
+        mod on_the_sandbox {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                if let Some(world) = crate::world::World::embedded().await {
+                    super::$scenario(world).await;
+                }
+            })*
+        }
+        mod on_a_real_api_server {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                if let Some(world) = crate::world::World::real().await {
+                    super::$scenario(world).await;
+                }
+            })*
+        }
+    };
+}
+use scenarios;
