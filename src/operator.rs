@@ -1,6 +1,6 @@
 //! The whole operator as one call: sockets, leader election, clients, event sender and controllers,
 //! wired and run. It works only while this process leads, writes nothing after that, and gives the lease
-//! back when it is told to stop and the passes under way have ended.
+//! back when it is told to stop and the reconciliations under way have ended.
 
 use crate::{
     cluster::events::Recorder,
@@ -28,7 +28,7 @@ pub struct Operator {
     metrics: Metrics,
 }
 
-/// Runs until `shutdown`, then lets the passes under way finish. `client` should come from
+/// Runs until `shutdown`, then lets the reconciliations under way finish. `client` should come from
 /// [`connect`](crate::cluster::connect), and the process-wide TLS provider must be installed before.
 pub async fn run(settings: Settings, client: Client, shutdown: CancellationToken) -> Result<(), StartError> {
     let listeners = Listeners::bind(settings.listening.addresses()).await?;
@@ -53,7 +53,7 @@ impl Operator {
         self.metrics.clone()
     }
 
-    /// Serves and works until `shutdown`; probes are answered until the last pass has ended.
+    /// Serves and works until `shutdown`; probes are answered until the last reconciliation has ended.
     pub async fn run(
         self,
         listeners: Listeners,
@@ -122,7 +122,7 @@ impl Operator {
         self.metrics.fleet().clear();
     }
 
-    /// Works until `shutdown` and as long after it as passes may take to end.
+    /// Works until `shutdown` and as long after it as reconciliations may take to end.
     async fn work(&self, provider: &Provider, fence: Fence, shutdown: CancellationToken) {
         self.health.plays(Role::Leading);
         self.metrics.leads(true);
@@ -148,7 +148,7 @@ impl Operator {
         };
         tokio::select! {
             _ = futures::future::join3(controllers, sending, watching) => {}
-            () = too_long => tracing::warn!("passes under way were cut off; the next start resumes them"),
+            () = too_long => tracing::warn!("reconciliations under way were cut off; the next start resumes them"),
         }
     }
 }

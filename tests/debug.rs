@@ -173,7 +173,7 @@ const HARMLESS: [(&str, &str, &str); 9] = [
     ("Settings", "namespace_token_secret", "the name of a Secret"),
     ("Settings", "namespace_token_key", "the name of a key"),
     ("Sourced", "secret", "the name of a Secret"),
-    ("PassError", "secret", "the name of a Secret"),
+    ("ReconcileError", "secret", "the name of a Secret"),
 ];
 
 #[test]

@@ -52,7 +52,7 @@ impl Recorder {
     }
 
     /// Tells that `action` led to `reason`; `note` is for people and holds no secrets.
-    pub fn tell<K: Custom>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str) {
+    pub fn emit<K: Custom>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str) {
         let now = Timestamp::now();
         let namespace = object.namespace().unwrap_or_default();
         let event = Event {

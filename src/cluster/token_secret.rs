@@ -95,10 +95,10 @@ pub async fn is_held(client: &Client, namespace: &str, name: &str) -> Result<boo
 
 /// Takes the finalizer off the Secret when no resource of the namespace needs the Secret any more; `shared` says that
 /// resources use it which name none.
-pub async fn let_go(client: &Client, namespace: &str, name: &str, shared: bool) -> Result<(), ClusterError> {
+pub async fn release(client: &Client, namespace: &str, name: &str, shared: bool) -> Result<(), ClusterError> {
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
-        outcome = try_to_let_go(client, namespace, name, shared).await;
+        outcome = try_to_release(client, namespace, name, shared).await;
         // That the Secret is gone is for the next look to say: one wrong answer must not be the last.
         let again = |error: &ClusterError| matches!(error.class(), Class::Conflict | Class::NotFound);
         if !outcome.as_ref().is_err_and(again) {
@@ -108,7 +108,7 @@ pub async fn let_go(client: &Client, namespace: &str, name: &str, shared: bool) 
     outcome
 }
 
-async fn try_to_let_go(
+async fn try_to_release(
     client: &Client,
     namespace: &str,
     name: &str,

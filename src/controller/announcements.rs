@@ -12,7 +12,7 @@ pub(super) struct Announcements(Vec<&'static str>);
 
 impl Announcements {
     /// Writes an event about `object`, and a line of the log.
-    pub(super) fn tell<K: Custom>(
+    pub(super) fn emit<K: Custom>(
         &mut self,
         context: &Context,
         object: &K,
@@ -22,11 +22,11 @@ impl Announcements {
     ) {
         tracing::info!(reason, note, "{action}");
         self.0.push(reason);
-        context.recorder.tell(object, severity, reason, action, note);
+        context.recorder.emit(object, severity, reason, action, note);
     }
 
     /// Tells what `report` says, if the object does not say so yet.
-    pub(super) fn tell_transition<K: Custom>(
+    pub(super) fn emit_transition<K: Custom>(
         &mut self,
         context: &Context,
         object: &K,
@@ -43,13 +43,13 @@ impl Announcements {
             let told = memory.told.take();
             if let Some(note) = sync::recovery(object.conditions(), told, report) {
                 let recovered = [reason::RECONCILE_SUCCEEDED, "Reconcile"];
-                self.tell(context, object, Severity::Normal, recovered, note);
+                self.emit(context, object, Severity::Normal, recovered, note);
             }
             let before = conditions::reason_of_ready(object.conditions());
             before != Some(report.reason) && !self.0.contains(&report.reason)
         };
         if is_news {
-            self.tell(context, object, severity, [report.reason, "Reconcile"], &report.message);
+            self.emit(context, object, severity, [report.reason, "Reconcile"], &report.message);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What all passes share.
+//! What all reconciliations share.
 
 use super::{
     memory::Memories,
+    project_poll::ProjectPollers,
     schedule::queue::Queue,
-    secret_news::SecretNews,
-    survey::Surveys,
+    secret_tracker::SecretTracker,
     tokens::{cache::TokenReads, pauses::TokenPauses},
     valkey_cluster::Clusters,
     watch::owners::Owners,
@@ -34,8 +34,8 @@ pub struct Context {
     pub(super) memories: Memories,
     pub(super) owners: Owners,
     /// News of Secrets, where they are watched.
-    pub(super) secret_news: Option<SecretNews>,
-    pub(super) surveys: Surveys,
+    pub(super) secret_tracker: Option<SecretTracker>,
+    pub(super) project_pollers: ProjectPollers,
     pub(super) token_reads: TokenReads,
     pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
@@ -57,7 +57,7 @@ pub enum StartError {
     Listen(#[from] std::io::Error),
 }
 
-/// Where passes tell what they do.
+/// Where reconciliations emit their events.
 #[derive(Clone)]
 pub struct Instruments {
     /// For probes.
@@ -81,7 +81,7 @@ impl Context {
         recorder: Recorder,
         instruments: Instruments,
     ) -> Self {
-        let secret_news = settings.watch_secrets.then(SecretNews::default);
+        let secret_tracker = settings.watch_secrets.then(SecretTracker::default);
         let token_pauses = TokenPauses::new(settings.token_pause);
         let Instruments { health, metrics } = instruments;
         let queue = || Queue::new(settings.concurrency, health.clone(), settings.reconcile_timeout);
@@ -99,8 +99,8 @@ impl Context {
             repeats: Arc::default(),
             memories: Memories::default(),
             owners: Owners::default(),
-            secret_news,
-            surveys: Surveys::default(),
+            secret_tracker,
+            project_pollers: ProjectPollers::default(),
             token_reads: TokenReads::default(),
             token_pauses,
         }
@@ -111,16 +111,16 @@ impl Context {
         &self.provider
     }
 
-    /// A pass saw or wrote this version of the resource's connection Secret.
+    /// A reconciliation saw or wrote this version of the resource's connection Secret.
     pub(super) fn saw_secret(&self, uid: &str, version: u64) {
-        if let Some(news) = &self.secret_news {
+        if let Some(news) = &self.secret_tracker {
             news.saw(uid, version);
         }
     }
 
-    /// When the resource should take a turn because of its Secrets, if it should.
+    /// When the resource should be reconciled because of its Secrets, if it should.
     pub(super) fn secrets_due(&self, uid: &str) -> Option<Instant> {
-        self.secret_news.as_ref()?.due(uid)
+        self.secret_tracker.as_ref()?.due(uid)
     }
 
     /// Forgets a resource that is gone; `name` is that of its service.
@@ -128,7 +128,7 @@ impl Context {
         self.memories.forget(uid, name);
         self.repeats.went_well(uid);
         self.clusters.forget(uid);
-        if let Some(news) = &self.secret_news {
+        if let Some(news) = &self.secret_tracker {
             news.forget(uid);
         }
         self.metrics.fleet().forget(uid);

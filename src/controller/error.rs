@@ -1,12 +1,15 @@
-//! Why a pass over a resource did not reach its end, and how that is told to the user.
+//! Why a reconciliation of a resource did not reach its end, and how that is reported to the user.
 
 use crate::{cluster::ClusterError, provider::ProviderError};
 use valkeeper_api::names::reason;
 use valkeeper_engine::{Failure, failure::Class};
 
-/// A pass that stopped early.
+/// What a part of a reconciliation answers.
+pub(super) type Result<T, E = ReconcileError> = std::result::Result<T, E>;
+
+/// A reconciliation that stopped early.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PassError {
+pub(super) enum ReconcileError {
     /// The provider did not do what was asked.
     #[error("{0}")]
     Provider(#[from] ProviderError),
@@ -43,7 +46,7 @@ pub(super) enum PassError {
     Defect(String),
 }
 
-impl PassError {
+impl ReconcileError {
     /// The token that was just read will not be there to delete what it would create.
     pub(super) fn token_is_going(namespace: &str, name: &str) -> Self {
         let secret = format!("{namespace}/{name}");

@@ -1,7 +1,7 @@
-//! What this process remembers of each resource between passes. Nothing here is needed for
+//! What this process remembers of each resource between reconciliations. Nothing here is needed for
 //! correctness: after a restart it is empty, and the only cost is a look too many.
 
-use super::{refusals::Refusals, schedule::clock::Clock, survey::Survey};
+use super::{project_poll::ProjectPoller, refusals::Refusals, schedule::clock::Clock};
 use crate::{cluster::version, provider::Absence};
 use kube::Resource;
 use std::{
@@ -23,11 +23,11 @@ pub(super) struct Memories(Mutex<HashMap<Box<str>, Box<Memory>>>);
 pub(super) struct Memory {
     /// Failures in a row.
     pub(super) failures: u32,
-    /// The last pass ended because the object had changed since it was cached.
+    /// The last reconciliation ended because the object had changed since it was cached.
     pub(super) conflicted: bool,
     /// When the resource is looked at next, unless somebody edits it.
     pub(super) clock: Option<Clock>,
-    /// The edit that the last pass saw.
+    /// The edit that the last reconciliation saw.
     pub(super) edit: Option<u64>,
     /// The version that the last write of this process led to, and when that was.
     pub(super) written: Option<(u64, Instant)>,
@@ -47,8 +47,8 @@ pub(super) struct Memory {
     pub(super) deletion_requested: Option<Instant>,
     /// The passing failure that was last told in an event.
     pub(super) told: Option<&'static str>,
-    /// The survey in which the resource takes part.
-    pub(super) survey: Option<Arc<Survey>>,
+    /// The project poll in which the resource takes part.
+    pub(super) poller: Option<Arc<ProjectPoller>>,
 }
 
 /// What answers have said of a service since it was last seen.
@@ -132,28 +132,28 @@ impl Memory {
         self.sent = Some(Box::new((generation, all)));
     }
 
-    /// Whether no pass has been over the resource since this process began, and a list is to come first.
+    /// Whether no reconciliation has been over the resource since this process began, and a list is to come first.
     pub(super) fn waits_for_first_list(&self) -> bool {
         self.clock.as_ref().is_some_and(Clock::waits_for_first_list)
     }
 
     /// When the resource is looked at next; lists count that have shown it. `name` is that of its service.
-    pub(super) fn next_look(&self, name: &str, uid: &str) -> Option<Instant> {
-        let listed = self.survey.as_ref().and_then(|survey| survey.listed(name, uid));
-        self.clock.map(|clock| clock.next_look(listed).0)
+    pub(super) fn next_observation(&self, name: &str, uid: &str) -> Option<Instant> {
+        let listed = self.poller.as_ref().and_then(|poller| poller.listed(name, uid));
+        self.clock.map(|clock| clock.next_observation(listed).0)
     }
 
-    /// Takes the resource out of its survey; `name` is that of its service.
-    pub(super) fn leave_survey(&mut self, name: &str, uid: &str) {
-        if let Some(survey) = self.survey.take() {
-            survey.leave(name, uid);
+    /// Takes the resource out of its project poll; `name` is that of its service.
+    pub(super) fn leave_project_poll(&mut self, name: &str, uid: &str) {
+        if let Some(poller) = self.poller.take() {
+            poller.leave(name, uid);
         }
     }
 
-    /// The token of the resource has become another one: its survey is another one, too. `name` is that of its
+    /// The token of the resource has become another one: its project poll is another one, too. `name` is that of its
     /// service.
     pub(super) fn moved(&mut self, name: &str, uid: &str) {
-        self.leave_survey(name, uid);
+        self.leave_project_poll(name, uid);
         self.edit = None;
     }
 
@@ -162,7 +162,7 @@ impl Memory {
         self.written = Some((version(object), Instant::now()));
     }
 
-    /// Whether somebody changed the resource, which is now at this [`edit`], since the last pass; where there
+    /// Whether somebody changed the resource, which is now at this [`edit`], since the last reconciliation; where there
     /// was none, since the last status.
     pub(super) fn is_edited(&self, edit: u64, is_settled: impl FnOnce() -> bool) -> bool {
         self.edit.map_or_else(|| !is_settled(), |known| known != edit)
@@ -189,16 +189,16 @@ impl Memories {
         self.lock().insert(uid.into(), Box::new(memory));
     }
 
-    /// Whether the last pass over the resource failed.
+    /// Whether the last reconciliation of the resource failed.
     pub(super) fn fails(&self, uid: &str) -> bool {
         self.lock().get(uid).is_some_and(|memory| memory.failures > 0 || !memory.refusals.is_empty())
     }
 
-    /// Forgets a resource, and takes it out of its survey; `name` is that of its service.
+    /// Forgets a resource, and takes it out of its project poll; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         let memory = self.lock().remove(uid);
         if let Some(mut memory) = memory {
-            memory.leave_survey(name, uid);
+            memory.leave_project_poll(name, uid);
         }
     }
 

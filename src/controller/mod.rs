@@ -6,22 +6,22 @@ mod announcements;
 mod context;
 mod edits;
 mod error;
+mod managed_service;
 mod memory;
-mod pass;
+mod project_poll;
 mod project_vpc;
 mod reconcile;
 mod refusals;
 mod schedule;
-mod secret_news;
-mod survey;
+mod secret_tracker;
 mod token_use;
 mod tokens;
-mod turn;
 mod valkey_cluster;
 mod watch;
+mod work_item;
 
 pub use context::{Context, Instruments, StartError, provider};
-pub use pass::{
+pub use managed_service::{
     observe::service as observed_service,
     preview::{self, Action, Changed, Preview},
 };
@@ -36,7 +36,7 @@ use kube::{
     },
 };
 use reconcile::{Place, Reconciled};
-use schedule::turns::{Request, Turns};
+use schedule::scheduler::{Request, Scheduler};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -46,14 +46,14 @@ use watch::{decode::decode, malformed, store::Watched, sync};
 /// Objects per page of the first list.
 const PAGE: u32 = 100;
 
-/// Keeps all watched resources true until `shutdown`; then finishes the passes that are under way.
+/// Keeps all watched resources true until `shutdown`; then finishes the reconciliations that are under way.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let namespaces = context.namespaces();
     let mut streams = FuturesUnordered::new();
     for namespace in namespaces {
         let watch = (context.clone(), namespace, shutdown.clone());
         streams.push(keep::<Valkey>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
-        if context.secret_news.is_some() {
+        if context.secret_tracker.is_some() {
             streams.push(watch::secrets::keep(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         }
         streams.push(keep::<Redis>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
@@ -68,16 +68,16 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     }
     let waiting_stops = async {
         shutdown.cancelled().await;
-        // Passes under way end in peace; those that only wait for a permit do not begin.
+        // Reconciliations under way end in peace; those that only wait for a permit do not begin.
         context.queue.close();
         context.cluster_queue.close();
     };
     let turns = async { while streams.next().await.is_some() {} };
-    let surveys = survey::Surveys::keep(context.clone(), shutdown.clone());
-    futures::future::join3(waiting_stops, turns, surveys).await;
+    let pollers = project_poll::ProjectPollers::keep(context.clone(), shutdown.clone());
+    futures::future::join3(waiting_stops, turns, pollers).await;
 }
 
-/// Watches one kind in one namespace (`None`: in all) and takes turns until `shutdown`.
+/// Watches one kind in one namespace (`None`: in all) and reconciles them until `shutdown`.
 async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, shutdown: CancellationToken) {
     let api: Api<DeserializeGuard<K>> = match &namespace {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
@@ -94,8 +94,8 @@ async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, s
     context.owners.add(watched.store());
     let place = Arc::new(Place { store: watched.store(), wakes });
     let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(watched.hear(event)));
-    let turns = Turns::new(move |reference, call| {
-        reconcile::turn(context.clone(), place.clone(), reference, call).boxed()
+    let turns = Scheduler::new(move |reference, call| {
+        reconcile::process(context.clone(), place.clone(), reference, call).boxed()
     });
     let turns = turns.give(futures::stream::select(woken, watched), shutdown);
     futures::future::join(turns, marking).await;

@@ -1,25 +1,25 @@
-//! One resource's turn: wait for a permit, take the newest version of the resource, run a pass, publish,
-//! and say when the next turn is. A pass that panics or exceeds its deadline fails like any other, and
-//! hurts nobody else.
+//! One reconciliation of a resource: wait for a permit, take its newest version, observe, decide, act, publish,
+//! and say when the next reconciliation is. A reconciliation that panics or exceeds its deadline fails like any
+//! other, and hurts nobody else.
 
 use super::{
     context::Context,
     edits,
-    error::PassError,
+    error::ReconcileError,
+    managed_service::{Reconciliation, outcome, requeue},
     memory::Memory,
-    pass::{Pass, outcome, rest},
+    project_poll::Delivery,
     schedule::{
         clock::Ending,
-        queue::{Lane, Permit, Queue},
-        turns::{Call, Next, Wake},
+        queue::{Permit, Priority, Queue},
+        scheduler::{Call, Next, Wake},
     },
-    secret_news::Dependence,
-    survey::Delivery,
+    secret_tracker::Dependence,
     tokens,
-    turn::Turn,
     watch::cached::Cached,
+    work_item::WorkItem,
 };
-use crate::telemetry::repeats::tell_failure;
+use crate::telemetry::repeats::log_failure;
 use futures::FutureExt as _;
 use kube::{
     ResourceExt as _,
@@ -36,7 +36,7 @@ use valkeeper_engine::{failure::Class, secret_target};
 /// How often to check whether the watch has caught up with this process's own writes.
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
-/// Where the resources of one watch are, and where they ask for another turn.
+/// Where the resources of one watch are, and where they ask for another reconciliation.
 pub(super) struct Place<K: Custom> {
     pub(super) store: Store<Cached<K>>,
     pub(super) wakes: mpsc::UnboundedSender<Arc<ObjectRef<Cached<K>>>>,
@@ -44,10 +44,14 @@ pub(super) struct Place<K: Custom> {
 
 /// A kind of resource that this program keeps true.
 pub(super) trait Reconciled: Custom {
-    /// Works on one object, whose turn has begun, and says when its next turn is.
-    fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send;
+    /// Works on one object, whose reconciliation has begun, and says when its next reconciliation is.
+    fn work(
+        context: Arc<Context>,
+        item: WorkItem<Self>,
+        wake: Wake<Self>,
+    ) -> impl Future<Output = Next> + Send;
 
-    /// Where its turns wait for their permits.
+    /// Where its reconciliations wait for their permits.
     fn queue(context: &Context) -> &Arc<Queue> {
         &context.queue
     }
@@ -66,8 +70,8 @@ pub(super) trait Reconciled: Custom {
 macro_rules! reconciled_services {
     ($($kind:ty),*) => {
         $(impl Reconciled for $kind {
-            fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send {
-                begin(context, turn, wake)
+            fn work(context: Arc<Context>, item: WorkItem<Self>, wake: Wake<Self>) -> impl Future<Output = Next> + Send {
+                begin(context, item, wake)
             }
 
             fn depends_on(&self, context: &Context) -> Dependence {
@@ -86,19 +90,19 @@ macro_rules! reconciled_services {
 
 reconciled_services!(Valkey, Redis);
 
-/// Takes one turn. What waits for its permit is small: there may be thousands.
-pub(super) async fn turn<K: Reconciled>(
+/// Runs one reconciliation. What waits for its permit is small: there may be thousands.
+pub(super) async fn process<K: Reconciled>(
     context: Arc<Context>,
     place: Arc<Place<K>>,
     reference: Arc<ObjectRef<Cached<K>>>,
     call: Arc<Call>,
 ) -> Next {
-    let lane = || {
+    let priority = || {
         let object = place.store.get(&reference).ok_or(Next::WhenAsked)?;
         let memory = context.memories.recall(object.uid());
-        too_early(&context, &object, &memory).map_or_else(|| Ok(lane(&context, &object, &memory)), Err)
+        too_early(&context, &object, &memory).map_or_else(|| Ok(priority(&context, &object, &memory)), Err)
     };
-    let permit = match call.permit(K::queue(&context), lane).await {
+    let permit = match call.permit(K::queue(&context), priority).await {
         Ok(permit) => permit,
         Err(next) => return next,
     };
@@ -106,7 +110,7 @@ pub(super) async fn turn<K: Reconciled>(
     take(context, place, reference, permit).boxed().await
 }
 
-/// Works on the newest version of the resource; the one that asked for the turn has aged while it waited.
+/// Works on the newest version of the resource; the one that asked for the reconciliation has aged while it waited.
 async fn take<K: Reconciled>(
     context: Arc<Context>,
     place: Arc<Place<K>>,
@@ -120,9 +124,9 @@ async fn take<K: Reconciled>(
     }
     let uid = object.uid().to_owned();
     let Ok(object) = object.open() else { return unreadable(&*object) };
-    let turn = Turn { object, memory, listed: None, permit };
+    let item = WorkItem { object, memory, listed: None, permit };
     let wake = Wake { sender: place.wakes.clone(), reference: Arc::clone(&reference) };
-    let next = with_news(context.clone(), turn, wake).await;
+    let next = with_secret_tracking(context.clone(), item, wake).await;
     // Nobody tells another time of a resource that went meanwhile.
     if place.store.get(&reference).is_none_or(|object| object.uid() != uid) {
         context.forget(&uid, &reference.name);
@@ -130,48 +134,52 @@ async fn take<K: Reconciled>(
     next
 }
 
-/// Works, and notes which Secrets give the resource another turn.
-async fn with_news<K: Reconciled>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Next {
-    let Some(news) = &context.secret_news else { return K::work(context, turn, wake).await };
-    let uid = turn.object.uid().unwrap_or_default();
+/// Works, and notes which Secrets schedules another reconciliation of the resource.
+async fn with_secret_tracking<K: Reconciled>(
+    context: Arc<Context>,
+    item: WorkItem<K>,
+    wake: Wake<K>,
+) -> Next {
+    let Some(news) = &context.secret_tracker else { return K::work(context, item, wake).await };
+    let uid = item.object.uid().unwrap_or_default();
     let again = wake.clone();
-    news.begin(&uid, turn.object.depends_on(&context), Arc::new(move || again.wake()));
-    let next = K::work(context.clone(), turn, wake).await;
+    news.begin(&uid, item.object.depends_on(&context), Arc::new(move || again.wake()));
+    let next = K::work(context.clone(), item, wake).await;
     news.end(&uid, context.memories.fails(&uid));
     next
 }
 
-/// Finds out with which knowledge the turn begins, and whether it can wait for a list instead.
+/// Finds out with which knowledge the reconciliation begins, and whether it can wait for a list instead.
 async fn begin<K: ManagedService + Reconciled>(
     context: Arc<Context>,
-    mut turn: Turn<K>,
+    mut item: WorkItem<K>,
     wake: Wake<K>,
 ) -> Next {
-    let (uid, name) = (turn.object.uid().unwrap_or_default(), turn.object.name_any());
-    let edited = turn.memory.is_edited(edits::edit(&turn.object), || turn.object.is_settled());
-    let delivery = turn.memory.survey.as_ref().and_then(|survey| survey.collect(&name, &uid));
+    let (uid, name) = (item.object.uid().unwrap_or_default(), item.object.name_any());
+    let edited = item.memory.is_edited(edits::edit(&item.object), || item.object.is_settled());
+    let delivery = item.memory.poller.as_ref().and_then(|poller| poller.collect(&name, &uid));
     match delivery {
         // Without tags a look of its own has to say whose service it is.
         Some(Delivery::Listed(listed)) if !edited && listed.service.tags.is_some() => {
-            turn.listed = Some(listed);
+            item.listed = Some(listed);
         }
-        Some(Delivery::Moved) => turn.memory.moved(&name, &uid),
+        Some(Delivery::Moved) => item.memory.moved(&name, &uid),
         _ => {}
     }
-    let unseen = turn.memory.survey.is_none() && turn.memory.edit.is_none();
+    let unseen = item.memory.poller.is_none() && item.memory.edit.is_none();
     if unseen
         && !edited
-        && turn.listed.is_none()
-        && rest::wait_for_a_list(&context, &turn.object, &mut turn.memory, &wake).await
+        && item.listed.is_none()
+        && requeue::wait_for_list(&context, &item.object, &mut item.memory, &wake).await
     {
-        return keep(&context, &name, &uid, turn.memory);
+        return keep(&context, &name, &uid, item.memory);
     }
-    work(context, turn, wake).await
+    work(context, item, wake).await
 }
 
-/// Remembers what the turn learnt; the clock says when the next one is.
+/// Remembers what the reconciliation learnt; the clock says when the next one is.
 pub(super) fn keep(context: &Context, name: &str, uid: &str, memory: Memory) -> Next {
-    let next = memory.next_look(name, uid).unwrap_or_else(Instant::now);
+    let next = memory.next_observation(name, uid).unwrap_or_else(Instant::now);
     context.memories.keep(uid, memory);
     Next::After(next.saturating_duration_since(Instant::now()))
 }
@@ -182,16 +190,16 @@ fn unreadable<K: Custom>(object: &Cached<K>) -> Next {
     Next::WhenAsked
 }
 
-fn lane<K: Reconciled>(context: &Context, object: &Cached<K>, memory: &Memory) -> Lane {
-    // Only where no pass has seen the resource has it to be read for that.
+fn priority<K: Reconciled>(context: &Context, object: &Cached<K>, memory: &Memory) -> Priority {
+    // Only where no reconciliation has seen the resource has it to be read for that.
     let edited = memory.is_edited(object.edit(), || object.open().is_ok_and(|object| object.is_settled()));
     match (edited, object.has_finalizer()) {
-        (true, true) => Lane::Edit,
-        (true, false) => Lane::New,
-        (false, _) if memory.building_since.is_some() => Lane::New,
+        (true, true) => Priority::Edit,
+        (true, false) => Priority::New,
+        (false, _) if memory.building_since.is_some() => Priority::New,
         // Applications wait for their Secret.
-        (false, _) if context.secrets_due(object.uid()).is_some() => Lane::New,
-        (false, _) => Lane::Routine,
+        (false, _) if context.secrets_due(object.uid()).is_some() => Priority::New,
+        (false, _) => Priority::Routine,
     }
 }
 
@@ -201,81 +209,86 @@ fn too_early<K: Custom>(context: &Context, object: &Cached<K>, memory: &Memory) 
     if memory.is_ahead_of(object.version()) {
         return Some(Next::After(WATCH_POLL));
     }
-    let survey = memory.survey.as_ref();
-    if survey.is_some_and(|survey| survey.has_delivery(object.name(), object.uid())) {
+    let poller = memory.poller.as_ref();
+    if poller.is_some_and(|poller| poller.has_delivery(object.name(), object.uid())) {
         return None;
     }
-    let look =
-        memory.next_look(object.name(), object.uid()).filter(|_| memory.edit == Some(object.edit()))?;
+    let look = memory
+        .next_observation(object.name(), object.uid())
+        .filter(|_| memory.edit == Some(object.edit()))?;
     let due = context.secrets_due(object.uid()).map_or(look, |due| due.min(look));
     let left = due.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(Next::After(left))
 }
 
-#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = turn.object.namespace(), resource = turn.object.name_any()))]
-async fn work<K: ManagedService>(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Next {
-    let uid = turn.object.uid().unwrap_or_default();
-    let (_running, time) = (context.metrics.pass_begins(), turn.permit.time());
-    let mut pass = Pass::new(context.clone(), turn, wake);
-    let pass_runs = run(&mut pass).boxed();
-    let outcome = outcome::of(&context, K::KIND.name(), &time, pass_runs, |refused| *refused).await;
-    pass.measure_token(outcome.as_ref().err());
+#[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = K::KIND.name(), namespace = item.object.namespace(), resource = item.object.name_any()))]
+async fn work<K: ManagedService>(context: Arc<Context>, item: WorkItem<K>, wake: Wake<K>) -> Next {
+    let uid = item.object.uid().unwrap_or_default();
+    let (_running, time) = (context.metrics.reconciliation_begins(), item.permit.time());
+    let mut reconciliation = Reconciliation::new(context.clone(), item, wake);
+    let run_to_end = run(&mut reconciliation).boxed();
+    let outcome = outcome::of(&context, K::KIND.name(), &time, run_to_end, |refused| *refused).await;
+    reconciliation.measure_token(outcome.as_ref().err());
     if let Err(error) = outcome {
-        fail(&mut pass, &error).await;
+        fail(&mut reconciliation, &error).await;
     }
-    pass.measure_state();
-    if pass.released {
-        pass.leave_survey();
-        // Should the object be there still, because the answer was not the truth, it gets another turn.
-        context.forget(&uid, &pass.desired.name);
+    reconciliation.measure_state();
+    if reconciliation.released {
+        reconciliation.leave_project_poll();
+        // Should the object be there still, because the answer was not the truth, it is reconciled again.
+        context.forget(&uid, &reconciliation.desired.name);
         return Next::After(context.settings.external_wait_interval);
     }
-    pass.memory.edit = Some(pass.decided_edit);
-    keep(&context, &pass.desired.name, &uid, pass.memory)
+    reconciliation.memory.edit = Some(reconciliation.decided_edit);
+    keep(&context, &reconciliation.desired.name, &uid, reconciliation.memory)
 }
 
-/// A pass up to its end, and what a request was refused with in it.
-async fn run<K: ManagedService>(pass: &mut Pass<K>) -> Result<Option<Class>, PassError> {
-    let outcome = pass.run().await;
-    let decision = pass.token_use.learn(&pass.context, outcome)?;
-    if pass.credentials_are_hidden(&decision.step) {
+/// A reconciliation up to its end, and what a request was refused with in it.
+async fn run<K: ManagedService>(
+    reconciliation: &mut Reconciliation<K>,
+) -> Result<Option<Class>, ReconcileError> {
+    let outcome = reconciliation.run().await;
+    let decision = reconciliation.token_use.learn(&reconciliation.context, outcome)?;
+    if reconciliation.credentials_are_hidden(&decision.step) {
         // What the resource says stays true until its Secret is compared.
-        pass.rest(&decision.step);
+        reconciliation.requeue_after(&decision.step);
         return Ok(None);
     }
-    pass.publish(&decision.report).await?;
-    pass.memory.failures = 0;
-    pass.memory.refusals.forget_unwanted(pass.decided_at);
-    let (context, uid) = (&pass.context, &pass.desired.uid);
-    if let Some((error, delay)) = &pass.refusal {
+    reconciliation.publish(&decision.report).await?;
+    reconciliation.memory.failures = 0;
+    reconciliation.memory.refusals.forget_unwanted(reconciliation.decided_at);
+    let (context, uid) = (&reconciliation.context, &reconciliation.desired.uid);
+    if let Some((error, delay)) = &reconciliation.refusal {
         outcome::failed(context, uid, error, *delay);
-    } else if pass.memory.refusals.is_empty() {
+    } else if reconciliation.memory.refusals.is_empty() {
         outcome::went_well(context, uid);
     }
     tracing::debug!(reason = decision.report.reason, note = decision.report.message, "rest");
-    pass.rest(&decision.step);
-    Ok(pass.refusal.as_ref().map(|(error, _)| error.class()))
+    reconciliation.requeue_after(&decision.step);
+    Ok(reconciliation.refusal.as_ref().map(|(error, _)| error.class()))
 }
 
-async fn fail<K: ManagedService>(pass: &mut Pass<K>, error: &PassError) {
+async fn fail<K: ManagedService>(reconciliation: &mut Reconciliation<K>, error: &ReconcileError) {
     let class = error.class();
-    pass.memory.failures += 1;
-    pass.memory.conflicted |= class == Class::Conflict && matches!(error, PassError::Cluster(_));
+    reconciliation.memory.failures += 1;
+    reconciliation.memory.conflicted |=
+        class == Class::Conflict && matches!(error, ReconcileError::Cluster(_));
     // Lists are for what goes its way; this one comes back when its time has come.
-    pass.leave_survey();
+    reconciliation.leave_project_poll();
     if class == Class::Denied {
-        pass.context.token_reads.forget();
+        reconciliation.context.token_reads.forget();
     }
-    let delay = pass.context.settings.retry.delay(class, pass.memory.failures, rand::random());
-    pass.memory.clock =
-        Some(rest::planned(&pass.context.settings, Ending::Failed(delay), Instant::now())(None));
-    let times = outcome::failed(&pass.context, &pass.desired.uid, error, delay);
+    let delay =
+        reconciliation.context.settings.retry.delay(class, reconciliation.memory.failures, rand::random());
+    reconciliation.memory.clock =
+        Some(requeue::planned(&reconciliation.context.settings, Ending::Failed(delay), Instant::now())(None));
+    let times = outcome::failed(&reconciliation.context, &reconciliation.desired.uid, error, delay);
     // A conflict means that the world moved: nothing to tell, only to look again.
-    if class != Class::Conflict || pass.memory.failures > 3 {
-        pass.look_at_the_namespace(error).await;
-        let report = pass.failure(error);
-        if let Err(error) = pass.publish(&report).await {
-            tell_failure!(times, %error, "status not written");
+    if class != Class::Conflict || reconciliation.memory.failures > 3 {
+        reconciliation.observe_namespace(error).await;
+        let report = reconciliation.failure(error);
+        if let Err(error) = reconciliation.publish(&report).await {
+            log_failure!(times, %error, "status not written");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What this process remembers of requests that were refused: what was said, in which state of the service,
 //! and when to try again. Another state of the service, or an edit of the resource, may change the answer.
 
-use super::error::PassError;
+use super::error::ReconcileError;
 use crate::provider::ProviderError;
 use tokio::time::{Duration, Instant};
 use valkeeper_engine::{Failure, Refusal, Request, Step, failure::Class};
@@ -19,7 +19,7 @@ pub(super) struct Refusals(Vec<Refused>);
 struct Refused {
     request: Request,
     attempts: u32,
-    /// What was said, where the pass went on after it.
+    /// What was said, where the reconciliation went on after it.
     told: Option<Told>,
 }
 
@@ -31,22 +31,24 @@ struct Told {
 }
 
 /// Whether `error`, met for the `attempts`th time in a row, says something about this request and nothing else.
-pub(super) fn concerns_one_request(error: &PassError, attempts: u32) -> bool {
+pub(super) fn concerns_one_request(error: &ReconcileError, attempts: u32) -> bool {
     // A token is refused for everything; and what was not sent, or is not understood, is no refusal.
     let of_everything = match error {
-        PassError::Token(_)
-        | PassError::NoTokenSecret { .. }
-        | PassError::TokenRejected(_)
-        | PassError::Defect(_) => true,
-        PassError::Provider(error) => {
+        ReconcileError::Token(_)
+        | ReconcileError::NoTokenSecret { .. }
+        | ReconcileError::TokenRejected(_)
+        | ReconcileError::Defect(_) => true,
+        ReconcileError::Provider(error) => {
             error.status() == Some(401) || matches!(error, ProviderError::Fenced { .. })
         }
-        PassError::Cluster(_) | PassError::Missing { .. } | PassError::Contradiction(_) => false,
+        ReconcileError::Cluster(_) | ReconcileError::Missing { .. } | ReconcileError::Contradiction(_) => {
+            false
+        }
     };
     let of_this_request = match error.class() {
         Class::Denied | Class::Invalid => true,
         // A custom resource or a Secret that has changed is read again.
-        Class::Conflict => matches!(error, PassError::Provider(_)),
+        Class::Conflict => matches!(error, ReconcileError::Provider(_)),
         Class::Transient => attempts >= PATIENCE,
         Class::NotFound | Class::Throttled { .. } | Class::Bug => false,
     };
@@ -64,7 +66,7 @@ impl Refusals {
         self.find(request).map_or(0, |refused| refused.attempts)
     }
 
-    /// Notes a failure after which the pass does not go on.
+    /// Notes a failure after which the reconciliation does not go on.
     pub(super) fn count(&mut self, request: Request, attempts: u32) {
         self.replace(Refused { request, attempts, told: None });
     }
@@ -83,8 +85,8 @@ impl Refusals {
         }
     }
 
-    /// A pass went well: a request that was due when the pass decided to rest, and was not made, is not wanted any
-    /// more.
+    /// A reconciliation went well: a request that was due when the reconciliation decided to rest, and was not
+    /// made, is not wanted any more.
     pub(super) fn forget_unwanted(&mut self, decided: Instant) {
         self.0.retain(|refused| refused.told.as_ref().is_some_and(|told| decided < told.until));
     }

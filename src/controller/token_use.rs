@@ -4,7 +4,7 @@
 
 use super::{
     context::Context,
-    error::PassError,
+    error::ReconcileError,
     tokens::{self, Sourced, TokenSource, cache::TokenSecret},
 };
 use crate::{cluster::token_secret, provider::Token};
@@ -28,7 +28,7 @@ impl TokenUse {
         &mut self,
         context: &Context,
         object: &K,
-    ) -> Result<Token, PassError> {
+    ) -> Result<Token, ReconcileError> {
         if let Some(found) = &self.found {
             return Ok(found.token.clone());
         }
@@ -75,7 +75,11 @@ impl TokenUse {
     }
 
     /// What the end of the reconciliation says about the token it used, which other objects may use as well.
-    pub(super) fn learn<T>(&self, context: &Context, outcome: Result<T, PassError>) -> Result<T, PassError> {
+    pub(super) fn learn<T>(
+        &self,
+        context: &Context,
+        outcome: Result<T, ReconcileError>,
+    ) -> Result<T, ReconcileError> {
         let Some(Sourced { token, source, .. }) = &self.found else { return outcome };
         let pauses = &context.token_pauses;
         outcome.inspect(|_| pauses.accepted(token)).map_err(|error| pauses.learn(token, source, error))
@@ -99,11 +103,11 @@ impl TokenUse {
         context: &Context,
         object: &K,
         new: bool,
-    ) -> Result<(), PassError> {
+    ) -> Result<(), ReconcileError> {
         let Some(secret) = self.secret(context, object) else { return Ok(()) };
         let held = token_secret::hold(&context.client, &secret.0, &secret.1).await?;
         if !held && new {
-            return Err(PassError::token_is_going(&secret.0, &secret.1));
+            return Err(ReconcileError::token_is_going(&secret.0, &secret.1));
         }
         context.token_reads.saw_held(secret, held);
         self.tried_to_hold = true;
@@ -115,7 +119,7 @@ impl TokenUse {
         context: &Context,
         object: &K,
         secrets: Vec<String>,
-    ) -> Result<BTreeSet<String>, PassError> {
+    ) -> Result<BTreeSet<String>, ReconcileError> {
         let namespace = object.namespace().unwrap_or_default();
         let mut held = BTreeSet::new();
         for name in secrets {
@@ -129,17 +133,17 @@ impl TokenUse {
     }
 
     /// Lets a token Secret of `object` go, unless another object needs it; it is not among those `held` any more.
-    pub(super) async fn let_go<K: Custom>(
+    pub(super) async fn release<K: Custom>(
         context: &Context,
         object: &K,
         name: &str,
         held: &mut Option<BTreeSet<String>>,
-    ) -> Result<(), PassError> {
+    ) -> Result<(), ReconcileError> {
         let namespace = object.namespace().unwrap_or_default();
         context.token_reads.released(&(namespace.clone(), name.to_owned()));
         // Objects use the Secret of their namespace without naming it.
         let shared = context.settings.namespace_token_secret.as_deref() == Some(name);
-        token_secret::let_go(&context.client, &namespace, name, shared).await?;
+        token_secret::release(&context.client, &namespace, name, shared).await?;
         if let Some(held) = held {
             held.remove(name);
         }

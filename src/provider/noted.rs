@@ -3,7 +3,7 @@
 use super::{call::Call, error::ProviderError};
 use crate::telemetry::{
     metrics::{Metrics, ProviderCall},
-    repeats::{Repeats, tell_failure},
+    repeats::{Repeats, log_failure},
     traces::SPANS,
 };
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ impl Noted {
         if let Some(error) = error.filter(|error| error.absence().is_none()) {
             span.record("otel.status_description", display(error));
             let times = repeats.failed(&doing, &error.to_string());
-            tell_failure!(times, operation, request_id, %error, "provider call failed");
+            log_failure!(times, operation, request_id, %error, "provider call failed");
         } else {
             repeats.went_well(&doing);
             tracing::debug!(operation, request_id, status = call.status, "provider call");

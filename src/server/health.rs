@@ -104,8 +104,8 @@ impl Health {
         let stalled = *waiting > 0 && moved.is_some_and(|moved| now > moved + *longest + GRACE);
         match (stuck, stalled) {
             (0, false) => Ok(()),
-            (0, true) => Err(format!("{waiting} passes wait and none begins")),
-            _ => Err(format!("{stuck} passes do not end")),
+            (0, true) => Err(format!("{waiting} reconciliations wait and none begins")),
+            _ => Err(format!("{stuck} reconciliations do not end")),
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(200)).await;
         assert!(health.live().is_ok(), "one has ended");
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert_eq!(health.live(), Err("5 passes wait and none begins".to_owned()));
+        assert_eq!(health.live(), Err("5 reconciliations wait and none begins".to_owned()));
         drop(line);
         assert!(health.live().is_ok(), "an empty line does not move");
     }

@@ -83,7 +83,7 @@ impl Listeners {
         let probes = async {
             let Some(listener) = self.health else { return };
             let application = probes(served.clone()).into_make_service_with_connect_info::<SocketAddr>();
-            tell(
+            report(
                 axum::serve(listener, application)
                     .with_graceful_shutdown(stop.clone().cancelled_owned())
                     .await,
@@ -94,12 +94,12 @@ impl Listeners {
             let application = reading(served.metrics.clone(), self.bearer);
             let stopped = stop.clone().cancelled_owned();
             match self.tls {
-                None => tell(axum::serve(listener, application).with_graceful_shutdown(stopped).await),
+                None => report(axum::serve(listener, application).with_graceful_shutdown(stopped).await),
                 Some((certificate, key)) => match TlsListener::start(listener, certificate, key) {
                     Ok(listener) => {
-                        tell(axum::serve(listener, application).with_graceful_shutdown(stopped).await);
+                        report(axum::serve(listener, application).with_graceful_shutdown(stopped).await);
                     }
-                    Err(error) => tell(Err(error)),
+                    Err(error) => report(Err(error)),
                 },
             }
         };
@@ -117,7 +117,7 @@ async fn bind(address: Option<String>) -> io::Result<Option<TcpListener>> {
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {whole}: {error}")))
 }
 
-fn tell(outcome: io::Result<()>) {
+fn report(outcome: io::Result<()>) {
     if let Err(error) = outcome {
         tracing::error!(%error, "a listener ended");
     }

@@ -84,7 +84,7 @@ impl Fleet {
         fleet
     }
 
-    /// The Ready condition of a resource after a pass.
+    /// The Ready condition of a resource after a reconciliation.
     pub fn reported(&self, uid: &str, kind: &'static str, ready: &str, reason: &str) {
         let mut resources = self.resources();
         let resource = resources.entry(uid.to_owned()).or_default();

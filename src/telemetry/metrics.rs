@@ -87,14 +87,14 @@ impl Metrics {
         &self.0.fleet
     }
 
-    /// A pass begins; it counts as running until the answer is dropped.
-    pub fn pass_begins(&self) -> RunningPass {
+    /// A reconciliation begins; it counts as running until the answer is dropped.
+    pub fn reconciliation_begins(&self) -> RunningPass {
         self.0.series.running.inc();
         RunningPass(self.0.series.running.clone())
     }
 
-    /// A pass over a resource of `kind` ended, in an error of `class` if there was one.
-    pub fn pass_ended(&self, kind: &'static str, class: Option<&'static str>, duration: Duration) {
+    /// A reconciliation of a resource of `kind` ended, in an error of `class` if there was one.
+    pub fn reconciliation_ended(&self, kind: &'static str, class: Option<&'static str>, duration: Duration) {
         let outcome = if class.is_some() { "error" } else { "ok" };
         let labels = vec![("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
         self.0.series.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
@@ -153,7 +153,7 @@ impl Metrics {
     }
 }
 
-/// Counts a pass as running until it is dropped.
+/// Counts a reconciliation as running until it is dropped.
 pub struct RunningPass(Gauge);
 
 impl Drop for RunningPass {
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_text_ends_once_and_every_metric_says_what_it_is() {
         let metrics = Metrics::new();
-        metrics.pass_ended("Valkey", Some("transient"), Duration::from_millis(3));
+        metrics.reconciliation_ended("Valkey", Some("transient"), Duration::from_millis(3));
         metrics.leads(true);
         let text = metrics.render().unwrap();
         assert_eq!(text.matches("# EOF").count(), 1, "{text}");
@@ -202,9 +202,9 @@ mod tests {
     #[test]
     fn a_pass_counts_as_running_until_it_ends() {
         let metrics = Metrics::new();
-        let pass = metrics.pass_begins();
+        let reconciliation = metrics.reconciliation_begins();
         assert!(metrics.render().unwrap().contains("valkeeper_reconciles_running 1"));
-        drop(pass);
+        drop(reconciliation);
         assert!(metrics.render().unwrap().contains("valkeeper_reconciles_running 0"));
     }
 }

@@ -48,7 +48,7 @@ impl Repeats {
 }
 
 /// Tells of a failure that has come `$times` in a row: the first as a warning, others to those who look closely.
-macro_rules! tell_failure {
+macro_rules! log_failure {
     ($times:expr, $($rest:tt)*) => {
         match $times {
             1 => tracing::warn!($($rest)*),
@@ -56,7 +56,7 @@ macro_rules! tell_failure {
         }
     };
 }
-pub(crate) use tell_failure;
+pub(crate) use log_failure;
 
 #[cfg(test)]
 mod tests {

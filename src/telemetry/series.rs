@@ -15,7 +15,7 @@ pub(super) type Counters = Family<Labels, Counter>;
 pub(super) type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 
-/// The kinds that passes are over.
+/// The kinds that reconciliations are over.
 pub(super) const KINDS: [&str; 3] = [Valkey::NAME, Redis::NAME, ProjectVpc::NAME];
 
 /// The calls that the work on a service is made of.
@@ -104,17 +104,13 @@ impl Series {
 
     fn register(&self, registry: &mut Registry) {
         let Self { reconciles, reconcile_errors, running, provider_requests, provider_durations, .. } = self;
-        registry.register(
-            "reconcile_duration_seconds",
-            "Time that passes over resources took",
-            reconciles.clone(),
-        );
+        registry.register("reconcile_duration_seconds", "Time that reconciliations took", reconciles.clone());
         registry.register(
             "reconcile_errors",
-            "Passes that failed, by the class of the failure",
+            "Reconciliations that failed, by the class of the failure",
             reconcile_errors.clone(),
         );
-        registry.register("reconciles_running", "Passes under way", running.clone());
+        registry.register("reconciles_running", "Reconciliations under way", running.clone());
         registry.register(
             "provider_requests",
             "Calls to the provider, by operation and HTTP status; none when there was no answer",

@@ -1,6 +1,7 @@
-//! Traces: each pass is a span, and each call that it makes is one inside of it. They are sent to a collector of
-//! OpenTelemetry by programs that were built with the feature `otlp`, where `OTEL_EXPORTER_OTLP_ENDPOINT` names
-//! one; otherwise nobody makes them. Spans carry what the log says as well, and nothing that is secret.
+//! Traces: each reconciliation is a span, and each call that it makes is one inside of it. They are sent to a
+//! collector of OpenTelemetry by programs that were built with the feature `otlp`, where
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` names one; otherwise nobody makes them. Spans carry what the log says as well,
+//! and nothing that is secret.
 
 #[cfg(feature = "otlp")]
 mod otlp;

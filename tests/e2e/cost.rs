@@ -25,7 +25,7 @@ async fn a_life_in_calls(world: World) -> World {
 
     forget(&world);
     until(|| async { world.provider.requests().len() }, |count| *count >= 2).await;
-    report(&world, "two passes with nothing to do", 2);
+    report(&world, "two reconciliations with nothing to do", 2);
     assert_eq!((world.writes(), world.calls.writes().len(), world.calls.events()), (0, 0, 0));
 
     forget(&world);
@@ -44,7 +44,7 @@ async fn a_life_in_calls(world: World) -> World {
     world
 }
 
-/// Events travel behind the pass that tells them.
+/// Events travel behind the reconciliation that emits them.
 async fn settle(world: &World) {
     until(|| async { world.calls.events() }, |events| *events >= 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;

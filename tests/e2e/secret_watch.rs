@@ -51,7 +51,7 @@ async fn a_deleted_or_edited_connection_secret_is_mended_at_once(mut world: Worl
     secrets.delete("cache", &DeleteParams::default()).await.unwrap();
     until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_some).await;
     assert_eq!(world.secret("cache").await, before);
-    // What the operator writes itself is no reason to look, not even after the pause between two turns.
+    // What the operator writes itself is no reason to look, not even after the pause between two reconciliations.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(world.count("GET", "/service/cache"), looks + 1);
     let edit = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));

@@ -124,10 +124,10 @@ async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> Wo
     // Not the lists of the project, which may be made at any time.
     let looks = || Matcher::new(Some("GET"), "/service/cache$").unwrap();
     world.provider.fail_next(looks(), 4, Fault::status(503, "maintenance"));
-    until(|| async { logged("INFO", "passes go well again") }, |count| *count == 1).await;
+    until(|| async { logged("INFO", "reconciliation recovered") }, |count| *count == 1).await;
     world.provider.fail_next(looks(), 4, Fault::status(500, "broken"));
-    until(|| async { logged("INFO", "passes go well again") }, |count| *count == 2).await;
-    for text in ["pass failed", "provider call failed"] {
+    until(|| async { logged("INFO", "reconciliation recovered") }, |count| *count == 2).await;
+    for text in ["reconciliation failed", "provider call failed"] {
         assert_eq!((logged("WARN", text), logged("DEBUG", text)), (2, 6), "{text}");
     }
 
@@ -135,7 +135,7 @@ async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> Wo
     until(|| async { logged("DEBUG", "no valid token") }, |count| *count >= 2).await;
     world.provider.add_token(&TokenSpec::full_access("e2e", token()));
     until(|| async { logged("INFO", "the token is valid again") }, |count| *count == 1).await;
-    assert_eq!((logged("WARN", "no valid token"), logged("WARN", "pass failed")), (1, 3));
+    assert_eq!((logged("WARN", "no valid token"), logged("WARN", "reconciliation failed")), (1, 3));
     // One place, one verdict, whether the token was read, used or left alone.
     let served = world.served().await;
     let lines = served.iter().flat_map(|(_, text)| text.lines());

@@ -120,7 +120,7 @@ pub(crate) async fn run(surroundings: Arc<Surroundings>, run: Run) -> Outcome {
     let mut world = World::new(surroundings).await;
     world.all_along = schedule.without_faults();
     if told != Told::Everything {
-        // The next turn makes up for what was never told.
+        // The next reconciliation makes up for what was never told.
         world.settings.resync_interval = Duration::from_millis(200);
     }
     (scenario.prepare)(&mut world).await;

@@ -21,7 +21,7 @@ use valkeeper_testbed::{
 const FIRST_PASSES: usize = 2;
 /// Passes after those that must not write.
 const IDLE_PASSES: usize = 2;
-/// How often those passes are taken again because a call among them was not answered in time.
+/// How often those reconciliations are run again because a call among them was not answered in time.
 const MOST_LATE: usize = 5;
 
 /// Calls in which every run of one fault or two comes to rest, of all lanes.
@@ -93,7 +93,7 @@ fn tags(service: &Value) -> Value {
     tags
 }
 
-/// Starts the operator anew with passes in quick succession: none of them may write anything.
+/// Starts the operator anew with reconciliations in quick succession: none of them may write anything.
 pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
     if world.valkey().is_none() || scenario.end == End::Paused {
@@ -103,7 +103,7 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.plan.arm(world.all_along.clone());
     world.start_operator();
     takes_turns(world, FIRST_PASSES).await;
-    // What happens at the provider is a reason to write, so nothing may: neither in these passes, nor between the
+    // What happens at the provider is a reason to write, so nothing may: neither in these reconciliations, nor between the
     // last look before them and the first of them.
     world.provider.set_time_per_request(Duration::ZERO);
     let mut idle = idle_writes(world).await;
@@ -127,31 +127,31 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
 }
 
-/// What is written in the passes after the next one. Not known when a call was not answered in time, as it happens
+/// What is written in the reconciliations after the next one. Not known when a call was not answered in time, as it happens
 /// on a machine that has much else to do: that is one more fault, which somebody has to make up for.
 async fn idle_writes(world: &World) -> Result<Vec<String>, String> {
     let next = world.plan.count(begins_a_pass);
     takes_turns(world, next + 1 + IDLE_PASSES).await;
     let calls = world.plan.calls();
-    let passes = passes(&calls);
-    let late = passes.iter().skip(next).take(1 + IDLE_PASSES).flat_map(|pass| work(pass));
+    let reconciliations = reconciliations(&calls);
+    let late = reconciliations.iter().skip(next).take(1 + IDLE_PASSES).flat_map(|pass| work(pass));
     if let Some(late) = late.into_iter().find(|call| call.status.is_none()) {
         return Err(format!("{late:?}"));
     }
-    let idle = passes.iter().skip(next + 1).take(IDLE_PASSES).flat_map(|pass| work(pass));
+    let idle = reconciliations.iter().skip(next + 1).take(IDLE_PASSES).flat_map(|pass| work(pass));
     let writes = idle.filter(|call| call.request.method != "GET");
     Ok(writes.map(|call| format!("{call:?} {}", call.request.body)).collect())
 }
 
-/// Waits until the operator has completed so many passes.
+/// Waits until the operator has completed so many reconciliations.
 async fn takes_turns(world: &World, complete: usize) {
     if !world.reaches(|world| world.plan.count(begins_a_pass) > complete).await {
-        world.violations.add("a new operator does not take turns".to_owned());
+        world.violations.add("a new operator does not reconcile".to_owned());
     }
 }
 
 /// The calls of each pass.
-fn passes(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
+fn reconciliations(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
     let starts: Vec<usize> = (0..calls.len()).filter(|index| begins_a_pass(&calls[*index])).collect();
     let ends = starts.iter().skip(1).copied().chain([calls.len()]);
     starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()

@@ -98,7 +98,7 @@ impl Intervention {
 async fn intervene(surroundings: Arc<Surroundings>, what: Intervention, number: usize) -> Vec<String> {
     let mut world = World::new(surroundings).await;
     if what != Intervention::Edit {
-        // Nothing but the next turn tells the operator that a resource was replaced.
+        // Nothing but the next reconciliation tells the operator that a resource was replaced.
         world.settings.resync_interval = Duration::from_millis(200);
     }
     let crashes = what == Intervention::WithdrawAndCrash;

@@ -13,7 +13,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use valkeeper_testbed::faults::{Lane, Mode, Place as Call, Schedule, Side};
 
-/// Calls that one fault may cost beyond those of a run without faults: at most two passes more, and what a look
+/// Calls that one fault may cost beyond those of a run without faults: at most two reconciliations more, and what a look
 /// at a service that is slow to change takes.
 const MOST_EXTRA: usize = 40;
 

@@ -1,7 +1,7 @@
 //! Between the abstract world and the real engine: abstract views become the engine's own types, its step
 //! becomes an abstract one. What was asked once is remembered, since few questions differ.
 
-use crate::state::{Absent, Object, Operator, Pass, Record, Remote, SecretSeen, Service, State};
+use crate::state::{Absent, Object, Operator, Reconciliation, Record, Remote, SecretSeen, Service, State};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use valkeeper_api::{Valkey, names};
@@ -25,7 +25,7 @@ pub(crate) enum Step {
     Annotate,
     Delete,
     ReleaseFinalizer,
-    Rest { ready: bool, initialized: bool, record: Record },
+    Requeue { ready: bool, initialized: bool, record: Record },
 }
 
 /// The question: everything that the engine is shown.
@@ -34,7 +34,7 @@ struct Question {
     who: usize,
     adopts: bool,
     reports: bool,
-    pass: Pass,
+    reconciliation: Reconciliation,
     certain: bool,
     deletion_requested: bool,
     sent: Option<u8>,
@@ -45,17 +45,23 @@ struct Question {
 pub(crate) struct Engine(HashMap<Question, Step>);
 
 impl Engine {
-    /// The next step of the pass that `operator` is in.
-    pub(crate) fn decide(&mut self, who: usize, state: &State, operator: &Operator, pass: Pass) -> Step {
+    /// The next step of the reconciliation that `operator` is in.
+    pub(crate) fn decide(
+        &mut self,
+        who: usize,
+        state: &State,
+        operator: &Operator,
+        reconciliation: Reconciliation,
+    ) -> Step {
         let question = Question {
             who,
             adopts: state.adoption,
             reports: state.reports,
-            pass,
+            reconciliation,
             certain: operator.deletion_requested || operator.absent == Absent::ForAWhile,
             deletion_requested: operator.deletion_requested,
             // An update counts as sent for the spec it was sent for.
-            sent: operator.sent.filter(|plan| *plan == pass.object.plan),
+            sent: operator.sent.filter(|plan| *plan == reconciliation.object.plan),
         };
         *self.0.entry(question).or_insert_with(|| question.ask())
     }
@@ -69,7 +75,7 @@ impl Question {
             engine::Step::Observe(engine::Target::Service) => Step::Look,
             engine::Step::Observe(engine::Target::Object) => Step::LookAtObject,
             engine::Step::Observe(engine::Target::Secret) => Step::LookAtSecret,
-            other @ (engine::Step::HoldToken
+            other @ (engine::Step::AddTokenFinalizer
             | engine::Step::NoteSettled
             | engine::Step::ReleaseToken(_)
             | engine::Step::Observe(_)) => panic!("not in this model: {other:?}"),
@@ -87,7 +93,7 @@ impl Question {
             engine::Step::Annotate(_) => Step::Annotate,
             engine::Step::Delete => Step::Delete,
             engine::Step::ReleaseFinalizer => Step::ReleaseFinalizer,
-            engine::Step::Wait(_) | engine::Step::Refuse(_) | engine::Step::Done => Step::Rest {
+            engine::Step::Wait(_) | engine::Step::Refuse(_) | engine::Step::Done => Step::Requeue {
                 ready: decision.report.ready == Ready::Yes,
                 initialized: decision.report.initialized,
                 record: Self::record(&desired, &engine::remembered(&desired, &observed)),
@@ -96,7 +102,8 @@ impl Question {
     }
 
     fn desired(&self) -> Desired {
-        let Object { finalizer, deleting, orphan, plan, initialized, processed, record } = self.pass.object;
+        let Object { finalizer, deleting, orphan, plan, initialized, processed, record } =
+            self.reconciliation.object;
         let mut annotations = BTreeMap::new();
         if let Some(processed) = processed {
             annotations.insert(names::GENERATION_PROCESSED, (processed + 1).to_string());
@@ -144,12 +151,12 @@ impl Question {
 
     fn observed(&self) -> Observed {
         Observed {
-            remote: match self.pass.remote {
+            remote: match self.reconciliation.remote {
                 Remote::Unknown => engine::Remote::Unknown,
                 Remote::Absent => engine::Remote::Absent,
                 Remote::Present(service) => engine::Remote::Present(Box::new(observed(service))),
             },
-            secret: match (self.pass.secret, self.pass.remote) {
+            secret: match (self.reconciliation.secret, self.reconciliation.remote) {
                 (SecretSeen::Unknown, _) => ConnectionSecret::Unknown,
                 (SecretSeen::Absent, _) => ConnectionSecret::Absent,
                 (SecretSeen::Exists, _) => ConnectionSecret::Exists,
@@ -160,13 +167,13 @@ impl Question {
             },
             token_is_held: true,
             held_names: Some(BTreeSet::new()),
-            object_is_live: self.pass.live,
+            object_is_live: self.reconciliation.live,
             sent: self
                 .sent
                 .map(|plan| ServicePatch { plan: Some(plan_name(plan)), ..ServicePatch::default() }),
             deletion_requested: self.deletion_requested,
             absence_is_certain: self.certain,
-            requests_may_take_effect: self.pass.late,
+            requests_may_take_effect: self.reconciliation.late,
             ..Observed::default()
         }
     }

@@ -4,7 +4,9 @@
 use crate::{
     bridge::{Engine, Step},
     properties,
-    state::{Absent, Operator, Pass, Record, Remote, Request, Requests, SecretSeen, Service, State},
+    state::{
+        Absent, Operator, Reconciliation, Record, Remote, Request, Requests, SecretSeen, Service, State,
+    },
 };
 
 /// A broken promise.
@@ -111,15 +113,18 @@ fn of_the_operator(engine: &mut Engine, state: &State, who: usize, all: &mut Vec
     if operator.requests == Requests::Possible && state.on_the_way[who].is_none() {
         with("time passes".to_owned(), Operator { requests: Requests::Over, ..operator });
     }
-    let Some(pass) = operator.pass else {
+    let Some(reconciliation) = operator.reconciliation else {
         if let Some(object) = operator.cache.filter(|_| !operator.behind) {
-            let pass = Pass::begins(object);
+            let reconciliation = Reconciliation::begins(object);
             let requests = operator.requests.seen(object);
-            with("begins".to_owned(), Operator { pass: Some(pass), requests, ..operator });
+            with(
+                "begins".to_owned(),
+                Operator { reconciliation: Some(reconciliation), requests, ..operator },
+            );
         }
         return;
     };
-    let step = engine.decide(who, state, &operator, pass);
+    let step = engine.decide(who, state, &operator, reconciliation);
     for fate in FATES {
         if let Some(next) = take(state, who, step, fate) {
             all.push((format!("{who}: {step:?} {fate:?}"), next));
@@ -156,16 +161,17 @@ pub(crate) fn take(state: &State, who: usize, step: Step, fate: Fate) -> Option<
     match fate {
         Fate::CrashBefore | Fate::CrashAfter | Fate::CrashOnTheWay => *operator = Operator::default(),
         Fate::LostBefore | Fate::LostAfter | Fate::LostOnTheWay => {
-            *operator = Operator { pass: None, requests: operator.requests, ..state.operators[who] };
+            *operator =
+                Operator { reconciliation: None, requests: operator.requests, ..state.operators[who] };
         }
-        Fate::Answered | Fate::Lie if !answered => operator.pass = None,
+        Fate::Answered | Fate::Lie if !answered => operator.reconciliation = None,
         Fate::Answered | Fate::Lie => {}
     }
     Some(Ok(next))
 }
 
 fn request(state: &State, who: usize, step: Step) -> Option<Request> {
-    let plan = state.operators[who].pass?.object.plan;
+    let plan = state.operators[who].reconciliation?.object.plan;
     Some(match step {
         Step::Create => Request::Create { plan },
         Step::Update => Request::Update { plan },
@@ -177,7 +183,7 @@ fn request(state: &State, who: usize, step: Step) -> Option<Request> {
 
 /// Carries a step out; false when it was refused.
 fn perform(state: &mut State, who: usize, step: Step, lie: bool) -> Result<bool, Violation> {
-    let Some(mut pass) = state.operators[who].pass else { return Ok(false) };
+    let Some(mut reconciliation) = state.operators[who].reconciliation else { return Ok(false) };
     let current = state.objects[who];
     match step {
         Step::Look => {
@@ -190,45 +196,47 @@ fn perform(state: &mut State, who: usize, step: Step, lie: bool) -> Result<bool,
             return Ok(true);
         }
         Step::AddFinalizer { notes } => {
-            let Some(object) = current.filter(|object| *object == pass.object && !object.deleting) else {
+            let Some(object) = current.filter(|object| *object == reconciliation.object && !object.deleting)
+            else {
                 return Ok(false);
             };
             let noted = notes && object.record == Record::Nothing;
             let record = if noted { Record::Noted } else { object.record };
-            pass.object = crate::state::Object { finalizer: true, record, ..object };
-            pass.live = true;
-            state.objects[who] = Some(pass.object);
+            reconciliation.object = crate::state::Object { finalizer: true, record, ..object };
+            reconciliation.live = true;
+            state.objects[who] = Some(reconciliation.object);
         }
         Step::Annotate => {
             let Some(object) = current else { return Ok(false) };
-            pass.object = crate::state::Object { processed: Some(pass.object.plan), ..object };
-            state.objects[who] = Some(pass.object);
+            reconciliation.object =
+                crate::state::Object { processed: Some(reconciliation.object.plan), ..object };
+            state.objects[who] = Some(reconciliation.object);
         }
         Step::Record(record) => {
             let Some(object) = current else { return Ok(false) };
-            pass.object = crate::state::Object { record, ..object };
-            state.objects[who] = Some(pass.object);
+            reconciliation.object = crate::state::Object { record, ..object };
+            state.objects[who] = Some(reconciliation.object);
         }
         Step::WriteSecret => {
-            if current.is_none() || !write_secret(state, who, &mut pass) {
+            if current.is_none() || !write_secret(state, who, &mut reconciliation) {
                 return Ok(false);
             }
         }
-        Step::ReleaseFinalizer => return release(state, who, pass),
-        Step::Rest { ready, initialized, record } => {
-            properties::may_say(pass, ready, who)?;
+        Step::ReleaseFinalizer => return release(state, who, reconciliation),
+        Step::Requeue { ready, initialized, record } => {
+            properties::may_say(reconciliation, ready, who)?;
             rest(state, who, initialized, record);
             return Ok(true);
         }
         Step::Create | Step::Update | Step::Mark | Step::Delete => return send(state, who, step),
     }
     let operator = &mut state.operators[who];
-    operator.pass = Some(pass);
-    operator.behind |= operator.cache != Some(pass.object);
+    operator.reconciliation = Some(reconciliation);
+    operator.behind |= operator.cache != Some(reconciliation.object);
     Ok(true)
 }
 
-/// Writes the status at the end of a pass.
+/// Writes the status at the end of a reconciliation.
 fn rest(state: &mut State, who: usize, initialized: bool, record: Record) {
     let operator = &mut state.operators[who];
     if let Some(object) = &mut state.objects[who] {
@@ -237,23 +245,23 @@ fn rest(state: &mut State, who: usize, initialized: bool, record: Record) {
         object.initialized |= initialized;
         object.record = record;
     }
-    operator.pass = None;
+    operator.reconciliation = None;
     if operator.absent == Absent::Since {
         operator.absent = Absent::ForAWhile;
     }
 }
 
 /// Creates the Secret, or patches the version that was seen; false when there is another.
-fn write_secret(state: &mut State, who: usize, pass: &mut Pass) -> bool {
-    let Remote::Present(service) = pass.remote else { return false };
-    match (pass.secret, state.secrets[who]) {
+fn write_secret(state: &mut State, who: usize, reconciliation: &mut Reconciliation) -> bool {
+    let Remote::Present(service) = reconciliation.remote else { return false };
+    match (reconciliation.secret, state.secrets[who]) {
         (SecretSeen::Holds(seen), held) if held != Some(seen) => return false,
         (SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists, Some(_)) => {
-            pass.secret = SecretSeen::Exists;
+            reconciliation.secret = SecretSeen::Exists;
         }
         _ => {
             state.secrets[who] = Some(service.password);
-            pass.secret = SecretSeen::Holds(service.password);
+            reconciliation.secret = SecretSeen::Holds(service.password);
         }
     }
     true
@@ -262,15 +270,15 @@ fn write_secret(state: &mut State, who: usize, pass: &mut Pass) -> bool {
 fn look(state: &mut State, who: usize, lie: bool) {
     let service = state.service;
     let late = state.operators[who].requests == Requests::Possible;
-    let Some(pass) = &mut state.operators[who].pass else { return };
-    pass.late = late;
+    let Some(reconciliation) = &mut state.operators[who].reconciliation else { return };
+    reconciliation.late = late;
     match service.filter(|_| !lie) {
         None => {
-            pass.remote = Remote::Absent;
+            reconciliation.remote = Remote::Absent;
             state.operators[who].saw_nothing();
         }
         Some(service) => {
-            saw(pass, service);
+            saw(reconciliation, service);
             state.operators[who].absent = Absent::No;
         }
     }
@@ -280,27 +288,27 @@ fn look(state: &mut State, who: usize, lie: bool) {
 fn look_at_object(state: &mut State, who: usize) -> bool {
     let Some(object) = state.objects[who] else { return false };
     let operator = &mut state.operators[who];
-    let Some(pass) = &mut operator.pass else { return false };
-    pass.object = object;
-    pass.live = true;
+    let Some(reconciliation) = &mut operator.reconciliation else { return false };
+    reconciliation.object = object;
+    reconciliation.live = true;
     operator.behind |= operator.cache != Some(object);
     true
 }
 
 fn look_at_secret(state: &mut State, who: usize) {
-    if let Some(pass) = &mut state.operators[who].pass {
-        pass.secret = state.secrets[who].map_or(SecretSeen::Absent, SecretSeen::Holds);
+    if let Some(reconciliation) = &mut state.operators[who].reconciliation {
+        reconciliation.secret = state.secrets[who].map_or(SecretSeen::Absent, SecretSeen::Holds);
     }
 }
 
-fn saw(pass: &mut Pass, service: Service) {
-    pass.remote = Remote::Present(service);
-    pass.secret = SecretSeen::Unknown;
+fn saw(reconciliation: &mut Reconciliation, service: Service) {
+    reconciliation.remote = Remote::Present(service);
+    reconciliation.secret = SecretSeen::Unknown;
 }
 
-fn release(state: &mut State, who: usize, pass: Pass) -> Result<bool, Violation> {
+fn release(state: &mut State, who: usize, reconciliation: Reconciliation) -> Result<bool, Violation> {
     match state.objects[who] {
-        Some(object) if object == pass.object => {
+        Some(object) if object == reconciliation.object => {
             properties::may_go(state, who, object)?;
             state.objects[who] = None;
             state.orphaned[who] = object.orphan;
@@ -321,10 +329,10 @@ fn send(state: &mut State, who: usize, step: Step) -> Result<bool, Violation> {
     let accepted = arrive(state, who, request)?;
     let service = state.service;
     let operator = &mut state.operators[who];
-    let Some(pass) = &mut operator.pass else { return Ok(false) };
+    let Some(reconciliation) = &mut operator.reconciliation else { return Ok(false) };
     match request {
         Request::Delete => {
-            pass.remote = Remote::Unknown;
+            reconciliation.remote = Remote::Unknown;
             if accepted {
                 operator.deletion_requested = true;
             } else {
@@ -336,7 +344,7 @@ fn send(state: &mut State, who: usize, step: Step) -> Result<bool, Violation> {
         _ => {}
     }
     if let (true, Some(service)) = (accepted, service) {
-        saw(pass, service);
+        saw(reconciliation, service);
         operator.absent = Absent::No;
     }
     Ok(accepted)

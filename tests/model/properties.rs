@@ -3,7 +3,7 @@
 use crate::{
     bridge::{Engine, Step},
     moves::{Fate, Violation, take},
-    state::{Object, Operator, Pass, Remote, Request, Requests, SecretSeen, Service, State},
+    state::{Object, Operator, Reconciliation, Remote, Request, Requests, SecretSeen, Service, State},
 };
 
 fn must(holds: bool, rule: &str) -> Result<(), Violation> {
@@ -50,16 +50,16 @@ pub(crate) fn may_go(state: &State, who: usize, object: Object) -> Result<(), Vi
 }
 
 /// Whether this may be said about the resource.
-pub(crate) fn may_say(pass: Pass, ready: bool, who: usize) -> Result<(), Violation> {
+pub(crate) fn may_say(reconciliation: Reconciliation, ready: bool, who: usize) -> Result<(), Violation> {
     if !ready {
         return Ok(());
     }
-    let Remote::Present(Service { owner, running, password, .. }) = pass.remote else {
+    let Remote::Present(Service { owner, running, password, .. }) = reconciliation.remote else {
         return must(false, "ready without a service");
     };
     must(owner == Some(who), "ready with somebody else's service")?;
     must(running, "ready while the service is not running")?;
-    must(pass.secret == SecretSeen::Holds(password), "ready while the Secret is not true")
+    must(reconciliation.secret == SecretSeen::Holds(password), "ready while the Secret is not true")
 }
 
 /// Once nothing goes wrong any more and nobody touches anything, every resource gets what it asks for, and
@@ -67,8 +67,8 @@ pub(crate) fn may_say(pass: Pass, ready: bool, who: usize) -> Result<(), Violati
 pub(crate) fn comes_to_its_end(engine: &mut Engine, mut state: State) -> Result<(), Violation> {
     state.on_the_way = [None, None];
     for who in 0..2 {
-        // A pass that was under way fails; what is remembered stays.
-        state.operators[who] = Operator { pass: None, ..state.operators[who] };
+        // A reconciliation that was under way fails; what is remembered stays.
+        state.operators[who] = Operator { reconciliation: None, ..state.operators[who] };
         // A deletion that was requested long ago is requested again.
         state.operators[who].deletion_requested = false;
         // An update that a late one has undone is told as `NotApplied` until somebody edits the spec.
@@ -78,7 +78,7 @@ pub(crate) fn comes_to_its_end(engine: &mut Engine, mut state: State) -> Result<
     for _ in 0..8 {
         writes = 0;
         for who in 0..2 {
-            writes += pass(engine, &mut state, who)?;
+            writes += reconciliation(engine, &mut state, who)?;
             if let Some(service) = &mut state.service {
                 service.running = true;
             }
@@ -104,24 +104,24 @@ pub(crate) fn comes_to_its_end(engine: &mut Engine, mut state: State) -> Result<
     Ok(())
 }
 
-/// One pass without faults; returns how much it wrote.
-fn pass(engine: &mut Engine, state: &mut State, who: usize) -> Result<usize, Violation> {
+/// One reconciliation without faults; returns how much it wrote.
+fn reconciliation(engine: &mut Engine, state: &mut State, who: usize) -> Result<usize, Violation> {
     state.operators[who].cache = state.objects[who];
     let Some(object) = state.objects[who] else { return Ok(0) };
-    state.operators[who].pass = Some(Pass::begins(object));
+    state.operators[who].reconciliation = Some(Reconciliation::begins(object));
     state.operators[who].requests = Requests::Over;
     let mut writes = 0;
     for _ in 0..16 {
         let operator = state.operators[who];
-        let Some(now) = operator.pass else { return Ok(writes) };
+        let Some(now) = operator.reconciliation else { return Ok(writes) };
         let step = engine.decide(who, state, &operator, now);
         writes += usize::from(!matches!(
             step,
-            Step::Look | Step::LookAtObject | Step::LookAtSecret | Step::Rest { .. }
+            Step::Look | Step::LookAtObject | Step::LookAtSecret | Step::Requeue { .. }
         ));
         let next = take(state, who, step, Fate::Answered);
         *state = next.ok_or(Violation(format!("{step:?} is not possible")))??;
     }
-    must(false, "a pass that does not end")?;
+    must(false, "a reconciliation that does not end")?;
     Ok(writes)
 }

@@ -84,7 +84,7 @@ pub(crate) struct Service {
     pub(crate) password: u8,
 }
 
-/// One operator: what the watch has brought, what it remembers, and the pass it is in.
+/// One operator: what the watch has brought, what it remembers, and the reconciliation it is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Operator {
     pub(crate) cache: Option<Object>,
@@ -94,7 +94,7 @@ pub(crate) struct Operator {
     pub(crate) deletion_requested: bool,
     pub(crate) sent: Option<u8>,
     pub(crate) requests: Requests,
-    pub(crate) pass: Option<Pass>,
+    pub(crate) reconciliation: Option<Reconciliation>,
 }
 
 /// What this operator knows of requests that may still take effect: its own, and those of an earlier process.
@@ -117,9 +117,9 @@ pub(crate) enum Absent {
     ForAWhile,
 }
 
-/// A pass under way.
+/// A reconciliation under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Pass {
+pub(crate) struct Reconciliation {
     pub(crate) object: Object,
     pub(crate) live: bool,
     pub(crate) remote: Remote,
@@ -164,7 +164,7 @@ impl Requests {
     }
 }
 
-impl Pass {
+impl Reconciliation {
     pub(crate) fn begins(object: Object) -> Self {
         Self { object, live: false, remote: Remote::Unknown, late: false, secret: SecretSeen::Unknown }
     }

@@ -85,7 +85,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         promise: "`Ready` waits for the Secret",
         judge: AT_ANY_CALL,
         scenario: "create",
-        file: "src/controller/pass/mod.rs",
+        file: "src/controller/managed_service/mod.rs",
         from: "SecretSeen::Unknown => ConnectionSecret::Unknown,",
         to: "SecretSeen::Unknown => ConnectionSecret::Ours { current: true, immutable: false },",
     },

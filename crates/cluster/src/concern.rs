@@ -1,7 +1,7 @@
 //! What one concern of a cluster answers: a step that it can take now, and what it found.
 
 use crate::report::{Finding, State};
-use crate::step::{Pace, Step};
+use crate::step::{RequeueClass, Step};
 use valkeeper_engine::Ready;
 
 /// The answer.
@@ -9,7 +9,7 @@ use valkeeper_engine::Ready;
 pub(crate) struct Concern {
     pub(crate) step: Option<Step>,
     pub(crate) findings: Vec<Finding>,
-    pub(crate) again: Option<Pace>,
+    pub(crate) again: Option<RequeueClass>,
 }
 
 impl Concern {
@@ -23,29 +23,34 @@ impl Concern {
     }
 
     /// It will be as it should be without a user.
-    pub(crate) fn waits(pace: Pace, state: State, reason: &'static str, message: impl Into<String>) -> Self {
-        Self::finds(Ready::Progressing, pace, state, reason, message)
-    }
-
-    /// A user has to act.
-    pub(crate) fn is_stuck(
-        pace: Pace,
+    pub(crate) fn waits(
+        requeue: RequeueClass,
         state: State,
         reason: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self::finds(Ready::Stuck, pace, state, reason, message)
+        Self::finds(Ready::Progressing, requeue, state, reason, message)
+    }
+
+    /// A user has to act.
+    pub(crate) fn is_stuck(
+        requeue: RequeueClass,
+        state: State,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::finds(Ready::Stuck, requeue, state, reason, message)
     }
 
     pub(crate) fn finds(
         ready: Ready,
-        pace: Pace,
+        requeue: RequeueClass,
         state: State,
         reason: &'static str,
         message: impl Into<String>,
     ) -> Self {
         let finding = Finding { ready, state, reason, message: message.into() };
-        Self { step: None, findings: vec![finding], again: Some(pace) }
+        Self { step: None, findings: vec![finding], again: Some(requeue) }
     }
 
     /// The same step, and this to say while it is taken.

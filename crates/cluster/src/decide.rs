@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::names::{self, reason};
 use crate::observed::{Observed, PodSeen};
 use crate::report::{ClusterReport, Finding, State};
-use crate::step::{Decision, Pace, Step};
+use crate::step::{Decision, RequeueClass, Step};
 use crate::{deletion, failover, foundations, instances, lease_mode, pod, rollout};
 use valkeeper_api::names as api_names;
 use valkeeper_engine::{ConnectionSecret, Ready, Report};
@@ -15,7 +15,7 @@ pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
     let concern = concern(desired, observed);
     let finding = concern.findings.iter().rev().max_by_key(|finding| finding.weight()).cloned();
     let finding = finding.unwrap_or_else(|| fine(desired, observed));
-    let step = concern.step.unwrap_or(Step::Rest(concern.again.unwrap_or(Pace::Steady)));
+    let step = concern.step.unwrap_or(Step::Requeue(concern.again.unwrap_or(RequeueClass::Steady)));
     Decision { step, report: report(desired, observed, finding) }
 }
 
@@ -26,12 +26,12 @@ fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if !desired.violations.is_empty() {
         let told = Report::invalid_spec(&desired.violations).message;
         return kept(desired, observed)
-            .and(|| Concern::is_stuck(Pace::Steady, State::Unavailable, reason::INVALID_SPEC, told));
+            .and(|| Concern::is_stuck(RequeueClass::Steady, State::Unavailable, reason::INVALID_SPEC, told));
     }
     if desired.paused {
         let message = format!("Paused by annotation {}; failovers go on.", api_names::PAUSED);
         return kept(desired, observed)
-            .and(|| Concern::is_stuck(Pace::Steady, State::Running, reason::PAUSED, message));
+            .and(|| Concern::is_stuck(RequeueClass::Steady, State::Running, reason::PAUSED, message));
     }
     if !desired.has_finalizer {
         return Concern::act(Step::AddFinalizer);
@@ -77,7 +77,7 @@ fn settings(desired: &Desired, observed: &Observed) -> Concern {
         return Concern::act(Step::Reload(*ordinal, instance.status.seen));
     }
     let message = format!("Waiting for new settings to arrive in {}.", desired.instance(*first));
-    Concern::waits(Pace::Active, State::Updating, reason::UPDATING, message)
+    Concern::waits(RequeueClass::Active, State::Updating, reason::UPDATING, message)
 }
 
 /// Pods that cannot start, and servers that cannot write to their disk.
@@ -92,7 +92,7 @@ fn trouble(desired: &Desired, observed: &Observed) -> Concern {
             (reason::POD_FAILED, "Correct the cause, such as spec.image; the operator retries automatically.")
         };
         let message = format!("Cannot start pod {name}: {}. {action}", problem.text.trim_end_matches('.'));
-        return Concern::is_stuck(Pace::Active, state, why, message);
+        return Concern::is_stuck(RequeueClass::Active, state, why, message);
     }
     let failing =
         observed.instances.iter().find(|(_, instance)| instance.host.is_some() && !instance.writes_succeed);
@@ -101,7 +101,7 @@ fn trouble(desired: &Desired, observed: &Observed) -> Concern {
             "Server {} cannot write to its disk. Free space on its volume.",
             desired.instance(*ordinal)
         );
-        Concern::is_stuck(Pace::Steady, State::Degraded, reason::DISK_FAILED, message)
+        Concern::is_stuck(RequeueClass::Steady, State::Degraded, reason::DISK_FAILED, message)
     })
 }
 
@@ -119,12 +119,12 @@ fn secret(desired: &Desired, observed: &Observed) -> Concern {
             let message = format!(
                 "Secret {name} {owner}. Delete it, or choose another name in spec.connInfoSecretTarget.name."
             );
-            Concern::is_stuck(Pace::Active, State::Running, reason::SECRET_CONFLICT, message)
+            Concern::is_stuck(RequeueClass::Active, State::Running, reason::SECRET_CONFLICT, message)
         }
         ConnectionSecret::Ours { current: false, immutable: true } => {
             let message =
                 format!("Secret {name} is immutable and outdated. Delete it; the operator recreates it.");
-            Concern::is_stuck(Pace::Active, State::Running, reason::SECRET_IMMUTABLE, message)
+            Concern::is_stuck(RequeueClass::Active, State::Running, reason::SECRET_IMMUTABLE, message)
         }
         ConnectionSecret::Absent | ConnectionSecret::Ours { current: false, .. } => {
             Concern::act(Step::WriteSecret)
@@ -140,7 +140,7 @@ fn readiness(desired: &Desired, observed: &Observed) -> Concern {
     let Some((primary, _)) = observed.primary() else {
         let state = if desired.status.term.is_some() { State::Unavailable } else { State::Creating };
         let why = if desired.status.term.is_some() { reason::FAILING_OVER } else { reason::CREATING };
-        return Concern::waits(Pace::Urgent, state, why, "Waiting for the servers to start.");
+        return Concern::waits(RequeueClass::Urgent, state, why, "Waiting for the servers to start.");
     };
     let behind = (0..desired.instances()).find(|ordinal| {
         let synced = |instance: &crate::InstanceSeen| instance.status.synced;
@@ -149,7 +149,7 @@ fn readiness(desired: &Desired, observed: &Observed) -> Concern {
     behind.map_or_else(Concern::fine, |ordinal| {
         let name = desired.instance(ordinal);
         let message = format!("Writes are accepted. Waiting for {name} to catch up.");
-        Concern::waits(Pace::Active, State::Degraded, reason::DEGRADED, message)
+        Concern::waits(RequeueClass::Active, State::Degraded, reason::DEGRADED, message)
     })
 }
 

@@ -6,7 +6,7 @@ use crate::desired::Desired;
 use crate::names::reason;
 use crate::observed::Observed;
 use crate::report::State;
-use crate::step::{Pace, Step};
+use crate::step::{RequeueClass, Step};
 use valkeeper_engine::Ready;
 
 /// Ends all servers; what to say while they end.
@@ -22,18 +22,19 @@ fn end_servers(observed: &Observed) -> Option<Step> {
         None if others.is_empty() => running.find(|(_, pod)| !pod.deleting),
         None => None,
     };
-    let wait = Step::Rest(Pace::Active);
+    let wait = Step::Requeue(RequeueClass::Active);
     Some(next.map_or(wait, |(ordinal, pod)| Step::DeletePod(*ordinal, pod.uid.clone())))
 }
 
 /// What is to be done while the resource is being deleted.
 pub(crate) fn deletion(desired: &Desired, observed: &Observed) -> Concern {
-    let deleting = |message: &str| Concern::waits(Pace::Active, State::Deleting, reason::DELETING, message);
+    let deleting =
+        |message: &str| Concern::waits(RequeueClass::Active, State::Deleting, reason::DELETING, message);
     if !desired.has_finalizer {
         return deleting("Waiting for other controllers.");
     }
     match end_servers(observed) {
-        Some(Step::Rest(_)) => return deleting("Waiting for the servers to end."),
+        Some(Step::Requeue(_)) => return deleting("Waiting for the servers to end."),
         Some(step) => return Concern::act(step),
         None => {}
     }
@@ -47,13 +48,16 @@ pub(crate) fn deletion(desired: &Desired, observed: &Observed) -> Concern {
 /// What is to be done for a resource that is powered off.
 pub(crate) fn power_off(observed: &Observed) -> Concern {
     match end_servers(observed) {
-        Some(Step::Rest(pace)) => {
-            Concern::waits(pace, State::PoweredOff, reason::POWERING_OFF, "Waiting for the servers to end.")
-        }
+        Some(Step::Requeue(requeue)) => Concern::waits(
+            requeue,
+            State::PoweredOff,
+            reason::POWERING_OFF,
+            "Waiting for the servers to end.",
+        ),
         Some(step) => Concern::act(step),
         None => {
             let message = "Powered off as declared.";
-            Concern::finds(Ready::Yes, Pace::Idle, State::PoweredOff, reason::POWERED_OFF, message)
+            Concern::finds(Ready::Yes, RequeueClass::Idle, State::PoweredOff, reason::POWERED_OFF, message)
         }
     }
 }

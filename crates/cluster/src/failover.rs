@@ -7,7 +7,7 @@ use crate::lease_mode;
 use crate::names::{self, reason};
 use crate::observed::{LeaseSeen, Observed};
 use crate::report::State;
-use crate::step::{Pace, PromotionCause, Step};
+use crate::step::{PromotionCause, RequeueClass, Step};
 use valkeeper_failover::{
     Name, Term,
     operator::{self, View, Wait},
@@ -24,7 +24,7 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         LeaseSeen::Foreign => {
             let message =
                 format!("Lease {} belongs to another owner. Delete it or rename the cluster.", desired.name);
-            Concern::is_stuck(Pace::Active, State::Unavailable, reason::OBJECT_CONFLICT, message)
+            Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::OBJECT_CONFLICT, message)
         }
         LeaseSeen::Missing => without_lease(desired, observed),
         LeaseSeen::Present(_) => {
@@ -52,12 +52,12 @@ fn without_lease(desired: &Desired, observed: &Observed) -> Concern {
     if let Some((ordinal, _)) = started().find(|(ordinal, _)| !observed.instances.contains_key(ordinal)) {
         let message =
             format!("Waiting for {}, which may accept writes without the Lease.", desired.instance(*ordinal));
-        return Concern::waits(Pace::Active, State::Degraded, reason::SCALING, message);
+        return Concern::waits(RequeueClass::Active, State::Degraded, reason::SCALING, message);
     }
     if observed.instances.values().any(|instance| instance.alone) {
         // It reads its settings first.
         let message = "Moving the only instance to the Lease.".to_owned();
-        return Concern::waits(Pace::Active, State::Updating, reason::SCALING, message);
+        return Concern::waits(RequeueClass::Active, State::Updating, reason::SCALING, message);
     }
     let seen = observed.instances.values().map(|instance| instance.status.seen).max().unwrap_or_default();
     Concern::act(Step::CreateLease(seen.max(desired.remembered())))
@@ -167,7 +167,7 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
         Some((ordinal, pod)) => Concern::act(Step::Label(*ordinal, pod.uid.clone(), names::REPLICA)),
         None if primary.is_none() => {
             let message = "The primary does not answer.".to_owned();
-            Concern::waits(Pace::Urgent, failing_over(desired), why(desired, false), message)
+            Concern::waits(RequeueClass::Urgent, failing_over(desired), why(desired, false), message)
         }
         None => Concern::fine(),
     }
@@ -175,7 +175,8 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
 
 fn waiting(desired: &Desired, observed: &Observed, wait: Wait) -> Concern {
     let state = failing_over(desired);
-    let progress = |message: String| Concern::waits(Pace::Urgent, state, why(desired, false), message);
+    let progress =
+        |message: String| Concern::waits(RequeueClass::Urgent, state, why(desired, false), message);
     match wait {
         Wait::Term => progress("The primary does not answer. Waiting until its term has elapsed.".to_owned()),
         Wait::Change(name) => progress(format!("Waiting for {name}, which changes its role.")),
@@ -193,7 +194,7 @@ fn waiting(desired: &Desired, observed: &Observed, wait: Wait) -> Concern {
                 names::ELECT_WITHOUT_MISSING,
                 desired.remembered().0,
             );
-            Concern::is_stuck(Pace::Active, State::Unavailable, reason::INSTANCES_MISSING, message)
+            Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::INSTANCES_MISSING, message)
         }
         Wait::Candidates => progress("Waiting for an instance that can become primary.".to_owned()),
         Wait::LeaseWentBack(term) => {
@@ -202,7 +203,7 @@ fn waiting(desired: &Desired, observed: &Observed, wait: Wait) -> Concern {
                  leaseTransitions to {}.",
                 desired.name, term.0, term.0
             );
-            Concern::is_stuck(Pace::Active, State::Unavailable, reason::LEASE_WENT_BACK, message)
+            Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::LEASE_WENT_BACK, message)
         }
     }
 }

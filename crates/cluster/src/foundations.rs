@@ -6,7 +6,7 @@ use crate::names::{self, reason};
 use crate::objects::owned;
 use crate::observed::{Certificates, ObjectSeen, Observed, Password};
 use crate::report::State;
-use crate::step::{Pace, Step};
+use crate::step::{RequeueClass, Step};
 
 /// What is to be done for them.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
@@ -24,10 +24,10 @@ fn password(desired: &Desired, observed: &Observed) -> Concern {
     match &observed.password {
         Password::Missing(_) if desired.generates_password() => Concern::act(Step::CreatePassword),
         Password::Missing(message) => {
-            Concern::is_stuck(Pace::Active, state(desired), reason::PASSWORD_MISSING, message.clone())
+            Concern::is_stuck(RequeueClass::Active, state(desired), reason::PASSWORD_MISSING, message.clone())
         }
         Password::Foreign(message) => {
-            Concern::is_stuck(Pace::Active, state(desired), reason::OBJECT_CONFLICT, message.clone())
+            Concern::is_stuck(RequeueClass::Active, state(desired), reason::OBJECT_CONFLICT, message.clone())
         }
         Password::Unknown | Password::Present(_) => Concern::fine(),
     }
@@ -69,7 +69,7 @@ fn objects(desired: &Desired, observed: &Observed) -> Concern {
 
 fn conflict(desired: &Desired, kind: &str, name: &str) -> Concern {
     let message = format!("{kind} {name} belongs to another owner. Delete it or rename the cluster.");
-    Concern::is_stuck(Pace::Active, state(desired), reason::OBJECT_CONFLICT, message)
+    Concern::is_stuck(RequeueClass::Active, state(desired), reason::OBJECT_CONFLICT, message)
 }
 
 fn state(desired: &Desired) -> State {

@@ -6,7 +6,7 @@ use crate::foundations;
 use crate::names::reason;
 use crate::observed::Observed;
 use crate::report::State;
-use crate::step::{Pace, Step};
+use crate::step::{RequeueClass, Step};
 
 /// What is to be done so that there are as many as declared.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
@@ -21,7 +21,7 @@ fn foreign(desired: &Desired, observed: &Observed) -> Concern {
     foreign.map_or_else(Concern::fine, |(ordinal, _)| {
         let name = desired.instance(*ordinal);
         let message = format!("Pod {name} belongs to another owner. Delete it or rename the cluster.");
-        Concern::is_stuck(Pace::Active, State::Degraded, reason::OBJECT_CONFLICT, message)
+        Concern::is_stuck(RequeueClass::Active, State::Degraded, reason::OBJECT_CONFLICT, message)
     })
 }
 
@@ -51,7 +51,8 @@ fn finished(observed: &Observed) -> Concern {
 /// The highest goes first, and never the primary: that moves first.
 fn excess(desired: &Desired, observed: &Observed) -> Concern {
     let wanted = desired.instances();
-    let scaling = |message: String| Concern::waits(Pace::Active, State::Updating, reason::SCALING, message);
+    let scaling =
+        |message: String| Concern::waits(RequeueClass::Active, State::Updating, reason::SCALING, message);
     let primary = observed.primary().map(|(ordinal, _)| ordinal);
     if let Some((ordinal, pod)) = observed.pods.iter().rev().find(|(ordinal, _)| **ordinal >= wanted) {
         let name = desired.instance(*ordinal);

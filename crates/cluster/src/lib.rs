@@ -8,9 +8,10 @@
 //!                  Services, settings)
 //! ```
 //!
-//! The first concern that can act does, with at most one external change; what the others find makes the condition.
-//! Everything is synchronous and total, without I/O, clocks or randomness: time is part of what was observed. Which verb
-//! comes next is decided by `valkeeper-failover`; performing a step is left to the controller.
+//! The first concern that can act does, with at most one external change; what the others find makes the
+//! condition. Everything is synchronous and total, without I/O, clocks or randomness: time is part of what was
+//! observed. Which verb comes next is decided by `valkeeper-failover`; performing a step is left to the
+//! controller.
 
 mod concern;
 mod decide;
@@ -47,7 +48,7 @@ pub use pod::{claim, pod};
 pub use report::ClusterReport;
 pub use settings::max_memory;
 pub use status::next as next_status;
-pub use step::{Decision, Pace, PromotionCause, Step};
+pub use step::{Decision, PromotionCause, RequeueClass, Step};
 
 #[cfg(test)]
 mod tests;

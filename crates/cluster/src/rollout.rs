@@ -1,5 +1,5 @@
-//! Pods that are made of something else than declared are replaced: one at a time, replicas first and the highest first,
-//! each only while all others are in sync; the primary last, after a switchover.
+//! Pods that are made of something else than declared are replaced: one at a time, replicas first and the highest
+//! first, each only while all others are in sync; the primary last, after a switchover.
 
 use crate::concern::Concern;
 use crate::desired::Desired;
@@ -9,7 +9,7 @@ use crate::observed::{InstanceSeen, Observed, Password, PodSeen};
 use crate::pod::revision;
 use crate::report::State;
 use crate::settings;
-use crate::step::{Pace, Step};
+use crate::step::{RequeueClass, Step};
 use valkeeper_engine::Ready;
 
 /// The revision of the settings that instances should have in force.
@@ -70,7 +70,8 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if let Some(ordinal) = unstarted {
         return delete(observed, *ordinal);
     }
-    let updating = |message: String| Concern::waits(Pace::Active, State::Updating, reason::UPDATING, message);
+    let updating =
+        |message: String| Concern::waits(RequeueClass::Active, State::Updating, reason::UPDATING, message);
     let going = observed.pods.iter().find(|(ordinal, pod)| pod.deleting && **ordinal < desired.instances());
     if let Some((ordinal, _)) = going.filter(|_| !outdated.is_empty()) {
         return updating(format!("Waiting for {} to end.", desired.instance(*ordinal)));
@@ -96,7 +97,13 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
             crate::names::APPROVE_UPDATE,
             revision(desired),
         );
-        return Concern::finds(Ready::Yes, Pace::Steady, State::Running, reason::APPROVAL_NEEDED, message);
+        return Concern::finds(
+            Ready::Yes,
+            RequeueClass::Steady,
+            State::Running,
+            reason::APPROVAL_NEEDED,
+            message,
+        );
     }
     if desired.instances() == 1 {
         return delete(observed, *next).saying(

@@ -46,7 +46,7 @@ pub enum Step {
     /// Write the connection Secret.
     WriteSecret,
     /// Nothing now.
-    Rest(Pace),
+    Requeue(RequeueClass),
 }
 
 /// How a promotion came about.
@@ -62,7 +62,7 @@ pub struct PromotionCause {
 
 /// How soon to look again if nothing happens before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pace {
+pub enum RequeueClass {
     /// Clients wait.
     Urgent,
     /// Something is under way.

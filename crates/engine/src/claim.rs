@@ -10,7 +10,7 @@ use super::{
     ownership::{became_valkey, is_ours},
     recording,
     request::Target,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
     tags,
 };
 use valkeeper_api::{
@@ -88,11 +88,11 @@ fn observed_only(desired: &Desired, service: &ObservedService) -> Concern {
         "Service {} in project {} is as the spec declares and is only observed. To manage it from here, set spec.adoptionPolicy: Adopt.",
         desired.name, desired.project
     );
-    Concern::is_stuck(reason::OBSERVING, message, Pace::Quiet)
+    Concern::is_stuck(reason::OBSERVING, message, RequeueClass::AwaitingSpecChange)
 }
 
 fn refuse(reason: &'static str, message: String) -> Claim {
-    Claim::Refused(Concern::is_stuck(reason, message, Pace::Attentive))
+    Claim::Refused(Concern::is_stuck(reason, message, RequeueClass::AwaitingExternal))
 }
 
 /// To whom else the service belongs, as a phrase.

@@ -12,7 +12,7 @@ use super::{
     observed::Observed,
     refusal::{Failure, Request},
     report::{DriftSeen, Ready, Report},
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
 };
 
 /// What one concern answers.
@@ -23,7 +23,7 @@ pub(super) struct Concern {
     /// What is true of it now; nothing when there is nothing to say.
     pub(super) finding: Option<Finding>,
     /// When to look again if nothing happens before.
-    pub(super) again: Option<Pace>,
+    pub(super) again: Option<RequeueClass>,
     /// Declared fields that somebody changed at the provider.
     pub(super) drift: Option<DriftSeen>,
 }
@@ -56,18 +56,18 @@ impl Concern {
     }
 
     /// It will be as it should be without anybody's help.
-    pub(super) fn waits(reason: &'static str, message: impl Into<String>, pace: Pace) -> Self {
-        Self { again: Some(pace), ..Self::finds(Ready::Progressing, reason, message) }
+    pub(super) fn waits(reason: &'static str, message: impl Into<String>, requeue: RequeueClass) -> Self {
+        Self { again: Some(requeue), ..Self::finds(Ready::Progressing, reason, message) }
     }
 
     /// What was true before may well still be.
-    pub(super) fn remains(reason: &'static str, message: impl Into<String>, pace: Pace) -> Self {
-        Self { again: Some(pace), ..Self::finds(Ready::Unchanged, reason, message) }
+    pub(super) fn remains(reason: &'static str, message: impl Into<String>, requeue: RequeueClass) -> Self {
+        Self { again: Some(requeue), ..Self::finds(Ready::Unchanged, reason, message) }
     }
 
     /// Somebody has to do something.
-    pub(super) fn is_stuck(reason: &'static str, message: impl Into<String>, pace: Pace) -> Self {
-        Self { again: Some(pace), ..Self::finds(Ready::Stuck, reason, message) }
+    pub(super) fn is_stuck(reason: &'static str, message: impl Into<String>, requeue: RequeueClass) -> Self {
+        Self { again: Some(requeue), ..Self::finds(Ready::Stuck, reason, message) }
     }
 
     fn finds(ready: Ready, reason: &'static str, message: impl Into<String>) -> Self {
@@ -78,7 +78,11 @@ impl Concern {
     pub(super) fn unless_refused(self, observed: &Observed) -> Self {
         let request = self.step.as_ref().and_then(Request::of);
         let Some(failure) = request.and_then(|request| observed.refusal(&request)) else { return self };
-        Self { finding: Some(Finding::of(failure)), again: Some(Pace::Quiet), ..Self::default() }
+        Self {
+            finding: Some(Finding::of(failure)),
+            again: Some(RequeueClass::AwaitingSpecChange),
+            ..Self::default()
+        }
     }
 }
 
@@ -132,12 +136,12 @@ impl Concerns {
     }
 
     /// How to rest until something happens.
-    pub(super) fn rest(&self) -> Step {
+    pub(super) fn final_step(&self) -> Step {
         let again = self.0.iter().filter_map(|concern| concern.again).min();
-        let pace = again.unwrap_or(Pace::Quiet);
+        let requeue = again.unwrap_or(RequeueClass::AwaitingSpecChange);
         match self.worst().map(|finding| finding.ready) {
-            Some(Ready::Stuck) => Step::Refuse(pace),
-            Some(Ready::Progressing | Ready::Unchanged) => Step::Wait(pace),
+            Some(Ready::Stuck) => Step::Refuse(requeue),
+            Some(Ready::Progressing | Ready::Unchanged) => Step::Wait(requeue),
             Some(Ready::Yes) | None => again.map_or(Step::Done, Step::Wait),
         }
     }

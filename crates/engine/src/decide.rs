@@ -14,7 +14,7 @@ use super::{
     report::{Ready, Report},
     request::Target,
     secret, settings,
-    step::{Decision, Pace, Step},
+    step::{Decision, RequeueClass, Step},
     tags, token, violations,
 };
 use valkeeper_api::names::{self, reason};
@@ -58,7 +58,7 @@ fn paused(desired: &Desired) -> Decision {
     let what = if desired.deleting { "Deletion" } else { "Reconciliation" };
     let message = format!("{what} is paused. To resume, remove annotation {}.", names::PAUSED);
     let report = Report { paused: true, ..Report::new(Ready::Unchanged, reason::PAUSED, message) };
-    Decision { step: Step::Refuse(Pace::Quiet), report }
+    Decision { step: Step::Refuse(RequeueClass::AwaitingSpecChange), report }
 }
 
 fn absent(desired: &Desired, observed: &Observed) -> Decision {
@@ -124,5 +124,5 @@ fn settle(mut concerns: Concerns, about: impl Fn(Ready, &'static str, String) ->
     let nothing =
         || about(Ready::Unchanged, reason::INTERNAL_ERROR, "The state is not known yet.".to_owned());
     let report = concerns.report(&about).unwrap_or_else(nothing);
-    Decision { step: concerns.rest(), report }
+    Decision { step: concerns.final_step(), report }
 }

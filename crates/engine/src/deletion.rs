@@ -9,7 +9,7 @@ use super::{
     policies::DeletionPolicy,
     report::{Ready, Report},
     request::{ServicePatch, Target},
-    step::{Decision, Pace, Step},
+    step::{Decision, RequeueClass, Step},
     token_release,
 };
 use valkeeper_api::names::reason;
@@ -30,17 +30,20 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
                 "Cannot delete service {}: {place} is {value:?}, which is neither Orphan nor Delete. Correct or remove it.",
                 desired.name
             );
-            return stuck(Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message), Pace::Quiet);
+            return stuck(
+                Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message),
+                RequeueClass::AwaitingSpecChange,
+            );
         }
         DeletionPolicy::Delete => {}
     }
     match &observed.remote {
         Remote::Unknown => Decision { step: Step::Observe(Target::Service), report },
         Remote::Absent | Remote::Present(_) if may_appear(desired, observed) => {
-            wait(late(desired), Pace::Building)
+            wait(late(desired), RequeueClass::Building)
         }
         Remote::Absent if observed.absence_is_certain => release(desired, observed, report),
-        Remote::Absent => wait(report, Pace::Building),
+        Remote::Absent => wait(report, RequeueClass::Building),
         Remote::Present(service) => present(desired, observed, service, report),
     }
 }
@@ -66,12 +69,12 @@ fn late(desired: &Desired) -> Report {
     Report::new(Ready::Progressing, reason::DELETING, message)
 }
 
-fn stuck(report: Report, pace: Pace) -> Decision {
-    Decision { step: Step::Refuse(pace), report }
+fn stuck(report: Report, requeue: RequeueClass) -> Decision {
+    Decision { step: Step::Refuse(requeue), report }
 }
 
-fn wait(report: Report, pace: Pace) -> Decision {
-    Decision { step: Step::Wait(pace), report }
+fn wait(report: Report, requeue: RequeueClass) -> Decision {
+    Decision { step: Step::Wait(requeue), report }
 }
 
 fn present(desired: &Desired, observed: &Observed, service: &ObservedService, report: Report) -> Decision {
@@ -82,7 +85,7 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService, re
         return decision;
     }
     if observed.deletion_requested {
-        return wait(report, Pace::Building);
+        return wait(report, RequeueClass::Building);
     }
     let step = if observed.object_is_live { Step::Delete } else { Step::Observe(Target::Object) };
     Decision { step, report }
@@ -97,7 +100,7 @@ fn protection(desired: &Desired, service: &ObservedService) -> Option<Decision> 
         );
         return Some(stuck(
             Report::about(service, Ready::Stuck, reason::TERMINATION_PROTECTED, message),
-            Pace::Quiet,
+            RequeueClass::AwaitingSpecChange,
         ));
     }
     if !service.termination_protection {
@@ -113,5 +116,8 @@ fn protection(desired: &Desired, service: &ObservedService) -> Option<Decision> 
         "Cannot delete service {}: it was protected at Aiven, not by the spec. To delete it, set spec.terminationProtection: false, or remove the protection at Aiven.",
         desired.name
     );
-    Some(stuck(Report::about(service, Ready::Stuck, reason::TERMINATION_PROTECTED, message), Pace::Attentive))
+    Some(stuck(
+        Report::about(service, Ready::Stuck, reason::TERMINATION_PROTECTED, message),
+        RequeueClass::AwaitingExternal,
+    ))
 }

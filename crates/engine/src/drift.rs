@@ -5,7 +5,7 @@ use super::{
     desired::Desired,
     difference,
     report::DriftSeen,
-    step::Pace,
+    step::RequeueClass,
 };
 use valkeeper_api::{names::reason, status::DriftedField};
 
@@ -66,7 +66,10 @@ pub(super) fn reported(desired: &Desired, fields: impl Iterator<Item = DriftedFi
         desired.name,
         difference::summary(&drift.fields)
     );
-    Concern { drift: Some(drift), ..Concern::is_stuck(reason::OBSERVING, message, Pace::Quiet) }
+    Concern {
+        drift: Some(drift),
+        ..Concern::is_stuck(reason::OBSERVING, message, RequeueClass::AwaitingSpecChange)
+    }
 }
 
 /// A concern that changes nothing but drift says so.

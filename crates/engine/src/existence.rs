@@ -8,7 +8,7 @@ use super::{
     observed::Observed,
     request::Target,
     secret, source,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
     token, violations,
 };
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ fn unproven(desired: &Desired) -> Concern {
         "Aiven reports that service {} in project {} does not exist. The operator waits for proof. No action is needed.",
         desired.name, desired.project
     );
-    Concern::remains(reason::EXTERNAL_MISSING, message, Pace::Building)
+    Concern::remains(reason::EXTERNAL_MISSING, message, RequeueClass::Building)
 }
 
 fn missing(desired: &Desired) -> Concern {
@@ -70,7 +70,7 @@ fn missing(desired: &Desired) -> Concern {
     let message = format!(
         "Service {name} in project {project} does not exist anymore, and its data is gone. To get a new, empty service, set spec.recreatePolicy: Always; otherwise delete {kind} {name}."
     );
-    Concern::is_stuck(reason::EXTERNAL_MISSING, message, Pace::Attentive)
+    Concern::is_stuck(reason::EXTERNAL_MISSING, message, RequeueClass::AwaitingExternal)
 }
 
 fn nothing_to_observe(desired: &Desired) -> Concern {
@@ -78,7 +78,7 @@ fn nothing_to_observe(desired: &Desired) -> Concern {
         "Service {} in project {} does not exist, and spec.adoptionPolicy: Observe creates none. Correct metadata.name or spec.project, or remove the policy.",
         desired.name, desired.project
     );
-    Concern::is_stuck(reason::OBSERVING, message, Pace::Attentive)
+    Concern::is_stuck(reason::OBSERVING, message, RequeueClass::AwaitingExternal)
 }
 
 fn created(desired: &Desired, observed: &Observed) -> Concern {

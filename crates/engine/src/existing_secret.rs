@@ -71,7 +71,7 @@ pub fn new(content: &SecretContent, owner: &OwnerReference) -> (Secret, WrittenS
 
 /// A merge patch that makes `secret` hold `content`, and what to remember of it. It fails if the Secret has
 /// changed since it was read.
-pub fn mended(secret: &Secret, content: &SecretContent, owner: &OwnerReference) -> (Value, WrittenSecret) {
+pub fn repaired(secret: &Secret, content: &SecretContent, owner: &OwnerReference) -> (Value, WrittenSecret) {
     let content = content.clone().fitting(Some(&keys(secret)));
     let leftover = Leftover::of(secret, &content);
     let texts =
@@ -93,7 +93,7 @@ pub fn mended(secret: &Secret, content: &SecretContent, owner: &OwnerReference) 
     (json!({"metadata": metadata, "data": data}), content.record())
 }
 
-/// The keys that [`mended`] sets to another value, and those that it removes.
+/// The keys that [`repaired`] sets to another value, and those that it removes.
 pub fn changed_keys(secret: &Secret, content: &SecretContent) -> [Vec<String>; 2] {
     let content = content.clone().fitting(Some(&keys(secret)));
     let leftover = Leftover::of(secret, &content);
@@ -104,7 +104,7 @@ pub fn changed_keys(secret: &Secret, content: &SecretContent) -> [Vec<String>; 2
     [changed, leftover.data.into_iter().collect()]
 }
 
-/// What [`mended`] changes, for people: the names of keys and no values.
+/// What [`repaired`] changes, for people: the names of keys and no values.
 pub fn changes(secret: &Secret, content: &SecretContent) -> String {
     let name = &content.name;
     let [changed, removed] = changed_keys(secret, content);
@@ -259,7 +259,7 @@ mod tests {
         let team = OwnerReference { kind: "Team".to_owned(), controller: None, ..owner("t") };
         let restored = secret(vec![owner("before"), team], "h", "p");
         let content = connection::content(&target(false), &connection("h", "p"));
-        let (patch, _) = mended(&restored, &content, &owner("u"));
+        let (patch, _) = repaired(&restored, &content, &owner("u"));
         let uids: Vec<_> = patch["metadata"]["ownerReferences"]
             .as_array()
             .unwrap()
@@ -267,7 +267,7 @@ mod tests {
             .map(|one| one["uid"].clone())
             .collect();
         assert_eq!(uids, ["t", "u"]);
-        let (patch, _) = mended(&secret(vec![owner("u")], "h", "old"), &content, &owner("u"));
+        let (patch, _) = repaired(&secret(vec![owner("u")], "h", "old"), &content, &owner("u"));
         assert!(patch["metadata"].get("ownerReferences").is_none(), "{patch}");
     }
 

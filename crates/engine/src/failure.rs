@@ -1,5 +1,5 @@
 //! How a failed call is classified. Every error enum at a boundary (provider, Kubernetes) maps its
-//! variants to a [`Class`], and the class alone decides the retry pace, the condition reason and the
+//! variants to a [`Class`], and the class alone decides the retry delay, the condition reason and the
 //! metric label: nothing in this crate looks at the text of an error to decide what to do.
 
 use std::time::Duration;

@@ -64,7 +64,7 @@ pub use refusal::{Failure, Refusal, Request};
 pub use report::{DriftSeen, MigrationNote, Ready, Report};
 pub use request::{CreateRequest, ServicePatch, TagPatch, Target};
 pub use secret_target::{KindOfSecret, SecretTarget, of as secret_target};
-pub use step::{Decision, Pace, Step};
+pub use step::{Decision, RequeueClass, Step};
 
 #[cfg(test)]
 mod tests;

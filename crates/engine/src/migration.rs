@@ -16,7 +16,7 @@ use super::{
     observed::{MigrationState, Observed, ObservedService, Power, Remote},
     report::MigrationNote,
     request::Target,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
 };
 use serde_json::{Map, Value};
 use valkeeper_api::{
@@ -86,7 +86,9 @@ pub(super) fn progress(desired: &Desired, observed: &Observed, service: &Observe
             let message = format!("Reading the progress of the migration into service {}.", desired.name);
             Concern::act(Step::Observe(Target::Migration), reason::MIGRATING, message)
         }
-        Some(MigrationState::Running(_)) => Concern { again: Some(Pace::Attentive), ..Concern::fine() },
+        Some(MigrationState::Running(_)) => {
+            Concern { again: Some(RequeueClass::AwaitingExternal), ..Concern::fine() }
+        }
         Some(MigrationState::Done | MigrationState::Failed(_) | MigrationState::Forgotten) => Concern::fine(),
     }
 }

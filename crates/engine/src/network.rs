@@ -6,7 +6,7 @@ use super::{
     desired::{Desired, Vpc},
     observed::{Observed, VpcReference},
     request::Target,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
 };
 use valkeeper_api::names::reason;
 
@@ -23,10 +23,10 @@ pub(super) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     let Vpc::Reference(name) = &desired.vpc else { return Concern::fine() };
     match &observed.vpc {
         VpcReference::Refused(message) => {
-            Concern::is_stuck(reason::VPC_REFUSED, message.clone(), Pace::Attentive)
+            Concern::is_stuck(reason::VPC_REFUSED, message.clone(), RequeueClass::AwaitingExternal)
         }
         VpcReference::NotReady(message) => {
-            Concern::waits(reason::VPC_NOT_READY, message.clone(), Pace::Building)
+            Concern::waits(reason::VPC_NOT_READY, message.clone(), RequeueClass::Building)
         }
         VpcReference::Unknown => {
             let message = format!("Reading ProjectVPC {name}.");

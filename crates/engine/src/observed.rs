@@ -34,7 +34,7 @@ pub struct Observed {
     pub held_names: Option<BTreeSet<String>>,
     /// The VPC that the resource refers to.
     pub vpc: VpcReference,
-    /// The custom resource itself was read from the API server, not from a cache, in this pass.
+    /// The custom resource itself was read from the API server, not from a cache, in this reconciliation.
     pub object_is_live: bool,
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
     /// still be the state from before (provider behaviour: readiness race).

@@ -8,7 +8,7 @@ use super::{
     observed::{Observed, ObservedService, Power},
     report::DriftSeen,
     request::{ServicePatch, Target},
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
     violations::{self, Part},
 };
 use valkeeper_api::{
@@ -43,7 +43,7 @@ pub(super) fn building(desired: &Desired, observed: &Observed, service: &Observe
         (true, _, false) => (reason::BUILDING, "is being built"),
     };
     let message = format!("Service {} {doing} (state {}).", desired.name, service.state.as_str());
-    Concern::waits(reason, message, Pace::Building)
+    Concern::waits(reason, message, RequeueClass::Building)
 }
 
 fn runs(desired: &Desired) -> Concern {
@@ -72,7 +72,7 @@ fn off(desired: &Desired, observed: &Observed, service: &ObservedService) -> Con
         let message = format!(
             "Cannot power off service {name}: termination protection also blocks power-off. To power it off, set spec.terminationProtection: false."
         );
-        return Concern::is_stuck(reason::TERMINATION_PROTECTED, message, Pace::Attentive);
+        return Concern::is_stuck(reason::TERMINATION_PROTECTED, message, RequeueClass::AwaitingExternal);
     }
     if service.backups == 0 && !desired.policies.accepts_data_loss {
         return waits_for_backup(desired, service);
@@ -96,12 +96,12 @@ fn waits_for_backup(desired: &Desired, service: &ObservedService) -> Concern {
         let message = format!(
             "Cannot power off service {name}: it never gets a backup to restore from, because it is a read replica or its persistence is off. If its data may be lost, set spec.powerOffPolicy: AcceptDataLoss."
         );
-        return Concern::is_stuck(reason::WAITING_FOR_BACKUP, message, Pace::Attentive);
+        return Concern::is_stuck(reason::WAITING_FOR_BACKUP, message, RequeueClass::AwaitingExternal);
     }
     let message = format!(
         "Waiting to power off service {name} until its first backup exists, from which it is restored."
     );
-    Concern::waits(reason::WAITING_FOR_BACKUP, message, Pace::Attentive)
+    Concern::waits(reason::WAITING_FOR_BACKUP, message, RequeueClass::AwaitingExternal)
 }
 
 /// The service is off and should run.
@@ -115,7 +115,7 @@ fn on(desired: &Desired, observed: &Observed, service: &ObservedService) -> Conc
         let message = format!(
             "Cannot power on service {name}: Aiven accepted the request and still shows the service powered off. To retry, edit the spec."
         );
-        return Concern::is_stuck(reason::NOT_APPLIED, message, Pace::Attentive);
+        return Concern::is_stuck(reason::NOT_APPLIED, message, RequeueClass::AwaitingExternal);
     }
     send(desired, service, patch, reason::POWERING_ON, format!("Powering on service {name}."))
 }
@@ -151,7 +151,7 @@ fn left_so(desired: &Desired, drift: DriftedField) -> Concern {
         desired.name
     );
     let drift = Some(DriftSeen { corrected: false, fields: vec![drift] });
-    Concern { drift, ..Concern::is_stuck(reason::DRIFT, message, Pace::Attentive) }
+    Concern { drift, ..Concern::is_stuck(reason::DRIFT, message, RequeueClass::AwaitingExternal) }
 }
 
 fn powered(on: bool) -> ServicePatch {

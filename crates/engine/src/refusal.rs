@@ -40,7 +40,7 @@ impl Request {
     }
 }
 
-/// Why a pass could not go on.
+/// Why a reconciliation could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// One of the reasons in [`names`].

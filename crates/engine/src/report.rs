@@ -154,8 +154,8 @@ impl Report {
         Self::new(Ready::Stuck, reason::INVALID_SPEC, told)
     }
 
-    /// About a pass that failed, for the time with this `number` in a row. An outage does not take back what was true before, unless the pass got far
-    /// enough to learn that it is not true any more.
+    /// About a reconciliation that failed, for the time with this `number` in a row. An outage does not take back
+    /// what was true before, unless the reconciliation got far enough to learn that it is not true any more.
     pub fn failed(failure: &Failure, desired: &Desired, observed: &Observed, number: u32) -> Self {
         if !desired.violations.is_empty() && !desired.deleting {
             // That has to be corrected first, and stays true whatever else happens.

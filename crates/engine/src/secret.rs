@@ -8,7 +8,7 @@ use super::{
     observed::{Connection, ConnectionSecret, Observed, ObservedService, Power},
     request::Target,
     secret_target::SecretTarget,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
     violations::{self, Part},
 };
 use valkeeper_api::names::{self, reason};
@@ -41,7 +41,7 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
         ConnectionSecret::Ours { current: false, immutable: true } => {
             let message =
                 format!("Secret {name} is immutable and outdated. Delete it; the operator creates it again.");
-            Concern::is_stuck(reason::SECRET_IMMUTABLE, message, Pace::Attentive)
+            Concern::is_stuck(reason::SECRET_IMMUTABLE, message, RequeueClass::AwaitingExternal)
         }
         ConnectionSecret::Absent if !serves && !was_there_before(desired) => Concern::fine(),
         ConnectionSecret::Absent | ConnectionSecret::Ours { current: false, .. } => write(target, connection),
@@ -79,7 +79,7 @@ fn conflict(desired: &Desired, target: &SecretTarget, owner: &str) -> Concern {
         )
     };
     let message = format!("Cannot write Secret {name}: it exists and {owner}. {advice}");
-    Concern::is_stuck(reason::SECRET_CONFLICT, message, Pace::Attentive)
+    Concern::is_stuck(reason::SECRET_CONFLICT, message, RequeueClass::AwaitingExternal)
 }
 
 fn without_credentials(desired: &Desired, service: &ObservedService) -> Concern {
@@ -88,13 +88,13 @@ fn without_credentials(desired: &Desired, service: &ObservedService) -> Concern 
             "Cannot write the Secret of service {}: the token may not read credentials. Give the token the permission service:secrets:read.",
             desired.name
         );
-        return Concern::is_stuck(reason::CREDENTIALS_UNAVAILABLE, message, Pace::Attentive);
+        return Concern::is_stuck(reason::CREDENTIALS_UNAVAILABLE, message, RequeueClass::AwaitingExternal);
     }
     let message = format!(
         "Service {} is running. Aiven does not report its connection yet; the operator retries automatically.",
         desired.name
     );
-    Concern::waits(reason::CREDENTIALS_UNAVAILABLE, message, Pace::Attentive)
+    Concern::waits(reason::CREDENTIALS_UNAVAILABLE, message, RequeueClass::AwaitingExternal)
 }
 
 /// Applications may start when their Secret appears: the first one waits until the service serves for the first

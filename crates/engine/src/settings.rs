@@ -12,7 +12,7 @@ use super::{
     power,
     refusal::Request,
     request::ServicePatch,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
     violations::{self, Part},
 };
 use valkeeper_api::names::reason;
@@ -55,13 +55,13 @@ fn disk(
         let message = format!(
             "Cannot apply spec.disk_space: an autoscaler integration manages the disk of service {name}. Remove the field, or the integration."
         );
-        return Concern::is_stuck(reason::DISK_SPACE_MANAGED, message, Pace::Attentive);
+        return Concern::is_stuck(reason::DISK_SPACE_MANAGED, message, RequeueClass::AwaitingExternal);
     }
     let message = format!(
         "Changing spec.disk_space of service {name} when the present change is complete (state {}).",
         service.state.as_str()
     );
-    Concern::waits(reason::UPDATING, message, Pace::Building)
+    Concern::waits(reason::UPDATING, message, RequeueClass::Building)
 }
 
 /// Sends each change once: an answer that still shows the old values is waited for, and one that shows them
@@ -109,5 +109,5 @@ fn not_applied(desired: &Desired, plan: &Plan<'_, Difference>, patch: &ServicePa
         desired.name,
         difference::summary(&told)
     );
-    Concern::is_stuck(reason::NOT_APPLIED, message, Pace::Attentive)
+    Concern::is_stuck(reason::NOT_APPLIED, message, RequeueClass::AwaitingExternal)
 }

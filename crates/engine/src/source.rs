@@ -6,7 +6,7 @@ use super::{
     desired::Desired,
     observed::{Observed, Source},
     request::Target,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
 };
 use valkeeper_api::names::reason;
 
@@ -32,5 +32,5 @@ pub(super) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         "Waiting to create service {}: service {name} in project {project}, the source of this {purpose}, {problem}.",
         desired.name
     );
-    Concern::waits(reason::SOURCE_NOT_READY, message, Pace::Attentive)
+    Concern::waits(reason::SOURCE_NOT_READY, message, RequeueClass::AwaitingExternal)
 }

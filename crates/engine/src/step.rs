@@ -26,7 +26,7 @@ pub enum Step {
     /// Put the finalizer on the custom resource, and these annotations with it.
     AddFinalizer(BTreeMap<&'static str, String>),
     /// Keep the token Secret in place until the service is gone.
-    HoldToken,
+    AddTokenFinalizer,
     /// Create the service. Irreversible: it costs money.
     Create(Box<CreateRequest>),
     /// Change some fields of the service.
@@ -54,9 +54,9 @@ pub enum Step {
     /// Let Kubernetes remove the custom resource.
     ReleaseFinalizer,
     /// Nothing can be done now; look again after a while.
-    Wait(Pace),
+    Wait(RequeueClass),
     /// Nothing can be done until somebody changes something.
-    Refuse(Pace),
+    Refuse(RequeueClass),
     /// Everything is as asked.
     Done,
 }
@@ -67,7 +67,7 @@ impl Step {
         match self {
             Self::Observe(target) => target.name(),
             Self::AddFinalizer(_) => "add finalizer",
-            Self::HoldToken => "hold token",
+            Self::AddTokenFinalizer => "add token finalizer",
             Self::Create(_) => "create",
             Self::Update(_) => "update",
             Self::Record { .. } => "record",
@@ -89,11 +89,11 @@ impl Step {
     pub fn suits_a_listing(&self) -> bool {
         match self {
             Self::Observe(_)
-            | Self::HoldToken
+            | Self::AddTokenFinalizer
             | Self::Record { .. }
             | Self::WriteSecret(_)
             | Self::Annotate(_)
-            | Self::Wait(Pace::Building)
+            | Self::Wait(RequeueClass::Building)
             | Self::Done => true,
             Self::AddFinalizer(_)
             | Self::Create(_)
@@ -108,21 +108,21 @@ impl Step {
         }
     }
 
-    /// Whether the pass ends here.
-    pub fn ends_the_pass(&self) -> bool {
+    /// Whether the reconciliation ends here.
+    pub fn ends_reconciliation(&self) -> bool {
         matches!(self, Self::Wait(_) | Self::Refuse(_) | Self::Done)
     }
 }
 
 /// How soon to look again, the soonest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pace {
+pub enum RequeueClass {
     /// The provider works on it: often at first, then less often.
     Building,
     /// Somebody has to act elsewhere: within a minute of it.
-    Attentive,
+    AwaitingExternal,
     /// Only an edit of the resource itself helps, and that wakes us.
-    Quiet,
+    AwaitingSpecChange,
 }
 
 impl Request {
@@ -132,7 +132,7 @@ impl Request {
             Step::Update(patch) => Self::Update(patch.clone()),
             Step::PatchTags(tags) => Self::Tags(tags.clone()),
             Step::WriteSecret(_) | Step::Observe(Target::Secret) => Self::Secret,
-            Step::HoldToken => Self::Token,
+            Step::AddTokenFinalizer => Self::Token,
             Step::Observe(target @ (Target::Vpc | Target::MigrationPassword | Target::Migration)) => {
                 Self::Observe(*target)
             }

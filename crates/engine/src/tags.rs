@@ -9,7 +9,7 @@ use super::{
     observed::{Observed, ObservedService, Power},
     power,
     request::TagPatch,
-    step::{Pace, Step},
+    step::{RequeueClass, Step},
     violations::{self, Part},
 };
 use serde_json::json;
@@ -113,5 +113,5 @@ fn send(
         desired.name,
         difference::summary(&told)
     );
-    Concern::is_stuck(reason::NOT_APPLIED, message, Pace::Attentive)
+    Concern::is_stuck(reason::NOT_APPLIED, message, RequeueClass::AwaitingExternal)
 }

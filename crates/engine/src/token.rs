@@ -22,13 +22,13 @@ pub(super) fn concern(desired: &Desired, observed: &Observed) -> Concern {
 /// The next step to keep the token Secret from deletion.
 pub(super) fn hold(desired: &Desired) -> Step {
     let note = token_release::missing_note(desired.token_secret.as_deref(), &desired.annotations);
-    note.map_or(Step::HoldToken, Step::Annotate)
+    note.map_or(Step::AddTokenFinalizer, Step::Annotate)
 }
 
 impl From<Release> for Step {
     fn from(release: Release) -> Self {
         match release {
-            Release::Look => Self::Observe(Target::TokenSecrets),
+            Release::Observe => Self::Observe(Target::TokenSecrets),
             Release::Note => Self::NoteSettled,
             Release::Token(name) => Self::ReleaseToken(name),
             Release::Resource => Self::ReleaseFinalizer,

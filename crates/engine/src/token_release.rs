@@ -28,8 +28,8 @@ pub(super) fn former<'a>(
     noted(annotations).filter(move |name| Some(*name) != current.as_deref())
 }
 
-/// The annotation that is missing before the `current` token Secret may be held: nothing else would remind of it, should
-/// the resource name another one in the next moment.
+/// The annotation that is missing before the `current` token Secret may be held: nothing else would remind of it,
+/// should the resource name another one in the next moment.
 pub(super) fn missing_note(
     current: Option<&str>,
     annotations: &BTreeMap<String, String>,
@@ -43,7 +43,7 @@ pub(super) fn missing_note(
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Release {
     /// See which token Secrets are held.
-    Look,
+    Observe,
     /// Note on the resource that it is settled: without the token nobody could find that out.
     Note,
     /// Let this token Secret go.
@@ -55,7 +55,7 @@ pub(super) enum Release {
 /// The next step to release a resource with these `held` token Secrets, which says itself that it `is_settled`.
 pub(super) fn release(held: Option<&BTreeSet<String>>, is_settled: bool) -> Release {
     match held.map(BTreeSet::first) {
-        None => Release::Look,
+        None => Release::Observe,
         Some(None) => Release::Resource,
         Some(Some(_)) if !is_settled => Release::Note,
         Some(Some(name)) => Release::Token(name.clone()),
@@ -71,7 +71,7 @@ pub(super) fn before_note(
 ) -> Option<Release> {
     let mut former = former(current, annotations);
     match held {
-        None => former.next().map(|_| Release::Look),
+        None => former.next().map(|_| Release::Observe),
         Some(held) => former.find(|name| held.contains(*name)).map(|name| Release::Token(name.to_owned())),
     }
 }
@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn tokens_go_after_the_note_and_before_the_resource() {
         let held = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(release(None, false), Release::Look);
-        assert_eq!(release(None, true), Release::Look);
+        assert_eq!(release(None, false), Release::Observe);
+        assert_eq!(release(None, true), Release::Observe);
         assert_eq!(release(Some(&held(&["a", "b"])), false), Release::Note);
         assert_eq!(release(Some(&held(&["a", "b"])), true), Release::Token("a".to_owned()));
         assert_eq!(release(Some(&held(&[])), true), Release::Resource);
@@ -105,7 +105,7 @@ mod tests {
     fn former_token_that_is_held_comes_before_the_note() {
         let noted = BTreeMap::from([(names::TOKEN_SECRET.to_owned(), "new,old".to_owned())]);
         let held = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(before_note(Some("new"), &noted, None), Some(Release::Look));
+        assert_eq!(before_note(Some("new"), &noted, None), Some(Release::Observe));
         assert_eq!(
             before_note(Some("new"), &noted, Some(&held(&["new", "old"]))),
             Some(Release::Token("old".to_owned()))

@@ -1,7 +1,7 @@
 //! What a broken rule keeps from going on: what depends on the field that breaks it, and nothing else. A
 //! resource that breaks any rule gets no service, and before it has one no call is made for it.
 
-use super::{concern::Concern, desired::Desired, report::Report, step::Pace};
+use super::{concern::Concern, desired::Desired, report::Report, step::RequeueClass};
 use valkeeper_api::{field_path::Segment, validate::Violation};
 
 /// What depends on a field.
@@ -28,7 +28,7 @@ pub(super) fn told(desired: &Desired) -> Concern {
         return Concern::fine();
     }
     let Report { reason, message, .. } = Report::invalid_spec(&desired.violations);
-    Concern::is_stuck(reason, message, Pace::Quiet)
+    Concern::is_stuck(reason, message, RequeueClass::AwaitingSpecChange)
 }
 
 /// What depends on the field that breaks a rule; nothing for a field on which everything depends.

@@ -8,25 +8,25 @@ use super::{
     announcements::Announcements,
     context::Context,
     edits,
-    error::PassError,
+    error::ReconcileError,
+    managed_service::{measure, outcome, requeue},
     memory::Memory,
-    pass::{measure, outcome, rest},
     reconcile::{self, Reconciled},
     schedule::{
         clock::Ending,
-        queue::{Lane, Permit},
-        turns::{Next, Wake},
+        queue::{Permit, Priority},
+        scheduler::{Next, Wake},
     },
-    secret_news::Dependence,
+    secret_tracker::Dependence,
     token_use::TokenUse,
     tokens,
-    turn::Turn,
     watch::cached,
+    work_item::WorkItem,
 };
 use crate::{
     cluster::metadata,
     provider::{Client, Token},
-    telemetry::repeats::tell_failure,
+    telemetry::repeats::log_failure,
 };
 use futures::FutureExt as _;
 use kube::{Api, ResourceExt as _};
@@ -34,7 +34,7 @@ use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 use valkeeper_api::{Custom as _, ProjectVpc};
 use valkeeper_engine::{
-    Pace,
+    RequeueClass,
     failure::Class,
     vpc::{self, DesiredVpc, ObservedVpc, VpcStep},
 };
@@ -45,7 +45,7 @@ const MAX_STEPS: usize = 16;
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A reconciliation under way.
-struct Pass {
+struct Reconciliation {
     context: Arc<Context>,
     api: Api<ProjectVpc>,
     object: ProjectVpc,
@@ -64,25 +64,25 @@ struct Pass {
 }
 
 impl Reconciled for ProjectVpc {
-    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), resource = turn.object.name_any()))]
-    async fn work(context: Arc<Context>, turn: Turn<Self>, _: Wake<Self>) -> Next {
-        let uid = turn.object.uid().unwrap_or_default();
-        let (_running, time) = (context.metrics.pass_begins(), turn.permit.time());
-        let mut pass = Pass::new(context.clone(), turn);
-        let pass_runs = pass.run().boxed();
-        let ending = match outcome::of(&context, Self::NAME, &time, pass_runs, |_| None).await {
-            Ok(pace) => pass.ending(pace),
-            Err(error) => Ending::Failed(pass.fail(&error).await),
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = item.object.namespace(), resource = item.object.name_any()))]
+    async fn work(context: Arc<Context>, item: WorkItem<Self>, _: Wake<Self>) -> Next {
+        let uid = item.object.uid().unwrap_or_default();
+        let (_running, time) = (context.metrics.reconciliation_begins(), item.permit.time());
+        let mut reconciliation = Reconciliation::new(context.clone(), item);
+        let run_to_end = reconciliation.run().boxed();
+        let ending = match outcome::of(&context, Self::NAME, &time, run_to_end, |_| None).await {
+            Ok(requeue) => reconciliation.ending(requeue),
+            Err(error) => Ending::Failed(reconciliation.fail(&error).await),
         };
-        pass.memory.clock = Some(rest::planned(&context.settings, ending, Instant::now())(None));
-        measure::vpc(&context, &pass.object, pass.observed.vpcs.is_some());
-        if pass.released {
-            // Should the object be there still, because the answer was not the truth, it gets another turn.
-            context.forget(&uid, &pass.object.name_any());
+        reconciliation.memory.clock = Some(requeue::planned(&context.settings, ending, Instant::now())(None));
+        measure::vpc(&context, &reconciliation.object, reconciliation.observed.vpcs.is_some());
+        if reconciliation.released {
+            // Should the object be there still, because the answer was not the truth, it is reconciled again.
+            context.forget(&uid, &reconciliation.object.name_any());
             return Next::After(context.settings.external_wait_interval);
         }
-        pass.memory.edit = Some(pass.decided_edit);
-        reconcile::keep(&context, &pass.object.name_any(), &uid, pass.memory)
+        reconciliation.memory.edit = Some(reconciliation.decided_edit);
+        reconcile::keep(&context, &reconciliation.object.name_any(), &uid, reconciliation.memory)
     }
 
     fn depends_on(&self, context: &Context) -> Dependence {
@@ -90,14 +90,14 @@ impl Reconciled for ProjectVpc {
     }
 }
 
-impl Pass {
-    fn new(context: Arc<Context>, turn: Turn<ProjectVpc>) -> Self {
-        let Turn { object, memory, permit, .. } = turn;
+impl Reconciliation {
+    fn new(context: Arc<Context>, item: WorkItem<ProjectVpc>) -> Self {
+        let WorkItem { object, memory, permit, .. } = item;
         Self {
             api: Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default()),
             observed: ObservedVpc::default(),
             memory,
-            provider: context.provider.urgent(permit.lane() == Lane::Edit),
+            provider: context.provider.urgent(permit.priority() == Priority::Edit),
             context,
             permit,
             token_use: TokenUse::default(),
@@ -110,15 +110,15 @@ impl Pass {
     }
 
     /// Goes on until there is nothing to do now, and publishes what is true then.
-    async fn run(&mut self) -> Result<Pace, PassError> {
+    async fn run(&mut self) -> Result<RequeueClass, ReconcileError> {
         let outcome = self.steps().await;
-        let pace = self.token_use.learn(&self.context, outcome)?;
+        let requeue = self.token_use.learn(&self.context, outcome)?;
         self.memory.failures = 0;
         outcome::went_well(&self.context, &self.uid());
-        Ok(pace)
+        Ok(requeue)
     }
 
-    async fn steps(&mut self) -> Result<Pace, PassError> {
+    async fn steps(&mut self) -> Result<RequeueClass, ReconcileError> {
         if self.memory.doubts(&self.object) {
             self.read_object().await?;
             self.memory.conflicted = false;
@@ -126,27 +126,31 @@ impl Pass {
         for _ in 0..MAX_STEPS {
             self.recall();
             let (step, report) = vpc::decide(&self.desired(), &self.observed);
-            if let VpcStep::Rest(pace) = step {
+            if let VpcStep::Requeue(requeue) = step {
                 self.publish(self.status(), &report).await?;
-                return Ok(pace);
+                return Ok(requeue);
             }
             tracing::debug!(?step, reason = report.reason, "step");
             self.perform(&step, &report).await?;
             if self.released {
-                return Ok(Pace::Quiet);
+                return Ok(RequeueClass::AwaitingSpecChange);
             }
         }
-        Err(PassError::Defect(format!("no rest after {MAX_STEPS} steps")))
+        Err(ReconcileError::Defect(format!("no end after {MAX_STEPS} steps")))
     }
 
-    fn ending(&mut self, pace: Pace) -> Ending {
-        match pace {
-            Pace::Building => {
+    fn ending(&mut self, requeue: RequeueClass) -> Ending {
+        match requeue {
+            RequeueClass::Building => {
                 Ending::Waiting(self.memory.building_since.get_or_insert_with(Instant::now).elapsed())
             }
-            Pace::Attentive | Pace::Quiet => {
+            RequeueClass::AwaitingExternal | RequeueClass::AwaitingSpecChange => {
                 self.memory.building_since = None;
-                if pace == Pace::Quiet { Ending::Quiet } else { Ending::External }
+                if requeue == RequeueClass::AwaitingSpecChange {
+                    Ending::AwaitingSpecChange
+                } else {
+                    Ending::AwaitingExternal
+                }
             }
         }
     }
@@ -170,7 +174,7 @@ impl Pass {
             || missing_for.is_some_and(|time| time >= late_effect);
     }
 
-    async fn read_object(&mut self) -> Result<(), PassError> {
+    async fn read_object(&mut self) -> Result<(), ReconcileError> {
         let object = metadata::read_live(&self.api, &self.object).await?;
         self.adopt(object);
         self.observed.object_is_live = true;
@@ -184,7 +188,7 @@ impl Pass {
         self.object = object;
     }
 
-    async fn token(&mut self) -> Result<Token, PassError> {
+    async fn token(&mut self) -> Result<Token, ReconcileError> {
         self.token_use.read(&self.context, &self.object).await
     }
 
@@ -192,10 +196,10 @@ impl Pass {
         self.object.uid().unwrap_or_default()
     }
 
-    async fn fail(&mut self, error: &PassError) -> Duration {
+    async fn fail(&mut self, error: &ReconcileError) -> Duration {
         let class = error.class();
         self.memory.failures += 1;
-        let stale = class == Class::Conflict && matches!(error, PassError::Cluster(_));
+        let stale = class == Class::Conflict && matches!(error, ReconcileError::Cluster(_));
         self.memory.conflicted |= stale;
         if class == Class::Denied {
             self.context.token_reads.forget();
@@ -206,7 +210,7 @@ impl Pass {
         if !stale || self.memory.failures > 3 {
             let report = self.failure(error);
             if let Err(error) = self.publish(self.status(), &report).await {
-                tell_failure!(times, %error, "status not written");
+                log_failure!(times, %error, "status not written");
             }
         }
         delay

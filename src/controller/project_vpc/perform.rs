@@ -1,11 +1,11 @@
 //! Performs one step of a `ProjectVPC`. Each step is at most one external change; its answer becomes the next
 //! observation.
 
-use super::Pass;
+use super::Reconciliation;
 use crate::{
     cluster::{claims, events::Severity, metadata},
     controller::{
-        error::PassError,
+        error::ReconcileError,
         memory::Missing,
         token_use::{self, TokenUse},
     },
@@ -21,12 +21,12 @@ use valkeeper_engine::{
     vpc::{self, Note, SeenVpc, VpcStep, VpcTarget},
 };
 
-impl Pass {
-    pub(super) async fn perform(&mut self, step: &VpcStep, report: &Report) -> Result<(), PassError> {
+impl Reconciliation {
+    pub(super) async fn perform(&mut self, step: &VpcStep, report: &Report) -> Result<(), ReconcileError> {
         match step {
             VpcStep::Observe(target) => self.observe(*target).await,
             VpcStep::AddFinalizer => self.add_finalizer().await,
-            VpcStep::HoldToken => self.hold_token().await,
+            VpcStep::AddTokenFinalizer => self.hold_token().await,
             VpcStep::Note(note) => self.note(note, report).await,
             VpcStep::Create => self.create(report).await,
             VpcStep::Annotate(annotations) => self.annotate(annotations).await,
@@ -37,18 +37,18 @@ impl Pass {
                 Ok(())
             }
             VpcStep::ReleaseToken(name) => {
-                TokenUse::let_go(&self.context, &self.object, name, &mut self.observed.held_names).await
+                TokenUse::release(&self.context, &self.object, name, &mut self.observed.held_names).await
             }
             VpcStep::ReleaseFinalizer => {
                 metadata::release_finalizer(&self.api, &self.object).await?;
                 self.released = true;
                 Ok(())
             }
-            VpcStep::Rest(_) => Ok(()),
+            VpcStep::Requeue(_) => Ok(()),
         }
     }
 
-    async fn observe(&mut self, target: VpcTarget) -> Result<(), PassError> {
+    async fn observe(&mut self, target: VpcTarget) -> Result<(), ReconcileError> {
         match target {
             VpcTarget::Vpcs => {
                 let token = self.token().await?;
@@ -80,7 +80,7 @@ impl Pass {
     }
 
     /// What was found is reported on the way; that something is about to be requested is not worth reporting.
-    async fn note(&mut self, note: &Note, report: &Report) -> Result<(), PassError> {
+    async fn note(&mut self, note: &Note, report: &Report) -> Result<(), ReconcileError> {
         let next = vpc::noted(self.status(), note);
         if matches!(note, Note::Id(_)) {
             return self.publish(next, report).await;
@@ -90,7 +90,7 @@ impl Pass {
         Ok(())
     }
 
-    async fn add_finalizer(&mut self) -> Result<(), PassError> {
+    async fn add_finalizer(&mut self) -> Result<(), ReconcileError> {
         let token_secret = self.desired().token_secret.map(|name| (names::TOKEN_SECRET, name));
         let notes = token_secret.into_iter().collect();
         let object = metadata::add_finalizer(&self.api, &self.object, &notes).await?;
@@ -99,7 +99,7 @@ impl Pass {
         Ok(())
     }
 
-    async fn create(&mut self, report: &Report) -> Result<(), PassError> {
+    async fn create(&mut self, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, spec) = (self.provider.clone(), self.object.spec.clone());
         // Whatever was listed before says nothing about what this request brings about.
@@ -107,7 +107,7 @@ impl Pass {
         let call = provider.create_vpc(&token, &spec.project, &spec.cloud_name, &spec.network_cidr);
         match self.permit.during(call).await {
             Ok(vpc) => {
-                self.tell(Severity::Normal, report.reason, "Create", &report.message);
+                self.emit(Severity::Normal, report.reason, "Create", &report.message);
                 self.observed.created = Some(vpc.project_vpc_id.clone());
                 self.observed.vpcs.get_or_insert_default().push(seen(vpc));
                 Ok(())
@@ -127,23 +127,23 @@ impl Pass {
     async fn annotate(
         &mut self,
         annotations: &BTreeMap<&'static str, Option<String>>,
-    ) -> Result<(), PassError> {
+    ) -> Result<(), ReconcileError> {
         let noted = self.object.annotations().contains_key(names::TOKEN_SECRET);
         if noted && token_use::is_new_source(&self.object, annotations) {
             let note = format!("Using the token in {} from now on", self.token_source());
-            self.tell(Severity::Normal, reason::TOKEN_CHANGED, "Reconcile", &note);
+            self.emit(Severity::Normal, reason::TOKEN_CHANGED, "Reconcile", &note);
         }
         let object = metadata::annotate(&self.api, &self.object, annotations).await?;
         self.adopt(object);
         Ok(())
     }
 
-    async fn delete(&mut self, id: &str, report: &Report) -> Result<(), PassError> {
+    async fn delete(&mut self, id: &str, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, project) = (self.provider.clone(), self.object.spec.project.clone());
         match self.permit.during(provider.delete_vpc(&token, &project, id)).await {
             Ok(true) => {
-                self.tell(Severity::Normal, report.reason, "Delete", &report.message);
+                self.emit(Severity::Normal, report.reason, "Delete", &report.message);
                 self.memory.deletion_requested = Some(Instant::now());
                 // Accepted is not done: only a list without it releases the finalizer.
                 self.observed.vpcs = None;
@@ -161,7 +161,7 @@ impl Pass {
         Ok(())
     }
 
-    async fn hold_token(&mut self) -> Result<(), PassError> {
+    async fn hold_token(&mut self) -> Result<(), ReconcileError> {
         let new = self.desired().id.is_none();
         self.token_use.hold(&self.context, &self.object, new).await
     }

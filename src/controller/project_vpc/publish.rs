@@ -1,10 +1,10 @@
 //! What users see of a `ProjectVPC`: its status, when it says something new, and an event when it passes from
 //! one condition into another.
 
-use super::Pass;
+use super::Reconciliation;
 use crate::{
     cluster::{events::Severity, status},
-    controller::error::PassError,
+    controller::error::ReconcileError,
 };
 use chrono::Utc;
 use kube::ResourceExt as _;
@@ -12,18 +12,18 @@ use std::fmt::Write as _;
 use valkeeper_api::{ProjectVpcStatus, names};
 use valkeeper_engine::{Ready, Report, vpc};
 
-impl Pass {
+impl Reconciliation {
     /// Publishes `report` in a status that says the same as `before` otherwise.
     pub(super) async fn publish(
         &mut self,
         before: ProjectVpcStatus,
         report: &Report,
-    ) -> Result<(), PassError> {
+    ) -> Result<(), ReconcileError> {
         if self.released {
             return Ok(());
         }
         let Self { context, object, memory, .. } = self;
-        self.announcements.tell_transition(context, object, memory, report);
+        self.announcements.emit_transition(context, object, memory, report);
         let generation = self.object.metadata.generation.unwrap_or_default();
         self.write_status(vpc::reported(before, report, generation, Utc::now())).await
     }
@@ -32,7 +32,7 @@ impl Pass {
         self.object.status.clone().unwrap_or_default()
     }
 
-    pub(super) async fn write_status(&mut self, next: ProjectVpcStatus) -> Result<(), PassError> {
+    pub(super) async fn write_status(&mut self, next: ProjectVpcStatus) -> Result<(), ReconcileError> {
         if let Some(object) = status::write_onto(&self.api, &self.object, &next).await? {
             self.adopt(object);
         }
@@ -40,7 +40,7 @@ impl Pass {
     }
 
     /// The report of a failed reconciliation.
-    pub(super) fn failure(&self, error: &PassError) -> Report {
+    pub(super) fn failure(&self, error: &ReconcileError) -> Report {
         let mut failure = error.failure(&self.token_source());
         let deleting = self.object.metadata.deletion_timestamp.is_some();
         // A project that cannot be found anymore says nothing about the VPC in it.
@@ -68,13 +68,13 @@ impl Pass {
         self.token_use.source(&self.context, &self.object)
     }
 
-    pub(super) fn tell(
+    pub(super) fn emit(
         &mut self,
         severity: Severity,
         reason: &'static str,
         action: &'static str,
         note: &str,
     ) {
-        self.announcements.tell(&self.context, &self.object, severity, [reason, action], note);
+        self.announcements.emit(&self.context, &self.object, severity, [reason, action], note);
     }
 }

@@ -1,8 +1,8 @@
-//! When a resource is looked at next: one clock per resource, computed at the end of each pass from named
+//! When a resource is looked at next: one clock per resource, computed at the end of each reconciliation from named
 //! reasons. Pure: time and chance are arguments.
 //!
 //! ```text
-//!   pass ends: Ending ──▶ Clock { alarm, unseen }      next look = min( alarm,
+//!   reconciliation ends: Ending ──▶ Clock { alarm, unseen }      next look = min( alarm,
 //!                                                                       last seen + unseen )
 //!     settled ............ alarm Resync
 //!     credentials hidden . alarm Resync, at some time within its interval
@@ -42,14 +42,14 @@ pub(in crate::controller) enum Reason {
     /// Something that is on its way, but not at the service itself.
     Waiting,
     /// A user has to act elsewhere.
-    External,
+    AwaitingExternal,
     /// The last attempt failed, or one of its requests was refused.
     Backoff,
     /// No list has shown the service since this process began.
     FirstList,
 }
 
-/// How a pass ended.
+/// How a reconciliation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::controller) enum Ending {
     /// Everything is as declared.
@@ -65,9 +65,9 @@ pub(in crate::controller) enum Ending {
     /// There is no service, which is certain if that is so at this time.
     Absent(Duration, Instant),
     /// A user has to act elsewhere.
-    External,
+    AwaitingExternal,
     /// A user has to edit the resource.
-    Quiet,
+    AwaitingSpecChange,
     /// It failed, and may be tried again after this time.
     Failed(Duration),
     /// It has not begun: the resource was settled before this process began, and waits for a list.
@@ -113,8 +113,8 @@ fn behind(pause: Duration, poll: Option<Duration>, longest: Duration) -> Duratio
 }
 
 impl Clock {
-    /// The clock of a resource whose pass ended at `now`, and showed its service as it was at `seen`; lists are
-    /// made every `poll`, if they are. `jitter` is a number in `[0, 1)`.
+    /// The clock of a resource whose reconciliation ended at `now`, and showed its service as it was at `seen`;
+    /// lists are made every `poll`, if they are. `jitter` is a number in `[0, 1)`.
     pub(in crate::controller) fn after(
         ending: Ending,
         [seen, now]: [Instant; 2],
@@ -127,7 +127,7 @@ impl Clock {
         let building = |elapsed| Some((spread(intervals.building(elapsed, poll)), Reason::Building));
         let waiting = |elapsed| (now + spread(intervals.building(elapsed, None)), Reason::Waiting);
         let (alarm, unseen) = match ending {
-            Ending::Settled | Ending::Quiet => (resync, None),
+            Ending::Settled | Ending::AwaitingSpecChange => (resync, None),
             // Not all resources look at once.
             Ending::CredentialsHidden => {
                 ((seen + intervals.resync(poll).mul_f64(jitter), Reason::Resync), None)
@@ -140,7 +140,7 @@ impl Clock {
                 (earlier(waiting(elapsed), (certain, Reason::AbsenceConfirmation)), None)
             }
             Ending::Waiting(elapsed) | Ending::Absent(elapsed, _) => (waiting(elapsed), None),
-            Ending::External => ((now + spread(intervals.external), Reason::External), None),
+            Ending::AwaitingExternal => ((now + spread(intervals.external), Reason::AwaitingExternal), None),
             // With a jitter of its own already.
             Ending::Failed(delay) => ((now + delay, Reason::Backoff), None),
             Ending::NotBegun => ((resync.0, Reason::FirstList), None),
@@ -154,7 +154,7 @@ impl Clock {
     }
 
     /// When the next look is due and why, if a list showed the service when it was asked for at `listed`.
-    pub(in crate::controller) fn next_look(&self, listed: Option<Instant>) -> (Instant, Reason) {
+    pub(in crate::controller) fn next_observation(&self, listed: Option<Instant>) -> (Instant, Reason) {
         let seen = listed.map_or(self.since, |listed| listed.max(self.since));
         self.unseen.map_or(self.alarm, |(pause, reason)| earlier(self.alarm, (seen + pause, reason)))
     }
@@ -193,7 +193,7 @@ mod tests {
     /// How long after `now` the next look is due, without chance.
     fn due(ending: Ending, poll: Option<Duration>) -> (Duration, Reason) {
         let now = Instant::now();
-        let (at, reason) = Clock::after(ending, [now; 2], &INTERVALS, poll, 0.5).next_look(None);
+        let (at, reason) = Clock::after(ending, [now; 2], &INTERVALS, poll, 0.5).next_observation(None);
         (at - now, reason)
     }
 
@@ -201,7 +201,7 @@ mod tests {
     async fn earliest_reason_sets_the_next_look() {
         let soon = Instant::now() + SECOND;
         assert_eq!(due(Ending::Settled, None), (5 * MINUTE, Reason::Resync));
-        assert_eq!(due(Ending::Quiet, None), (5 * MINUTE, Reason::Resync));
+        assert_eq!(due(Ending::AwaitingSpecChange, None), (5 * MINUTE, Reason::Resync));
         assert_eq!(due(Ending::CredentialsHidden, None), (5 * MINUTE / 2, Reason::Resync));
         assert_eq!(due(Ending::NotBegun, Some(SECOND)), (5 * MINUTE, Reason::FirstList));
         assert_eq!(due(Ending::Building(SECOND), None), (2 * SECOND, Reason::Building));
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(due(Ending::Stabilizing(SECOND, soon), None), (SECOND, Reason::Stabilization));
         assert_eq!(due(Ending::Absent(MINUTE, soon), None), (SECOND, Reason::AbsenceConfirmation));
         assert_eq!(due(Ending::Waiting(MINUTE), Some(MINUTE)), (6 * SECOND, Reason::Waiting));
-        assert_eq!(due(Ending::External, None), (30 * SECOND, Reason::External));
+        assert_eq!(due(Ending::AwaitingExternal, None), (30 * SECOND, Reason::AwaitingExternal));
         assert_eq!(due(Ending::Failed(7 * SECOND), None), (7 * SECOND, Reason::Backoff));
     }
 
@@ -227,7 +227,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn interval_begins_when_the_service_was_seen() {
         let (seen, now) = (Instant::now(), Instant::now() + MINUTE);
-        let next = |ending| Clock::after(ending, [seen, now], &INTERVALS, None, 0.5).next_look(None).0;
+        let next = |ending| Clock::after(ending, [seen, now], &INTERVALS, None, 0.5).next_observation(None).0;
         assert_eq!(next(Ending::Settled), seen + 5 * MINUTE);
         assert_eq!(next(Ending::Building(SECOND)), seen + 2 * SECOND);
         assert_eq!(next(Ending::Failed(SECOND)), now + SECOND);
@@ -237,7 +237,7 @@ mod tests {
     async fn list_that_shows_the_service_counts_as_a_look() {
         let now = Instant::now();
         let clock = Clock::after(Ending::Building(SECOND), [now; 2], &INTERVALS, Some(SECOND), 0.5);
-        let next = |listed| clock.next_look(listed);
+        let next = |listed| clock.next_observation(listed);
         assert_eq!(next(Some(now + MINUTE)), (now + MINUTE + 2 * SECOND, Reason::Building));
         assert_eq!(next(Some(now + 10 * MINUTE)), (now + 5 * MINUTE, Reason::Resync), "lists end no alarm");
     }

@@ -1,16 +1,16 @@
-//! The bound on concurrent work: permits, first come first served in each of three lanes. Edits and
-//! deletions go before new resources, and both before what only repeats an earlier look; an eighth of the
-//! permits is for the first of these alone, a quarter never for the last, and every eighth permit that is given
-//! goes to the lowest lane in which somebody waits, so that none starves. A pass that gave its permit away
-//! during a slow call goes before all that have not begun: what is under way ends first. The runtime's own
-//! bound picks waiting keys from a hash set, which starves some under overload.
+//! The bound on concurrent work: permits, first come first served in each of three priorities. Edits and deletions
+//! go before new resources, and both before what only repeats an earlier look; an eighth of the permits is for the
+//! first of these alone, a quarter never for the last, and every eighth permit that is given goes to the lowest
+//! priority in which somebody waits, so that none starves. A reconciliation that gave its permit away during a
+//! slow call goes before all that have not begun: what is under way ends first. The runtime's own bound picks
+//! waiting keys from a hash set, which starves some under overload.
 //!
 //! ```text
 //!               permit            call takes longer than PATIENCE
 //!   WAITING ───────────▶ HOLDING ────────────────────────────────▶ CALLING, without permit
 //!  (one line              ▲   │                                        │ answer
-//!   per lane)             │   │ pass ends                              ▼
-//!                         │   ▼                                     RESUMING (a line per lane,
+//!   per priority)             │   │ reconciliation ends                              ▼
+//!                         │   ▼                                     RESUMING (a line per priority,
 //!                         │  permit goes to the next                   │      before all WAITING)
 //!                         └────────────────────────────────────────────┘ permit; work time runs on
 //! ```
@@ -30,12 +30,12 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How many slow calls may be under way for each permit.
 const SLOW_PER_PERMIT: usize = 8;
-/// Of so many permits one goes to the lowest lane in which somebody waits.
+/// Of so many permits one goes to the lowest priority in which somebody waits.
 const LOWEST_TURN: u32 = 8;
 
-/// In which lane somebody waits.
+/// In which priority somebody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::controller) enum Lane {
+pub(in crate::controller) enum Priority {
     /// Somebody edited or deleted a resource.
     Edit,
     /// A resource is new, or its service is being built.
@@ -55,17 +55,17 @@ pub(in crate::controller) struct Queue {
 
 struct State {
     free: usize,
-    /// Permits that each lane and the lanes below it may hold at most together.
+    /// Permits that each priority and the priorities below it may hold at most together.
     limits: [usize; 3],
-    /// Permits that each lane holds.
+    /// Permits that each priority holds.
     held: [usize; 3],
-    /// A line per stage and lane.
+    /// A line per stage and priority.
     waiting: [[VecDeque<oneshot::Sender<Grant>>; 3]; 2],
     given: u32,
     closed: bool,
 }
 
-/// How far a pass is that waits.
+/// How far a reconciliation is that waits.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// It has begun, and needs a permit to go on.
@@ -77,7 +77,7 @@ enum Stage {
 /// The place of one permit; free again when this is dropped.
 struct Grant {
     queue: Arc<Queue>,
-    lane: Lane,
+    priority: Priority,
     /// Never received.
     void: bool,
 }
@@ -85,7 +85,7 @@ struct Grant {
 /// The right to work; others get it when this is dropped.
 pub(in crate::controller) struct Permit {
     queue: Arc<Queue>,
-    lane: Lane,
+    priority: Priority,
     /// None while a slow call is under way.
     grant: Option<Grant>,
     time: WorkTime,
@@ -112,14 +112,17 @@ impl Queue {
     }
 
     /// Waits for a permit; the time of the work for which it is runs from then on.
-    pub(in crate::controller) async fn permit(self: &Arc<Self>, lane: Lane) -> Result<Permit, Closed> {
-        let grant = self.grant(Stage::New, lane).await?;
+    pub(in crate::controller) async fn permit(
+        self: &Arc<Self>,
+        priority: Priority,
+    ) -> Result<Permit, Closed> {
+        let grant = self.grant(Stage::New, priority).await?;
         let time = WorkTime::begin(&self.health, self.deadline);
-        Ok(Permit { queue: Arc::clone(self), lane, grant: Some(grant), time })
+        Ok(Permit { queue: Arc::clone(self), priority, grant: Some(grant), time })
     }
 
     /// Waits in a line.
-    async fn grant(self: &Arc<Self>, at: Stage, lane: Lane) -> Result<Grant, Closed> {
+    async fn grant(self: &Arc<Self>, at: Stage, priority: Priority) -> Result<Grant, Closed> {
         let _waiting = self.health.waits(self.deadline);
         let receiver = {
             let mut state = self.lock();
@@ -127,7 +130,7 @@ impl Queue {
                 return Err(Closed);
             }
             let (sender, receiver) = oneshot::channel();
-            state.waiting[at as usize][lane as usize].push_back(sender);
+            state.waiting[at as usize][priority as usize].push_back(sender);
             receiver
         };
         self.serve();
@@ -145,11 +148,11 @@ impl Queue {
     fn serve(self: &Arc<Self>) {
         loop {
             let next = self.lock().next();
-            let Some((lane, waiting)) = next else { return };
+            let Some((priority, waiting)) = next else { return };
             // Who stopped waiting drops the permit, which then must not lead back here.
-            if let Err(mut refused) = waiting.send(Grant { queue: Arc::clone(self), lane, void: false }) {
+            if let Err(mut refused) = waiting.send(Grant { queue: Arc::clone(self), priority, void: false }) {
                 refused.void = true;
-                self.lock().take_back(lane);
+                self.lock().take_back(priority);
             }
         }
     }
@@ -161,15 +164,16 @@ impl Queue {
 }
 
 impl State {
-    fn next(&mut self) -> Option<(Lane, oneshot::Sender<Grant>)> {
+    fn next(&mut self) -> Option<(Priority, oneshot::Sender<Grant>)> {
         if self.free == 0 {
             return None;
         }
-        let lanes = [Lane::Edit, Lane::New, Lane::Routine];
-        let next = self.first(Stage::Resuming, lanes).or_else(|| {
+        let priorities = [Priority::Edit, Priority::New, Priority::Routine];
+        let next = self.first(Stage::Resuming, priorities).or_else(|| {
             let lowest_first = self.given % LOWEST_TURN == LOWEST_TURN - 1;
-            let lanes = if lowest_first { [Lane::Routine, Lane::New, Lane::Edit] } else { lanes };
-            let first = self.first(Stage::New, lanes)?;
+            let priorities =
+                if lowest_first { [Priority::Routine, Priority::New, Priority::Edit] } else { priorities };
+            let first = self.first(Stage::New, priorities)?;
             self.given = self.given.wrapping_add(1);
             Some(first)
         })?;
@@ -178,30 +182,38 @@ impl State {
         Some(next)
     }
 
-    /// Takes the first out of the first of these lanes in which somebody waits for a permit that is to be had.
-    fn first(&mut self, stage: Stage, lanes: [Lane; 3]) -> Option<(Lane, oneshot::Sender<Grant>)> {
-        lanes.into_iter().find_map(|lane| {
-            let waiting =
-                if self.may(lane) { self.waiting[stage as usize][lane as usize].pop_front() } else { None };
-            Some((lane, waiting?))
+    /// Takes the first out of the first of these priorities in which somebody waits for a permit that is to be had.
+    fn first(
+        &mut self,
+        stage: Stage,
+        priorities: [Priority; 3],
+    ) -> Option<(Priority, oneshot::Sender<Grant>)> {
+        priorities.into_iter().find_map(|priority| {
+            let waiting = if self.may(priority) {
+                self.waiting[stage as usize][priority as usize].pop_front()
+            } else {
+                None
+            };
+            Some((priority, waiting?))
         })
     }
 
-    /// Whether those in `lane` may hold another permit: it counts for the lanes above as well.
-    fn may(&self, lane: Lane) -> bool {
-        (0..=lane as usize).all(|lane| self.held[lane..].iter().sum::<usize>() < self.limits[lane])
+    /// Whether those in `priority` may hold another permit: it counts for the priorities above as well.
+    fn may(&self, priority: Priority) -> bool {
+        (0..=priority as usize)
+            .all(|priority| self.held[priority..].iter().sum::<usize>() < self.limits[priority])
     }
 
-    fn take_back(&mut self, lane: Lane) {
+    fn take_back(&mut self, priority: Priority) {
         self.free += 1;
-        self.held[lane as usize] -= 1;
+        self.held[priority as usize] -= 1;
     }
 }
 
 impl Permit {
-    /// The lane in which it was given.
-    pub(in crate::controller) fn lane(&self) -> Lane {
-        self.lane
+    /// The priority in which it was given.
+    pub(in crate::controller) fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// How long the work has taken for which it was given.
@@ -220,9 +232,9 @@ impl Permit {
         let Some(_slot) = self.slow_slot() else { return call.await };
         self.grant = None;
         let outcome = call.await;
-        // How long the line is says nothing about this pass.
+        // How long the line is says nothing about this reconciliation.
         let stopped = self.time.stop();
-        self.grant = self.queue.grant(Stage::Resuming, self.lane).await.ok();
+        self.grant = self.queue.grant(Stage::Resuming, self.priority).await.ok();
         drop(stopped);
         outcome
     }
@@ -235,7 +247,7 @@ impl Permit {
 impl Drop for Grant {
     fn drop(&mut self) {
         if !self.void {
-            self.queue.lock().take_back(self.lane);
+            self.queue.lock().take_back(self.priority);
             self.queue.serve();
         }
     }

@@ -1,5 +1,5 @@
-//! How long a pass has worked, for its deadline and for the probe. Time in which it waits for a permit is not
-//! its own: however many others come first, a pass only fails for what it does itself.
+//! How long a reconciliation has worked, for its deadline and for the probe. Time in which it waits for a permit is not
+//! its own: however many others come first, a reconciliation only fails for what it does itself.
 //!
 //! ```text
 //!            wait for a permit
@@ -8,7 +8,7 @@
 //!      └──┼────── permit given ─────┘
 //!         │ the limit is used up
 //!         ▼
-//!      run out: the pass is cancelled
+//!      run out: the reconciliation is cancelled
 //! ```
 
 use crate::server::health::{Health, Work};
@@ -18,7 +18,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-/// The work time of one pass; clones share it.
+/// The work time of one reconciliation; clones share it.
 #[derive(Clone)]
 pub(in crate::controller) struct WorkTime(Arc<Shared>);
 

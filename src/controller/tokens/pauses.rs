@@ -3,7 +3,7 @@
 //! comes out. Tokens are told apart by a keyed hash: the tokens themselves are not kept.
 
 use crate::{
-    controller::error::PassError,
+    controller::error::ReconcileError,
     provider::{ProviderError, Token},
 };
 use std::{
@@ -34,7 +34,7 @@ impl TokenPauses {
     }
 
     /// Whether `token` may be used now. The first caller after a pause may, and the next pause begins.
-    pub(in crate::controller) fn check(&self, token: &Token, source: &str) -> Result<(), PassError> {
+    pub(in crate::controller) fn check(&self, token: &Token, source: &str) -> Result<(), ReconcileError> {
         let now = Instant::now();
         match self.lock().get_mut(&token.fingerprint(&self.hasher)) {
             Some(pause) if now < pause.until => Err(rejected(&pause.answer, source)),
@@ -47,8 +47,13 @@ impl TokenPauses {
     }
 
     /// Notes what came of using `token`, and says it in the same words for every resource.
-    pub(in crate::controller) fn learn(&self, token: &Token, source: &str, error: PassError) -> PassError {
-        let PassError::Provider(provider) = &error else { return error };
+    pub(in crate::controller) fn learn(
+        &self,
+        token: &Token,
+        source: &str,
+        error: ReconcileError,
+    ) -> ReconcileError {
+        let ReconcileError::Provider(provider) = &error else { return error };
         match provider {
             ProviderError::Rejected { refusal, .. } if !refusal.genuine => error,
             ProviderError::Rejected { refusal, .. } if refusal.status == 401 => {
@@ -82,8 +87,8 @@ impl TokenPauses {
     }
 }
 
-fn rejected(answer: &str, source: &str) -> PassError {
-    PassError::TokenRejected(format!(
+fn rejected(answer: &str, source: &str) -> ReconcileError {
+    ReconcileError::TokenRejected(format!(
         "Cannot use the token in {source}: Aiven rejected it (HTTP 401): {answer}. Write a valid token there."
     ))
 }
@@ -93,8 +98,8 @@ mod tests {
     use super::*;
     use crate::provider::Refusal;
 
-    fn refusal() -> PassError {
-        PassError::Provider(ProviderError::Rejected {
+    fn refusal() -> ReconcileError {
+        ReconcileError::Provider(ProviderError::Rejected {
             doing: "read".to_owned(),
             refusal: Refusal {
                 status: 401,

@@ -1,11 +1,12 @@
-//! Reads the token of a resource. Tokens are read again for every pass and dropped with it, so that a rotated one is
-//! picked up without a restart. A token Secret that is there but unusable is an error, never a reason to fall back to a
-//! token with other permissions; and neither is one that is gone, once a resource uses it.
+//! Reads the token of a resource. Tokens are read again for every reconciliation and dropped with it, so that a
+//! rotated one is picked up without a restart. A token Secret that is there but unusable is an error, never a
+//! reason to fall back to a token with other permissions; and neither is one that is gone, once a resource uses
+//! it.
 
 use super::source::TokenSource;
 use crate::{
     cluster::token_secret,
-    controller::{context::Context, error::PassError},
+    controller::{context::Context, error::ReconcileError},
     provider::Token,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -34,11 +35,11 @@ struct Text {
 /// A token that cannot be used, and where it is or should be, in the same words.
 #[derive(Debug)]
 pub(in crate::controller) struct Unusable {
-    pub(in crate::controller) error: PassError,
+    pub(in crate::controller) error: ReconcileError,
     pub(in crate::controller) source: String,
 }
 
-impl From<Unusable> for PassError {
+impl From<Unusable> for ReconcileError {
     fn from(unusable: Unusable) -> Self {
         unusable.error
     }
@@ -52,7 +53,9 @@ pub(in crate::controller) async fn token(
     let Text { value, source, secret } = find(context, source).await?;
     let usable = |text: SecretString| {
         let token = Token::parse(text.expose_secret()).map_err(|error| {
-            PassError::Token(format!("Cannot use the token in {source}: {error}. Write a valid token there."))
+            ReconcileError::Token(format!(
+                "Cannot use the token in {source}: {error}. Write a valid token there."
+            ))
         })?;
         context.token_pauses.check(&token, &source)?;
         Ok(token)
@@ -94,7 +97,7 @@ async fn find(context: &Context, token: &TokenSource) -> Result<Text, Unusable> 
     match found.map_err(|error| Unusable { error, source: source() })? {
         Some(found) => Ok(found),
         None if token.pinned => {
-            let error = PassError::token_is_gone(namespace, settings.namespace_token_secret.as_deref());
+            let error = ReconcileError::token_is_gone(namespace, settings.namespace_token_secret.as_deref());
             Err(Unusable { error, source: source() })
         }
         None => {
@@ -107,7 +110,7 @@ async fn from_reference(
     context: &Context,
     namespace: &str,
     reference: &SecretKeyReference,
-) -> Result<Text, PassError> {
+) -> Result<Text, ReconcileError> {
     let SecretKeyReference { name, key } = reference;
     let value = read_key(context, namespace, name, key).await?;
     let value = value.ok_or_else(|| {
@@ -115,31 +118,31 @@ async fn from_reference(
         let message = format!(
             "Secret {secret}, which spec.authSecretRef names, does not exist. Create it with the token under key {key}."
         );
-        PassError::NoTokenSecret { secret, message }
+        ReconcileError::NoTokenSecret { secret, message }
     })?;
     let value = value.ok_or_else(|| {
-        PassError::Token(format!(
+        ReconcileError::Token(format!(
             "Secret {namespace}/{name} has no key {key}. Add the key, or correct spec.authSecretRef.key."
         ))
     })?;
     Ok(Text { value, source: source(namespace, name, key), secret: Some(name.clone()) })
 }
 
-async fn of_namespace(context: &Context, namespace: &str) -> Result<Option<Text>, PassError> {
+async fn of_namespace(context: &Context, namespace: &str) -> Result<Option<Text>, ReconcileError> {
     let Some(name) = &context.settings.namespace_token_secret else { return Ok(None) };
     let key = &context.settings.namespace_token_key;
     let Some(value) = read_key(context, namespace, name, key).await? else {
         return Ok(None);
     };
     let value = value.ok_or_else(|| {
-        PassError::Token(format!(
+        ReconcileError::Token(format!(
             "Secret {namespace}/{name}, which holds the token of this namespace, has no key {key}. Add the key, or set spec.authSecretRef."
         ))
     })?;
     Ok(Some(Text { value, source: source(namespace, name, key), secret: Some(name.clone()) }))
 }
 
-async fn of_operator(context: &Context) -> Result<Text, PassError> {
+async fn of_operator(context: &Context) -> Result<Text, ReconcileError> {
     let settings = &context.settings;
     let given = settings.default_token.as_ref().filter(|token| !token.expose_secret().trim().is_empty());
     let text = match (given, &settings.default_token_file) {
@@ -147,11 +150,13 @@ async fn of_operator(context: &Context) -> Result<Text, PassError> {
         (None, Some(path)) => {
             let text = tokio::fs::read_to_string(path).await.map_err(|error| {
                 let path = path.display();
-                PassError::Token(format!("Cannot read the operator's default token from {path}: {error}."))
+                ReconcileError::Token(format!(
+                    "Cannot read the operator's default token from {path}: {error}."
+                ))
             })?;
             text.into()
         }
-        (None, None) => return Err(PassError::Token(no_token(context))),
+        (None, None) => return Err(ReconcileError::Token(no_token(context))),
     };
     Ok(Text { value: text, source: OF_OPERATOR.to_owned(), secret: None })
 }
@@ -172,7 +177,7 @@ async fn read_key(
     namespace: &str,
     name: &str,
     key: &str,
-) -> Result<Option<Option<SecretString>>, PassError> {
+) -> Result<Option<Option<SecretString>>, ReconcileError> {
     let place = ((namespace.to_owned(), name.to_owned()), key.to_owned());
     if let Some(value) = context.token_reads.recall(&place) {
         return Ok(Some(Some(value)));

@@ -1,7 +1,7 @@
 //! Which token a resource uses: its own `authSecretRef`, else the one of its namespace, else the operator's
 //! default.
 
-use crate::{controller::secret_news::Place, settings::Settings};
+use crate::{controller::secret_tracker::Place, settings::Settings};
 use kube::ResourceExt as _;
 use valkeeper_api::{Custom, common::SecretKeyReference, field_path::FieldPath, names, validate::Violation};
 use valkeeper_engine::Desired;

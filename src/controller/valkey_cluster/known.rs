@@ -21,7 +21,7 @@ const LAG: Duration = Duration::from_secs(3);
 /// Namespace and name of a cluster.
 type Place = (String, String);
 
-/// A way to give a cluster a turn.
+/// A way to schedule a reconciliation of a cluster.
 type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// Everything that is remembered.
@@ -49,7 +49,7 @@ pub(super) struct Known {
     /// The start of the clock by which the observer counts.
     pub(super) started: Instant,
     /// What was found of objects that change rarely.
-    pub(super) look: Option<Arc<Look>>,
+    pub(super) objects: Option<Arc<ObservedObjects>>,
     /// The way to its instances.
     pub(super) door: Option<Door>,
     /// Pods as writes of this process left them.
@@ -66,7 +66,7 @@ pub(super) struct Known {
 
 /// What was found of objects that change rarely.
 #[derive(Clone)]
-pub(super) struct Look {
+pub(super) struct ObservedObjects {
     pub(super) at: Instant,
     pub(super) edit: u64,
     /// How the objects were rendered that they were compared with.
@@ -88,7 +88,7 @@ impl Default for Known {
             failures: 0,
             observer: Observer::default(),
             started: Instant::now(),
-            look: None,
+            objects: None,
             door: None,
             pods: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -110,8 +110,8 @@ impl Known {
     }
 
     /// Everything is read again.
-    pub(super) fn forget_looks(&mut self) {
-        self.look = None;
+    pub(super) fn forget_observed_objects(&mut self) {
+        self.objects = None;
         self.pods.clear();
     }
 
@@ -160,7 +160,7 @@ impl Clusters {
         lock(&self.wakers).retain(|_, (_, owner)| **owner != *uid);
     }
 
-    /// How a cluster is given a turn.
+    /// How a reconciliation of a cluster is scheduled.
     pub(super) fn wakes_by(&self, place: Place, waker: Waker, uid: &str) {
         lock(&self.wakers).insert(place, (waker, uid.into()));
     }

@@ -8,8 +8,8 @@
 //!   something changed
 //! ```
 //!
-//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the Lease
-//! before the statuses, as the observer of `valkeeper-failover` asks for.
+//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the
+//! Lease before the statuses, as the observer of `valkeeper-failover` asks for.
 
 mod certificates;
 mod clock;
@@ -27,22 +27,22 @@ pub(super) use pods::watch as watch_pods;
 use super::{
     context::Context,
     edits,
-    error::PassError,
-    pass::{measure, outcome},
+    error::ReconcileError,
+    managed_service::{measure, outcome},
     reconcile::Reconciled,
     schedule::{
         queue::Queue,
-        turns::{Next, Wake},
+        scheduler::{Next, Wake},
     },
-    secret_news::Dependence,
-    turn::Turn,
+    secret_tracker::Dependence,
+    work_item::WorkItem,
 };
 use futures::FutureExt as _;
 use known::{Known, Shared};
 use kube::{Api, ResourceExt as _};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use valkeeper_api::{Custom as _, ValkeyCluster};
-use valkeeper_cluster::{Defaults, Desired, Pace, Step, decide};
+use valkeeper_cluster::{Defaults, Desired, RequeueClass, Step, decide};
 
 /// More steps than any reconciliation needs; what is left comes in the next one.
 const MAX_STEPS: usize = 64;
@@ -50,7 +50,7 @@ const MAX_STEPS: usize = 64;
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// A reconciliation under way.
-struct Pass {
+struct Reconciliation {
     context: Arc<Context>,
     api: Api<ValkeyCluster>,
     namespace: String,
@@ -65,22 +65,22 @@ struct Pass {
 }
 
 impl Reconciled for ValkeyCluster {
-    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = turn.object.namespace(), resource = turn.object.name_any()))]
-    async fn work(context: Arc<Context>, turn: Turn<Self>, wake: Wake<Self>) -> Next {
-        let uid = turn.object.uid().unwrap_or_default();
-        let (_running, time) = (context.metrics.pass_begins(), turn.permit.time());
-        let mut pass = Pass::new(context.clone(), turn, wake);
-        let run = pass.run().boxed();
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = item.object.namespace(), resource = item.object.name_any()))]
+    async fn work(context: Arc<Context>, item: WorkItem<Self>, wake: Wake<Self>) -> Next {
+        let uid = item.object.uid().unwrap_or_default();
+        let (_running, time) = (context.metrics.reconciliation_begins(), item.permit.time());
+        let mut reconciliation = Reconciliation::new(context.clone(), item, wake);
+        let run = reconciliation.run().boxed();
         let next = match outcome::of(&context, Self::NAME, &time, run, |_| None).await {
-            Ok(pace) => pause(&context, pace),
-            Err(error) => pass.fail(&error).await,
+            Ok(requeue) => pause(&context, requeue),
+            Err(error) => reconciliation.fail(&error).await,
         };
-        measure::state(&context, &pass.object);
-        if pass.released {
-            context.forget(&uid, &pass.object.name_any());
+        measure::state(&context, &reconciliation.object);
+        if reconciliation.released {
+            context.forget(&uid, &reconciliation.object.name_any());
             return Next::After(context.settings.external_wait_interval);
         }
-        context.clusters.keep(&uid, pass.known);
+        context.clusters.keep(&uid, reconciliation.known);
         Next::After(next)
     }
 
@@ -93,21 +93,21 @@ impl Reconciled for ValkeyCluster {
     }
 }
 
-fn pause(context: &Context, pace: Pace) -> Duration {
-    match pace {
-        Pace::Urgent => Duration::from_millis(50),
-        Pace::Active => Duration::from_millis(250),
-        Pace::Steady => Duration::from_secs(1),
-        Pace::Idle => context.settings.resync_interval,
+fn pause(context: &Context, requeue: RequeueClass) -> Duration {
+    match requeue {
+        RequeueClass::Urgent => Duration::from_millis(50),
+        RequeueClass::Active => Duration::from_millis(250),
+        RequeueClass::Steady => Duration::from_secs(1),
+        RequeueClass::Idle => context.settings.resync_interval,
     }
 }
 
-impl Pass {
-    fn new(context: Arc<Context>, turn: Turn<ValkeyCluster>, wake: Wake<ValkeyCluster>) -> Self {
-        let namespace = turn.object.namespace().unwrap_or_default();
-        let uid = turn.object.uid().unwrap_or_default();
+impl Reconciliation {
+    fn new(context: Arc<Context>, item: WorkItem<ValkeyCluster>, wake: Wake<ValkeyCluster>) -> Self {
+        let namespace = item.object.namespace().unwrap_or_default();
+        let uid = item.object.uid().unwrap_or_default();
         let (known, shared) = context.clusters.recall(&uid);
-        let object = known.newer(turn.object);
+        let object = known.newer(item.object);
         let name = object.name_any();
         context.clusters.wakes_by((namespace.clone(), name), Arc::new(move || wake.wake()), &uid);
         Self {
@@ -124,29 +124,29 @@ impl Pass {
     }
 
     /// Goes on until there is nothing to do now, and publishes what is true then.
-    async fn run(&mut self) -> Result<Pace, PassError> {
+    async fn run(&mut self) -> Result<RequeueClass, ReconcileError> {
         for _ in 0..MAX_STEPS {
             let desired = self.desired();
             let observed = self.observe(&desired).await?;
             let decision = decide(&desired, &observed);
-            if let Step::Rest(pace) = decision.step {
+            if let Step::Requeue(requeue) = decision.step {
                 self.publish(&desired, &observed, &decision.report).await?;
                 self.known.failures = 0;
                 outcome::went_well(&self.context, &desired.uid);
-                return Ok(pace);
+                return Ok(requeue);
             }
             tracing::debug!(step = ?decision.step, "step");
             if matters(&decision.step) {
                 self.publish(&desired, &observed, &decision.report).await?;
             }
             if !self.perform(&desired, &observed, decision.step).await? {
-                return Ok(Pace::Active);
+                return Ok(RequeueClass::Active);
             }
             if self.released {
-                return Ok(Pace::Idle);
+                return Ok(RequeueClass::Idle);
             }
         }
-        Ok(Pace::Active)
+        Ok(RequeueClass::Active)
     }
 
     fn desired(&self) -> Desired {
@@ -161,10 +161,10 @@ impl Pass {
         self.object = object;
     }
 
-    async fn fail(&mut self, error: &PassError) -> Duration {
+    async fn fail(&mut self, error: &ReconcileError) -> Duration {
         let class = error.class();
         self.known.failures += 1;
-        self.known.forget_looks();
+        self.known.forget_observed_objects();
         let delay = self.context.settings.retry.delay(class, self.known.failures, rand::random());
         // Clients wait: no failure makes a failover wait for minutes.
         let delay = delay.min(MAX_RETRY_DELAY);

@@ -1,10 +1,12 @@
 //! Looks at a cluster: pods from the watch, the Lease and then the statuses anew each time, and everything else when
 //! something of it may have changed.
 
-use super::{Pass, certificates, clock, instances::Door, known::Look, pod_seen::pod_seen};
+use super::{
+    Reconciliation, certificates, clock, instances::Door, known::ObservedObjects, pod_seen::pod_seen,
+};
 use crate::{
     cluster::{leases, objects, secrets},
-    controller::error::PassError,
+    controller::error::ReconcileError,
 };
 use k8s_openapi::{
     ByteString,
@@ -23,15 +25,15 @@ use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;
 use valkeeper_instance::lease;
 
-impl Pass {
+impl Reconciliation {
     /// Everything that can be seen now.
-    pub(super) async fn observe(&mut self, desired: &Desired) -> Result<Observed, PassError> {
+    pub(super) async fn observe(&mut self, desired: &Desired) -> Result<Observed, ReconcileError> {
         let mut observed =
             Observed { now: clock::now(), reloaded: self.reloaded.clone(), ..Observed::default() };
         observed.pods = self.pods(desired);
         let began = self.known.started.elapsed();
         observed.lease = self.lease(desired).await?;
-        self.look_if_needed(desired, &mut observed).await?;
+        self.observe_objects_if_needed(desired, &mut observed).await?;
         if let Some(door) = &self.known.door {
             door.open(desired, &observed.pods);
             observed.instances = door.ask(desired, &observed.pods).await;
@@ -43,10 +45,10 @@ impl Pass {
         }
         // Whether it needs a lease depends on what instances say, and the settings on that.
         if owned(desired, &observed)
-            != self.known.look.as_ref().map(|look| look.owned.clone()).unwrap_or_default()
+            != self.known.objects.as_ref().map(|objects| objects.owned.clone()).unwrap_or_default()
         {
             self.stale = true;
-            self.look_if_needed(desired, &mut observed).await?;
+            self.observe_objects_if_needed(desired, &mut observed).await?;
         }
         Ok(observed)
     }
@@ -65,7 +67,7 @@ impl Pass {
         seen.collect()
     }
 
-    async fn lease(&self, desired: &Desired) -> Result<LeaseSeen, PassError> {
+    async fn lease(&self, desired: &Desired) -> Result<LeaseSeen, ReconcileError> {
         let found = leases::get(&self.context.client, &self.namespace, &desired.name).await?;
         Ok(match found {
             None => LeaseSeen::Missing,
@@ -75,29 +77,36 @@ impl Pass {
     }
 
     /// Reads what changes rarely, if it may have changed.
-    async fn look_if_needed(&mut self, desired: &Desired, observed: &mut Observed) -> Result<(), PassError> {
+    async fn observe_objects_if_needed(
+        &mut self,
+        desired: &Desired,
+        observed: &mut Observed,
+    ) -> Result<(), ReconcileError> {
         let resync = self.context.settings.resync_interval;
-        let fresh = self
-            .known
-            .look
-            .as_ref()
-            .filter(|look| !self.stale && look.edit == self.edit() && look.at.elapsed() < resync);
-        let look = match fresh {
-            Some(look) => Arc::clone(look),
-            None => Arc::new(self.look(desired, observed).await?),
+        let fresh =
+            self.known.objects.as_ref().filter(|objects| {
+                !self.stale && objects.edit == self.edit() && objects.at.elapsed() < resync
+            });
+        let objects = match fresh {
+            Some(objects) => Arc::clone(objects),
+            None => Arc::new(self.observe_objects(desired, observed).await?),
         };
-        observed.password = look.password.clone();
-        observed.authority = look.authority;
-        observed.certificate = look.certificate;
-        observed.objects.clone_from(&look.objects);
-        observed.claims.clone_from(&look.claims);
-        observed.secret = look.secret.clone();
-        self.known.look = Some(look);
+        observed.password = objects.password.clone();
+        observed.authority = objects.authority;
+        observed.certificate = objects.certificate;
+        observed.objects.clone_from(&objects.objects);
+        observed.claims.clone_from(&objects.claims);
+        observed.secret = objects.secret.clone();
+        self.known.objects = Some(objects);
         self.stale = false;
         Ok(())
     }
 
-    async fn look(&mut self, desired: &Desired, observed: &Observed) -> Result<Look, PassError> {
+    async fn observe_objects(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+    ) -> Result<ObservedObjects, ReconcileError> {
         let client = self.context.client.clone();
         let (secret, key) = desired.password();
         let password = secrets::get(&client, &self.namespace, &secret).await?;
@@ -105,7 +114,7 @@ impl Pass {
         let authority = secrets::get(&client, &self.namespace, &names::authority(&desired.name)).await?;
         let certificate = secrets::get(&client, &self.namespace, &names::certificate(&desired.name)).await?;
         self.renew_door(desired, authority.as_ref());
-        let mut look = Look {
+        let mut objects = ObservedObjects {
             at: Instant::now(),
             edit: self.edit(),
             owned: Vec::new(),
@@ -117,8 +126,8 @@ impl Pass {
             secret: ConnectionSecret::Unknown,
             addresses: BTreeMap::new(),
         };
-        look.owned = owned(desired, &Observed { password: seen, ..observed.clone() });
-        for object in &look.owned {
+        objects.owned = owned(desired, &Observed { password: seen, ..observed.clone() });
+        for object in &objects.owned {
             let found = objects::get(&client, &self.namespace, object.kind.names(), &object.name).await?;
             let (seen, address) = match found {
                 None => (ObjectSeen::Missing, None),
@@ -136,12 +145,12 @@ impl Pass {
                 }
             };
             if let (OwnedKind::Service, Some(address)) = (object.kind, address) {
-                look.addresses.insert(object.name.clone(), address);
+                objects.addresses.insert(object.name.clone(), address);
             }
-            look.objects.insert((object.kind, object.name.clone()), seen);
+            objects.objects.insert((object.kind, object.name.clone()), seen);
         }
-        look.secret = self.connection_secret(desired, &look, password).await?;
-        Ok(look)
+        objects.secret = self.connection_secret(desired, &objects, password).await?;
+        Ok(objects)
     }
 
     /// Another controller takes the change back, or the API server shows it otherwise: it is made once per interval.
@@ -167,7 +176,7 @@ impl Pass {
         }
     }
 
-    async fn claims(&self, desired: &Desired) -> Result<BTreeMap<u32, ClaimSeen>, PassError> {
+    async fn claims(&self, desired: &Desired) -> Result<BTreeMap<u32, ClaimSeen>, ReconcileError> {
         if !desired.spec.persists() {
             return Ok(BTreeMap::new());
         }
@@ -186,14 +195,14 @@ impl Pass {
     async fn connection_secret(
         &self,
         desired: &Desired,
-        look: &Look,
+        objects: &ObservedObjects,
         password: Option<SecretString>,
-    ) -> Result<ConnectionSecret, PassError> {
+    ) -> Result<ConnectionSecret, ReconcileError> {
         let Some(target) = &desired.target else { return Ok(ConnectionSecret::Unknown) };
         let Some(found) = secrets::get(&self.context.client, &self.namespace, &target.name).await? else {
             return Ok(ConnectionSecret::Absent);
         };
-        let connection = self.connection(desired, look, password);
+        let connection = self.connection(desired, objects, password);
         Ok(existing_secret::judge(&found, &desired.owner(), target, connection.as_ref()).secret)
     }
 
@@ -201,12 +210,12 @@ impl Pass {
     pub(super) fn connection(
         &self,
         desired: &Desired,
-        look: &Look,
+        objects: &ObservedObjects,
         password: Option<SecretString>,
     ) -> Option<Connection> {
         let host = |service: String| -> Option<String> {
             if self.context.settings.service_addresses {
-                return look.addresses.get(&service).cloned();
+                return objects.addresses.get(&service).cloned();
             }
             Some(format!("{service}.{}.svc", self.namespace))
         };
@@ -227,7 +236,7 @@ impl Pass {
     }
 
     /// The password of the cluster, read anew.
-    pub(super) async fn password(&self, desired: &Desired) -> Result<Option<SecretString>, PassError> {
+    pub(super) async fn password(&self, desired: &Desired) -> Result<Option<SecretString>, ReconcileError> {
         let (name, key) = desired.password();
         let secret = secrets::get(&self.context.client, &self.namespace, &name).await?;
         Ok(password_seen(desired, secret.as_ref(), &name, &key).1)

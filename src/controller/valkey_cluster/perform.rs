@@ -1,12 +1,12 @@
 //! Performs one step: at most one write to Kubernetes, or one verb to one instance.
 
 use super::{
-    Pass, certificates, clock,
+    Reconciliation, certificates, clock,
     observe::{has_password, is_ours},
 };
 use crate::{
     cluster::{ClusterError, events::Severity, leases, metadata, objects, secrets},
-    controller::error::PassError,
+    controller::error::{ReconcileError, Result},
 };
 use k8s_openapi::{
     ByteString,
@@ -25,24 +25,24 @@ use valkeeper_instance::client::{CallError, InstanceClient};
 /// Letters of a generated password.
 const PASSWORD_LENGTH: usize = 32;
 
-impl Pass {
+impl Reconciliation {
     /// Performs a step, and tells of it; answers whether it is likely to have had an effect.
     pub(super) async fn perform(
         &mut self,
         desired: &Desired,
         observed: &Observed,
         step: Step,
-    ) -> Result<bool, PassError> {
+    ) -> Result<bool> {
         let told = event(desired, &step);
         let effective = self.take(desired, observed, step).await?;
         if let Some(told) = told.filter(|_| effective) {
             let severity = if told.warning { Severity::Warning } else { Severity::Normal };
-            self.tell(severity, told.reason, &told.message);
+            self.emit(severity, told.reason, &told.message);
         }
         Ok(effective)
     }
 
-    async fn take(&mut self, desired: &Desired, observed: &Observed, step: Step) -> Result<bool, PassError> {
+    async fn take(&mut self, desired: &Desired, observed: &Observed, step: Step) -> Result<bool> {
         match step {
             Step::AddFinalizer => {
                 let object = metadata::add_finalizer(&self.api, &self.object, &BTreeMap::new()).await?;
@@ -73,13 +73,13 @@ impl Pass {
             Step::DeleteLease(version) => {
                 leases::delete(&self.context.client, &self.namespace, &desired.name, version).await?;
             }
-            Step::Rest(_) => {}
+            Step::Requeue(_) => {}
             verb => return Ok(self.send(desired, observed, verb).await),
         }
         Ok(true)
     }
 
-    async fn change_instance(&mut self, desired: &Desired, step: &Step) -> Result<(), PassError> {
+    async fn change_instance(&mut self, desired: &Desired, step: &Step) -> Result<()> {
         let client = &self.context.client;
         match step {
             Step::CreateClaim(ordinal) => {
@@ -117,13 +117,7 @@ impl Pass {
         Ok(())
     }
 
-    async fn label(
-        &mut self,
-        desired: &Desired,
-        ordinal: u32,
-        uid: &str,
-        role: &str,
-    ) -> Result<(), PassError> {
+    async fn label(&mut self, desired: &Desired, ordinal: u32, uid: &str, role: &str) -> Result<()> {
         let patch = json!({"metadata": {"uid": uid, "labels": {names::ROLE: role}}});
         let name = desired.instance(ordinal);
         let pod: Pod = objects::patch(&self.context.client, &self.namespace, &name, patch).await?;
@@ -133,8 +127,9 @@ impl Pass {
 
     /// Creates a Secret of the cluster, or renews the one that it has. One that could not be seen, or is of another
     /// owner, is left alone: a password or an authority that is in use is never replaced because of one answer.
-    async fn write_secret(&mut self, desired: &Desired, step: &Step) -> Result<(), PassError> {
-        let defect = |error: rcgen::Error| PassError::Defect(format!("cannot make a certificate: {error}"));
+    async fn write_secret(&mut self, desired: &Desired, step: &Step) -> Result<()> {
+        let defect =
+            |error: rcgen::Error| ReconcileError::Defect(format!("cannot make a certificate: {error}"));
         let (secret, seen) = match step {
             Step::CreatePassword => {
                 let seen = self.own_secret(desired, &names::password(&desired.name)).await?;
@@ -167,15 +162,15 @@ impl Pass {
     }
 
     /// A Secret of this name that belongs to the cluster.
-    async fn own_secret(&self, desired: &Desired, name: &str) -> Result<Option<Secret>, PassError> {
+    async fn own_secret(&self, desired: &Desired, name: &str) -> Result<Option<Secret>> {
         let found = secrets::get(&self.context.client, &self.namespace, name).await?;
         Ok(found.filter(|secret| is_ours(desired, &secret.metadata)))
     }
 
-    async fn write_connection(&mut self, desired: &Desired) -> Result<(), PassError> {
+    async fn write_connection(&mut self, desired: &Desired) -> Result<()> {
         let password = self.password(desired).await?;
-        let look = self.known.look.clone();
-        let connection = look.and_then(|look| self.connection(desired, &look, password));
+        let objects = self.known.objects.clone();
+        let connection = objects.and_then(|objects| self.connection(desired, &objects, password));
         let (Some(target), Some(connection)) = (&desired.target, connection) else { return Ok(()) };
         let content = connection::content(target, &connection);
         let client = &self.context.client;
@@ -187,18 +182,18 @@ impl Pass {
                 record
             }
             Some(found) => {
-                let (patch, record) = existing_secret::mended(&found, &content, &desired.owner());
+                let (patch, record) = existing_secret::repaired(&found, &content, &desired.owner());
                 secrets::patch(client, &self.namespace, &target.name, patch).await?;
                 record
             }
         };
         let name = &target.name;
         let message = format!("Wrote the connection to Secret {name}.");
-        self.tell(Severity::Normal, names::reason::SECRET_WRITTEN, &message);
+        self.emit(Severity::Normal, names::reason::SECRET_WRITTEN, &message);
         self.note_secret(record, target.binding.is_some()).await
     }
 
-    /// Sends a verb; answers whether it was accepted. Whether it had an effect is seen by the next look.
+    /// Sends a verb; answers whether it was accepted. Whether it had an effect is seen by the next observation.
     async fn send(&mut self, desired: &Desired, observed: &Observed, verb: Step) -> bool {
         let to = |name: &Name| self.instance(desired, observed, observed.ordinal(&desired.name, name)?);
         let outcome = match &verb {
@@ -251,13 +246,13 @@ impl Pass {
     }
 }
 
-fn rendered<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K, PassError> {
+fn rendered<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K> {
     serde_json::from_value(value)
-        .map_err(|error| PassError::Defect(format!("an object is malformed: {error}")))
+        .map_err(|error| ReconcileError::Defect(format!("an object is malformed: {error}")))
 }
 
 /// The watch shows it soon, or another owner has it.
-fn already_there(name: &str) -> PassError {
+fn already_there(name: &str) -> ReconcileError {
     ClusterError::Rejected {
         doing: format!("create pod {name}"),
         code: 409,

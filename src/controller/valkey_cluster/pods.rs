@@ -1,4 +1,4 @@
-//! The watch of pods that belong to clusters. A pod that changes gives its cluster a turn.
+//! The watch of pods that belong to clusters. A pod that changes schedules a reconciliation of its cluster.
 
 use crate::controller::{context::Context, watch::sync};
 use futures::StreamExt as _;

@@ -4,7 +4,7 @@
 use super::sync;
 use crate::controller::{
     context::Context,
-    secret_news::{Place, SecretNews},
+    secret_tracker::{Place, SecretTracker},
 };
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
@@ -30,7 +30,7 @@ pub(in crate::controller) async fn keep(
     namespace: Option<String>,
     shutdown: CancellationToken,
 ) {
-    let Some(news) = &context.secret_news else { return };
+    let Some(news) = &context.secret_tracker else { return };
     let api: Api<PartialObjectMeta<Secret>> = match &namespace {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
@@ -44,7 +44,7 @@ pub(in crate::controller) async fn keep(
 /// Passes on what the watch shows; calls `reread` when a token may have changed.
 async fn follow(
     watch: impl Stream<Item = Result<Event<PartialObjectMeta<Secret>>, watcher::Error>>,
-    news: &SecretNews,
+    news: &SecretTracker,
     namespace: Option<&str>,
     reread: impl Fn(),
 ) {
@@ -55,21 +55,21 @@ async fn follow(
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(secret)) => {
                 let place = place(&secret);
-                tell(news, &place, &secret, false, &reread);
+                report(news, &place, &secret, false, &reread);
                 if news.concerns(&place) {
                     listed.insert(place);
                 }
             }
             Ok(Event::InitDone) => news.listed(namespace, &std::mem::take(&mut listed)),
-            Ok(Event::Apply(secret)) => tell(news, &place(&secret), &secret, false, &reread),
-            Ok(Event::Delete(secret)) => tell(news, &place(&secret), &secret, true, &reread),
+            Ok(Event::Apply(secret)) => report(news, &place(&secret), &secret, false, &reread),
+            Ok(Event::Delete(secret)) => report(news, &place(&secret), &secret, true, &reread),
             Err(_) => {}
         }
     }
 }
 
-fn tell(
-    news: &SecretNews,
+fn report(
+    news: &SecretTracker,
     place: &Place,
     secret: &PartialObjectMeta<Secret>,
     gone: bool,

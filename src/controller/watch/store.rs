@@ -1,9 +1,9 @@
-//! What a watch tells: kept in the store, and turned into requests. After an interruption turns begin only
+//! What a watch tells: kept in the store, and turned into requests. After an interruption reconciliations begin only
 //! when the new list is complete; a resource that was deleted meanwhile leaves no event, it is only missing
 //! from that list, and whoever remembers something of it is told.
 
 use super::cached::Cached;
-use crate::controller::schedule::turns::Request;
+use crate::controller::schedule::scheduler::Request;
 use kube::runtime::{
     reflector::{self, Lookup as _, ObjectRef, Store, store::Writer},
     watcher::{self, Event},

@@ -2,7 +2,7 @@
 
 use crate::{
     controller::context::Context,
-    telemetry::repeats::{Repeats, tell_failure},
+    telemetry::repeats::{Repeats, log_failure},
 };
 use futures::{Stream, StreamExt as _};
 use kube::runtime::watcher::{self, Event};
@@ -53,7 +53,7 @@ fn told<T>(event: &Result<Event<T>, watcher::Error>, name: &str, repeats: &Repea
         Ok(_) => {}
         Err(error) => {
             let times = repeats.failed(&what, &error.to_string());
-            tell_failure!(times, watch = name, %error, "watch interrupted");
+            log_failure!(times, watch = name, %error, "watch interrupted");
         }
     }
 }

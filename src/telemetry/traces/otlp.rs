@@ -2,7 +2,7 @@
 //! the attributes of the process are set by the variables that OpenTelemetry names for them.
 
 use super::SPANS;
-use crate::telemetry::repeats::{Repeats, tell_failure};
+use crate::telemetry::repeats::{Repeats, log_failure};
 use anyhow::Context as _;
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -92,7 +92,7 @@ impl Sender {
     }
 
     fn failed(&self, how: &str) {
-        tell_failure!(self.repeats.failed(SENDING, how), "traces are not sent: {how}");
+        log_failure!(self.repeats.failed(SENDING, how), "traces are not sent: {how}");
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {

@@ -1,7 +1,7 @@
 //! Between the world of token Secrets and the real engine: what an object and an observation look like to it, and what
 //! its steps mean here.
 
-use super::{Answers, Move, Object, Pass, Seen, Token, UID};
+use super::{Answers, Move, Object, Reconciliation, Seen, Token, UID};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use valkeeper_api::{Valkey, names};
@@ -10,11 +10,11 @@ use valkeeper_engine::{
     ServiceState, Step, Target,
 };
 
-/// The next step of a pass.
-pub(super) fn decide(answers: &mut Answers, pass: Pass, tokens: [Token; 2]) -> Move {
-    *answers
-        .entry((pass, tokens))
-        .or_insert_with(|| abstracted(&engine::decide(&desired(pass.object), &observed(pass, tokens))))
+/// The next step of a reconciliation.
+pub(super) fn decide(answers: &mut Answers, reconciliation: Reconciliation, tokens: [Token; 2]) -> Move {
+    *answers.entry((reconciliation, tokens)).or_insert_with(|| {
+        abstracted(&engine::decide(&desired(reconciliation.object), &observed(reconciliation, tokens)))
+    })
 }
 
 fn abstracted(decision: &Decision) -> Move {
@@ -25,7 +25,7 @@ fn abstracted(decision: &Decision) -> Move {
         Step::Observe(Target::Object) => Move::LookAtObject,
         Step::Observe(Target::TokenSecrets) => Move::LookAtTokens,
         Step::AddFinalizer(all) => Move::AddFinalizer(noted(&all[names::TOKEN_SECRET])),
-        Step::HoldToken => Move::Hold,
+        Step::AddTokenFinalizer => Move::Hold,
         Step::Record { .. } => Move::Record,
         Step::Create(_) => Move::Create,
         Step::Annotate(all) => Move::Annotate {
@@ -37,7 +37,7 @@ fn abstracted(decision: &Decision) -> Move {
         Step::Delete => Move::Delete,
         Step::ReleaseFinalizer => Move::ReleaseFinalizer,
         Step::Wait(_) | Step::Refuse(_) | Step::Done => {
-            Move::Rest { initialized: decision.report.initialized }
+            Move::Requeue { initialized: decision.report.initialized }
         }
         other => panic!("not in this model: {other:?}"),
     }
@@ -86,8 +86,8 @@ fn name(index: usize) -> String {
     format!("token-{index}")
 }
 
-fn observed(pass: Pass, tokens: [Token; 2]) -> Observed {
-    let remote = match pass.service {
+fn observed(reconciliation: Reconciliation, tokens: [Token; 2]) -> Observed {
+    let remote = match reconciliation.service {
         Seen::Unknown => Remote::Unknown,
         Seen::Absent => Remote::Absent,
         Seen::Present => Remote::Present(Box::new(service())),
@@ -96,9 +96,9 @@ fn observed(pass: Pass, tokens: [Token; 2]) -> Observed {
     Observed {
         remote,
         secret: ConnectionSecret::Ours { current: true, immutable: false },
-        token_is_held: pass.held_in_vain || tokens[pass.object.names].held,
-        held_names: pass.held.map(held),
-        object_is_live: pass.live,
+        token_is_held: reconciliation.held_in_vain || tokens[reconciliation.object.names].held,
+        held_names: reconciliation.held.map(held),
+        object_is_live: reconciliation.live,
         absence_is_certain: true,
         ..Observed::default()
     }

@@ -15,14 +15,14 @@ pub(super) fn way(known: &HashMap<State, Option<State>>, end: State) -> String {
 /// Without more faults and edits the resource rests, and only what it needs is held.
 pub(super) fn comes_to_its_end(answers: &mut Answers, from: State) -> Result<(), &'static str> {
     let must = |holds: bool, rule| if holds { Ok(()) } else { Err(rule) };
-    let mut state = State { pass: None, ..from };
+    let mut state = State { reconciliation: None, ..from };
     for _ in 0..4 {
         let Some(mut now) = begin(state) else { break };
         for steps in 0.. {
-            let Some(pass) = now.pass else { break };
-            must(steps < 16, "a pass that does not end")?;
-            let step = decide(answers, pass, now.tokens);
-            now = perform(now, pass, step, Fate::Answered);
+            let Some(reconciliation) = now.reconciliation else { break };
+            must(steps < 16, "a reconciliation that does not end")?;
+            let step = decide(answers, reconciliation, now.tokens);
+            now = perform(now, reconciliation, step, Fate::Answered);
         }
         state = now;
     }

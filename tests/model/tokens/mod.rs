@@ -48,7 +48,7 @@ enum Seen {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Pass {
+struct Reconciliation {
     object: Object,
     live: bool,
     service: Seen,
@@ -61,7 +61,7 @@ struct State {
     object: Option<Object>,
     tokens: [Token; 2],
     service: bool,
-    pass: Option<Pass>,
+    reconciliation: Option<Reconciliation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +86,10 @@ enum Move {
     ReleaseToken(usize),
     Delete,
     ReleaseFinalizer,
-    Rest { initialized: bool },
+    Requeue { initialized: bool },
 }
 
-type Answers = HashMap<(Pass, [Token; 2]), Move>;
+type Answers = HashMap<(Reconciliation, [Token; 2]), Move>;
 
 #[test]
 fn tokens_outlive_their_use_and_nothing_else() {
@@ -105,7 +105,7 @@ fn tokens_outlive_their_use_and_nothing_else() {
         noted: [false; 2],
     };
     let free = Token { exists: true, held: false, deleting: false };
-    let start = State { object: Some(fresh), tokens: [free; 2], service: false, pass: None };
+    let start = State { object: Some(fresh), tokens: [free; 2], service: false, reconciliation: None };
     let (mut answers, mut waiting) = (Answers::new(), VecDeque::from([start]));
     let mut known: HashMap<State, Option<State>> = HashMap::from([(start, None)]);
     while let Some(state) = waiting.pop_front() {
@@ -125,12 +125,12 @@ fn tokens_outlive_their_use_and_nothing_else() {
 
 fn successors(answers: &mut Answers, state: State) -> Vec<State> {
     let mut all = of_the_user(state);
-    match state.pass {
+    match state.reconciliation {
         None => all.extend(begin(state)),
-        Some(pass) => {
-            let step = decide(answers, pass, state.tokens);
+        Some(reconciliation) => {
+            let step = decide(answers, reconciliation, state.tokens);
             for fate in [Fate::Answered, Fate::CrashBefore, Fate::CrashAfter] {
-                all.push(perform(state, pass, step, fate));
+                all.push(perform(state, reconciliation, step, fate));
             }
         }
     }
@@ -163,98 +163,113 @@ fn with_token(mut state: State, index: usize, token: Token) -> State {
 
 fn begin(state: State) -> Option<State> {
     let object = state.object?;
-    let pass = Pass { object, live: false, service: Seen::Unknown, held_in_vain: false, held: None };
-    Some(State { pass: Some(pass), ..state })
+    let reconciliation =
+        Reconciliation { object, live: false, service: Seen::Unknown, held_in_vain: false, held: None };
+    Some(State { reconciliation: Some(reconciliation), ..state })
 }
 
-/// The state after this step; a pass that cannot go on ends.
-fn perform(state: State, pass: Pass, step: Move, fate: Fate) -> State {
-    let ended = State { pass: None, ..state };
+/// The state after this step; a reconciliation that cannot go on ends.
+fn perform(state: State, reconciliation: Reconciliation, step: Move, fate: Fate) -> State {
+    let ended = State { reconciliation: None, ..state };
     if fate == Fate::CrashBefore {
         return ended;
     }
-    let next = execute(state, pass, step).unwrap_or(ended);
-    if fate == Fate::CrashAfter { State { pass: None, ..next } } else { next }
+    let next = execute(state, reconciliation, step).unwrap_or(ended);
+    if fate == Fate::CrashAfter { State { reconciliation: None, ..next } } else { next }
 }
 
-fn execute(state: State, pass: Pass, step: Move) -> Option<State> {
-    let own = pass.object.names;
+fn execute(state: State, reconciliation: Reconciliation, step: Move) -> Option<State> {
+    let own = reconciliation.object.names;
     let readable = state.tokens[own].exists;
-    let goes_on = |state: State, pass: Pass| Some(State { pass: Some(pass), ..state });
+    let goes_on = |state: State, reconciliation: Reconciliation| {
+        Some(State { reconciliation: Some(reconciliation), ..state })
+    };
     match step {
         Move::Look => {
             let service = if state.service { Seen::Present } else { Seen::Absent };
-            readable.then(|| goes_on(state, Pass { service, ..pass }))?
+            readable.then(|| goes_on(state, Reconciliation { service, ..reconciliation }))?
         }
-        Move::LookAtObject => goes_on(state, Pass { object: state.object?, live: true, ..pass }),
+        Move::LookAtObject => {
+            goes_on(state, Reconciliation { object: state.object?, live: true, ..reconciliation })
+        }
         Move::LookAtTokens => {
             let held = [0, 1].map(|index| state.tokens[index].exists && state.tokens[index].held);
-            goes_on(state, Pass { held: Some(held), ..pass })
+            goes_on(state, Reconciliation { held: Some(held), ..reconciliation })
         }
         Move::Hold => {
             let token = state.tokens[own];
             let can = token.exists && (token.held || !token.deleting);
             if !can {
-                return (pass.service == Seen::Present)
-                    .then(|| goes_on(state, Pass { held_in_vain: true, ..pass }))?;
+                return (reconciliation.service == Seen::Present)
+                    .then(|| goes_on(state, Reconciliation { held_in_vain: true, ..reconciliation }))?;
             }
-            goes_on(with_token(state, own, Token { held: true, ..token }), pass)
+            goes_on(with_token(state, own, Token { held: true, ..token }), reconciliation)
         }
         Move::Create => {
             assert!(readable && state.tokens[own].held, "created with a token that may go: {state:?}");
-            readable
-                .then(|| goes_on(State { service: true, ..state }, Pass { service: Seen::Present, ..pass }))?
+            readable.then(|| {
+                goes_on(
+                    State { service: true, ..state },
+                    Reconciliation { service: Seen::Present, ..reconciliation },
+                )
+            })?
         }
         Move::ReleaseToken(index) => {
-            let held = pass.held.map(|mut held| {
+            let held = reconciliation.held.map(|mut held| {
                 held[index] = false;
                 held
             });
-            goes_on(release_token(state, index), Pass { held, ..pass })
+            goes_on(release_token(state, index), Reconciliation { held, ..reconciliation })
         }
         Move::Delete => {
-            let unseen = Pass { service: Seen::Unknown, ..pass };
+            let unseen = Reconciliation { service: Seen::Unknown, ..reconciliation };
             readable.then(|| goes_on(State { service: false, ..state }, unseen))?
         }
         Move::ReleaseFinalizer => {
-            state.object.filter(|object| *object == pass.object)?;
+            state.object.filter(|object| *object == reconciliation.object)?;
             assert!(!state.service, "a service is left that nobody owns: {state:?}");
-            Some(State { object: None, pass: None, ..state })
+            Some(State { object: None, reconciliation: None, ..state })
         }
-        Move::Rest { initialized } => {
+        Move::Requeue { initialized } => {
             let object = state
                 .object
                 .map(|object| Object { initialized: object.initialized || initialized, ..object });
-            Some(State { object, pass: None, ..state })
+            Some(State { object, reconciliation: None, ..state })
         }
-        other => write(state, pass, other),
+        other => write(state, reconciliation, other),
     }
 }
 
 /// Changes the resource itself.
-fn write(state: State, pass: Pass, step: Move) -> Option<State> {
-    let goes_on = |state: State, pass: Pass| Some(State { pass: Some(pass), ..state });
+fn write(state: State, reconciliation: Reconciliation, step: Move) -> Option<State> {
+    let goes_on = |state: State, reconciliation: Reconciliation| {
+        Some(State { reconciliation: Some(reconciliation), ..state })
+    };
     match step {
         Move::AddFinalizer(noted) => {
-            let current = state.object.filter(|object| *object == pass.object)?;
+            let current = state.object.filter(|object| *object == reconciliation.object)?;
             let object = Object { finalizer: true, noted, ..current };
-            goes_on(State { object: Some(object), ..state }, Pass { object, live: true, ..pass })
+            goes_on(
+                State { object: Some(object), ..state },
+                Reconciliation { object, live: true, ..reconciliation },
+            )
         }
         Move::Annotate { noted, processed } => {
             // A note of tokens carries the version that it was computed from.
-            let current = state.object.filter(|object| noted.is_none() || *object == pass.object)?;
+            let current =
+                state.object.filter(|object| noted.is_none() || *object == reconciliation.object)?;
             let (noted, processed) = (noted.unwrap_or(current.noted), current.processed || processed);
             let object = Object { processed, noted, ..current };
-            goes_on(State { object: Some(object), ..state }, Pass { object, ..pass })
+            goes_on(State { object: Some(object), ..state }, Reconciliation { object, ..reconciliation })
         }
         Move::NoteSettled => {
             let object = Object { settled: true, ..state.object? };
             assert!(!state.service, "settled with a service: {state:?}");
-            goes_on(State { object: Some(object), ..state }, Pass { object, ..pass })
+            goes_on(State { object: Some(object), ..state }, Reconciliation { object, ..reconciliation })
         }
         Move::Record => {
             let object = Object { recorded: true, ..state.object? };
-            goes_on(State { object: Some(object), ..state }, Pass { object, ..pass })
+            goes_on(State { object: Some(object), ..state }, Reconciliation { object, ..reconciliation })
         }
         other => panic!("{other:?} changes something else"),
     }

@@ -40,8 +40,8 @@ const FOR_EVERYBODY: &str = "valkeeper_engine::failure";
 /// Files that read the wall clock: for times that people read, never to decide what to do.
 const WALL_CLOCK: [&str; 13] = [
     "src/cluster/events.rs",
-    "src/controller/pass/measure.rs",
-    "src/controller/pass/publish.rs",
+    "src/controller/managed_service/measure.rs",
+    "src/controller/managed_service/publish.rs",
     "src/controller/project_vpc/publish.rs",
     "src/controller/valkey_cluster/clock.rs",
     "src/controller/watch/malformed.rs",

@@ -1,5 +1,5 @@
-//! A small model of a cluster: objects that are written, pods that start and end, instances that obey verbs by the rules of
-//! their manager. It does one thing at a time, and checks after each step what must always hold.
+//! A small model of a cluster: objects that are written, pods that start and end, instances that obey verbs by the
+//! rules of their manager. It does one thing at a time, and checks after each step what must always hold.
 
 use super::pods::Pod;
 use crate::{
@@ -100,7 +100,7 @@ impl Model {
         let observed = self.observe();
         let decision = decide(&self.desired, &observed);
         let primary = observed.primary().map(|(ordinal, _)| ordinal);
-        let rests = matches!(decision.step, Step::Rest(_));
+        let rests = matches!(decision.step, Step::Requeue(_));
         if rests {
             self.desired.status =
                 crate::next_status(&self.desired, &observed, &decision.report, None, observed.now);
@@ -180,7 +180,7 @@ impl Model {
                 let at = self.pods[&ordinal].instance.as_ref().and_then(|instance| instance.status.position);
                 self.instance(&name, |pod, _| pod.follow(primary.clone(), term, at));
             }
-            Step::Kick(..) | Step::Rest(_) => {}
+            Step::Kick(..) | Step::Requeue(_) => {}
             Step::Reload(ordinal, _) => self.reload(ordinal),
         }
     }

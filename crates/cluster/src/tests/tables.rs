@@ -71,7 +71,7 @@ fn trouble_is_named_with_its_field_and_an_action() {
         let report = decision.report;
         assert_eq!((report.reason, report.ready), (reason, Ready::Stuck), "{}", report.message);
         assert!(report.message.contains(part), "{}", report.message);
-        assert!(matches!(decision.step, Step::Rest(_)), "{reason}: {:?}", decision.step);
+        assert!(matches!(decision.step, Step::Requeue(_)), "{reason}: {:?}", decision.step);
     }
 }
 
@@ -107,7 +107,7 @@ fn password_of_the_user_is_never_made() {
     };
     assert!(matches!(decided(&json!({}), missing).step, Step::CreatePassword));
     let access = json!({"access": {"passwordSecretRef": {"name": "p", "key": "k"}}});
-    assert!(matches!(decided(&access, missing).step, Step::Rest(_)));
+    assert!(matches!(decided(&access, missing).step, Step::Requeue(_)));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn stored(changes: Value) -> Desired {
     Desired::of(&serde_json::from_value::<Valkey>(object).unwrap(), Defaults::default())
 }
 
-/// The same before the first pass.
+/// The same before the first reconciliation.
 fn new_resource(changes: Value) -> Desired {
     let mut fresh = json!({"metadata": {"finalizers": null, "annotations": null}, "status": null});
     merge(&mut fresh, changes);

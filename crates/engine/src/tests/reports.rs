@@ -45,7 +45,7 @@ fn an_outage_takes_ready_back_only_with_a_reason() {
     assert_eq!((synced.status.as_str(), synced.message.as_str()), ("False", "down"));
     assert_eq!(told(&before, &desired, &seen(service())).1, "True");
     assert_eq!(told(&[], &desired, &Observed::default()).1, "False");
-    // What the pass has learnt before it failed counts.
+    // What the reconciliation has learnt before it failed counts.
     let rebuilding = ObservedService { state: ServiceState::Rebuilding, ..service() };
     let stale = ConnectionSecret::Ours { current: false, immutable: false };
     for observed in [

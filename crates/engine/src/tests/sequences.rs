@@ -172,7 +172,7 @@ impl World {
                 Step::Update(patch) => self.update(&desired, &patch),
                 Step::PatchTags(tags) => self.patch_tags(&desired, &tags),
                 step => {
-                    assert!(step.ends_the_pass(), "{step:?}");
+                    assert!(step.ends_reconciliation(), "{step:?}");
                     self.object["status"] = status;
                     self.before = Some(self.object["spec"].clone());
                     let still = self.outstanding(&desired);
@@ -285,6 +285,6 @@ proptest! {
         let writes = world.writes;
         world.happens(Event::Restart);
         world.happens(Event::Reconcile);
-        prop_assert_eq!(world.writes, writes, "a pass with nothing to do writes nothing");
+        prop_assert_eq!(world.writes, writes, "a reconciliation with nothing to do writes nothing");
     }
 }

@@ -172,7 +172,7 @@ fn secret_upkeep_hides_no_trouble() {
     for trouble in all() {
         let (desired, observed) = scene(&[&trouble], &current, "x");
         let decision = decide(&desired, &observed);
-        assert!(decision.step.ends_the_pass(), "{}: {:?}", trouble.name, decision.step);
+        assert!(decision.step.ends_reconciliation(), "{}: {:?}", trouble.name, decision.step);
         let says_ready = decision.report.ready == Ready::Yes;
         assert_eq!(says_ready, ready(trouble.name), "{}: {}", trouble.name, decision.report.message);
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     report::{Ready, Report},
-    step::Pace,
+    step::RequeueClass,
 };
 use valkeeper_api::{
     Custom as _, ProjectVpc,
@@ -51,7 +51,7 @@ fn paused(desired: &DesiredVpc) -> (VpcStep, Report) {
         names::PAUSED
     );
     let report = Report { paused: true, ..Report::new(Ready::Unchanged, reason::PAUSED, message) };
-    (VpcStep::Rest(Pace::Quiet), report)
+    (VpcStep::Requeue(RequeueClass::AwaitingSpecChange), report)
 }
 
 fn creating(desired: &DesiredVpc) -> Report {
@@ -78,7 +78,7 @@ fn creation(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, Report) {
     let message = format!(
         "Creating VPC {cidr} of {cloud} in project {project}. The result of the last request is not known yet. The operator retries automatically when the VPC does not appear."
     );
-    (VpcStep::Rest(Pace::Building), Report { message, ..report })
+    (VpcStep::Requeue(RequeueClass::Building), Report { message, ..report })
 }
 
 fn foreign(desired: &DesiredVpc, vpc: &SeenVpc) -> (VpcStep, Report) {
@@ -88,5 +88,5 @@ fn foreign(desired: &DesiredVpc, vpc: &SeenVpc) -> (VpcStep, Report) {
         "VPC {cidr} of {cloud} exists already in project {project} (id {}) and was not created by {kind} {name}. Set spec.projectVpcId of services to its id, or apply a {kind} with another spec.networkCidr.",
         vpc.id
     );
-    (VpcStep::Rest(Pace::Attentive), Report::new(Ready::Stuck, reason::NOT_OWNED, message))
+    (VpcStep::Requeue(RequeueClass::AwaitingExternal), Report::new(Ready::Stuck, reason::NOT_OWNED, message))
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     policies::DeletionPolicy,
     report::{Ready, Report},
-    step::Pace,
+    step::RequeueClass,
     token_release,
 };
 use valkeeper_api::{Custom as _, ProjectVpc, names::reason};
@@ -25,7 +25,7 @@ pub(super) fn decide(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, 
         format!("Deleting VPC {cidr} of project {project}."),
     );
     if !desired.has_finalizer {
-        return (VpcStep::Rest(Pace::Quiet), report);
+        return (VpcStep::Requeue(RequeueClass::AwaitingSpecChange), report);
     }
     let nothing_to_delete = desired.id.is_none() && !desired.requested;
     match &desired.policies.deletion {
@@ -37,7 +37,7 @@ pub(super) fn decide(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, 
                 ProjectVpc::NAME
             );
             let report = Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message);
-            return (VpcStep::Rest(Pace::Quiet), report);
+            return (VpcStep::Requeue(RequeueClass::AwaitingSpecChange), report);
         }
         DeletionPolicy::Delete if nothing_to_delete => return release(desired, observed, report),
         DeletionPolicy::Delete => {}
@@ -58,7 +58,7 @@ pub(super) fn decide(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, 
                 "{} Aiven does not list it. The operator lists again automatically before it concludes that the VPC is gone.",
                 report.message
             );
-            (VpcStep::Rest(Pace::Building), Report { message, ..report })
+            (VpcStep::Requeue(RequeueClass::Building), Report { message, ..report })
         }
     }
 }
@@ -78,7 +78,7 @@ fn known(desired: &DesiredVpc, observed: &ObservedVpc, vpc: &SeenVpc, report: Re
     }
     let report = Report { state: Some(vpc.state.clone()), running: Some(false), ..report };
     if vpc.state == "DELETING" {
-        return (VpcStep::Rest(Pace::Building), report);
+        return (VpcStep::Requeue(RequeueClass::Building), report);
     }
     if let Some(answer) = &observed.in_use {
         let message = format!(
@@ -87,10 +87,10 @@ fn known(desired: &DesiredVpc, observed: &ObservedVpc, vpc: &SeenVpc, report: Re
             answer.trim_end_matches('.')
         );
         let report = about(vpc, Ready::Progressing, reason::IN_USE, message);
-        return (VpcStep::Rest(Pace::Building), report);
+        return (VpcStep::Requeue(RequeueClass::Building), report);
     }
     if observed.deletion_requested {
-        return (VpcStep::Rest(Pace::Building), report);
+        return (VpcStep::Requeue(RequeueClass::Building), report);
     }
     if !observed.object_is_live {
         return (VpcStep::Observe(VpcTarget::Object), report);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     report::{Ready, Report},
-    step::Pace,
+    step::RequeueClass,
     token_release,
 };
 use std::collections::BTreeMap;
@@ -31,14 +31,14 @@ pub(super) fn decide(desired: &DesiredVpc, observed: &ObservedVpc, vpc: &SeenVpc
         let first = token_release::before_note(current, &desired.annotations, held);
         return (first.map_or(VpcStep::Annotate(stale), VpcStep::from), report);
     }
-    let pace = if vpc.state == ACTIVE { Pace::Quiet } else { Pace::Building };
-    (VpcStep::Rest(pace), report)
+    let requeue = if vpc.state == ACTIVE { RequeueClass::AwaitingSpecChange } else { RequeueClass::Building };
+    (VpcStep::Requeue(requeue), report)
 }
 
 /// The next step to keep the token Secret from deletion.
 pub(super) fn hold(desired: &DesiredVpc) -> VpcStep {
     let note = token_release::missing_note(desired.token_secret.as_deref(), &desired.annotations);
-    note.map_or(VpcStep::HoldToken, VpcStep::Annotate)
+    note.map_or(VpcStep::AddTokenFinalizer, VpcStep::Annotate)
 }
 
 pub(super) fn report(desired: &DesiredVpc, vpc: &SeenVpc) -> Report {
@@ -61,7 +61,7 @@ pub(super) fn missing(desired: &DesiredVpc, id: &str) -> (VpcStep, Report) {
     );
     let mut report = Report::new(Ready::Stuck, reason::EXTERNAL_MISSING, message);
     report.running = Some(false);
-    (VpcStep::Rest(Pace::Attentive), report)
+    (VpcStep::Requeue(RequeueClass::AwaitingExternal), report)
 }
 
 /// One list does not show the VPC, which may be the list's fault.
@@ -75,7 +75,7 @@ pub(super) fn unlisted(desired: &DesiredVpc, id: &str) -> (VpcStep, Report) {
     } else {
         Report::new(Ready::Progressing, reason::BUILDING, message)
     };
-    (VpcStep::Rest(Pace::Building), report)
+    (VpcStep::Requeue(RequeueClass::Building), report)
 }
 
 /// The bookkeeping annotations that are not up to date. aiven-operator takes a `ProjectVPC` without them for a

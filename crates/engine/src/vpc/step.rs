@@ -1,7 +1,7 @@
 //! What can be done for a `ProjectVPC`: at most one change at a time.
 
 use super::status::Note;
-use crate::{step::Pace, token_release::Release};
+use crate::{step::RequeueClass, token_release::Release};
 use std::collections::BTreeMap;
 
 /// The next thing to do for a `ProjectVPC`: at most one change.
@@ -12,7 +12,7 @@ pub enum VpcStep {
     /// Put the finalizer on the object.
     AddFinalizer,
     /// Protect the Secret with the token.
-    HoldToken,
+    AddTokenFinalizer,
     /// Write into the status what is known of the VPC's identity.
     Note(Note),
     /// Create the VPC.
@@ -28,7 +28,7 @@ pub enum VpcStep {
     /// Let Kubernetes remove the object.
     ReleaseFinalizer,
     /// Wait.
-    Rest(Pace),
+    Requeue(RequeueClass),
 }
 
 /// What to read.
@@ -47,7 +47,7 @@ pub enum VpcTarget {
 impl From<Release> for VpcStep {
     fn from(release: Release) -> Self {
         match release {
-            Release::Look => Self::Observe(VpcTarget::TokenSecrets),
+            Release::Observe => Self::Observe(VpcTarget::TokenSecrets),
             Release::Note => Self::NoteSettled,
             Release::Token(name) => Self::ReleaseToken(name),
             Release::Resource => Self::ReleaseFinalizer,

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     policies::Defaults,
     report::{Ready, Report},
-    step::Pace,
+    step::RequeueClass,
 };
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -79,13 +79,13 @@ fn vpc_is_created_only_after_that_was_noted() {
     let note = |names: &str| VpcStep::Annotate([(names::TOKEN_SECRET, Some(names.to_owned()))].into());
     assert_eq!(step(&new, &unprotected), note("t"), "what is held is noted first");
     let noted = desired(&json!({"metadata": {"annotations": {names::TOKEN_SECRET: "t"}}}));
-    assert_eq!(step(&noted, &unprotected), VpcStep::HoldToken);
+    assert_eq!(step(&noted, &unprotected), VpcStep::AddTokenFinalizer);
 }
 
 #[test]
 fn unanswered_create_is_repeated_only_when_absence_is_certain() {
     let requested = with_status(&json!({"creationRequested": true}));
-    assert_eq!(step(&requested, &listed(&[])), VpcStep::Rest(Pace::Building));
+    assert_eq!(step(&requested, &listed(&[])), VpcStep::Requeue(RequeueClass::Building));
     assert_eq!(step(&requested, &listed(&[("v", "APPROVED")])), noted_id("v"));
     assert_eq!(step(&requested, &certain(&[])), VpcStep::Create);
 }
@@ -101,7 +101,10 @@ fn only_a_vpc_that_nobody_else_claims_is_taken_for_the_created_one() {
     let claimed = |vpcs| ObservedVpc { claimed: Some(["v".to_owned()].into()), ..listed(vpcs) };
     assert_eq!(step(&requested, &claimed(&[("v", "ACTIVE"), ("w", "APPROVED")])), noted_id("w"));
     let (theirs, report) = decide(&requested, &claimed(&[("v", "ACTIVE")]));
-    assert_eq!((theirs, report.reason), (VpcStep::Rest(Pace::Attentive), reason::NOT_OWNED));
+    assert_eq!(
+        (theirs, report.reason),
+        (VpcStep::Requeue(RequeueClass::AwaitingExternal), reason::NOT_OWNED)
+    );
 }
 
 #[test]
@@ -118,7 +121,10 @@ fn unread_claims_say_nothing_about_presence() {
 fn vpc_of_another_owner_is_left_unchanged() {
     let new = with_status(&json!({}));
     let (step_taken, report) = decide(&new, &certain(&[("v", "ACTIVE")]));
-    assert_eq!((step_taken, report.reason), (VpcStep::Rest(Pace::Attentive), reason::NOT_OWNED));
+    assert_eq!(
+        (step_taken, report.reason),
+        (VpcStep::Requeue(RequeueClass::AwaitingExternal), reason::NOT_OWNED)
+    );
     assert_eq!(step(&new, &certain(&[("v", "DELETING")])), VpcStep::Note(Note::Requested));
     assert_eq!(step(&deleting(&json!({})), &listed(&[("v", "ACTIVE")])), VpcStep::ReleaseFinalizer);
 }
@@ -132,8 +138,11 @@ fn vpc_is_followed_until_it_is_active() {
     let active = known(
         json!({names::GENERATION_PROCESSED: "2", names::INSTANCE_RUNNING: "true", names::TOKEN_SECRET: "t"}),
     );
-    assert_eq!(step(&building, &listed(&[("v", "APPROVED")])), VpcStep::Rest(Pace::Building));
-    assert_eq!(step(&active, &listed(&[("v", "ACTIVE")])), VpcStep::Rest(Pace::Quiet));
+    assert_eq!(step(&building, &listed(&[("v", "APPROVED")])), VpcStep::Requeue(RequeueClass::Building));
+    assert_eq!(
+        step(&active, &listed(&[("v", "ACTIVE")])),
+        VpcStep::Requeue(RequeueClass::AwaitingSpecChange)
+    );
     for (state, ready) in
         [("APPROVED", Ready::Progressing), ("ACTIVE", Ready::Yes), ("DELETED", Ready::Stuck)]
     {
@@ -164,7 +173,7 @@ fn annotations_of_aiven_operator_follow_the_vpc() {
     let both = known(
         json!({names::GENERATION_PROCESSED: "1", names::INSTANCE_RUNNING: "true", names::TOKEN_SECRET: "t,old"}),
     );
-    assert_eq!(step(&both, &unprotected), VpcStep::HoldToken, "the new Secret is protected first");
+    assert_eq!(step(&both, &unprotected), VpcStep::AddTokenFinalizer, "the new Secret is protected first");
     let stopped = (names::INSTANCE_RUNNING, None);
     assert_eq!(step(&edited, &listed(&[("v", "APPROVED")])), annotate(&[generation, stopped, token]));
 }
@@ -188,12 +197,12 @@ fn missing_vpc_is_reported_only_when_absence_is_certain() {
 fn only_the_vpc_of_the_resource_is_deleted() {
     let known = deleting(&json!({"id": "v"}));
     assert_eq!(step(&known, &listed(&[("w", "ACTIVE"), ("v", "ACTIVE")])), VpcStep::Delete("v".to_owned()));
-    assert_eq!(step(&known, &listed(&[("v", "DELETING")])), VpcStep::Rest(Pace::Building));
+    assert_eq!(step(&known, &listed(&[("v", "DELETING")])), VpcStep::Requeue(RequeueClass::Building));
     assert_eq!(step(&known, &listed(&[("v", "DELETED")])), VpcStep::ReleaseFinalizer);
     let report = decide(&known, &listed(&[("v", "DELETING")])).1;
     assert_eq!((report.state.as_deref(), report.running), (Some("DELETING"), Some(false)));
     let accepted = ObservedVpc { deletion_requested: true, ..listed(&[("v", "ACTIVE")]) };
-    assert_eq!(step(&known, &accepted), VpcStep::Rest(Pace::Building), "the list lags");
+    assert_eq!(step(&known, &accepted), VpcStep::Requeue(RequeueClass::Building), "the list lags");
     let refused = ObservedVpc { in_use: Some("services in it".to_owned()), ..listed(&[("v", "ACTIVE")]) };
     assert_eq!(decide(&known, &refused).1.reason, reason::IN_USE);
 }
@@ -201,11 +210,15 @@ fn only_the_vpc_of_the_resource_is_deleted() {
 #[test]
 fn deletion_during_a_create_leaves_no_vpc() {
     let requested = deleting(&json!({"creationRequested": true}));
-    assert_eq!(step(&requested, &listed(&[])), VpcStep::Rest(Pace::Building), "the create may be under way");
+    assert_eq!(
+        step(&requested, &listed(&[])),
+        VpcStep::Requeue(RequeueClass::Building),
+        "the create may be under way"
+    );
     assert_eq!(step(&requested, &listed(&[("v", "APPROVED")])), noted_id("v"));
     assert_eq!(step(&requested, &certain(&[])), VpcStep::ReleaseFinalizer);
     let known = deleting(&json!({"id": "v"}));
-    assert_eq!(step(&known, &listed(&[])), VpcStep::Rest(Pace::Building), "the list may lag");
+    assert_eq!(step(&known, &listed(&[])), VpcStep::Requeue(RequeueClass::Building), "the list may lag");
     assert_eq!(step(&known, &certain(&[])), VpcStep::ReleaseFinalizer);
 }
 

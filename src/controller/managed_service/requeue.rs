@@ -1,16 +1,16 @@
-//! How a pass ends: what the clock of the resource is told, and whether lists of its project look after it.
+//! How a reconciliation ends: what the clock of the resource is told, and whether lists of its project look after it.
 
-use super::Pass;
+use super::Reconciliation;
 use crate::{
     controller::{
         context::Context,
         edits,
         memory::Memory,
+        project_poll::{Joining, Known, ProjectPoller},
         schedule::{
             clock::{Clock, Ending, Intervals, Reason},
-            turns::Wake,
+            scheduler::Wake,
         },
-        survey::{Joining, Known, Survey},
         tokens::{self, TokenSource},
     },
     settings::Settings,
@@ -19,11 +19,11 @@ use kube::ResourceExt as _;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 use valkeeper_api::ManagedService;
-use valkeeper_engine::{Pace, Remote, Step, VpcReference};
+use valkeeper_engine::{Remote, RequeueClass, Step, VpcReference};
 
-impl<K: ManagedService> Pass<K> {
-    /// Sets the clock after a pass that ended with `step`.
-    pub(in crate::controller) fn rest(&mut self, step: &Step) {
+impl<K: ManagedService> Reconciliation<K> {
+    /// Sets the clock after a reconciliation that ended with `step`.
+    pub(in crate::controller) fn requeue_after(&mut self, step: &Step) {
         let ending = self.ending(step);
         self.set_clock(ending);
     }
@@ -38,9 +38,9 @@ impl<K: ManagedService> Pass<K> {
         let plan = move |poll| {
             retry.into_iter().fold(plan(poll), |clock, at| clock.no_later_than(at, Reason::Backoff))
         };
-        let survey = if looks_by_lists { self.survey() } else { None };
-        let Some((survey, known)) = survey else {
-            self.leave_survey();
+        let poller = if looks_by_lists { self.poller() } else { None };
+        let Some((poller, known)) = poller else {
+            self.leave_project_poll();
             self.memory.clock = Some(plan(None));
             return;
         };
@@ -49,8 +49,8 @@ impl<K: ManagedService> Pass<K> {
         // A list that was asked for before the last look may show what is over.
         let since = if self.observed.listed { self.seen_at } else { Instant::now() };
         let joining = Joining { since, ..joining };
-        self.memory.clock = Some(survey.join(&self.context.settings, joining, plan));
-        self.memory.survey = Some(survey);
+        self.memory.clock = Some(poller.join(&self.context.settings, joining, plan));
+        self.memory.poller = Some(poller);
     }
 
     /// Whether the first list since this process began shows what is as it should be, and hides how to connect.
@@ -59,19 +59,21 @@ impl<K: ManagedService> Pass<K> {
         self.observed.secret_may_wait && matches!(step, Step::Done) && service.connection.is_none()
     }
 
-    /// Takes the resource out of its survey.
-    pub(in crate::controller) fn leave_survey(&mut self) {
-        self.memory.leave_survey(&self.desired.name, &self.desired.uid);
+    /// Takes the resource out of its project poll.
+    pub(in crate::controller) fn leave_project_poll(&mut self) {
+        self.memory.leave_project_poll(&self.desired.name, &self.desired.uid);
     }
 
     fn ending(&mut self, step: &Step) -> Ending {
         match step {
             Step::Done if self.credentials_are_hidden(step) => self.ends(Ending::CredentialsHidden),
             Step::Done => self.ends(Ending::Settled),
-            Step::Wait(Pace::Building) => self.changing(),
-            Step::Refuse(Pace::Building) => Ending::Waiting(self.elapsed()),
-            Step::Wait(Pace::Attentive) | Step::Refuse(Pace::Attentive) => self.ends(Ending::External),
-            _ => self.ends(Ending::Quiet),
+            Step::Wait(RequeueClass::Building) => self.changing(),
+            Step::Refuse(RequeueClass::Building) => Ending::Waiting(self.elapsed()),
+            Step::Wait(RequeueClass::AwaitingExternal) | Step::Refuse(RequeueClass::AwaitingExternal) => {
+                self.ends(Ending::AwaitingExternal)
+            }
+            _ => self.ends(Ending::AwaitingSpecChange),
         }
     }
 
@@ -105,28 +107,28 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    /// The survey that can look after the service, and what is known of that when it does.
-    fn survey(&mut self) -> Option<(Arc<Survey>, Known)> {
+    /// The project poll that can look after the service, and what is known of that when it does.
+    fn poller(&mut self) -> Option<(Arc<ProjectPoller>, Known)> {
         let Remote::Present(service) = &self.observed.remote else { return None };
-        let surveys = &self.context.surveys;
-        let digest = surveys.digest(service);
-        let used = self.token_use.token().map(|token| surveys.of(token, &self.desired.project));
-        let survey = used.or_else(|| self.memory.survey.clone())?;
-        if self.memory.survey.as_ref().is_some_and(|before| !Arc::ptr_eq(before, &survey)) {
-            self.leave_survey();
+        let pollers = &self.context.project_pollers;
+        let digest = pollers.digest(service);
+        let used = self.token_use.token().map(|token| pollers.of(token, &self.desired.project));
+        let poller = used.or_else(|| self.memory.poller.clone())?;
+        if self.memory.poller.as_ref().is_some_and(|before| !Arc::ptr_eq(before, &poller)) {
+            self.leave_project_poll();
         }
         let known = if self.observed.listed {
             Known::listed(digest)
         } else {
-            survey.known(&self.desired.name, &self.desired.uid).then_looked(digest, self.list_digest)
+            poller.known(&self.desired.name, &self.desired.uid).then_observed(digest, self.list_digest)
         };
-        Some((survey, known))
+        Some((poller, known))
     }
 }
 
 /// Lets a resource that was settled before this process began wait for the first list of its project; whether
 /// that will be made.
-pub(in crate::controller) async fn wait_for_a_list<K: ManagedService>(
+pub(in crate::controller) async fn wait_for_list<K: ManagedService>(
     context: &Context,
     object: &K,
     memory: &mut Memory,
@@ -135,12 +137,12 @@ pub(in crate::controller) async fn wait_for_a_list<K: ManagedService>(
     let Ok(found) = tokens::token(context, &TokenSource::of(&context.settings, object)).await else {
         return false;
     };
-    let survey = context.surveys.of(&found.token, &object.service().project);
+    let poller = context.project_pollers.of(&found.token, &object.service().project);
     let joining = joining(&context.settings, object, wake, Known::default(), None);
     let clock =
-        survey.join(&context.settings, joining, planned(&context.settings, Ending::NotBegun, Instant::now()));
-    let waits = survey.pause(&context.settings).is_some();
-    memory.survey = Some(survey);
+        poller.join(&context.settings, joining, planned(&context.settings, Ending::NotBegun, Instant::now()));
+    let waits = poller.pause(&context.settings).is_some();
+    memory.poller = Some(poller);
     if waits {
         (memory.edit, memory.clock) = (Some(edits::edit(object)), Some(clock));
     }

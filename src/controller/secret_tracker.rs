@@ -1,7 +1,7 @@
 //! Which Secrets matter to whom, and what became of them since somebody looked, where the operator watches
-//! Secrets. A resource hears of its connection Secret when that was changed by somebody else or is gone, and
-//! of its token Secret when its last pass failed. Somebody who changes a Secret over and over costs one turn
-//! in a few seconds, no more.
+//! Secrets. A resource hears of its connection Secret when that was changed by somebody else or is gone, and of
+//! its token Secret when its last reconciliation failed. Somebody who changes a Secret over and over costs one
+//! reconciliation in a few seconds, no more.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,18 +9,18 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 
-/// Shortest time between two turns of one resource that its Secrets ask for.
+/// Shortest time between two reconciliations of one resource that its Secrets ask for.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Namespace and name of a Secret.
 pub(super) type Place = (String, String);
 
-/// Gives a resource a turn.
+/// Schedules a reconciliation of a resource.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// What is known of Secrets, for all resources.
 #[derive(Default)]
-pub(super) struct SecretNews(Mutex<State>);
+pub(super) struct SecretTracker(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -51,8 +51,8 @@ struct Resource {
     heeded: Option<Instant>,
 }
 
-impl SecretNews {
-    /// A turn of the resource begins; what was told before is heeded in it.
+impl SecretTracker {
+    /// A reconciliation of the resource begins; what was told before is heeded in it.
     pub(super) fn begin(&self, uid: &str, dependence: Dependence, wake: Wake) {
         let mut state = self.lock();
         let former = state.forget(uid);
@@ -98,7 +98,7 @@ impl SecretNews {
         self.lock().forget(uid);
     }
 
-    /// When the resource should take a turn because of its Secrets, if it should.
+    /// When the resource should be reconciled because of its Secrets, if it should.
     pub(super) fn due(&self, uid: &str) -> Option<Instant> {
         let state = self.lock();
         let resource = state.resources.get(uid).filter(|resource| resource.has_news())?;
@@ -185,7 +185,7 @@ impl Resource {
         self.changed.is_some() || self.token_changed
     }
 
-    /// Takes in what became of a Secret; answers whether that is a reason for a turn.
+    /// Takes in what became of a Secret; answers whether that is a reason for a reconciliation.
     fn hears(&mut self, place: &Place, version: u64, gone: bool) -> bool {
         // The version in which a Secret was deleted is not always told.
         let version = if gone { version.max(self.seen + 1) } else { version };
@@ -193,7 +193,7 @@ impl Resource {
         if connection {
             self.changed = Some(version);
         }
-        // A turn under way may have read the former token, and fail.
+        // A reconciliation under way may have read the former token, and fail.
         let token = self.dependence.token.as_ref() == Some(place) && !gone && (self.fails || self.at_work);
         self.token_changed |= token;
         connection || token
@@ -209,9 +209,9 @@ mod tests {
         ("team".to_owned(), name.to_owned())
     }
 
-    /// One resource, after a turn that saw version 10 of its connection Secret.
-    fn settled(fails: bool) -> (SecretNews, Arc<AtomicUsize>) {
-        let (news, woken) = (SecretNews::default(), Arc::new(AtomicUsize::new(0)));
+    /// One resource, after a reconciliation that saw version 10 of its connection Secret.
+    fn settled(fails: bool) -> (SecretTracker, Arc<AtomicUsize>) {
+        let (news, woken) = (SecretTracker::default(), Arc::new(AtomicUsize::new(0)));
         turn(&news, &woken, Some(10), fails);
         (news, woken)
     }
@@ -223,7 +223,7 @@ mod tests {
         })
     }
 
-    fn turn(news: &SecretNews, woken: &Arc<AtomicUsize>, saw: Option<u64>, fails: bool) {
+    fn turn(news: &SecretTracker, woken: &Arc<AtomicUsize>, saw: Option<u64>, fails: bool) {
         let dependence = Dependence { connection: Some(place("cache")), token: Some(place("token")) };
         news.begin("uid", dependence, counted(woken));
         if let Some(version) = saw {

@@ -1,4 +1,4 @@
-//! Who has a turn, when, and in which order, by a clock that only moves when nobody works.
+//! Who has a reconciliation, when, and in which order, by a clock that only moves when nobody works.
 
 use super::*;
 use crate::server::health::Health;
@@ -9,7 +9,7 @@ use valkeeper_api::Valkey;
 
 type Reference = Arc<ObjectRef<Cached<Valkey>>>;
 
-/// What happened, as text, and the way to ask for turns.
+/// What happened, as text, and the way to ask for reconciliations.
 struct Scene {
     told: Arc<Mutex<Vec<String>>>,
     requests: mpsc::UnboundedSender<Request<Valkey>>,
@@ -18,13 +18,13 @@ struct Scene {
 }
 
 impl Scene {
-    /// Turns that wait for their permit as long as `waiting`, and then last for `lasting`.
+    /// Reconciliations that wait for their permit as long as `waiting`, and then last for `lasting`.
     fn begin(waiting: u64, lasting: u64, next: impl Fn(usize) -> Next + Send + Sync + 'static) -> Self {
         let (told, shutdown) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
         let (requests, mut heard) = mpsc::unbounded_channel();
         let (notes, next) = (told.clone(), Arc::new(next));
         let begun = time::Instant::now();
-        let turns = Turns::new(move |reference: Reference, call: Arc<Call>| {
+        let turns = Scheduler::new(move |reference: Reference, call: Arc<Call>| {
             let (notes, next) = (notes.clone(), next.clone());
             let note = move |what: &str| {
                 let mut notes = notes.lock().unwrap();
@@ -67,7 +67,7 @@ fn never(_: usize) -> Next {
 #[tokio::test]
 async fn an_edit_of_a_resource_that_waits_lets_it_pass_the_others() {
     let queue = Queue::new(1, Health::default(), Duration::from_mins(3));
-    let busy = queue.permit(Lane::Edit).await.unwrap();
+    let busy = queue.permit(Priority::Edit).await.unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let edited = Arc::new(AtomicBool::new(false));
     let calls: Vec<Arc<Call>> = (0..3).map(|_| Arc::default()).collect();
@@ -75,8 +75,9 @@ async fn an_edit_of_a_resource_that_waits_lets_it_pass_the_others() {
     for (number, call) in calls.iter().cloned().enumerate() {
         let (queue, order, edited) = (queue.clone(), order.clone(), edited.clone());
         waiting.spawn(async move {
-            let lane = || Ok(if edited.load(Ordering::SeqCst) { Lane::Edit } else { Lane::Routine });
-            let _permit = call.permit(&queue, lane).await;
+            let priority =
+                || Ok(if edited.load(Ordering::SeqCst) { Priority::Edit } else { Priority::Routine });
+            let _permit = call.permit(&queue, priority).await;
             order.lock().unwrap().push(number);
         });
     }
@@ -114,8 +115,8 @@ async fn a_request_before_the_permit_is_told_to_the_turn_that_waits() {
 async fn a_request_that_reaches_no_turn_in_time_leads_to_another_one() {
     let taken = Arc::new(AtomicUsize::new(0));
     let count = taken.clone();
-    // A turn that finds that it comes too early ends without having begun.
-    let turns = Turns::new(move |_: Reference, _: Arc<Call>| {
+    // A reconciliation that finds that it comes too early ends without having begun.
+    let turns = Scheduler::new(move |_: Reference, _: Arc<Call>| {
         count.fetch_add(1, Ordering::SeqCst);
         time::sleep(Duration::from_secs(1)).map(|()| Next::After(LONGEST)).boxed()
     });

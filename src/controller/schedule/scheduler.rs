@@ -1,8 +1,9 @@
-//! Gives the resources of one watch their turns: at once when something asks for one, or when the time
-//! has come that the last turn named, and never two turns of one resource at a time. Each turn is a task of
-//! its own; one that ends wakes nobody but this loop, however many others wait for their permit.
+//! Schedules the reconciliations of the resources of one watch: at once when something asks for one, or when the
+//! time has come that the last reconciliation named, and never two reconciliations of one resource at a time. Each
+//! reconciliation is a task of its own; one that ends wakes nobody but this loop, however many others wait for
+//! their permit.
 
-use super::queue::{Lane, Permit, Queue};
+use super::queue::{Permit, Priority, Queue};
 use crate::controller::watch::cached::Cached;
 use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
 use kube::runtime::reflector::ObjectRef;
@@ -28,10 +29,10 @@ use valkeeper_api::Custom;
 
 /// No wait is longer; the timer cannot hold centuries.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
-/// When a resource whose turn panicked gets another one.
+/// When a resource whose reconciliation panicked gets another one.
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 
-/// When a resource takes its next turn, unless something asks for one before.
+/// When a resource is reconciled next, unless something asks for one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::controller) enum Next {
     /// After this time.
@@ -40,31 +41,31 @@ pub(in crate::controller) enum Next {
     WhenAsked,
 }
 
-/// What leads to turns.
+/// What leads to reconciliations.
 #[derive(Debug)]
 pub(in crate::controller) enum Request<K: Custom> {
-    /// This resource has changed, or wants a turn for another reason.
+    /// This resource has changed, or wants a reconciliation for another reason.
     One(Arc<ObjectRef<Cached<K>>>),
     /// The watch has begun anew, and these are all there are.
     All(Vec<ObjectRef<Cached<K>>>),
 }
 
-/// Gives a resource another turn.
+/// Schedules another reconciliation of a resource.
 #[derive(Clone)]
 pub(in crate::controller) struct Wake<K: Custom> {
     pub(in crate::controller) sender: mpsc::UnboundedSender<Arc<ObjectRef<Cached<K>>>>,
     pub(in crate::controller) reference: Arc<ObjectRef<Cached<K>>>,
 }
 
-/// What a turn that waits for its permit can be told.
+/// What a reconciliation that waits for its permit can be told.
 #[derive(Debug, Default)]
 pub(in crate::controller) struct Call {
     begun: AtomicBool,
     again: Notify,
 }
 
-/// The turns of one watch.
-pub(in crate::controller) struct Turns<K: Custom, T> {
+/// The reconciliations of one watch.
+pub(in crate::controller) struct Scheduler<K: Custom, T> {
     take: T,
     states: HashMap<Arc<ObjectRef<Cached<K>>>, State>,
     due: DelayQueue<Arc<ObjectRef<Cached<K>>>>,
@@ -73,7 +74,7 @@ pub(in crate::controller) struct Turns<K: Custom, T> {
 
 enum State {
     Due(delay_queue::Key),
-    /// Somebody asked `before` the turn had begun, or wants one `after` it.
+    /// Somebody asked `before` the reconciliation had begun, or wants one `after` it.
     Taken {
         call: Arc<Call>,
         before: bool,
@@ -89,26 +90,26 @@ impl<K: Custom> Wake<K> {
 }
 
 impl Call {
-    /// From now on the turn has what it decides upon; what changes later is for the next one.
+    /// From now on the reconciliation has what it decides upon; what changes later is for the next one.
     pub(in crate::controller) fn begin(&self) {
         self.begun.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for a permit, and moves into a better lane when somebody edits the resource meanwhile; not when
-    /// the resource is in no `lane` at first.
+    /// Waits for a permit, and moves into a better priority when somebody edits the resource meanwhile; not when
+    /// the resource is in no `priority` at first.
     pub(in crate::controller) async fn permit(
         &self,
         queue: &Arc<Queue>,
-        lane: impl Fn() -> Result<Lane, Next>,
+        priority: impl Fn() -> Result<Priority, Next>,
     ) -> Result<Permit, Next> {
-        let mut current = lane()?;
+        let mut current = priority()?;
         let mut permit = queue.permit(current).boxed();
         loop {
             tokio::select! {
                 biased;
                 permit = &mut permit => return permit.map_err(|_| Next::WhenAsked),
                 () = self.again.notified() => {
-                    if let Ok(better) = lane() && better < current {
+                    if let Ok(better) = priority() && better < current {
                         current = better;
                         permit = queue.permit(current).boxed();
                     }
@@ -122,17 +123,17 @@ impl Call {
     }
 }
 
-impl<K, T> Turns<K, T>
+impl<K, T> Scheduler<K, T>
 where
     K: Custom,
     T: Fn(Arc<ObjectRef<Cached<K>>>, Arc<Call>) -> BoxFuture<'static, Next>,
 {
-    /// No turns yet; `take` takes one.
+    /// No reconciliations yet; `take` takes one.
     pub(in crate::controller) fn new(take: T) -> Self {
         Self { take, states: HashMap::new(), due: DelayQueue::new(), running: JoinSet::new() }
     }
 
-    /// Gives turns until `shutdown`, and then waits for those that have begun.
+    /// Runs reconciliations until `shutdown`, and then waits for those that have begun.
     pub(in crate::controller) async fn give(
         mut self,
         requests: impl Stream<Item = Request<K>>,
@@ -144,7 +145,7 @@ where
                 () = shutdown.cancelled() => break,
                 Some(request) = requests.next() => self.hear(request),
                 Some(ended) = self.running.join_next() => {
-                    // A turn neither panics nor is aborted while this loop is there.
+                    // A reconciliation neither panics nor is aborted while this loop is there.
                     let Ok((reference, next)) = ended else { continue };
                     self.end(reference, next);
                 }
@@ -158,7 +159,7 @@ where
         match request {
             Request::One(reference) => self.ask(reference),
             Request::All(references) => {
-                // Those that are gone have a turn in which they are found to be.
+                // Those that are gone have a reconciliation in which they are found to be.
                 let known = self.states.keys().cloned();
                 let all: HashSet<_> = known.chain(references.into_iter().map(Arc::new)).collect();
                 for reference in all {
@@ -185,10 +186,10 @@ where
 
     fn begin(&mut self, reference: Arc<ObjectRef<Cached<K>>>) {
         let call = Arc::new(Call::default());
-        let turn = AssertUnwindSafe((self.take)(Arc::clone(&reference), Arc::clone(&call)));
+        let item = AssertUnwindSafe((self.take)(Arc::clone(&reference), Arc::clone(&call)));
         self.states.insert(Arc::clone(&reference), State::Taken { call, before: false, after: false });
         self.running.spawn(async move {
-            let next = turn.catch_unwind().await.unwrap_or(Next::After(AFTER_PANIC));
+            let next = item.catch_unwind().await.unwrap_or(Next::After(AFTER_PANIC));
             (reference, next)
         });
     }

@@ -1,5 +1,5 @@
-//! One pass over one resource: observe, decide, perform one step, again, until there is nothing to do
-//! now. A pass holds everything it learnt, and the resource as it is after the pass's own writes.
+//! One reconciliation of one resource: observe, decide, perform one step, again, until there is nothing to do
+//! now. A reconciliation holds everything it learnt, and the resource as it is after the reconciliation's own writes.
 
 mod facts;
 pub(super) mod measure;
@@ -9,25 +9,25 @@ pub(super) mod outcome;
 mod perform;
 pub mod preview;
 mod publish;
-pub(super) mod rest;
+pub(super) mod requeue;
 mod vpc_reference;
 
 use super::{
     announcements::Announcements,
     context::Context,
     edits,
-    error::PassError,
+    error::ReconcileError,
     memory::{Memory, Missing},
+    project_poll::Listed,
     refusals,
     schedule::{
-        queue::{Lane, Permit},
-        turns::Wake,
+        queue::{Permit, Priority},
+        scheduler::Wake,
     },
-    survey::Listed,
     token_use::TokenUse,
     tokens,
-    turn::Turn,
     watch::cached,
+    work_item::WorkItem,
 };
 use crate::{
     cluster::{metadata, secrets, token_secret},
@@ -49,12 +49,12 @@ use valkeeper_engine::{
     Report, Request, Step, Target, absence, conditions, existing_secret, failure::Class,
 };
 
-/// More steps than any pass needs; a decision that repeats itself ends here instead of looping.
+/// More steps than any reconciliation needs; a decision that repeats itself ends here instead of looping.
 const MOST_STEPS: usize = 16;
 /// How long a requested deletion is waited for before it is requested again.
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
-/// The connection Secret, as far as a pass knows it.
+/// The connection Secret, as far as a reconciliation knows it.
 #[derive(Default)]
 pub(super) enum SecretSeen {
     #[default]
@@ -65,8 +65,8 @@ pub(super) enum SecretSeen {
     Present(Box<Secret>),
 }
 
-/// A pass under way.
-pub(super) struct Pass<K: ManagedService> {
+/// A reconciliation under way.
+pub(super) struct Reconciliation<K: ManagedService> {
     pub(super) context: Arc<Context>,
     pub(super) api: Api<K>,
     pub(super) namespace: String,
@@ -81,8 +81,8 @@ pub(super) struct Pass<K: ManagedService> {
     announcements: Announcements,
     pub(super) drift_seen: Option<DriftSeen>,
     pub(super) migration_password: Option<SecretString>,
-    /// The last request of this pass that was refused, and when it is made again.
-    pub(super) refusal: Option<(PassError, Duration)>,
+    /// The last request of this reconciliation that was refused, and when it is made again.
+    pub(super) refusal: Option<(ReconcileError, Duration)>,
     /// The service as a list showed it, to begin with.
     pub(super) listed: Option<Listed>,
     /// What that looked like.
@@ -93,7 +93,7 @@ pub(super) struct Pass<K: ManagedService> {
     pub(super) decided_at: Instant,
     /// The edit that it was made for. A later one, which the answer to a write may bring along, was not seen.
     pub(super) decided_edit: u64,
-    /// Gives the resource another turn.
+    /// Schedules another reconciliation of the resource.
     pub(super) wake: Wake<K>,
     /// Somebody waits for what an edit does, and is not told of an outage from memory.
     pub(super) provider: Client,
@@ -103,9 +103,9 @@ pub(super) struct Pass<K: ManagedService> {
     no_secret_can_be_created: bool,
 }
 
-impl<K: ManagedService> Pass<K> {
-    pub(super) fn new(context: Arc<Context>, turn: Turn<K>, wake: Wake<K>) -> Self {
-        let Turn { object, mut memory, listed, permit } = turn;
+impl<K: ManagedService> Reconciliation<K> {
+    pub(super) fn new(context: Arc<Context>, item: WorkItem<K>, wake: Wake<K>) -> Self {
+        let WorkItem { object, mut memory, listed, permit } = item;
         let edit = edits::edit(&object);
         if memory.edit.is_some_and(|known| known != edit) {
             // Whoever edits something wants to see what comes of it.
@@ -132,7 +132,7 @@ impl<K: ManagedService> Pass<K> {
             decided_edit: edit,
             object,
             wake,
-            provider: context.provider.urgent(permit.lane() == Lane::Edit),
+            provider: context.provider.urgent(permit.priority() == Priority::Edit),
             context,
             permit,
             token_use: TokenUse::default(),
@@ -141,7 +141,7 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// Goes on until the engine wants to rest; the last decision says why.
-    pub(super) async fn run(&mut self) -> Result<Decision, PassError> {
+    pub(super) async fn run(&mut self) -> Result<Decision, ReconcileError> {
         if self.memory.doubts(&self.object) {
             self.refresh().await?;
         }
@@ -155,7 +155,7 @@ impl<K: ManagedService> Pass<K> {
         for _ in 0..MOST_STEPS {
             self.recall();
             let decision = engine::decide(&self.desired, &self.observed);
-            if decision.step.ends_the_pass() || self.released {
+            if decision.step.ends_reconciliation() || self.released {
                 return Ok(decision);
             }
             tracing::debug!(step = decision.step.name(), reason = decision.report.reason, "step");
@@ -164,11 +164,11 @@ impl<K: ManagedService> Pass<K> {
                 Err(error) => self.note_refusal(&decision.step, error)?,
             }
         }
-        Err(PassError::Defect(format!("no rest after {MOST_STEPS} steps")))
+        Err(ReconcileError::Defect(format!("no end after {MOST_STEPS} steps")))
     }
 
-    /// A refusal is the end of one request and not of the pass.
-    fn note_refusal(&mut self, step: &Step, error: PassError) -> Result<(), PassError> {
+    /// A refusal is the end of one request and not of the reconciliation.
+    fn note_refusal(&mut self, step: &Step, error: ReconcileError) -> Result<(), ReconcileError> {
         let state = match &self.observed.remote {
             Remote::Present(service) if !self.desired.deleting => service.state.as_str().to_owned(),
             _ => return Err(error),
@@ -191,7 +191,7 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// Reads what the engine asked for.
-    pub(super) async fn observe(&mut self, target: Target) -> Result<(), PassError> {
+    pub(super) async fn observe(&mut self, target: Target) -> Result<(), ReconcileError> {
         match target {
             Target::Service => self.observe_service().await,
             Target::Object => self.read_object().await,
@@ -204,7 +204,7 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    async fn observe_service(&mut self) -> Result<(), PassError> {
+    async fn observe_service(&mut self) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, reference) = (self.provider.clone(), self.reference());
         let asked = Instant::now();
@@ -221,7 +221,7 @@ impl<K: ManagedService> Pass<K> {
         Ok(())
     }
 
-    async fn observe_source(&mut self) -> Result<(), PassError> {
+    async fn observe_source(&mut self) -> Result<(), ReconcileError> {
         let Some(source) = self.desired.source.clone() else { return Ok(()) };
         let token = self.token().await?;
         let reference = Reference { project: source.project.clone(), service: source.name.clone() };
@@ -242,7 +242,7 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// Asks for the tags that an answer about the service lacks: without them nobody can tell whose it is.
-    pub(super) async fn with_tags(&mut self, service: Service) -> Result<Service, PassError> {
+    pub(super) async fn with_tags(&mut self, service: Service) -> Result<Service, ReconcileError> {
         if service.tags.is_some() {
             return Ok(service);
         }
@@ -252,14 +252,14 @@ impl<K: ManagedService> Pass<K> {
         Ok(Service { tags: Some(tags), ..service })
     }
 
-    async fn observe_secret(&mut self) -> Result<(), PassError> {
+    async fn observe_secret(&mut self) -> Result<(), ReconcileError> {
         let Some(target) = &self.desired.secret else { return Ok(()) };
         let found = secrets::get(&self.context.client, &self.namespace, &target.name).await?;
         self.saw_secret(found);
         Ok(())
     }
 
-    async fn observe_token_secrets(&mut self) -> Result<(), PassError> {
+    async fn observe_token_secrets(&mut self) -> Result<(), ReconcileError> {
         let secrets = self.desired.token_secrets().map(str::to_owned).collect();
         self.observed.held_names = Some(TokenUse::held(&self.context, &self.object, secrets).await?);
         Ok(())
@@ -273,14 +273,14 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// A write met another version than the cache's: the watch may be behind for long, the API server is not.
-    async fn refresh(&mut self) -> Result<(), PassError> {
+    async fn refresh(&mut self) -> Result<(), ReconcileError> {
         self.read_object().await?;
         self.desired = desired(&self.context, &self.object);
         self.memory.conflicted = false;
         Ok(())
     }
 
-    async fn read_object(&mut self) -> Result<(), PassError> {
+    async fn read_object(&mut self) -> Result<(), ReconcileError> {
         let object = metadata::read_live(&self.api, &self.object).await?;
         self.adopt(object);
         self.observed.object_is_live = true;
@@ -306,7 +306,7 @@ impl<K: ManagedService> Pass<K> {
     /// Takes in an answer of the provider.
     pub(super) fn saw(&mut self, service: Service) {
         self.seen_at = Instant::now();
-        self.measure_look(Some(&service));
+        self.measure_observation(Some(&service));
         let service = observe::service(service);
         self.memory.missing = Missing::default();
         self.forget_what_shows(&service);
@@ -317,8 +317,8 @@ impl<K: ManagedService> Pass<K> {
 
     /// Takes in an answer that there is no service. Where the resource would lose something by it and the answer
     /// may be about the project, the list of the project has to lack the service as well.
-    async fn saw_nothing(&mut self, absence: Absence) -> Result<(), PassError> {
-        self.measure_look(None);
+    async fn saw_nothing(&mut self, absence: Absence) -> Result<(), ReconcileError> {
+        self.measure_observation(None);
         self.observed.remote = Remote::Absent;
         let now = Instant::now();
         self.memory.missing.reported(absence, now);
@@ -333,7 +333,7 @@ impl<K: ManagedService> Pass<K> {
         if self.during(provider.is_listed(&token, &reference)).await? {
             self.memory.missing = Missing::default();
             self.observed.remote = Remote::Unknown;
-            return Err(PassError::Contradiction(format!(
+            return Err(ReconcileError::Contradiction(format!(
                 "Cannot read {reference}: Aiven reports that it does not exist, and lists it in its project"
             )));
         }
@@ -351,7 +351,7 @@ impl<K: ManagedService> Pass<K> {
         self.object = object;
     }
 
-    pub(super) async fn token(&mut self) -> Result<Token, PassError> {
+    pub(super) async fn token(&mut self) -> Result<Token, ReconcileError> {
         self.token_use.read(&self.context, &self.object).await
     }
 
@@ -371,14 +371,14 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    /// Where the token of this pass came from, or should have come from, in words.
+    /// Where the token of this reconciliation came from, or should have come from, in words.
     pub(super) fn token_source(&self) -> String {
         self.token_use.source(&self.context, &self.object)
     }
 
     /// Finds out whether a Secret that is missing can be created at all, where that decides what to do about it.
-    pub(super) async fn look_at_the_namespace(&mut self, error: &PassError) {
-        if let (PassError::NoTokenSecret { secret, .. }, true) = (error, self.desired.deleting)
+    pub(super) async fn observe_namespace(&mut self, error: &ReconcileError) {
+        if let (ReconcileError::NoTokenSecret { secret, .. }, true) = (error, self.desired.deleting)
             && let Some((namespace, name)) = secret.split_once('/')
         {
             let possible = token_secret::can_be_created(&self.context.client, namespace, name).await;
@@ -386,12 +386,12 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    /// The report of a failed pass.
-    pub(super) fn failure(&self, error: &PassError) -> Report {
+    /// The report of a failed reconciliation.
+    pub(super) fn failure(&self, error: &ReconcileError) -> Report {
         let mut failure = error.failure(&self.token_source());
         // A project that cannot be found any more says nothing about the service in it.
         failure.passing |= self.desired.initialized && error.is_about_the_project();
-        if let (PassError::NoTokenSecret { secret, .. }, true) = (error, self.no_secret_can_be_created) {
+        if let (ReconcileError::NoTokenSecret { secret, .. }, true) = (error, self.no_secret_can_be_created) {
             let (kind, name) = (K::KIND.name(), &self.desired.name);
             failure.message = format!(
                 "Cannot delete service {name}: Secret {secret} with its token is gone, and in a namespace that is \
@@ -481,7 +481,7 @@ impl<K: ManagedService> Pass<K> {
     }
 }
 
-/// A Secret that was in the way before is looked at, or each pass would try to create it.
+/// A Secret that was in the way before is looked at, or each reconciliation would try to create it.
 fn secret_before<K: ManagedService>(object: &K) -> SecretSeen {
     let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     match conditions::reason_of_ready(conditions) {

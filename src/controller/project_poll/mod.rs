@@ -18,21 +18,21 @@
 
 mod keep;
 mod known;
-mod roster;
 mod round;
+mod subscribers;
 
 pub(super) use known::Known;
-pub(super) use roster::{Delivery, Listed};
+pub(super) use subscribers::{Delivery, Listed};
 
-use super::{pass::observe, schedule::clock::Clock, tokens::TokenSource};
+use super::{managed_service::observe, schedule::clock::Clock, tokens::TokenSource};
 use crate::{provider::Token, settings::Settings};
-use roster::{Member, Roster};
 use std::{
     collections::HashMap,
     fmt,
     hash::RandomState,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use subscribers::{Subscriber, Subscribers};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     time::{Duration, Instant},
@@ -46,12 +46,12 @@ const UNCOLLECTED: Duration = Duration::from_secs(30);
 /// A list may take this part of the time.
 const SHARE: u32 = 10;
 
-/// All surveys of the process.
-pub(super) struct Surveys {
+/// All project polls of the process.
+pub(super) struct ProjectPollers {
     hasher: RandomState,
-    by_key: Mutex<HashMap<Key, Arc<Survey>>>,
-    begin: mpsc::UnboundedSender<Arc<Survey>>,
-    to_keep: Mutex<Option<mpsc::UnboundedReceiver<Arc<Survey>>>>,
+    by_key: Mutex<HashMap<Key, Arc<ProjectPoller>>>,
+    begin: mpsc::UnboundedSender<Arc<ProjectPoller>>,
+    to_keep: Mutex<Option<mpsc::UnboundedReceiver<Arc<ProjectPoller>>>>,
     slots: Arc<Semaphore>,
 }
 
@@ -62,10 +62,10 @@ struct Key {
     project: String,
 }
 
-/// The survey of one project with one token.
-pub(super) struct Survey {
+/// The project poll of one project with one token.
+pub(super) struct ProjectPoller {
     key: Key,
-    roster: Mutex<Roster>,
+    subscribers: Mutex<Subscribers>,
     hurry: Notify,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Joining {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) source: TokenSource,
-    /// Gives the resource its turn.
+    /// Reconciles the resource.
     pub(super) wake: Box<dyn Fn() + Send>,
     /// What its service looked like, if anybody looked.
     pub(super) known: Known,
@@ -84,7 +84,7 @@ pub(super) struct Joining {
     pub(super) building_since: Option<Instant>,
 }
 
-impl Default for Surveys {
+impl Default for ProjectPollers {
     fn default() -> Self {
         let (begin, to_keep) = mpsc::unbounded_channel();
         Self {
@@ -97,19 +97,20 @@ impl Default for Surveys {
     }
 }
 
-impl Surveys {
-    /// The survey of `project` with `token`; it begins when there is none.
-    pub(super) fn of(&self, token: &Token, project: &str) -> Arc<Survey> {
+impl ProjectPollers {
+    /// The project poll of `project` with `token`; it begins when there is none.
+    pub(super) fn of(&self, token: &Token, project: &str) -> Arc<ProjectPoller> {
         let key = Key { token: token.fingerprint(&self.hasher), project: project.to_owned() };
-        let mut surveys = lock(&self.by_key);
-        if let Some(survey) = surveys.get(&key) {
-            return Arc::clone(survey);
+        let mut pollers = lock(&self.by_key);
+        if let Some(poller) = pollers.get(&key) {
+            return Arc::clone(poller);
         }
-        let survey = Arc::new(Survey { key: key.clone(), roster: Mutex::default(), hurry: Notify::new() });
-        surveys.insert(key, Arc::clone(&survey));
+        let poller =
+            Arc::new(ProjectPoller { key: key.clone(), subscribers: Mutex::default(), hurry: Notify::new() });
+        pollers.insert(key, Arc::clone(&poller));
         // Nobody receives any more when the process ends.
-        drop(self.begin.send(Arc::clone(&survey)));
-        survey
+        drop(self.begin.send(Arc::clone(&poller)));
+        poller
     }
 
     /// A number that changes when something about the service does that matters.
@@ -117,23 +118,23 @@ impl Surveys {
         observe::digest(service, &self.hasher)
     }
 
-    fn fits(&self, token: &Token, survey: &Survey) -> bool {
-        token.fingerprint(&self.hasher) == survey.key.token
+    fn fits(&self, token: &Token, poller: &ProjectPoller) -> bool {
+        token.fingerprint(&self.hasher) == poller.key.token
     }
 
-    /// Ends a survey in which nobody takes part any more.
-    fn retire(&self, survey: &Arc<Survey>) -> bool {
-        let mut surveys = lock(&self.by_key);
-        // Whoever is about to join holds a second reference, or finds no survey any more.
-        let unused = survey.roster().count == 0 && Arc::strong_count(survey) <= 2;
+    /// Ends a project poll in which nobody takes part any more.
+    fn retire(&self, poller: &Arc<ProjectPoller>) -> bool {
+        let mut pollers = lock(&self.by_key);
+        // Whoever is about to join holds a second reference, or finds no project poll any more.
+        let unused = poller.subscribers().count == 0 && Arc::strong_count(poller) <= 2;
         if unused {
-            surveys.remove(&survey.key);
+            pollers.remove(&poller.key);
         }
         unused
     }
 }
 
-impl Survey {
+impl ProjectPoller {
     /// Takes a resource in; what was on its way to it is out of date. `plan` sets its clock, given how often
     /// lists are made now.
     pub(super) fn join(
@@ -144,7 +145,7 @@ impl Survey {
     ) -> Clock {
         let now = Instant::now();
         let urgent = joining.known.is_empty() || joining.building_since.is_some();
-        let member = Member {
+        let subscriber = Subscriber {
             uid: joining.uid.clone().into(),
             wake: joining.wake,
             source: Some(Arc::new(joining.source)),
@@ -158,11 +159,11 @@ impl Survey {
             handed: now,
         };
         let clock = {
-            let mut roster = self.roster();
-            roster.join(&joining.name, member);
-            let clock = plan(roster.period(pause(&roster, settings, 0)));
-            if let Some(member) = roster.member(&joining.name, &joining.uid) {
-                member.clock = clock;
+            let mut subscribers = self.subscribers();
+            subscribers.join(&joining.name, subscriber);
+            let clock = plan(subscribers.period(pause(&subscribers, settings, 0)));
+            if let Some(subscriber) = subscribers.subscriber(&joining.name, &joining.uid) {
+                subscriber.clock = clock;
             }
             clock
         };
@@ -174,48 +175,48 @@ impl Survey {
 
     /// Forgets a resource.
     pub(super) fn leave(&self, name: &str, uid: &str) {
-        self.roster().leave(name, uid);
+        self.subscribers().leave(name, uid);
     }
 
     /// What is known of the service of the resource.
     pub(super) fn known(&self, name: &str, uid: &str) -> Known {
-        self.roster().member(name, uid).map(|member| member.known).unwrap_or_default()
+        self.subscribers().subscriber(name, uid).map(|subscriber| subscriber.known).unwrap_or_default()
     }
 
     /// When the last list was asked for that showed nothing new of the service.
     pub(super) fn listed(&self, name: &str, uid: &str) -> Option<Instant> {
-        self.roster().member(name, uid)?.listed
+        self.subscribers().subscriber(name, uid)?.listed
     }
 
     /// Whether something waits for the resource.
     pub(super) fn has_delivery(&self, name: &str, uid: &str) -> bool {
-        self.roster().member(name, uid).is_some_and(|member| member.delivery.is_some())
+        self.subscribers().subscriber(name, uid).is_some_and(|subscriber| subscriber.delivery.is_some())
     }
 
     /// Takes what waits for the resource.
     pub(super) fn collect(&self, name: &str, uid: &str) -> Option<Delivery> {
-        self.roster().member(name, uid)?.delivery.take()
+        self.subscribers().subscriber(name, uid)?.delivery.take()
     }
 
     /// How often the project is listed; none when looks at each service cost less.
     pub(super) fn pause(&self, settings: &Settings) -> Option<Duration> {
-        pause(&self.roster(), settings, 0)
+        pause(&self.subscribers(), settings, 0)
     }
 
-    fn roster(&self) -> MutexGuard<'_, Roster> {
-        lock(&self.roster)
+    fn subscribers(&self) -> MutexGuard<'_, Subscribers> {
+        lock(&self.subscribers)
     }
 }
 
 /// How long after the beginning of one list the next one begins; none when there is no next one.
-fn pause(roster: &Roster, settings: &Settings, failures: u32) -> Option<Duration> {
-    if !roster.is_worth_lists(settings.project_poll_minimum) {
+fn pause(subscribers: &Subscribers, settings: &Settings, failures: u32) -> Option<Duration> {
+    if !subscribers.is_worth_lists(settings.project_poll_minimum) {
         return None;
     }
     let shortest = settings.project_poll_interval_min;
     let quiet = settings.project_poll_interval.min(settings.resync_interval).max(shortest);
-    let pause = match roster.youngest {
-        _ if roster.fresh => shortest,
+    let pause = match subscribers.youngest {
+        _ if subscribers.fresh => shortest,
         Some(since) => {
             backoff::building(since.elapsed(), shortest, settings.building_interval_max.min(quiet))
         }
@@ -223,12 +224,12 @@ fn pause(roster: &Roster, settings: &Settings, failures: u32) -> Option<Duration
     };
     let failing = shortest.saturating_mul(1_u32.checked_shl(failures.min(16)).unwrap_or(u32::MAX));
     let failing = if failures == 0 { Duration::ZERO } else { failing.min(quiet) };
-    Some(pause.max(roster.took * SHARE).max(failing))
+    Some(pause.max(subscribers.took * SHARE).max(failing))
 }
 
-impl fmt::Debug for Survey {
+impl fmt::Debug for ProjectPoller {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Survey").field("project", &self.key.project).finish_non_exhaustive()
+        formatter.debug_struct("ProjectPoller").field("project", &self.key.project).finish_non_exhaustive()
     }
 }
 

@@ -1,76 +1,76 @@
-//! How a pass ends: in time, or as a failure like any other; and what the log says of it: one line when
+//! How a reconciliation ends: in time, or as a failure like any other; and what the log says of it: one line when
 //! failures begin, or become others, and one when they are over. Those in between are for who looks closely.
 
 use crate::{
     controller::{
         context::Context,
-        error::PassError,
+        error::ReconcileError,
         schedule::work_time::{RunOut, WorkTime},
     },
-    telemetry::repeats::tell_failure,
+    telemetry::repeats::log_failure,
 };
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use tokio::time::{Duration, Instant};
 use valkeeper_engine::failure::Class;
 
-/// Runs a pass over a resource of this kind; one that panics or takes too long has failed. `refused` finds in
-/// its outcome what one request has failed with, although the pass went on.
+/// Runs a reconciliation of a resource of this kind; one that panics or takes too long has failed. `refused` finds in
+/// its outcome what one request has failed with, although the reconciliation went on.
 pub(in crate::controller) async fn of<T>(
     context: &Context,
     kind: &'static str,
     time: &WorkTime,
-    pass: impl Future<Output = Result<T, PassError>>,
+    reconciliation: impl Future<Output = Result<T, ReconcileError>>,
     refused: impl Fn(&T) -> Option<Class>,
-) -> Result<T, PassError> {
+) -> Result<T, ReconcileError> {
     let begun = Instant::now();
-    let outcome = match AssertUnwindSafe(time.within_limit(pass)).catch_unwind().await {
+    let outcome = match AssertUnwindSafe(time.within_limit(reconciliation)).catch_unwind().await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(RunOut)) => {
             let seconds = time.limit().as_secs();
-            Err(PassError::Defect(format!("the pass took longer than {seconds} s")))
+            Err(ReconcileError::Defect(format!("the reconciliation took longer than {seconds} s")))
         }
-        Err(_) => Err(PassError::Defect("the pass panicked; see the log".to_owned())),
+        Err(_) => Err(ReconcileError::Defect("the reconciliation panicked; see the log".to_owned())),
     };
     let failed = outcome.as_ref().map_or_else(|error| Some(error.class()), refused);
-    context.metrics.pass_ended(kind, failed.map(Class::label), begun.elapsed());
+    context.metrics.reconciliation_ended(kind, failed.map(Class::label), begun.elapsed());
     outcome
 }
 
-/// The pass over a resource failed; answers how often in a row it did so in this way.
+/// The reconciliation of a resource failed; answers how often in a row it did so in this way.
 pub(in crate::controller) fn failed(
     context: &Context,
     uid: &str,
-    error: &PassError,
+    error: &ReconcileError,
     retry_in: Duration,
 ) -> u32 {
     let conflict = error.class() == Class::Conflict;
     let class = error.class().label();
     let times = context.repeats.failed(uid, &format!("{class}: {error}"));
     // Where two writers met, the next attempt finds what the other wrote: news only if it does not.
-    tell_failure!(times - u32::from(conflict), %error, class, ?retry_in, "pass failed");
+    log_failure!(times - u32::from(conflict), %error, class, ?retry_in, "reconciliation failed");
     times
 }
 
-/// The pass over a resource went well.
+/// The reconciliation of a resource went well.
 pub(in crate::controller) fn went_well(context: &Context, uid: &str) {
     if let Some(failures) = context.repeats.went_well(uid) {
-        tracing::info!(failures, "passes go well again");
+        tracing::info!(failures, "reconciliation recovered");
     }
 }
 
-/// A pass used the token that is kept at `source`, which metrics know by `secret_hash`, or found none there.
+/// A reconciliation used the token that is kept at `source`, which metrics know by `secret_hash`, or found none there.
 pub(in crate::controller) fn token(
     context: &Context,
     source: &str,
     secret_hash: &str,
-    error: Option<&PassError>,
+    error: Option<&ReconcileError>,
 ) {
     let what = format!("token in {source}");
     match error {
         Some(error) => {
             let times = context.repeats.failed(&what, &error.to_string());
-            tell_failure!(times, secret_hash, source, "no valid token");
+            log_failure!(times, secret_hash, source, "no valid token");
         }
         None if context.repeats.went_well(&what).is_some() => {
             tracing::info!(secret_hash, source, "the token is valid again");

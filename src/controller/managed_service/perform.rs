@@ -1,11 +1,11 @@
 //! Performs one step. Each step is at most one external change; its answer becomes the next
 //! observation, so that no second look is needed to see what was done.
 
-use super::{Pass, SecretSeen};
+use super::{Reconciliation, SecretSeen};
 use crate::{
     cluster::{events::Severity, metadata, secrets, status},
     controller::{
-        error::PassError,
+        error::ReconcileError,
         token_use::{self, TokenUse},
     },
 };
@@ -24,21 +24,21 @@ use valkeeper_engine::{
     connection::SecretContent, existing_secret,
 };
 
-impl<K: ManagedService> Pass<K> {
-    pub(in crate::controller) async fn perform(&mut self, decision: &Decision) -> Result<(), PassError> {
+impl<K: ManagedService> Reconciliation<K> {
+    pub(in crate::controller) async fn perform(&mut self, decision: &Decision) -> Result<(), ReconcileError> {
         let report = &decision.report;
         match &decision.step {
             Step::Observe(target) => self.observe(*target).await,
             Step::AddFinalizer(notes) => self.add_finalizer(notes).await,
             Step::Record { declared, migration } => self.record(declared, migration.as_ref(), report).await,
-            Step::HoldToken => self.hold_token().await,
+            Step::AddTokenFinalizer => self.hold_token().await,
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
             Step::PatchTags(tags) => self.patch_tags(tags, report).await,
             Step::WriteSecret(content) => self.write_secret(content).await,
             Step::Annotate(annotations) => {
                 if token_use::is_new_source(&self.object, annotations) {
-                    self.tell_new_token_source();
+                    self.emit_new_token_source();
                 }
                 let object = metadata::annotate(&self.api, &self.object, annotations).await?;
                 self.adopt(object);
@@ -51,7 +51,7 @@ impl<K: ManagedService> Pass<K> {
                 Ok(())
             }
             Step::ReleaseToken(name) => {
-                TokenUse::let_go(&self.context, &self.object, name, &mut self.observed.held_names).await
+                TokenUse::release(&self.context, &self.object, name, &mut self.observed.held_names).await
             }
             Step::ReleaseFinalizer => {
                 metadata::release_finalizer(&self.api, &self.object).await?;
@@ -62,7 +62,7 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    async fn add_finalizer(&mut self, notes: &BTreeMap<&'static str, String>) -> Result<(), PassError> {
+    async fn add_finalizer(&mut self, notes: &BTreeMap<&'static str, String>) -> Result<(), ReconcileError> {
         let object = metadata::add_finalizer(&self.api, &self.object, notes).await?;
         self.adopt(object);
         self.observed.object_is_live = true;
@@ -74,7 +74,7 @@ impl<K: ManagedService> Pass<K> {
         declared: &BTreeMap<String, String>,
         migration: Option<&Migration>,
         report: &Report,
-    ) -> Result<(), PassError> {
+    ) -> Result<(), ReconcileError> {
         let (declared_values, migration) = (declared.clone(), migration.cloned());
         let next = ServiceStatus { declared_values, migration, ..self.next_status(report) };
         if let Some(object) = status::write(&self.api, &self.object, &next).await? {
@@ -83,26 +83,26 @@ impl<K: ManagedService> Pass<K> {
         Ok(())
     }
 
-    async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), PassError> {
+    async fn create(&mut self, request: &CreateRequest, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, reference) = (self.provider.clone(), self.reference());
         let service = self.sending(provider.create(&token, &reference, body(request)?)).await?;
         // Reads may lag behind.
         self.memory.requests.unanswered(Instant::now());
-        self.tell(Severity::Normal, report.reason, "Create", &report.message);
+        self.emit(Severity::Normal, report.reason, "Create", &report.message);
         let service = self.with_tags(service).await?;
         self.saw(service);
         Ok(())
     }
 
-    async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), PassError> {
+    async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         // Should the answer get lost, what was seen before is no longer known to be true.
         self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
         let (provider, reference) = (self.provider.clone(), self.reference());
         let service = self.sending(provider.update(&token, &reference, body)).await?;
-        self.tell_update(report);
+        self.emit_update(report);
         self.memory.sent(self.desired.generation, &Sent { patch: patch.clone(), tags: TagPatch::new() });
         if patch.rebuilds() {
             self.settle();
@@ -118,11 +118,11 @@ impl<K: ManagedService> Pass<K> {
         Ok(())
     }
 
-    async fn patch_tags(&mut self, tags: &TagPatch, report: &Report) -> Result<(), PassError> {
+    async fn patch_tags(&mut self, tags: &TagPatch, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, reference) = (self.provider.clone(), self.reference());
         self.sending(provider.patch_tags(&token, &reference, tags)).await?;
-        self.tell_update(report);
+        self.emit_update(report);
         let sent = Sent { patch: ServicePatch::default(), tags: tags.clone() };
         self.memory.sent(self.desired.generation, &sent);
         // The answer does not repeat them.
@@ -137,7 +137,7 @@ impl<K: ManagedService> Pass<K> {
         Ok(())
     }
 
-    async fn write_secret(&mut self, content: &SecretContent) -> Result<(), PassError> {
+    async fn write_secret(&mut self, content: &SecretContent) -> Result<(), ReconcileError> {
         let (client, namespace, owner) = (&self.context.client, &self.namespace, self.owner());
         let note = match &self.secret_seen {
             SecretSeen::Present(secret) => existing_secret::changes(secret, content),
@@ -147,7 +147,7 @@ impl<K: ManagedService> Pass<K> {
         };
         let written = match &self.secret_seen {
             SecretSeen::Present(secret) => {
-                let (patch, record) = existing_secret::mended(secret, content, &owner);
+                let (patch, record) = existing_secret::repaired(secret, content, &owner);
                 let written = secrets::patch(client, namespace, &content.name, patch).await;
                 written.map(|secret| Some((secret, record)))
             }
@@ -164,15 +164,15 @@ impl<K: ManagedService> Pass<K> {
         };
         self.saw_secret(Some(secret));
         self.secret_written = Some(record);
-        self.tell(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
+        self.emit(Severity::Normal, reason::SECRET_WRITTEN, "WriteSecret", &note);
         Ok(())
     }
 
-    async fn delete(&mut self, report: &Report) -> Result<(), PassError> {
+    async fn delete(&mut self, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, reference) = (self.provider.clone(), self.reference());
         if self.sending(provider.delete(&token, &reference)).await? {
-            self.tell(Severity::Normal, report.reason, "Delete", &report.message);
+            self.emit(Severity::Normal, report.reason, "Delete", &report.message);
             self.memory.deletion_requested = Some(Instant::now());
         }
         // Accepted is not done: only a look that finds nothing releases the finalizer.
@@ -181,45 +181,45 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// A resource that has a service uses a token from another place than before.
-    fn tell_new_token_source(&mut self) {
+    fn emit_new_token_source(&mut self) {
         let noted = self.object.annotations().get(names::TOKEN_SECRET);
         if self.desired.initialized && (noted.is_some() || !self.desired.names_token) {
             let note = format!("Using the token in {} from now on.", self.token_source());
-            self.tell(Severity::Normal, reason::TOKEN_CHANGED, "Reconcile", &note);
+            self.emit(Severity::Normal, reason::TOKEN_CHANGED, "Reconcile", &note);
         }
     }
 
-    async fn hold_token(&mut self) -> Result<(), PassError> {
+    async fn hold_token(&mut self) -> Result<(), ReconcileError> {
         let new = !matches!(self.observed.remote, Remote::Present(_));
         self.token_use.hold(&self.context, &self.object, new).await
     }
 
-    fn tell_update(&mut self, report: &Report) {
+    fn emit_update(&mut self, report: &Report) {
         let severity = if report.drift.is_some() { Severity::Warning } else { Severity::Normal };
         if let Some(seen) = &report.drift {
             self.measure_drift(seen);
             let before = self.drift_seen.take();
             self.drift_seen = Some(before.map_or_else(|| seen.clone(), |before| before.and(seen.clone())));
         }
-        self.tell(severity, report.reason, "Update", &report.message);
+        self.emit(severity, report.reason, "Update", &report.message);
     }
 
     fn settle(&mut self) {
         self.memory.settles_at = Some(Instant::now() + self.context.settings.stabilization_period);
     }
 
-    pub(in crate::controller) fn tell(
+    pub(in crate::controller) fn emit(
         &mut self,
         severity: Severity,
         reason: &'static str,
         action: &'static str,
         note: &str,
     ) {
-        self.announcements.tell(&self.context, &self.object, severity, [reason, action], note);
+        self.announcements.emit(&self.context, &self.object, severity, [reason, action], note);
     }
 }
 
-fn body(request: &impl Serialize) -> Result<Value, PassError> {
+fn body(request: &impl Serialize) -> Result<Value, ReconcileError> {
     serde_json::to_value(request)
-        .map_err(|error| PassError::Defect(format!("cannot form a request: {error}")))
+        .map_err(|error| ReconcileError::Defect(format!("cannot form a request: {error}")))
 }

@@ -5,7 +5,7 @@
 //!            look ──▶ { looked: g }
 //!   list shows d:  d = looked ─▶ lists show everything: { looked: g, listed: g }
 //!                  d = listed ─▶ nothing new
-//!                  otherwise  ─▶ news: the resource takes a turn with d; if it looks besides and finds g',
+//!                  otherwise  ─▶ news: the resource is reconciled with d; if it looks besides and finds g',
 //!                                { looked: g', listed: d }; if not, { listed: d }
 //! ```
 
@@ -22,8 +22,8 @@ impl Known {
         Self { looked: None, listed: Some(digest) }
     }
 
-    /// After a look that showed `digest`, in a turn that a list led to which showed `list`.
-    pub(in crate::controller) fn then_looked(self, digest: u64, list: Option<u64>) -> Self {
+    /// After a look that showed `digest`, in a reconciliation that a list led to which showed `list`.
+    pub(in crate::controller) fn then_observed(self, digest: u64, list: Option<u64>) -> Self {
         // What lists showed before stands for the service as it is only if that has not changed.
         let listed = list.or(self.listed.filter(|_| self.looked == Some(digest)));
         Self { looked: Some(digest), listed }
@@ -40,7 +40,7 @@ impl Known {
     }
 
     /// Whether a list that shows `digest` shows something new.
-    pub(super) fn is_news(self, digest: u64) -> bool {
+    pub(super) fn is_changed(self, digest: u64) -> bool {
         self.looked != Some(digest) && self.listed != Some(digest)
     }
 }
@@ -56,30 +56,30 @@ mod tests {
 
     #[test]
     fn lists_that_withhold_something_lead_to_one_look_per_change() {
-        let mut known = Known::default().then_looked(both(1).0, None);
+        let mut known = Known::default().then_observed(both(1).0, None);
         for state in 1..5 {
             let (look, list) = both(state);
-            assert!(known.is_news(list), "state {state}");
-            known = known.then_looked(look, Some(list));
+            assert!(known.is_changed(list), "state {state}");
+            known = known.then_observed(look, Some(list));
             for _ in 0..3 {
-                assert!(!known.is_news(list));
+                assert!(!known.is_changed(list));
                 known.listed_again(list);
                 // The resync of a resource whose service is as it was.
-                known = known.then_looked(look, None);
+                known = known.then_observed(look, None);
             }
         }
-        assert!(known.is_news(both(1).1), "back to an earlier state");
+        assert!(known.is_changed(both(1).1), "back to an earlier state");
     }
 
     #[test]
     fn lists_that_show_everything_lead_to_no_look() {
-        let mut known = Known::default().then_looked(1, None);
-        assert!(!known.is_news(1));
+        let mut known = Known::default().then_observed(1, None);
+        assert!(!known.is_changed(1));
         known.listed_again(1);
-        assert!(known.is_news(2));
+        assert!(known.is_changed(2));
         known = Known::listed(2);
-        assert!(!known.is_news(2) && known.is_news(1), "back to what was seen before");
-        known = known.then_looked(3, None);
-        assert!(known.is_news(2), "back to what lists showed before the last look");
+        assert!(!known.is_changed(2) && known.is_changed(1), "back to what was seen before");
+        known = known.then_observed(3, None);
+        assert!(known.is_changed(2), "back to what lists showed before the last look");
     }
 }

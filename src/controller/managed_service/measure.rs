@@ -1,8 +1,9 @@
-//! What passes tell the metrics. Reads what a pass knows already, makes no calls and changes no decision.
+//! What reconciliations report to the metrics. Reads what a reconciliation knows already, makes no calls and
+//! changes no decision.
 
-use super::{Pass, outcome};
+use super::{Reconciliation, outcome};
 use crate::{
-    controller::{context::Context, error::PassError},
+    controller::{context::Context, error::ReconcileError},
     provider::Service,
     telemetry::fleet::Dates,
 };
@@ -16,9 +17,9 @@ use valkeeper_engine::DriftSeen;
 /// Longest time, in seconds, from the creation of a resource to its first status.
 const FIRST_STATUS: i64 = 60;
 
-impl<K: ManagedService> Pass<K> {
+impl<K: ManagedService> Reconciliation<K> {
     /// The service was looked at; `None` when there is none.
-    pub(super) fn measure_look(&self, service: Option<&Service>) {
+    pub(super) fn measure_observation(&self, service: Option<&Service>) {
         let dates = service.map(dates).unwrap_or_default();
         self.context.metrics.fleet().observed(&self.uid(), K::KIND.name(), dates);
     }
@@ -46,17 +47,17 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    /// The pass ended, in `error` if there was one.
-    pub(in crate::controller) fn measure_token(&self, error: Option<&PassError>) {
+    /// The reconciliation ended, in `error` if there was one.
+    pub(in crate::controller) fn measure_token(&self, error: Option<&ReconcileError>) {
         let valid = match error {
             None => true,
-            Some(PassError::Token(_) | PassError::TokenRejected(_)) => false,
+            Some(ReconcileError::Token(_) | ReconcileError::TokenRejected(_)) => false,
             // Nobody could read it; one that cannot be held was not looked at.
-            Some(PassError::NoTokenSecret { .. }) if self.token_use.is_unusable() => false,
+            Some(ReconcileError::NoTokenSecret { .. }) if self.token_use.is_unusable() => false,
             // It says nothing about the token.
             Some(_) => return,
         };
-        // A pass that goes well without a token says nothing about it.
+        // A reconciliation that goes well without a token says nothing about it.
         if valid && self.token_use.token().is_none() {
             return;
         }
@@ -65,7 +66,7 @@ impl<K: ManagedService> Pass<K> {
         outcome::token(&self.context, &source, &secret_hash, error);
     }
 
-    /// The pass is over.
+    /// The reconciliation is over.
     pub(in crate::controller) fn measure_state(&self) {
         state(&self.context, &self.object);
     }
@@ -75,7 +76,7 @@ impl<K: ManagedService> Pass<K> {
     }
 }
 
-/// A pass over a VPC is over, in which the provider `answered`.
+/// A reconciliation of a VPC is over, in which the provider `answered`.
 pub(in crate::controller) fn vpc(context: &Context, object: &ProjectVpc, answered: bool) {
     if answered {
         let uid = object.uid().unwrap_or_default();
@@ -84,7 +85,7 @@ pub(in crate::controller) fn vpc(context: &Context, object: &ProjectVpc, answere
     state(context, object);
 }
 
-/// A pass over `object` is over.
+/// A reconciliation of `object` is over.
 pub(in crate::controller) fn state<K: Custom>(context: &Context, object: &K) {
     let (fleet, uid) = (context.metrics.fleet(), object.uid().unwrap_or_default());
     let paused = |entry: &Condition| entry.type_ == names::condition::PAUSED && entry.status == "True";

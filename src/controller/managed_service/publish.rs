@@ -1,10 +1,10 @@
-//! What users see after a pass: status, when it says something new, and an event when the resource
+//! What users see after a reconciliation: status, when it says something new, and an event when the resource
 //! passes from one condition into another.
 
-use super::Pass;
+use super::Reconciliation;
 use crate::{
     cluster::{events::Severity, status},
-    controller::error::PassError,
+    controller::error::ReconcileError,
 };
 use chrono::{Timelike as _, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -16,19 +16,19 @@ use valkeeper_api::{
 };
 use valkeeper_engine::{self as engine, Ready, Report, conditions, facts};
 
-impl<K: ManagedService> Pass<K> {
+impl<K: ManagedService> Reconciliation<K> {
     /// Publishes `report`.
-    pub(in crate::controller) async fn publish(&mut self, report: &Report) -> Result<(), PassError> {
+    pub(in crate::controller) async fn publish(&mut self, report: &Report) -> Result<(), ReconcileError> {
         if self.released {
             return Ok(());
         }
         let report = &self.with_reverted_drift(report);
-        self.tell_reported_drift(report);
-        self.tell_end_of_drift(report);
+        self.emit_reported_drift(report);
+        self.emit_end_of_drift(report);
         // That the service is gone is an event once it is certain.
         if report.ready != Ready::Unchanged || report.reason != reason::EXTERNAL_MISSING {
             let Self { context, object, memory, .. } = self;
-            self.announcements.tell_transition(context, object, memory, report);
+            self.announcements.emit_transition(context, object, memory, report);
         }
         let next = self.next_status(report);
         let before = self.object.status().map(|status| &status.conditions);
@@ -59,7 +59,7 @@ impl<K: ManagedService> Pass<K> {
         }
     }
 
-    /// What the status should say of drift: what this pass found, else what an earlier one did, unless
+    /// What the status should say of drift: what this reconciliation found, else what an earlier one did, unless
     /// that was only reported and is over.
     fn drift(&self, report: &Report) -> Option<Drift> {
         let known = self.object.status().and_then(|status| status.drift.clone());
@@ -74,29 +74,29 @@ impl<K: ManagedService> Pass<K> {
         })
     }
 
-    /// What this pass changed back stays in the report until the resource is ready again.
+    /// What this reconciliation changed back stays in the report until the resource is ready again.
     fn with_reverted_drift(&self, report: &Report) -> Report {
         let reverting = self.drift_seen.clone().filter(|_| report.ready != Ready::Yes);
         Report { drift: report.drift.clone().or(reverting), ..report.clone() }
     }
 
-    fn tell_end_of_drift(&mut self, report: &Report) {
+    fn emit_end_of_drift(&mut self, report: &Report) {
         let conditions = self.object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let was = |entry: &Condition| entry.type_ == condition::DRIFTED && entry.status == "True";
         let drifted = conditions.iter().any(was) || self.drift_seen.is_some();
         if drifted && report.ready == Ready::Yes && report.drift.is_none() {
             let note = format!("Service {} is as declared again.", self.desired.name);
-            self.tell(Severity::Normal, reason::IN_SYNC, "Reconcile", &note);
+            self.emit(Severity::Normal, reason::IN_SYNC, "Reconcile", &note);
         }
     }
 
     /// Drift that is changed back is told by the step that does it.
-    fn tell_reported_drift(&mut self, report: &Report) {
+    fn emit_reported_drift(&mut self, report: &Report) {
         let Some(seen) = report.drift.as_ref().filter(|seen| !seen.corrected) else { return };
         let known = self.object.status().and_then(|status| status.drift.as_ref());
         if known.is_none_or(|known| known.corrected || known.fields != seen.fields) {
             let note = engine::sync::drift_message(seen);
-            self.tell(Severity::Warning, reason::DRIFT, "Reconcile", &note);
+            self.emit(Severity::Warning, reason::DRIFT, "Reconcile", &note);
             self.measure_drift(seen);
         }
     }

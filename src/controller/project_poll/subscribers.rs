@@ -1,4 +1,4 @@
-//! Who takes part in the survey of a project, what was last known of each service, and what the last list
+//! Who takes part in the project poll of a project, what was last known of each service, and what the last list
 //! brought for whom. Pure bookkeeping: no calls, no decisions, and time is an argument.
 
 use super::known::Known;
@@ -20,10 +20,10 @@ const SPARSE: usize = 50;
 
 /// All resources that take part, by the name of their service.
 #[derive(Default)]
-pub(super) struct Roster {
-    members: HashMap<String, Vec<Member>>,
+pub(super) struct Subscribers {
+    by_name: HashMap<String, Vec<Subscriber>>,
     pub(super) count: usize,
-    /// Where the members' tokens are; members hold them.
+    /// Where the subscribers' tokens are; subscribers hold them.
     sources: Vec<Weak<TokenSource>>,
     round: u64,
     /// Services in the project when it was last listed, ours and those of others.
@@ -38,9 +38,9 @@ pub(super) struct Roster {
 }
 
 /// A resource that takes part.
-pub(super) struct Member {
+pub(super) struct Subscriber {
     pub(super) uid: Box<str>,
-    /// Gives the resource its turn.
+    /// Reconciles the resource.
     pub(super) wake: Box<dyn Fn() + Send>,
     /// None when its token has become another one.
     pub(super) source: Option<Arc<TokenSource>>,
@@ -60,13 +60,13 @@ pub(super) struct Member {
     pub(super) handed: Instant,
 }
 
-/// What a survey brings for a resource.
+/// What a project poll brings for a resource.
 pub(in crate::controller) enum Delivery {
     /// The service as the list shows it.
     Listed(Listed),
     /// The list does not help: look at the service itself.
-    Look,
-    /// The token has changed: find the survey of the new one.
+    Observe,
+    /// The token has changed: find the project poll of the new one.
     Moved,
 }
 
@@ -92,25 +92,25 @@ pub(super) struct Sighting {
     pub(super) pause: Duration,
 }
 
-impl Roster {
-    /// Takes `member` in, in the place of an earlier entry of the same resource.
-    pub(super) fn join(&mut self, name: &str, mut member: Member) -> &mut Member {
-        if let Some(source) = member.source.take() {
-            member.source = Some(self.shared(source));
+impl Subscribers {
+    /// Takes `subscriber` in, in the place of an earlier entry of the same resource.
+    pub(super) fn join(&mut self, name: &str, mut subscriber: Subscriber) -> &mut Subscriber {
+        if let Some(source) = subscriber.source.take() {
+            subscriber.source = Some(self.shared(source));
         }
-        member.round = self.round;
-        self.fresh |= member.known.is_empty();
-        self.youngest = self.youngest.max(member.building_since);
-        let entry = self.members.entry(name.to_owned()).or_insert_with(|| Vec::with_capacity(1));
-        if let Some(index) = entry.iter().position(|other| other.uid == member.uid) {
-            entry[index] = member;
+        subscriber.round = self.round;
+        self.fresh |= subscriber.known.is_empty();
+        self.youngest = self.youngest.max(subscriber.building_since);
+        let entry = self.by_name.entry(name.to_owned()).or_insert_with(|| Vec::with_capacity(1));
+        if let Some(index) = entry.iter().position(|other| other.uid == subscriber.uid) {
+            entry[index] = subscriber;
             return &mut entry[index];
         }
         self.count += 1;
-        entry.push_mut(member)
+        entry.push_mut(subscriber)
     }
 
-    /// The same source, if another member has it already.
+    /// The same source, if another subscriber has it already.
     fn shared(&mut self, source: Arc<TokenSource>) -> Arc<TokenSource> {
         let same = self.sources.iter().filter_map(Weak::upgrade).find(|other| **other == *source);
         same.unwrap_or_else(|| {
@@ -122,16 +122,16 @@ impl Roster {
 
     /// Forgets a resource.
     pub(super) fn leave(&mut self, name: &str, uid: &str) {
-        let Some(entry) = self.members.get_mut(name) else { return };
+        let Some(entry) = self.by_name.get_mut(name) else { return };
         let before = entry.len();
-        entry.retain(|member| *member.uid != *uid);
+        entry.retain(|subscriber| *subscriber.uid != *uid);
         self.count -= before - entry.len();
         if entry.is_empty() {
-            self.members.remove(name);
+            self.by_name.remove(name);
         }
     }
 
-    /// Whether lists cost less than looks at each service, for `minimum` members or more.
+    /// Whether lists cost less than looks at each service, for `minimum` subscribers or more.
     pub(super) fn is_worth_lists(&self, minimum: usize) -> bool {
         self.count >= minimum.max(1) && self.listed <= self.count * SPARSE
     }
@@ -143,21 +143,21 @@ impl Roster {
 
     /// Whether somebody wants to know of the service `name`.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        self.by_name.contains_key(name)
     }
 
-    pub(super) fn member(&mut self, name: &str, uid: &str) -> Option<&mut Member> {
-        self.members.get_mut(name)?.iter_mut().find(|member| *member.uid == *uid)
+    pub(super) fn subscriber(&mut self, name: &str, uid: &str) -> Option<&mut Subscriber> {
+        self.by_name.get_mut(name)?.iter_mut().find(|subscriber| *subscriber.uid == *uid)
     }
 
     /// Those who wait for the service `name`.
-    pub(super) fn waiting(&mut self, name: &str) -> impl Iterator<Item = &mut Member> {
-        self.members.get_mut(name).into_iter().flatten()
+    pub(super) fn waiting(&mut self, name: &str) -> impl Iterator<Item = &mut Subscriber> {
+        self.by_name.get_mut(name).into_iter().flatten()
     }
 
     /// Everybody.
-    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.members.values_mut().flatten()
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Subscriber> {
+        self.by_name.values_mut().flatten()
     }
 
     /// Where the token can be read.
@@ -174,52 +174,61 @@ impl Roster {
 
     /// Takes in what a list shows of the service `name`; how many want to see it.
     pub(super) fn sight(&mut self, name: &str, sighting: Sighting) -> usize {
-        self.waiting(name).filter_map(|member| member.sights(sighting).then_some(())).count()
+        self.waiting(name).filter_map(|subscriber| subscriber.sights(sighting).then_some(())).count()
     }
 
     /// Notes how a whole list went, and sends those to look whose service was not in it.
     pub(super) fn finish(&mut self, round: u64, listed: usize, [took, whole]: [Duration; 2], now: Instant) {
         (self.listed, self.took, self.whole) = (listed, took, whole);
-        self.youngest = self.all().filter_map(|member| member.building_since).max();
-        for member in self.all().filter(|member| member.round < round && member.delivery.is_none()) {
-            member.hand(Delivery::Look, now);
+        self.youngest = self.all().filter_map(|subscriber| subscriber.building_since).max();
+        for subscriber in
+            self.all().filter(|subscriber| subscriber.round < round && subscriber.delivery.is_none())
+        {
+            subscriber.hand(Delivery::Observe, now);
         }
     }
 
     /// Drops what nobody has collected for `age`.
     pub(super) fn reclaim(&mut self, age: Duration, now: Instant) {
-        for member in self.all().filter(|member| now.saturating_duration_since(member.handed) >= age) {
-            member.delivery = None;
+        for subscriber in
+            self.all().filter(|subscriber| now.saturating_duration_since(subscriber.handed) >= age)
+        {
+            subscriber.delivery = None;
         }
     }
 
-    /// Gives one resource with this source a turn, unless it had one within `pause`.
-    pub(super) fn send_one_to_look(&mut self, source: &Arc<TokenSource>, pause: Duration, now: Instant) {
-        let rested = |member: &&mut Member| {
-            member.uses(source)
-                && member.delivery.is_none()
-                && now.saturating_duration_since(member.since) >= pause
+    /// Reconciles one resource with this source, unless it had one within `pause`.
+    pub(super) fn request_one_observation(
+        &mut self,
+        source: &Arc<TokenSource>,
+        pause: Duration,
+        now: Instant,
+    ) {
+        let rested = |subscriber: &&mut Subscriber| {
+            subscriber.uses(source)
+                && subscriber.delivery.is_none()
+                && now.saturating_duration_since(subscriber.since) >= pause
         };
-        if let Some(member) = self.all().find(rested) {
-            member.hand(Delivery::Look, now);
+        if let Some(subscriber) = self.all().find(rested) {
+            subscriber.hand(Delivery::Observe, now);
         }
     }
 
     /// Sends those away whose token `source` was.
     pub(super) fn drop_source(&mut self, source: &Arc<TokenSource>, now: Instant) {
-        for member in self.all().filter(|member| member.uses(source)) {
-            member.source = None;
-            member.hand(Delivery::Moved, now);
+        for subscriber in self.all().filter(|subscriber| subscriber.uses(source)) {
+            subscriber.source = None;
+            subscriber.hand(Delivery::Moved, now);
         }
     }
 }
 
-impl Member {
+impl Subscriber {
     fn uses(&self, source: &Arc<TokenSource>) -> bool {
         self.source.as_ref().is_some_and(|own| Arc::ptr_eq(own, source))
     }
 
-    /// Hands something over and gives the resource its turn.
+    /// Hands something over and reconciles the resource.
     pub(super) fn hand(&mut self, delivery: Delivery, now: Instant) {
         (self.delivery, self.handed) = (Some(delivery), now);
         (self.wake)();
@@ -242,6 +251,6 @@ impl Member {
         // A list from before the last look may show what is over.
         asked > self.since
             && self.delivery.is_none()
-            && (self.known.is_news(digest) || self.clock.takes_list(asked, pause))
+            && (self.known.is_changed(digest) || self.clock.takes_list(asked, pause))
     }
 }

@@ -1,16 +1,16 @@
-//! What a pass over a resource would do, without doing it. It reads what a pass reads and asks the same decider; each
-//! step is then taken as done, and the next one asked for. Guarantees that nothing is written: no step is performed,
-//! and callers hand in clients behind a closed fence.
+//! What a reconciliation of a resource would do, without doing it. It reads what a reconciliation reads and asks
+//! the same decider; each step is then taken as done, and the next one asked for. Guarantees that nothing is
+//! written: no step is performed, and callers hand in clients behind a closed fence.
 
-use super::Pass;
+use super::Reconciliation;
 use crate::{
     controller::{
         context::Context,
-        error::PassError,
+        error::ReconcileError,
+        managed_service::SecretSeen,
         memory::Memory,
-        pass::SecretSeen,
-        schedule::{queue::Lane, turns::Wake},
-        turn::Turn,
+        schedule::{queue::Priority, scheduler::Wake},
+        work_item::WorkItem,
     },
     provider::Token,
 };
@@ -89,13 +89,13 @@ pub struct Changed {
 
 /// What would be done for `object`, whose spec may never have been applied.
 pub async fn of<K: ManagedService>(context: Arc<Context>, object: K) -> Preview {
-    let Ok(permit) = context.queue.permit(Lane::Edit).await else {
+    let Ok(permit) = context.queue.permit(Priority::Edit).await else {
         return failed(Report::new(Ready::Unchanged, "", "the queue is closed"));
     };
     let (sender, _) = mpsc::unbounded_channel();
     let wake = Wake { sender, reference: Arc::new(ObjectRef::new("")) };
-    let turn = Turn { object, memory: Memory::default(), listed: None, permit };
-    Box::pin(Pass::new(context, turn, wake).preview()).await
+    let item = WorkItem { object, memory: Memory::default(), listed: None, permit };
+    Box::pin(Reconciliation::new(context, item, wake).preview()).await
 }
 
 fn failed(outcome: Report) -> Preview {
@@ -111,7 +111,7 @@ fn failed(outcome: Report) -> Preview {
     }
 }
 
-impl<K: ManagedService> Pass<K> {
+impl<K: ManagedService> Reconciliation<K> {
     async fn preview(mut self) -> Preview {
         let mut preview = failed(Report::new(Ready::Unchanged, "", ""));
         let mut before = None;
@@ -130,7 +130,7 @@ impl<K: ManagedService> Pass<K> {
                 }
                 continue;
             }
-            if step.ends_the_pass() {
+            if step.ends_reconciliation() {
                 break;
             }
             preview.actions.push(self.action(&step));
@@ -200,7 +200,7 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// Takes `step` as done.
-    fn pretend(&mut self, step: &Step) -> Result<(), PassError> {
+    fn pretend(&mut self, step: &Step) -> Result<(), ReconcileError> {
         match (step, &mut self.observed.remote) {
             (Step::AddFinalizer(notes), _) => {
                 let notes: Vec<_> =
@@ -218,7 +218,7 @@ impl<K: ManagedService> Pass<K> {
                 object["status"]["declaredValues"] = json!(declared);
                 object["status"]["migration"] = json!(migration);
             })?,
-            (Step::HoldToken, _) => self.token_use.take_as_held(),
+            (Step::AddTokenFinalizer, _) => self.token_use.take_as_held(),
             (Step::NoteSettled, _) => {
                 let settled = self.desired.uid.clone();
                 self.edited(|object| {
@@ -241,9 +241,9 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// The resource with other metadata or another status.
-    fn edited(&mut self, edit: impl FnOnce(&mut Value)) -> Result<(), PassError> {
+    fn edited(&mut self, edit: impl FnOnce(&mut Value)) -> Result<(), ReconcileError> {
         let defect =
-            |error: serde_json::Error| PassError::Defect(format!("cannot edit the resource: {error}"));
+            |error: serde_json::Error| ReconcileError::Defect(format!("cannot edit the resource: {error}"));
         let mut object = serde_json::to_value(&self.object).map_err(defect)?;
         edit(&mut object);
         let object = serde_json::from_value(object).map_err(defect)?;

@@ -1,18 +1,18 @@
 //! Follows `spec.projectVPCRef` to the `ProjectVPC` it names. References to other namespaces work within
 //! the namespaces that are watched; where consent is required, the `ProjectVPC` has to name who may use it.
 
-use super::Pass;
+use super::Reconciliation;
 use crate::{
     cluster::bounded,
-    controller::{context::Context, error::PassError},
+    controller::{context::Context, error::ReconcileError},
 };
 use kube::{Api, ResourceExt as _};
 use valkeeper_api::{ManagedService, ProjectVpc, common::ResourceReference, names};
 use valkeeper_engine::VpcReference;
 
-impl<K: ManagedService> Pass<K> {
+impl<K: ManagedService> Reconciliation<K> {
     /// Looks for the VPC that the resource refers to.
-    pub(super) async fn follow_vpc(&mut self) -> Result<(), PassError> {
+    pub(super) async fn follow_vpc(&mut self) -> Result<(), ReconcileError> {
         let spec = self.object.service();
         let Some(reference) = &spec.project_vpc_ref else { return Ok(()) };
         self.observed.vpc = find(&self.context, &self.namespace, &spec.project, reference).await?;
@@ -25,7 +25,7 @@ async fn find(
     from: &str,
     project: &str,
     reference: &ResourceReference,
-) -> Result<VpcReference, PassError> {
+) -> Result<VpcReference, ReconcileError> {
     let name = &reference.name;
     let namespace = reference.namespace.as_deref().unwrap_or(from);
     let what = format!("ProjectVPC {namespace}/{name}, which spec.projectVPCRef names,");

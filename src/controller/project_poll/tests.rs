@@ -1,9 +1,9 @@
-//! Lists and the clocks of their members together: whatever happens to lists, nobody waits longer than without.
+//! Lists and the clocks of their subscribers together: whatever happens to lists, nobody waits longer than without.
 
 use super::{
-    Joining, Surveys,
+    Joining, ProjectPollers,
     known::Known,
-    roster::{Delivery, Member, Roster, Sighting},
+    subscribers::{Delivery, Sighting, Subscriber, Subscribers},
 };
 use crate::{
     controller::{
@@ -76,7 +76,7 @@ struct Scene {
     jitter: f64,
     /// Lists show no secrets.
     withhold: bool,
-    roster: Roster,
+    subscribers: Subscribers,
     resources: Vec<Resource>,
     foreign: usize,
     /// What a list under way will show, and when it was asked for.
@@ -96,7 +96,7 @@ impl Scene {
             now,
             jitter,
             withhold,
-            roster: Roster::default(),
+            subscribers: Subscribers::default(),
             resources: vec![resource; count],
             foreign: 0,
             asked: None,
@@ -107,20 +107,20 @@ impl Scene {
     }
 
     fn poll(&self) -> Option<Duration> {
-        self.roster.period(self.roster.is_worth_lists(MINIMUM).then_some(PAUSE))
+        self.subscribers.period(self.subscribers.is_worth_lists(MINIMUM).then_some(PAUSE))
     }
 
     fn digest(&self, service: Service, list: bool) -> u64 {
         service.version * 2 + u64::from(list && self.withhold)
     }
 
-    /// A pass that saw `service` as it was at `seen` ends, with what is known now.
+    /// A reconciliation that saw `service` as it was at `seen` ends, with what is known now.
     fn rest(&mut self, index: usize, service: Service, known: Known, seen: Instant) {
         self.resources[index].unnoticed.retain(|(version, _)| *version > service.version);
         // How long it has been building does not matter here.
         let ending = if service.builds { Ending::Building(Duration::ZERO) } else { Ending::Settled };
         let (now, jitter, woken) = (self.now, self.jitter, Arc::clone(&self.woken));
-        let member = Member {
+        let subscriber = Subscriber {
             uid: index.to_string().into(),
             wake: Box::new(move || woken.lock().unwrap().push(index)),
             source: Some(Arc::new(TokenSource { namespace: String::new(), own: None, pinned: false })),
@@ -133,21 +133,21 @@ impl Scene {
             delivery: None,
             handed: now,
         };
-        self.roster.join(&index.to_string(), member);
+        self.subscribers.join(&index.to_string(), subscriber);
         let poll = self.poll();
         let clock = Clock::after(ending, [seen, now], &INTERVALS, poll, jitter);
         let patience = match ending {
             Ending::Building(elapsed) => INTERVALS.building(elapsed, poll),
             _ => INTERVALS.resync(poll),
         };
-        self.roster.member(&index.to_string(), &index.to_string()).unwrap().clock = clock;
+        self.subscribers.subscriber(&index.to_string(), &index.to_string()).unwrap().clock = clock;
         let resource = &mut self.resources[index];
         (resource.takes_part, resource.clock, resource.patience) = (true, clock, patience.mul_f64(JITTER));
     }
 
     fn known(&mut self, index: usize) -> Known {
         let name = index.to_string();
-        self.roster.member(&name, &name).map(|member| member.known).unwrap_or_default()
+        self.subscribers.subscriber(&name, &name).map(|subscriber| subscriber.known).unwrap_or_default()
     }
 
     fn look(&mut self, index: usize) {
@@ -159,20 +159,21 @@ impl Scene {
         let service = resource.service;
         resource.looks += 1;
         let digest = self.digest(service, false);
-        let known = self.known(index).then_looked(digest, list);
+        let known = self.known(index).then_observed(digest, list);
         self.rest(index, service, known, self.now);
     }
 
-    /// A turn with what a list brought.
+    /// A reconciliation with what a list brought.
     fn collect(&mut self, index: usize) {
         let name = index.to_string();
-        let delivery = self.roster.member(&name, &name).and_then(|member| member.delivery.take());
-        if matches!(delivery, Some(Delivery::Look)) {
+        let delivery =
+            self.subscribers.subscriber(&name, &name).and_then(|subscriber| subscriber.delivery.take());
+        if matches!(delivery, Some(Delivery::Observe)) {
             self.look(index);
         }
     }
 
-    /// The service as a list shows it is handed over, and the resource takes its turn.
+    /// The service as a list shows it is handed over, and the resource is reconciled.
     fn take(&mut self, index: usize, service: Service, asked: Instant) {
         let list = self.digest(service, true);
         if self.withhold && !service.builds {
@@ -188,12 +189,12 @@ impl Scene {
         for (index, service) in shown {
             let digest = self.digest(*service, true);
             let sighting = Sighting { digest, asked, round, pause: PAUSE };
-            if self.roster.sight(&index.to_string(), sighting) > 0 {
+            if self.subscribers.sight(&index.to_string(), sighting) > 0 {
                 self.take(index, *service, asked);
             }
         }
         if up_to >= services.len() {
-            self.roster.finish(
+            self.subscribers.finish(
                 round,
                 services.len() + self.foreign,
                 [PAUSE / 10, self.now - asked],
@@ -205,7 +206,7 @@ impl Scene {
     fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
         let last = self.resources.len() - 1;
         match *event {
-            Event::Wait(seconds) => self.pass_time(Duration::from_secs(seconds))?,
+            Event::Wait(seconds) => self.reconcile_time(Duration::from_secs(seconds))?,
             Event::Change(index, builds) => {
                 let resource = &mut self.resources[index.min(last)];
                 resource.service = Service { version: resource.service.version + 1, builds };
@@ -214,13 +215,13 @@ impl Scene {
             Event::Join(index) => self.look(index.min(last)),
             Event::Leave(index) => {
                 let name = index.min(last).to_string();
-                self.roster.leave(&name, &name);
+                self.subscribers.leave(&name, &name);
                 self.resources[index.min(last)].takes_part = false;
             }
             Event::Ask => {
                 let services = self.resources.iter().map(|resource| resource.service).collect();
                 if self.poll().is_some() {
-                    self.asked = Some((self.now, self.roster.begin(), services));
+                    self.asked = Some((self.now, self.subscribers.begin(), services));
                 }
             }
             Event::Arrive { up_to, without } => self.arrive(up_to, without),
@@ -230,9 +231,9 @@ impl Scene {
         self.turns()
     }
 
-    fn pass_time(&mut self, length: Duration) -> Result<(), TestCaseError> {
+    fn reconcile_time(&mut self, length: Duration) -> Result<(), TestCaseError> {
         let end = self.now + length;
-        while let Some(next) = self.next_look().filter(|next| *next <= end) {
+        while let Some(next) = self.next_observation().filter(|next| *next <= end) {
             self.now = next.max(self.now);
             self.turns()?;
         }
@@ -241,17 +242,17 @@ impl Scene {
     }
 
     /// When the first of those that take part looks for itself.
-    fn next_look(&mut self) -> Option<Instant> {
+    fn next_observation(&mut self) -> Option<Instant> {
         (0..self.resources.len()).filter_map(|index| self.due(index)).min()
     }
 
     fn due(&mut self, index: usize) -> Option<Instant> {
         let name = index.to_string();
-        let listed = self.roster.member(&name, &name)?.listed;
-        Some(self.resources[index].clock.next_look(listed).0)
+        let listed = self.subscribers.subscriber(&name, &name)?.listed;
+        Some(self.resources[index].clock.next_observation(listed).0)
     }
 
-    /// Those take their turn that were woken, or whose time has come; nobody may have waited too long.
+    /// Those are reconciled that were woken, or whose time has come; nobody may have waited too long.
     fn turns(&mut self) -> Result<(), TestCaseError> {
         let woken = std::mem::take(&mut *self.woken.lock().unwrap());
         for index in woken {
@@ -299,7 +300,7 @@ proptest! {
         for event in events {
             scene.happen(&event)?;
         }
-        scene.pass_time(INTERVALS.resync * 2)?;
+        scene.reconcile_time(INTERVALS.resync * 2)?;
     }
 }
 
@@ -334,8 +335,8 @@ fn list_from_before_the_last_look_is_ignored() {
     scene.look(0);
     let digest = scene.digest(Service { version: 0, builds: true }, true);
     let sighting = |asked| Sighting { digest, asked, round: 1, pause: PAUSE };
-    assert_eq!(scene.roster.sight("0", sighting(asked)), 0, "it shows what is over");
-    assert_eq!(scene.roster.sight("0", sighting(scene.now + PAUSE)), 1);
+    assert_eq!(scene.subscribers.sight("0", sighting(asked)), 0, "it shows what is over");
+    assert_eq!(scene.subscribers.sight("0", sighting(scene.now + PAUSE)), 1);
 }
 
 fn source(namespace: &str) -> TokenSource {
@@ -344,12 +345,12 @@ fn source(namespace: &str) -> TokenSource {
 
 #[test]
 fn token_sources_go_with_their_last_member() {
-    let (mut roster, now) = (Roster::default(), Instant::now());
+    let (mut subscribers, now) = (Subscribers::default(), Instant::now());
     let clock = Clock::after(Ending::Settled, [now; 2], &INTERVALS, None, 0.5);
     let moved = Arc::new(Mutex::new(BTreeMap::<&str, u32>::new()));
     for (name, namespace) in [("a", "one"), ("b", "one"), ("c", "two")] {
         let moved = Arc::clone(&moved);
-        let member = Member {
+        let subscriber = Subscriber {
             uid: name.into(),
             wake: Box::new(move || *moved.lock().unwrap().entry(name).or_default() += 1),
             source: Some(Arc::new(source(namespace))),
@@ -362,24 +363,25 @@ fn token_sources_go_with_their_last_member() {
             delivery: None,
             handed: now,
         };
-        roster.join(name, member);
+        subscribers.join(name, subscriber);
     }
-    let namespaces =
-        |roster: &Roster| roster.sources().iter().map(|source| source.namespace.clone()).collect::<Vec<_>>();
-    assert_eq!(namespaces(&roster), ["one", "two"]);
-    roster.leave("c", "c");
-    assert_eq!(namespaces(&roster), ["one"], "the namespace is gone");
-    let rotated = roster.sources().remove(0);
-    roster.drop_source(&rotated, now);
+    let namespaces = |subscribers: &Subscribers| {
+        subscribers.sources().iter().map(|source| source.namespace.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(namespaces(&subscribers), ["one", "two"]);
+    subscribers.leave("c", "c");
+    assert_eq!(namespaces(&subscribers), ["one"], "the namespace is gone");
+    let rotated = subscribers.sources().remove(0);
+    subscribers.drop_source(&rotated, now);
     drop(rotated);
-    assert_eq!(namespaces(&roster), <[&str; 0]>::default());
+    assert_eq!(namespaces(&subscribers), <[&str; 0]>::default());
     assert_eq!(*moved.lock().unwrap(), BTreeMap::from([("a", 1), ("b", 1)]));
 }
 
 #[test]
 fn token_rotation_leaves_no_survey_behind() {
-    let (surveys, now) = (Surveys::default(), Instant::now());
-    let survey = surveys.of(&Token::parse("old").unwrap(), "project");
+    let (pollers, now) = (ProjectPollers::default(), Instant::now());
+    let poller = pollers.of(&Token::parse("old").unwrap(), "project");
     let joining = Joining {
         name: "cache".to_owned(),
         uid: "uid".to_owned(),
@@ -389,15 +391,15 @@ fn token_rotation_leaves_no_survey_behind() {
         since: now,
         building_since: None,
     };
-    survey.join(&Settings::default(), joining, |poll| {
+    poller.join(&Settings::default(), joining, |poll| {
         Clock::after(Ending::NotBegun, [now; 2], &INTERVALS, poll, 0.5)
     });
-    let old = survey.roster().sources().remove(0);
-    survey.roster().drop_source(&old, now);
-    assert!(matches!(survey.collect("cache", "uid"), Some(Delivery::Moved)));
-    let mut memory = Memory { survey: Some(survey), edit: Some(1), ..Memory::default() };
+    let old = poller.subscribers().sources().remove(0);
+    poller.subscribers().drop_source(&old, now);
+    assert!(matches!(poller.collect("cache", "uid"), Some(Delivery::Moved)));
+    let mut memory = Memory { poller: Some(poller), edit: Some(1), ..Memory::default() };
     memory.moved("cache", "uid");
     assert_eq!(memory.edit, None, "the turn begins as one after an edit");
-    let kept = super::lock(&surveys.to_keep).as_mut().unwrap().try_recv().unwrap();
-    assert!(surveys.retire(&kept), "somebody takes part still");
+    let kept = super::lock(&pollers.to_keep).as_mut().unwrap().try_recv().unwrap();
+    assert!(pollers.retire(&kept), "somebody takes part still");
 }

@@ -1,19 +1,19 @@
 //! The shell around a migration: the password of the source, read from its Secret and put into what is
 //! sent, and the provider's word on how far the data has come.
 
-use super::{Pass, observe};
-use crate::{cluster::secrets, controller::error::PassError};
+use super::{Reconciliation, observe};
+use crate::{cluster::secrets, controller::error::ReconcileError};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use valkeeper_api::{ManagedService, names::reason};
 
-impl<K: ManagedService> Pass<K> {
+impl<K: ManagedService> Reconciliation<K> {
     /// Reads the password that `spec.migrationSecretSource` names.
-    pub(super) async fn read_migration_password(&mut self) -> Result<(), PassError> {
+    pub(super) async fn read_migration_password(&mut self) -> Result<(), ReconcileError> {
         let Some(source) = self.object.service().migration_secret_source.clone() else { return Ok(()) };
         let value =
             secrets::read_key(&self.context.client, &self.namespace, &source.name, &source.key).await?;
-        let missing = || PassError::Missing {
+        let missing = || ReconcileError::Missing {
             reason: reason::MIGRATION_SECRET_MISSING,
             message: format!(
                 "Secret {}/{} with key {}, which spec.migrationSecretSource names, does not exist. Create it with the password of the server to migrate from",
@@ -35,7 +35,7 @@ impl<K: ManagedService> Pass<K> {
     }
 
     /// Asks how far the data has come.
-    pub(super) async fn follow_migration(&mut self) -> Result<(), PassError> {
+    pub(super) async fn follow_migration(&mut self) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, reference) = (self.provider.clone(), self.reference());
         let found = self.during(provider.migration(&token, &reference)).await?;
