@@ -27,6 +27,7 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
             Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::OBJECT_CONFLICT, message)
         }
         LeaseSeen::Missing => without_lease(desired, observed),
+        LeaseSeen::Present(_) if accepts_writes_alone(observed) => moving_to_the_lease(),
         LeaseSeen::Present(_) => {
             observed.view.as_ref().map_or_else(Concern::fine, |view| leased(desired, observed, view))
         }
@@ -49,18 +50,29 @@ fn alone(desired: &Desired, observed: &Observed) -> Concern {
 /// No Lease yet: first, nobody may accept writes without one.
 fn without_lease(desired: &Desired, observed: &Observed) -> Concern {
     let started = || observed.pods.iter().filter(|(_, pod)| !pod.unstarted && !pod.ended);
-    if let Some((ordinal, _)) = started().find(|(ordinal, _)| !observed.instances.contains_key(ordinal)) {
+    // One that has not started yet may find settings of the time when it was the only one.
+    let starts = || observed.pods.iter().filter(|(_, pod)| pod.unstarted && pod.starts_alone);
+    let silent = |ordinal: &u32| !observed.instances.contains_key(ordinal);
+    if let Some((ordinal, _)) = started().chain(starts()).find(|(ordinal, _)| silent(ordinal)) {
         let message =
             format!("Waiting for {}, which may accept writes without the Lease.", desired.instance(*ordinal));
         return Concern::waits(RequeueClass::Active, State::Degraded, reason::SCALING, message);
     }
-    if observed.instances.values().any(|instance| instance.alone) {
-        // It reads its settings first.
-        let message = "Moving the only instance to the Lease.".to_owned();
-        return Concern::waits(RequeueClass::Active, State::Updating, reason::SCALING, message);
+    if accepts_writes_alone(observed) {
+        return moving_to_the_lease();
     }
     let seen = observed.instances.values().map(|instance| instance.status.seen).max().unwrap_or_default();
     Concern::act(Step::CreateLease(seen.max(desired.remembered())))
+}
+
+fn accepts_writes_alone(observed: &Observed) -> bool {
+    observed.instances.values().any(|instance| instance.alone)
+}
+
+/// The instance reads its settings before anything depends on the Lease.
+fn moving_to_the_lease() -> Concern {
+    let message = "Moving the only instance to the Lease.".to_owned();
+    Concern::waits(RequeueClass::Active, State::Updating, reason::SCALING, message)
 }
 
 fn leased(desired: &Desired, observed: &Observed, view: &View) -> Concern {

@@ -10,6 +10,8 @@ pub const PRIMARY: &str = "primary";
 pub const REPLICA: &str = "replica";
 /// Annotation of a pod: what it is made of.
 pub const REVISION: &str = "valkeeper.io/revision";
+/// Annotation of a pod: it may have been given settings that let its instance accept writes without the Lease.
+pub const STARTS_ALONE: &str = "valkeeper.io/starts-alone";
 /// Annotation of a Secret with a certificate: when it is renewed.
 pub const RENEW_AT: &str = "valkeeper.io/renew-at";
 /// Annotation set by users: the revision with which the primary may be replaced.

@@ -103,6 +103,8 @@ pub struct PodSeen {
     pub finished: bool,
     /// Its server container has never been started.
     pub unstarted: bool,
+    /// It was created for a cluster of one instance: when it starts, it may accept writes without the Lease.
+    pub starts_alone: bool,
     /// Its readiness probe succeeds.
     pub ready: bool,
     /// Where it is.

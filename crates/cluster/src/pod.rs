@@ -7,6 +7,7 @@ use crate::objects::labels;
 use crate::settings::{GRACE_SECONDS, digest};
 use crate::spread::placement;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// User and group of the servers in official images.
 const USER: u32 = 999;
@@ -30,6 +31,10 @@ pub fn pod(desired: &Desired, ordinal: u32) -> Value {
     let mut labels = labels(desired);
     // Until it is promoted.
     labels.insert(names::ROLE.to_owned(), names::REPLICA.to_owned());
+    let mut annotations = BTreeMap::from([(names::REVISION, revision(desired))]);
+    if desired.instances() == 1 {
+        annotations.insert(names::STARTS_ALONE, true.to_string());
+    }
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -37,7 +42,7 @@ pub fn pod(desired: &Desired, ordinal: u32) -> Value {
             "name": desired.instance(ordinal),
             "namespace": desired.namespace,
             "labels": labels,
-            "annotations": {names::REVISION: revision(desired)},
+            "annotations": annotations,
             "ownerReferences": [desired.owner()],
         },
         "spec": spec(desired, ordinal, &desired.defaults.manager_image),

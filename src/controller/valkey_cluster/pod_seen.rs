@@ -31,6 +31,7 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
         ended: finished || terminated || (ran && !running),
         finished,
         unstarted: !finished && !running && !terminated && !ran,
+        starts_alone: pod.annotations().contains_key(names::STARTS_ALONE),
         ready,
         address: status.pod_ip.clone().filter(|address| !address.is_empty()),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),

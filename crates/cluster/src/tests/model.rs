@@ -194,6 +194,7 @@ impl Model {
             revision: body["metadata"]["annotations"][names::REVISION].as_str().unwrap().to_owned(),
             role: body["metadata"]["labels"][names::ROLE].as_str().map(str::to_owned),
             unstarted: true,
+            starts_alone: body["metadata"]["annotations"][names::STARTS_ALONE].is_string(),
             ..PodSeen::default()
         };
         self.pods.insert(ordinal, Pod::new(seen));

@@ -211,3 +211,24 @@ fn server_takes_no_more_memory_than_its_container_has() {
     assert_eq!(reloads, 0, "pods that are replaced start with the new settings");
     assert!(model.steps[first..].iter().any(|step| matches!(step, Step::DeletePod(..))));
 }
+
+#[test]
+fn instance_that_may_start_alone_delays_the_lease() {
+    let scaled_out = |change: fn(&mut Model, &mut Observed)| {
+        decided(&json!({"instances": 1}), |model, observed| {
+            model.desired.spec.instances = 3;
+            change(model, observed);
+        })
+    };
+    let unstarted = scaled_out(|_, observed| {
+        observed.pods.get_mut(&0).unwrap().unstarted = true;
+        observed.instances.clear();
+        observed.view = None;
+    });
+    assert!(!matches!(unstarted.step, Step::CreateLease(_)), "{:?}", unstarted.step);
+    let alone = scaled_out(|_, observed| {
+        let instance = observed.instances.get_mut(&0).unwrap();
+        assert!(instance.alone);
+    });
+    assert!(!matches!(alone.step, Step::CreateLease(_) | Step::Promote(..)), "{:?}", alone.step);
+}
