@@ -32,6 +32,12 @@ pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
         && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
 }
 
+/// Whether the status reports that the last reconciliation did not succeed.
+pub(super) fn is_out_of_sync<K: ManagedService>(object: &K) -> bool {
+    let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|entry| entry.type_ == condition::SYNCED && entry.status == "False")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

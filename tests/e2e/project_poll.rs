@@ -1,11 +1,12 @@
 //! Projects with several services are watched by lists: what changes is noticed without looking at each
 //! service, and whatever is done about it is decided on the service itself.
 
-use crate::world::{PROJECT, World, until};
+use crate::world::{PROJECT, World, condition, until};
 use futures::future::join_all;
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 use valkeeper::settings::Settings;
+use valkeeper_api::Valkey;
 use valkeeper_testbed::{
     faults::Disturbance,
     provider::{Fault, Matcher},
@@ -17,6 +18,7 @@ crate::scenarios![
     a_new_password_is_found_in_a_list,
     a_restart_among_settled_services_lists_and_writes_nothing,
     restart_with_lists_that_hide_secrets_looks_at_few,
+    outage_over_a_restart_ends_with_the_first_lists,
     a_list_that_fails_hides_nothing,
 ];
 
@@ -106,6 +108,29 @@ async fn restart_with_lists_that_hide_secrets_looks_at_few(mut world: World) -> 
     let looked_at = looked_at(&world).into_iter().collect::<BTreeSet<_>>();
     assert!(looked_at.len() <= 2, "{looked_at:?}");
     assert_eq!((world.writes(), world.calls.writes().len()), (0, 0), "{:#?}", world.calls.writes());
+    world
+}
+
+/// Lists that hide credentials say enough to end an outage that the status reports.
+async fn outage_over_a_restart_ends_with_the_first_lists(mut world: World) -> World {
+    several(&world).await;
+    world.provider.disturb(Disturbance::RedactedLists);
+    world.provider.fail_next(Matcher::new(None, ".*").unwrap(), 1_000, Fault::status(503, "maintenance"));
+    let is_synced = |valkey: &Valkey| condition(valkey, "Synced").map(|it| it.status == "True");
+    for name in NAMES {
+        world.until_valkey(name, |valkey| is_synced(valkey) == Some(false)).await;
+    }
+    world.kill_operator().await;
+    world.provider.clear_faults();
+    world
+        .start_operator_with(|settings: &mut Settings| {
+            settings.resync_interval = Duration::from_hours(24);
+            settings.project_poll_interval = Duration::from_secs(1);
+        })
+        .await;
+    for name in NAMES {
+        world.until_valkey(name, |valkey| is_synced(valkey) == Some(true)).await;
+    }
     world
 }
 

@@ -147,8 +147,9 @@ impl<K: ManagedService> Reconciliation<K> {
         }
         if let Some(Listed { service, digest, asked, slot: _slot }) = self.listed.take() {
             (self.observed.listed, self.list_digest) = (true, Some(digest));
-            self.observed.secret_may_wait =
-                self.memory.waits_for_first_list() && edits::is_settled(&self.object);
+            self.observed.secret_may_wait = self.memory.waits_for_first_list()
+                && edits::is_settled(&self.object)
+                && !edits::is_out_of_sync(&self.object);
             self.saw(*service);
             self.seen_at = asked;
         }
