@@ -23,7 +23,7 @@ mod work_item;
 pub use context::{Context, Instruments, StartError, provider};
 pub use managed_service::{
     observe::service as observed_service,
-    preview::{self, Action, Changed, Preview},
+    preview::{self, Action, Changed, Ordered, Preview},
 };
 
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};

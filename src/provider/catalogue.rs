@@ -55,11 +55,22 @@ struct Cloud {
     cloud_name: Option<String>,
 }
 
+/// Prices of an hour, in US dollars.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HourlyPrice {
+    /// Of the plan.
+    pub plan: f64,
+    /// Of each GB of disk beyond that of the plan; none where disk cannot be added.
+    pub added_disk_gb: Option<f64>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Price {
     #[serde(deserialize_with = "lenient::text")]
     base_price_usd: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    extra_disk_price_per_gb_usd: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -133,7 +144,7 @@ impl Client {
         schema.ok_or_else(|| lacking(doing, Lacking("user_config_schema")))
     }
 
-    /// What a plan costs in an hour, in US dollars.
+    /// What a plan costs in an hour.
     pub async fn hourly_price(
         &self,
         token: &Token,
@@ -141,13 +152,14 @@ impl Client {
         of: &str,
         plan: &str,
         cloud: &str,
-    ) -> Result<f64, ProviderError> {
+    ) -> Result<HourlyPrice, ProviderError> {
         let doing = format!("read the price of plan {plan} in cloud {cloud}");
         let path =
             vec!["v1", "project", project, "pricing", "service-types", of, "plans", plan, "clouds", cloud];
         let call = Call::to("get_price", doing.clone(), Method::GET, path, None);
-        let price = self.send::<Price>(token, call).await?.base_price_usd;
-        let price = price.and_then(|text| text.parse().ok());
-        price.ok_or_else(|| lacking(doing, Lacking("base_price_usd")))
+        let price = self.send::<Price>(token, call).await?;
+        let number = |text: Option<String>| text.and_then(|text| text.parse().ok());
+        let plan = number(price.base_price_usd).ok_or_else(|| lacking(doing, Lacking("base_price_usd")))?;
+        Ok(HourlyPrice { plan, added_disk_gb: number(price.extra_disk_price_per_gb_usd) })
     }
 }

@@ -158,6 +158,10 @@ async fn plan_names_what_is_refused_and_what_was_meant(world: World) -> World {
         .await;
     assert_eq!(plan["changes"][0]["effect"], "rebuild", "{plan:#}");
     assert!(plan["price"]["after"].as_f64() > plan["price"]["before"].as_f64(), "{plan:#}");
+    let plan = inspector.plan(Kind::Valkey, "cache", &with(json!({"disk_space": "55GiB"}))).await;
+    let price = |when: &str| plan["price"][when].as_f64().unwrap();
+    // 30 GB more than the plan includes, in a month of 730 hours.
+    assert!((price("after") - price("before") - 30.0 * 0.0003 * 730.0).abs() < 0.01, "{plan:#}");
     assert!(world.provider.set_plan(PROJECT, "cache", "business-4"));
     let plan = inspector.json(&["plan", "cache"]).await[0].take();
     assert_eq!((&plan["changes"], &plan["left"][0]["field"]), (&json!([]), &json!("spec.plan")), "{plan:#}");

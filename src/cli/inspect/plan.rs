@@ -10,7 +10,7 @@ use super::{
     find::{Declared, Resource},
     session::{Connection, Output, Session},
 };
-use crate::controller::Preview;
+use crate::controller::{Ordered, Preview};
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode};
 use valkeeper_engine::Ready;
@@ -105,22 +105,33 @@ impl Session {
         Ok(planned)
     }
 
-    /// What the plan costs before and after, where Aiven says so.
+    /// What the service costs before and after, where Aiven publishes it.
     async fn price(&self, resource: &Resource, preview: &Preview) -> Option<Price> {
-        let (token, (plan, cloud)) = (preview.token.as_ref()?, preview.after.as_ref()?);
-        let project = resource.text("/spec/project");
-        let of = resource.kind.service_type();
-        let monthly = async |plan: &str, cloud: &str| {
-            let hourly = self.context.provider().hourly_price(token, project, of, plan, cloud).await;
-            hourly.ok().map(|price| price * HOURS_PER_MONTH)
-        };
-        let after = monthly(plan, cloud.as_deref()?).await?;
-        let before = match &preview.service {
-            Some(seen) => monthly(&seen.plan, seen.cloud.as_deref()?).await,
+        let [before, after] = &preview.ordered;
+        let after = self.monthly_price(resource, preview, after.as_ref()?).await?;
+        let before = match before {
+            Some(before) => self.monthly_price(resource, preview, before).await,
             None => None,
         };
         Some(Price { before, after })
     }
+
+    async fn monthly_price(&self, resource: &Resource, preview: &Preview, ordered: &Ordered) -> Option<f64> {
+        let (token, project) = (preview.token.as_ref()?, resource.text("/spec/project"));
+        let (provider, of) = (self.context.provider(), resource.kind.service_type());
+        let (plan, cloud) = (&ordered.plan, ordered.cloud.as_deref()?);
+        let price = provider.hourly_price(token, project, of, plan, cloud).await.ok()?;
+        let mut hourly = price.plan;
+        if let (Some(size), Some(per_gb)) = (ordered.disk_space_mb, price.added_disk_gb) {
+            let included = provider.plan_disk(token, project, of, plan).await.ok()??;
+            hourly += gigabytes(size.saturating_sub(included)) * per_gb;
+        }
+        Some(hourly * HOURS_PER_MONTH)
+    }
+}
+
+fn gigabytes(mib: u64) -> f64 {
+    u32::try_from(mib).map_or(f64::INFINITY, f64::from) / 1024.0
 }
 
 /// As Aiven counts them.

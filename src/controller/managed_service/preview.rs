@@ -40,12 +40,23 @@ pub struct Preview {
     pub outcome: Report,
     /// The service as it is, if there is one.
     pub service: Option<Seen>,
-    /// Plan and cloud afterwards.
-    pub after: Option<(String, Option<String>)>,
+    /// What the price depends on, before and after.
+    pub ordered: [Option<Ordered>; 2],
     /// The token that was used, if there is one.
     pub token: Option<Token>,
     /// Where it came from, or should have come from, in words.
     pub token_source: String,
+}
+
+/// What the price of a service depends on.
+#[derive(Clone, Debug)]
+pub struct Ordered {
+    /// Its plan.
+    pub plan: String,
+    /// Its cloud and region.
+    pub cloud: Option<String>,
+    /// Its disk space in MiB, unless it is that of the plan.
+    pub disk_space_mb: Option<u64>,
 }
 
 /// What is shown of a service.
@@ -105,7 +116,7 @@ fn failed(outcome: Report) -> Preview {
         left: Vec::new(),
         outcome,
         service: None,
-        after: None,
+        ordered: [None, None],
         token: None,
         token_source: String::new(),
     }
@@ -122,6 +133,7 @@ impl<K: ManagedService> Reconciliation<K> {
             if let (None, Remote::Present(service)) = (&before, &self.observed.remote) {
                 before = Some(differences(&self.desired, &self.observed));
                 preview.service = Some(seen(service));
+                preview.ordered[0] = Some(ordered(service));
             }
             if let Step::Observe(target) = &step {
                 if let Err(failure) = self.look(*target).await {
@@ -137,7 +149,8 @@ impl<K: ManagedService> Reconciliation<K> {
             if let Step::Create(request) = &step {
                 preview.changes =
                     creation(request).into_iter().map(|field| changed(K::KIND, field, true)).collect();
-                preview.after = Some((request.plan.clone(), request.cloud.clone()));
+                let (plan, cloud) = (request.plan.clone(), request.cloud.clone());
+                preview.ordered[1] = Some(Ordered { plan, cloud, disk_space_mb: request.disk_space_mb });
             }
             if matches!(step, Step::Create(_) | Step::Delete | Step::ReleaseFinalizer) {
                 break;
@@ -176,7 +189,12 @@ impl<K: ManagedService> Reconciliation<K> {
         preview.token = self.token_use.token().cloned();
         preview.token_source = self.token_source();
         if let Remote::Present(service) = &self.observed.remote {
-            preview.after = Some((service.plan.clone(), service.cloud.clone()));
+            let mut after = ordered(service);
+            let stays = preview.ordered[0].as_ref().is_some_and(|before| before.plan == after.plan);
+            // Without a size of its own, a service has that of its new plan.
+            after.disk_space_mb =
+                after.disk_space_mb.filter(|_| stays || self.desired.disk_space_mb.is_some());
+            preview.ordered[1] = Some(after);
         }
         let left = differences(&self.desired, &self.observed);
         let is_left = |field: &DriftedField| left.iter().any(|one| one.field == field.field);
@@ -270,6 +288,11 @@ fn seen(service: &engine::ObservedService) -> Seen {
         credentials_are_withheld: service.credentials_are_withheld,
         facts: service.facts.clone(),
     }
+}
+
+fn ordered(service: &engine::ObservedService) -> Ordered {
+    let (plan, cloud) = (service.plan.clone(), service.cloud.clone());
+    Ordered { plan, cloud, disk_space_mb: service.disk_space_mb }
 }
 
 fn changed(kind: Kind, field: DriftedField, creates: bool) -> Changed {
