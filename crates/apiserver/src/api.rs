@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::builtin;
+use crate::failure::{Answer, Failure};
 use crate::field_error::FieldError;
-use crate::http::failure::{Answer, Failure};
-use crate::http::request::{Query, Target};
+use crate::protocol::request::{Query, Target};
 use crate::registry::{Registry, Resource};
 use crate::schema;
 use crate::selector::Selector;
+use crate::storage::listing::Listing;
 use crate::storage::object::Object;
 use crate::storage::store::{Key, Store};
 
@@ -32,31 +33,6 @@ pub(crate) struct Api {
     pub(crate) service_network: [u8; 2],
     /// Held while definitions are established.
     pub(crate) defining: Mutex<()>,
-}
-
-/// A list or a page of it.
-#[derive(Debug)]
-pub(crate) struct Listing {
-    pub(crate) items: Vec<Arc<Object>>,
-    pub(crate) revision: u64,
-    /// The token for the next page.
-    pub(crate) next: Option<String>,
-    /// How many objects follow, where that is known without looking at them.
-    pub(crate) remaining: Option<usize>,
-}
-
-impl Listing {
-    /// The `metadata` of the list.
-    pub(crate) fn metadata(&self) -> Value {
-        let mut metadata = json!({"resourceVersion": self.revision.to_string()});
-        if let Some(next) = &self.next {
-            metadata["continue"] = next.as_str().into();
-        }
-        if let Some(remaining) = self.remaining {
-            metadata["remainingItemCount"] = remaining.into();
-        }
-        metadata
-    }
 }
 
 /// Shows a stored object in a version of its resource.

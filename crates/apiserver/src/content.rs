@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::api::Api;
-use crate::http::failure::GroupResource;
+use crate::failure::GroupResource;
 use crate::storage::object::{Metadata, Object, Shape};
 use crate::storage::store::Store;
 

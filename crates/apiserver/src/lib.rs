@@ -3,17 +3,24 @@
 //! collection. Access control, admission and workloads are stored, not enforced. Answers in JSON only.
 
 pub mod builtin;
+pub mod definitions;
 pub mod field_error;
+pub mod jsonpath;
 pub mod kubectl;
 #[cfg(test)]
 mod observed;
 pub mod schema;
+pub mod table;
 
 mod api;
 mod content;
 mod controllers;
+mod failure;
 mod fields;
 mod http;
+mod metadata;
+mod protobuf;
+mod protocol;
 mod registry;
 mod selector;
 mod storage;
@@ -35,8 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
 pub use self::content::{Content, StoredObject};
-use self::http::failure::GroupResource;
-use self::http::request::{Target, WriteOptions};
+use self::failure::GroupResource;
+use self::protocol::request::{Target, WriteOptions};
 use self::registry::Registry;
 use self::storage::store::{Key, Store};
 
@@ -183,7 +190,7 @@ fn create_namespace(api: &Api, name: &str) -> anyhow::Result<()> {
     let options = WriteOptions {
         dry_run: false,
         manager: "kube-apiserver".to_owned(),
-        validation: http::request::FieldValidation::Ignore,
+        validation: protocol::request::FieldValidation::Ignore,
     };
     let created =
         target.and_then(|target| api.create(&target, json!({"metadata": {"name": name}}), &options));

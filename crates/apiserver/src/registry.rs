@@ -7,11 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use crate::builtin::{self, BuiltinResource};
-use crate::http::failure::GroupResource;
-use crate::kubectl::openapi;
-use crate::kubectl::table::Columns;
+use crate::definitions;
+use crate::failure::GroupResource;
 use crate::schema::CompiledSchema;
 use crate::storage::object::{Metadata, Shape};
+use crate::table::Columns;
 use crate::versions::{best_first, group_version, version_order};
 
 /// A served resource with its versions.
@@ -72,7 +72,7 @@ impl Resource {
         let strings = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
         let id = GroupResource::new(found.group, found.plural);
         let events = found.plural == "events";
-        let schema = openapi::builtin_schema(found.group, found.version, found.kind);
+        let schema = definitions::builtin_schema(found.group, found.version, found.kind);
         let version = Version {
             name: found.version.to_owned(),
             deprecation: None,
@@ -142,7 +142,7 @@ impl Version {
         let schema = &version["schema"]["openAPIV3Schema"];
         let mut merge_schema = schema.clone();
         let metadata =
-            openapi::builtin_schema("", "v1", "Namespace").map(|found| &found["properties"]["metadata"]);
+            definitions::builtin_schema("", "v1", "Namespace").map(|found| &found["properties"]["metadata"]);
         merge_schema
             .section("properties")
             .insert("metadata".to_owned(), metadata.cloned().unwrap_or_default());

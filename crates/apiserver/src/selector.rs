@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::http::failure::{Answer, Failure, GroupResource};
+use crate::failure::{Answer, Failure, GroupResource};
 
 /// What a list or watch is limited to.
 #[derive(Clone, Debug, Default)]

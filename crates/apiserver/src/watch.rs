@@ -11,10 +11,10 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::api::{Api, read_revision, selector, view};
+use crate::failure::{Answer, Failure};
 use crate::field_error::FieldError;
-use crate::http::failure::{Answer, Failure};
-use crate::http::render;
-use crate::http::request::{Accept, Form, Query, Target};
+use crate::protocol::render;
+use crate::protocol::request::{Accept, Form, Query, Target};
 use crate::selector::{Selector, transition};
 use crate::storage::object::{Object, Shape};
 

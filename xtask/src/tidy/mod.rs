@@ -20,7 +20,7 @@ use std::{
 const WITHOUT_CIRCLES: [(&str, usize); 2] = [("crates/engine/src/lib.rs", 0), ("src/lib.rs", 4)];
 /// The same for folders: files within one may need each other.
 const WITHOUT_CIRCLES_OF_FOLDERS: [(&str, usize); 2] =
-    [("crates/apiserver/src/lib.rs", 11), ("crates/testbed/src/lib.rs", 2)];
+    [("crates/apiserver/src/lib.rs", 0), ("crates/testbed/src/lib.rs", 2)];
 
 /// Checks how the repository is laid out.
 #[derive(clap::Args)]

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::{fields, set_default};
-use super::names;
 use crate::field_error::{FieldError, quoted};
+use crate::metadata::names;
+use crate::metadata::{fields, set_default};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 

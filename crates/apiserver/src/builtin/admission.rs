@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::{fields, set_default};
-use super::names;
 use crate::field_error::FieldError;
+use crate::metadata::names;
+use crate::metadata::{fields, set_default};
 
 /// What the rules and selectors of a webhook or a policy say unless told otherwise.
 fn default_match(target: &mut Value, rules: &str) {

@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
-use super::metadata::fields;
-use super::names;
 use crate::field_error::FieldError;
+use crate::metadata::fields;
+use crate::metadata::names;
 
 const MAXIMUM_SIZE: usize = 1024 * 1024;
 const IMMUTABLE: &str = "field is immutable when `immutable` is set";

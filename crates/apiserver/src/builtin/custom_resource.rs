@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::fields;
 use crate::field_error::FieldError;
+use crate::metadata::fields;
 use crate::schema;
 
 pub(super) fn default_create(crd: &mut Value) {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::fields;
 use super::{label_selectors, pod_templates};
 use crate::field_error::FieldError;
+use crate::metadata::fields;
 
 pub(super) fn default_create(deployment: &mut Value) {
     deployment["status"] = json!({});
@@ -26,7 +26,7 @@ pub(super) fn default(deployment: &mut Value) {
     if strategy.entry("type").or_insert_with(|| json!("RollingUpdate")) == "RollingUpdate" {
         let rolling = strategy.entry("rollingUpdate").or_insert_with(|| json!({}));
         for key in ["maxSurge", "maxUnavailable"] {
-            super::metadata::set_default(rolling, key, "25%");
+            crate::metadata::set_default(rolling, key, "25%");
         }
     }
 }

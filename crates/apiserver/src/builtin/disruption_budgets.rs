@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::set_default;
 use crate::field_error::FieldError;
+use crate::metadata::set_default;
 
 pub(super) fn default_create(budget: &mut Value) {
     budget["status"] =

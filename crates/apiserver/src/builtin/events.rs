@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::names;
 use crate::field_error::FieldError;
+use crate::metadata::names;
 
 /// Fields of the same meaning: in `v1`, in `events.k8s.io/v1`.
 const RENAMED: [(&str, &str); 7] = [

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{metadata, names};
 use crate::field_error::FieldError;
+use crate::metadata::{self, names};
 
 /// What is wrong with the selector in `field`.
 pub(super) fn validate(field: &str, selector: &Value, errors: &mut Vec<FieldError>) {

@@ -11,8 +11,6 @@ mod disruption_budgets;
 pub mod events;
 mod label_selectors;
 mod leases;
-pub mod metadata;
-pub(crate) mod names;
 mod namespaces;
 mod network_policies;
 mod nodes;

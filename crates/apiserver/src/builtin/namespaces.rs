@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::fields;
+use crate::metadata::fields;
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 const FINALIZER: &str = "kubernetes";

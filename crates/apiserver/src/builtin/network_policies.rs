@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::{fields, set_default};
+use crate::metadata::{fields, set_default};
 
 pub(super) fn default(policy: &mut Value) {
     let Some(spec) = fields(policy, "spec") else { return };

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::metadata::{fields, set_default};
-use super::names;
 use crate::field_error::FieldError;
+use crate::metadata::names;
+use crate::metadata::{fields, set_default};
 
 /// A new node brings its status along: kubelets register with it.
 pub(super) fn default_node(node: &mut Value) {

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::metadata::{fields, set_default};
-use super::{names, quantities};
+use super::quantities;
 use crate::field_error::FieldError;
+use crate::metadata::names;
+use crate::metadata::{fields, set_default};
 
 /// The mode of files in volumes, `0644`.
 const FILE_MODE: u64 = 420;

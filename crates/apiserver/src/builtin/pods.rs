@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::metadata::{fields, set_default};
 use super::{pod_templates, quantities};
 use crate::field_error::FieldError;
+use crate::metadata::{fields, set_default};
 
 /// How long pods tolerate a node that is not ready or not reachable, in seconds.
 const TOLERATION_SECONDS: u64 = 300;

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::{self, NameRule};
 use super::{
     access, admission, configuration, custom_resource, deployments, disruption_budgets, events, leases,
     namespaces, network_policies, nodes, pods, resources, services, volumes,
 };
 use crate::field_error::FieldError;
-use crate::{kubectl::openapi, schema};
+use crate::metadata::{self, NameRule};
+use crate::{definitions, schema};
 
 /// Fills in the defaults of a new object and tells what is wrong with it, its metadata included.
 ///
-/// The object is one that [`decode_error`](crate::kubectl::openapi::decode_error) finds nothing wrong with. It
+/// The object is one that [`decode_error`](crate::definitions::decode_error) finds nothing wrong with. It
 /// carries its `apiVersion` and `kind`, and a namespaced object its namespace. Unknown fields
 /// and nulls are dropped, and so is what clients do not decide, such as most of a status.
 pub fn prepare_create(object: &mut Value) -> Vec<FieldError> {
@@ -99,7 +99,7 @@ impl Kind {
     }
 
     fn clean(&self, object: &mut Value) {
-        if let Some(schema) = openapi::builtin_schema(&self.group, &self.version, &self.name) {
+        if let Some(schema) = definitions::builtin_schema(&self.group, &self.version, &self.name) {
             schema::prune(schema, object);
             schema::default(schema, object);
         }

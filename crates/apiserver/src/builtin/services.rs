@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::metadata::{self, fields};
-use super::names;
 use crate::field_error::FieldError;
+use crate::metadata::names;
+use crate::metadata::{self, fields};
 
 /// How long a client sticks to a pod unless the service says otherwise, in seconds.
 const AFFINITY_SECONDS: u64 = 10800;

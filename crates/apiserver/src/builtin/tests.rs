@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{events, prepare_create, prepare_update};
 use crate::observed::{Case, assert_none};
-use crate::{kubectl::openapi, schema};
+use crate::{definitions, schema};
 
 const CREATES: &str = include_str!("observed/creates.json");
 const UPDATES: &str = include_str!("observed/updates.json");
@@ -76,7 +76,7 @@ fn documents_of_the_wrong_types_cannot_be_decoded() {
     for case in Case::all(CREATES) {
         let object = case.object();
         let (group, version, kind) = kind(&object);
-        let found = openapi::decode_error(group, version, kind, &object);
+        let found = definitions::decode_error(group, version, kind, &object);
         let expected = case.get("undecodable").and_then(Value::as_str);
         assert_eq!(found.as_deref(), expected, "{}", case.name());
     }
@@ -88,7 +88,7 @@ fn unknown_fields_of_built_in_kinds_are_named() {
         if let Some(unknown) = case.get("unknown") {
             let object = case.object();
             let (group, version, kind) = kind(&object);
-            let schema = openapi::builtin_schema(group, version, kind).unwrap();
+            let schema = definitions::builtin_schema(group, version, kind).unwrap();
             assert_eq!(Value::from(schema::unknown_fields(schema, &object)), *unknown, "{}", case.name());
         }
     }

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::metadata::{fields, set_default};
 use super::quantities;
 use crate::field_error::FieldError;
+use crate::metadata::{fields, set_default};
 
 const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
 const VOLUME_FINALIZER: &str = "kubernetes.io/pv-protection";

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::target;
 use crate::api::Api;
-use crate::http::failure::GroupResource;
+use crate::failure::GroupResource;
 use crate::storage::object::{Metadata, Object};
 use crate::storage::store::{Change, Key};
 use crate::write::delete::release;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{delete, target, target_of};
 use crate::api::Api;
-use crate::http::failure::GroupResource;
-use crate::http::request::Target;
+use crate::failure::GroupResource;
+use crate::protocol::request::Target;
 use crate::storage::object::{Metadata, Object};
 use crate::storage::store::{Change, Key};
 use crate::write::delete::{FOREGROUND, ORPHAN, Propagation, release};

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::collector::Dependents;
 use crate::api::Api;
-use crate::http::failure::GroupResource;
-use crate::http::request::Target;
+use crate::failure::GroupResource;
+use crate::protocol::request::Target;
 use crate::registry::Resource;
 use crate::storage::object::Object;
 use crate::storage::store::{Change, Key};

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{delete, target, target_of};
 use crate::api::Api;
-use crate::http::failure::GroupResource;
+use crate::failure::GroupResource;
 use crate::storage::object::Metadata;
 use crate::storage::store::{Change, Key, Refusal};
 

@@ -7,8 +7,8 @@ use http::{HeaderValue, Request, header};
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::http::failure::{Answer, Failure, GroupResource};
-use crate::http::request::{Query, Target};
+use crate::failure::{Answer, Failure, GroupResource};
+use crate::protocol::request::{Query, Target};
 use crate::storage::store::Key;
 
 /// What the kubelet is told of the request.

@@ -1,10 +1,6 @@
 //! HTTP: finds out what a request asks for, has it done and writes the answer. Everybody may do everything.
 
-pub(crate) mod body;
-pub(crate) mod failure;
 pub(crate) mod log;
-pub(crate) mod render;
-pub(crate) mod request;
 
 use std::sync::Arc;
 
@@ -17,11 +13,12 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::builtin;
+use crate::failure::{Answer, Failure, deleted};
 use crate::field_error::FieldError;
-use crate::http::body::{content_type, parse_body, parse_yaml};
-use crate::http::failure::{Answer, Failure, deleted};
-use crate::http::request::{Accept, Query, Target, WriteOptions};
 use crate::kubectl::discovery;
+use crate::protocol::body::{content_type, parse_body, parse_yaml};
+use crate::protocol::render;
+use crate::protocol::request::{Accept, Query, Target, WriteOptions};
 use crate::storage::object::Metadata;
 use crate::watch::watch;
 use crate::write::decode::check_name;

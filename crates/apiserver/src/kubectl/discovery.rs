@@ -6,10 +6,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::builtin::subresource_verbs;
-use crate::http::failure::Failure;
-use crate::http::render;
-use crate::http::request::{Accept, OPENAPI_PROTOBUF};
+use crate::failure::Failure;
 use crate::kubectl::openapi;
+use crate::protocol::render;
+use crate::protocol::request::{Accept, OPENAPI_PROTOBUF};
 use crate::registry::{Catalog, Resource};
 use crate::versions::group_version;
 

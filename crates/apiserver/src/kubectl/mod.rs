@@ -1,7 +1,4 @@
-//! What `kubectl` asks a server for besides objects: discovery, schemas, tables, and answers in protobuf.
+//! What `kubectl` asks a server for besides objects: discovery and schemas. Tables and protobuf are beside it.
 
 pub(crate) mod discovery;
-pub mod jsonpath;
 pub mod openapi;
-pub(crate) mod protobuf;
-pub mod table;

@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::structural;
-use crate::builtin::names;
 use crate::field_error::{FieldError, quoted};
+use crate::metadata::names;
 
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] =

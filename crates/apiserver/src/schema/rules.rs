@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::references::{Dangling, dangling};
 use crate::field_error::{FieldError, quoted};
-use crate::kubectl::jsonpath::JsonPath;
+use crate::jsonpath::JsonPath;
 
 const REASONS: [&str; 4] =
     ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use crate::builtin::metadata;
-use crate::kubectl::openapi;
+use crate::definitions;
+use crate::metadata;
 
 /// What every object may have besides the fields of its schema.
 const ROOT_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -57,7 +57,7 @@ impl Visit<'_> {
 }
 
 fn walk(schema: Option<&Value>, value: &mut Value, visit: &mut Visit<'_>) {
-    let inner = schema.and_then(openapi::contained);
+    let inner = schema.and_then(definitions::contained);
     match value {
         Value::Object(fields) => walk_object(inner.or(schema), fields, visit),
         Value::Array(items) => {
@@ -117,7 +117,7 @@ fn flag(schema: &Value, key: &str) -> bool {
 
 /// The schema of `metadata`, the same for every kind.
 static METADATA: LazyLock<Value> = LazyLock::new(|| {
-    openapi::builtin_schema("", "v1", "Secret")
+    definitions::builtin_schema("", "v1", "Secret")
         .and_then(|schema| schema.pointer("/properties/metadata"))
         .cloned()
         .unwrap_or_else(|| json!({"x-kubernetes-preserve-unknown-fields": true}))

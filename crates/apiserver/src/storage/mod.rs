@@ -1,4 +1,5 @@
 //! Objects, and the store that holds them with their history.
 
+pub(crate) mod listing;
 pub(crate) mod object;
 pub(crate) mod store;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
-use crate::http::failure::GroupResource;
+use crate::failure::GroupResource;
 use crate::storage::object::{Metadata, Object, Shape};
 
 /// Where an object is within its resource. Cluster-scoped objects have an empty namespace.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::builtin::quantities;
-use crate::http::failure::{Answer, Failure, GroupResource};
-use crate::http::request::Target;
+use crate::failure::{Answer, Failure, GroupResource};
+use crate::protocol::request::Target;
 use crate::storage::object::Metadata;
 use crate::storage::store::Key;
 

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::api::reshape;
+use crate::failure::{Answer, Failure};
 use crate::field_error::FieldError;
 use crate::fields::{FieldSet, Managers, Writer, typecheck};
-use crate::http::failure::{Answer, Failure};
-use crate::http::request::{Target, WriteOptions};
+use crate::protocol::request::{Target, WriteOptions};
 use crate::schema;
 use crate::storage::object::Metadata;
 use crate::versions::group_version;

@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use crate::api::reshape;
+use crate::definitions;
+use crate::failure::{Answer, Failure};
 use crate::field_error::FieldError;
-use crate::http::failure::{Answer, Failure};
-use crate::http::request::{FieldValidation, Target};
-use crate::kubectl::openapi;
+use crate::protocol::request::{FieldValidation, Target};
 use crate::schema;
 use crate::storage::object::{Metadata, object_mut};
 use crate::write::delete::{FOREGROUND, ORPHAN};
@@ -93,8 +93,8 @@ pub(crate) fn decode(
     let version = &target.resource.versions[target.version];
     let (group, kind) = (&target.resource.id.group, &target.resource.kind);
     let malformed = match version.schema {
-        None => openapi::decode_error(group, &version.name, kind, new),
-        Some(_) => openapi::metadata_decode_error(new),
+        None => definitions::decode_error(group, &version.name, kind, new),
+        Some(_) => definitions::metadata_decode_error(new),
     };
     if let Some(why) = malformed {
         return Err(undecodable(target, new, &why, is_patch));

@@ -1,16 +1,16 @@
-//! Deletions, at once or after the finalizers have been worked off. Guarantees the preconditions a client
-//! sets; collecting dependents is left to the controllers.
+//! Deletions, immediate or after the finalizers. Checks a client's preconditions; controllers collect dependents.
 
 use std::sync::Arc;
 
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::api::{Api, Listing, view};
+use crate::api::{Api, view};
+use crate::failure::{Answer, Failure, GroupResource};
 use crate::field_error::FieldError;
-use crate::http::body::parse_body;
-use crate::http::failure::{Answer, Failure, GroupResource};
-use crate::http::request::{Query, Target};
+use crate::protocol::body::parse_body;
+use crate::protocol::request::{Query, Target};
+use crate::storage::listing::Listing;
 use crate::storage::object::{Metadata, Object, now, stamp};
 use crate::storage::store::Key;
 use crate::write::is_gone;

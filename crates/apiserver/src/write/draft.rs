@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::builtin::{self, metadata::NameRule};
+use crate::builtin;
+use crate::failure::{Answer, Failure};
 use crate::field_error::FieldError;
 use crate::fields::Managers;
-use crate::http::failure::{Answer, Failure};
-use crate::http::request::{Target, WriteOptions};
+use crate::metadata::{self, NameRule};
+use crate::protocol::request::{Target, WriteOptions};
 use crate::registry::Resource;
 use crate::schema;
 use crate::storage::object::{Metadata, Object, now, object_mut};
@@ -107,7 +108,7 @@ impl Draft {
             _ if target.resource.has(target.version, "status") => self.new.copy_field(live, "status"),
             _ => {}
         }
-        builtin::metadata::carry_over(&mut self.new, live);
+        metadata::carry_over(&mut self.new, live);
         let metadata = self.new.meta_mut();
         for field in ["resourceVersion", "generation", "selfLink"] {
             match live["metadata"].get(field) {
@@ -203,7 +204,7 @@ pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError>
     if target.resource.builtin.is_some() {
         return builtin::prepare_create(new);
     }
-    let mut errors = builtin::metadata::validate_create(new, NameRule::Subdomain, target.resource.namespaced);
+    let mut errors = metadata::validate_create(new, NameRule::Subdomain, target.resource.namespaced);
     errors.retain(|error| !is_finalizer_name(error));
     errors.extend(schema_errors(target, new, None));
     errors
@@ -217,7 +218,7 @@ pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> V
         Some(_) if target.subresource.as_deref() == Some("resize") => builtin::prepare_resize(new, live),
         Some(_) => builtin::prepare_update(new, live),
         None => {
-            let mut errors = builtin::metadata::validate_update(new, live);
+            let mut errors = metadata::validate_update(new, live);
             errors.retain(|error| !is_finalizer_name(error));
             errors.extend(schema_errors(target, new, Some(live)));
             errors

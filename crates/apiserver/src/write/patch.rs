@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::http::failure::{Answer, Failure};
-use crate::http::request::Target;
+use crate::failure::{Answer, Failure};
+use crate::protocol::request::Target;
 
 /// A patch of a known type.
 #[derive(Clone, Debug)]

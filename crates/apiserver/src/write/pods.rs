@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::builtin;
+use crate::failure::{Answer, Failure, GroupResource};
 use crate::field_error::FieldError;
-use crate::http::failure::{Answer, Failure, GroupResource};
-use crate::http::request::Target;
+use crate::protocol::request::Target;
 use crate::storage::object::{Metadata, Object, now};
 use crate::write::delete::{DeleteOptions, Deleted};
 

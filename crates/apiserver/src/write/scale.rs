@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::api::{Api, view};
-use crate::http::failure::{Answer, Failure};
-use crate::http::request::{Target, WriteOptions};
+use crate::failure::{Answer, Failure};
+use crate::protocol::request::{Target, WriteOptions};
 use crate::storage::object::{Metadata, Object};
 use crate::write::Edit;
 use crate::write::patch::Patch;

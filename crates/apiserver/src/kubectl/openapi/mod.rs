@@ -2,14 +2,9 @@
 //! kinds that `CustomResourceDefinition`s define. Enough for `kubectl explain`, `apply` and server-side
 //! field validation; query parameters that no client reads from here are left out.
 
-mod decode;
-mod definitions;
 mod document;
 mod operations;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{decode_error, metadata_decode_error};
-pub use definitions::builtin_schema;
-pub(crate) use definitions::contained;
 pub use document::{v2, v3, v3_index};

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{builtin_schema, decode_error, metadata_decode_error, v2, v3, v3_index};
+use super::{v2, v3, v3_index};
 use crate::builtin;
+use crate::definitions::{builtin_schema, decode_error, metadata_decode_error};
 
 fn crd() -> Value {
     json!({"spec": {

@@ -3,8 +3,8 @@
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use crate::http::failure::{Answer, Failure};
-use crate::kubectl::protobuf;
+use crate::failure::{Answer, Failure};
+use crate::protobuf;
 
 /// Reads a body as the content type says, JSON unless it says something else.
 pub(crate) fn parse_body(headers: &HeaderMap, body: &[u8], kind: &str) -> Answer<Value> {

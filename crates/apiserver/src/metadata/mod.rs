@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::names;
+pub(crate) mod names;
 use crate::field_error::{FieldError, quoted};
 
 const MAXIMUM_ANNOTATIONS: usize = 256 * 1024;
@@ -11,7 +11,7 @@ const IMMUTABLE: &str = "field is immutable";
 
 /// What a name must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameRule {
+pub(crate) enum NameRule {
     /// A DNS subdomain, RFC 1123: most kinds, and every custom resource.
     Subdomain,
     /// A DNS label, RFC 1123: namespaces and services.
@@ -31,7 +31,7 @@ impl NameRule {
 }
 
 /// Drops from the metadata what says nothing: nulls, empty texts, lists and maps.
-pub fn normalize(object: &mut Value) {
+pub(crate) fn normalize(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     metadata.retain(|_, value| !is_nothing(value));
     for owner in metadata.get_mut("ownerReferences").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -52,7 +52,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// What is wrong with the metadata of a new object.
-pub fn validate_create(object: &Value, rule: NameRule, namespaced: bool) -> Vec<FieldError> {
+pub(crate) fn validate_create(object: &Value, rule: NameRule, namespaced: bool) -> Vec<FieldError> {
     let metadata = &object["metadata"];
     let mut errors = Vec::new();
     if let Some(prefix) = metadata["generateName"].as_str().filter(|prefix| !prefix.is_empty()) {
@@ -83,7 +83,7 @@ pub fn validate_create(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
 ///
 /// Fields that the server owns (`uid`, `creationTimestamp`, `deletionTimestamp`) are to be carried over
 /// before; see [`carry_over`].
-pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
+pub(crate) fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let (new, old) = (&new["metadata"], &old["metadata"]);
     let mut errors = Vec::new();
     if !old["deletionTimestamp"].is_null() {
@@ -110,7 +110,7 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
 }
 
 /// Takes over from `old` the metadata that an update cannot change and need not repeat.
-pub fn carry_over(new: &mut Value, old: &Value) {
+pub(crate) fn carry_over(new: &mut Value, old: &Value) {
     let old = &old["metadata"];
     let Some(metadata) = new["metadata"].as_object_mut() else { return };
     let mut take = |field: &str| match old.get(field) {

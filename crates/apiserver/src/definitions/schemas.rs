@@ -17,7 +17,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 /// Where the references between definitions point.
-pub(super) const REFERENCE: &str = "#/definitions/";
+pub(crate) const REFERENCE: &str = "#/definitions/";
 
 /// The definition that contains itself.
 const SCHEMA: &str = "JSONSchemaProps";
@@ -35,7 +35,7 @@ pub(crate) fn contained(schema: &Value) -> Option<&'static Value> {
 }
 
 /// All definitions by name, such as `io.k8s.api.core.v1.Secret`; they refer to each other.
-pub(super) static DEFINITIONS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(definitions);
+pub(crate) static DEFINITIONS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(definitions);
 
 /// The schemas of the served kinds by group, version and kind, with references replaced.
 static RESOLVED: LazyLock<HashMap<(String, String, String), Value>> = LazyLock::new(|| {

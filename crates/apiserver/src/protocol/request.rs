@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::{HeaderMap, header};
 use serde_json::json;
 
+use crate::failure::{Answer, Failure};
 use crate::field_error::{FieldError, quoted};
-use crate::http::failure::{Answer, Failure};
 use crate::registry::{Catalog, Resource};
 use crate::storage::store::Key;
 

@@ -8,10 +8,10 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::api::Listing;
-use crate::http::request::{Accept, Form, Query, Target};
-use crate::kubectl::table::IncludeObject;
+use crate::protocol::request::{Accept, Form, Query, Target};
+use crate::storage::listing::Listing;
 use crate::storage::object::Object;
+use crate::table::IncludeObject;
 
 /// A response of one JSON document.
 pub(crate) fn document(code: StatusCode, yaml: bool, value: &Value) -> Response {

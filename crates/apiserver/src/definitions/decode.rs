@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::definitions::{DEFINITIONS, REFERENCE};
+use super::schemas::{DEFINITIONS, REFERENCE};
 
 /// Texts that have a type of their own: in which type, which field, of what type.
 const NAMED_TEXTS: [(&str, &str, &str); 4] = [
