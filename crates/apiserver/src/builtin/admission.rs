@@ -7,7 +7,7 @@ use super::metadata::{fields, set_default};
 use super::names;
 use crate::field_error::FieldError;
 
-/// What the rules and selectors of a webhook or a policy say unless told otherwise.
+/// Defaults of the rules and selectors of a webhook or a policy.
 fn default_match(target: &mut Value, rules: &str) {
     set_default(target, "matchPolicy", "Equivalent");
     set_default(target, "namespaceSelector", json!({}));

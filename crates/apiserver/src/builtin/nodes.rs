@@ -8,7 +8,7 @@ use super::metadata::{fields, set_default};
 use super::names;
 use crate::field_error::FieldError;
 
-/// A new node brings its status along: kubelets register with it.
+/// A new node contains its status: kubelets register with it.
 pub(super) fn default_node(node: &mut Value) {
     fields(node, "spec");
     let Some(status) = fields(node, "status") else { return };

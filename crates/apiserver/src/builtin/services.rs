@@ -6,7 +6,7 @@ use super::metadata::{self, fields};
 use super::names;
 use crate::field_error::FieldError;
 
-/// How long a client sticks to a pod unless the service says otherwise, in seconds.
+/// Default of how long a client sticks to a pod, in seconds.
 const AFFINITY_SECONDS: u64 = 10800;
 
 /// Whether the service gets an address that it does not have yet.

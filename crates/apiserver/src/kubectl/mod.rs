@@ -1,4 +1,4 @@
-//! What `kubectl` asks a server for besides objects: discovery, schemas, tables, and answers in protobuf.
+//! Requests of `kubectl` besides objects: discovery, schemas, tables, and answers in protobuf.
 
 pub(crate) mod discovery;
 pub mod jsonpath;
