@@ -1,6 +1,5 @@
-//! Predicts a reconciliation of a resource without performing it. It reads what a reconciliation reads and uses the
-//! same decision function; each step is then taken as done, and the next one decided. Nothing is written: no step is
-//! performed, and callers pass clients behind a closed fence.
+//! Predicts a reconciliation without performing it, with the same reads and decisions. Nothing is written: each step is
+//! taken as done, and callers pass clients behind a closed fence.
 
 use super::Reconciliation;
 use crate::{
