@@ -1,13 +1,13 @@
-//! The whole operator as one call: sockets, leader election, clients, event sender and controllers,
-//! wired and run. It works only while this process leads, writes nothing after that, and gives the lease
-//! back when it is told to stop and the reconciliations under way have ended.
+//! The whole operator as one call: sockets, leader election, clients, event sender and controllers. It works only
+//! while this process leads and writes nothing after that. On a signal it ends the reconciliations in progress and
+//! then gives the lease back.
 
 use crate::{
+    aiven_operator,
     cluster::events::Recorder,
     controller::{self, Context, Instruments, StartError},
     ha::{Candidate, Fence},
     provider::Client as Provider,
-    replaced,
     server::{
         Listeners, Served,
         health::{Health, Role},
@@ -28,7 +28,7 @@ pub struct Operator {
     metrics: Metrics,
 }
 
-/// Runs until `shutdown`, then lets the reconciliations under way finish. `client` should come from
+/// Runs until `shutdown`, then lets the reconciliations in progress finish. `client` should come from
 /// [`connect`](crate::cluster::connect), and the process-wide TLS provider must be installed before.
 pub async fn run(settings: Settings, client: Client, shutdown: CancellationToken) -> Result<(), StartError> {
     let listeners = Listeners::bind(settings.listening.addresses()).await?;
@@ -60,7 +60,7 @@ impl Operator {
         log_level: LogLevel,
         shutdown: CancellationToken,
     ) -> Result<(), StartError> {
-        // Settings that cannot work end the program at once, not when it comes to lead.
+        // Invalid settings end the program immediately, not when it becomes leader.
         let provider = controller::provider(&self.settings, self.metrics())?;
         let served = Served { health: self.health(), metrics: self.metrics(), log_level };
         let ended = CancellationToken::new();
@@ -73,7 +73,7 @@ impl Operator {
                 "valkeeper starts"
             );
             if self.settings.election.leader_elect {
-                self.take_turns(&provider, &shutdown).await;
+                self.hold_terms(&provider, &shutdown).await;
             } else {
                 self.work(&provider, Fence::open(), shutdown.clone()).await;
             }
@@ -84,20 +84,20 @@ impl Operator {
     }
 
     /// Waits to lead, works, and waits again when the lease is lost.
-    async fn take_turns(&self, provider: &Provider, shutdown: &CancellationToken) {
+    async fn hold_terms(&self, provider: &Provider, shutdown: &CancellationToken) {
         let mut candidate = self.candidate();
         while !shutdown.is_cancelled() {
             self.stand_by();
             let health = &self.health;
-            let looked = |answered| health.plays(if answered { Role::Standby } else { Role::Unsure });
+            let on_attempt = |answered| health.plays(if answered { Role::Standby } else { Role::Unsure });
             let fence = tokio::select! {
                 () = shutdown.cancelled() => break,
-                fence = candidate.acquire(looked) => fence,
+                fence = candidate.acquire(on_attempt) => fence,
             };
-            tracing::info!("this replica leads");
+            tracing::info!("became leader");
             tokio::select! {
                 () = self.work(provider, fence.clone(), shutdown.clone()) => {}
-                () = candidate.keep(&fence) => tracing::warn!("the lease is lost; this replica waits again"),
+                () = candidate.keep(&fence) => tracing::warn!("lost leadership"),
             }
         }
         self.stand_by();
@@ -115,7 +115,7 @@ impl Operator {
         Candidate::new(api, &election.leader_elect_resource_name, identity, election.timing())
     }
 
-    /// Another replica works, as far as is known.
+    /// Another replica leads, as far as this one can tell.
     fn stand_by(&self) {
         self.health.plays(Role::Starting);
         self.metrics.leads(false);
@@ -132,23 +132,23 @@ impl Operator {
         let (recorder, sending) = Recorder::start(client.clone(), instance());
         let instruments = Instruments { health: self.health(), metrics: self.metrics() };
         let context = Context::new(self.settings.clone(), client.clone(), provider, recorder, instruments);
-        let watching = replaced::watch_out(client, context.namespaces(), shutdown.clone());
+        let watching = aiven_operator::watch_out(client, context.namespaces(), shutdown.clone());
         let watching = async {
             // Sharing its lease is another way to keep the two from working at the same time.
-            if self.settings.election.leader_elect_resource_name != replaced::LEASE {
+            if self.settings.election.leader_elect_resource_name != aiven_operator::LEASE {
                 watching.await;
             }
         };
         let controllers = controller::run(Arc::new(context), shutdown.clone()).boxed();
         let watching = watching.boxed();
-        let (patience, told) = (self.settings.shutdown_timeout, shutdown.clone());
+        let (patience, stopping) = (self.settings.shutdown_timeout, shutdown.clone());
         let too_long = async {
-            told.cancelled().await;
+            stopping.cancelled().await;
             tokio::time::sleep(patience).await;
         };
         tokio::select! {
             _ = futures::future::join3(controllers, sending, watching) => {}
-            () = too_long => tracing::warn!("reconciliations under way were cut off; the next start resumes them"),
+            () = too_long => tracing::warn!("reconciliations cancelled; the next start resumes them"),
         }
     }
 }

@@ -310,7 +310,7 @@ pub enum DefaultDeletion {
     Orphan,
 }
 
-/// A time that may be zero. Nobody waits for longer than a day on purpose.
+/// Parses a duration that may be zero. Nothing waits for longer than a day.
 fn pause(text: &str) -> Result<Duration, String> {
     within(text, Duration::ZERO)
 }
@@ -330,7 +330,7 @@ fn within(text: &str, shortest: Duration) -> Result<Duration, String> {
 }
 
 impl Settings {
-    /// What resources that say nothing are read with.
+    /// The defaults for resources without a policy.
     pub fn policy_defaults(&self) -> Defaults {
         Defaults {
             orphan: self.default_deletion_policy == DefaultDeletion::Orphan,
@@ -364,7 +364,7 @@ struct Command {
 impl Default for Settings {
     fn default() -> Self {
         use clap::{CommandFactory as _, FromArgMatches as _};
-        // The environment must not leak into embedded operators, so variables are taken off first.
+        // The environment must not leak into embedded operators, so variables are removed first.
         let command = Command::command().mut_args(|argument| argument.env(None));
         let matches = command.get_matches_from(["valkeeper"]);
         match Command::from_arg_matches(&matches) {

@@ -66,7 +66,7 @@ fn migration(password: &str) -> Value {
     json!({"migration": {"host": "old.example.com", "port": 6379, "password": password}})
 }
 
-/// A service as the provider describes it, with every credential it knows.
+/// A service as the provider describes it, with all its credentials.
 fn service(config: &Value) -> Value {
     let uri = format!("rediss://default:{CANARY}@h:1");
     json!({
@@ -143,17 +143,19 @@ fn decisions_show_no_secret() {
     let (own, other) =
         (migration(CANARY), json!({"migration": {"host": "x", "port": 1, "password": "other"}}));
     let mut steps = Vec::new();
-    let mut look = |decision: Decision| {
+    let mut search = |decision: Decision| {
         hides("a decision", &decision);
         steps.push(decision.step.name());
         decision
     };
-    look(engine::decide(&desired(CANARY, "startup-4"), &observed(None, ConnectionSecret::Absent)));
-    let update =
-        look(engine::decide(&desired(CANARY, "business-4"), &observed(Some(seen(&other)), current.clone())));
-    look(engine::decide(&desired("new", "business-4"), &observed(Some(seen(&own)), current)));
+    search(engine::decide(&desired(CANARY, "startup-4"), &observed(None, ConnectionSecret::Absent)));
+    let update = search(engine::decide(
+        &desired(CANARY, "business-4"),
+        &observed(Some(seen(&other)), current.clone()),
+    ));
+    search(engine::decide(&desired("new", "business-4"), &observed(Some(seen(&own)), current)));
     let absent = observed(Some(seen(&own)), ConnectionSecret::Absent);
-    look(engine::decide(&desired(CANARY, "startup-4"), &absent));
+    search(engine::decide(&desired(CANARY, "startup-4"), &absent));
     let Step::Update(patch) = update.step else { panic!("not an update: {update:?}") };
     assert!(serde_json::to_string(&patch).unwrap().contains(CANARY), "it holds a password");
     hides("a look after an update", &Observed { sent: Some(*patch), ..Observed::default() });
@@ -163,7 +165,7 @@ fn decisions_show_no_secret() {
     hides("the content of a Secret", &connection::content(&target, &seen(&own).connection.unwrap()));
 }
 
-/// Fields that look as if they held a secret, and why they do not.
+/// Fields that appear to hold a secret, and why they do not.
 const HARMLESS: [(&str, &str, &str); 9] = [
     ("Connection", "namespace_token_secret", "the name of a Secret"),
     ("Connection", "namespace_token_key", "the name of a key"),
@@ -236,7 +238,7 @@ fn fields(source: &str, found: &mut Vec<(String, String, String)>) {
         let Some(parts) = begin.captures(&source[derived.end()..]) else { continue };
         let after = &source[derived.end() + parts.get(0).unwrap().end()..];
         if &parts[2] == "(" {
-            // Of what has no name, the name of the type tells what it is.
+            // For a field without a name, the name of the type describes it.
             let kind = after.split(");").next().unwrap_or_default();
             found.push((parts[1].to_owned(), parts[1].to_owned(), kind.to_owned()));
             continue;

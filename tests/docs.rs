@@ -129,7 +129,7 @@ fn every_page_is_in_the_book() {
     }
 }
 
-/// The book as `.ci/book` makes it, looked at as a browser does.
+/// The book as `.ci/book` makes it, checked as a browser reads it.
 #[test]
 fn every_link_of_the_built_book_leads_somewhere() {
     let (Some(_), Some(program)) = (tools::BASH.or_skip(), tools::MDBOOK.or_skip()) else { return };
@@ -194,7 +194,7 @@ fn flags_and_files_that_pages_name_exist() {
 }
 
 #[test]
-fn every_promise_about_the_connection_secret_names_a_test_that_exists() {
+fn connection_secret_promises_name_existing_tests() {
     let text = std::fs::read_to_string(repository("docs/connection-secret.md")).unwrap();
     let promises =
         text.split("## What is promised").nth(1).unwrap().split("\n## ").next().unwrap().to_owned();
@@ -213,7 +213,7 @@ fn every_promise_about_the_connection_secret_names_a_test_that_exists() {
     }
 }
 
-/// Types that know every field of a pod keep all of it, so that nothing is misspelt or misplaced.
+/// Types with every field of a pod keep all of it, so that nothing is misspelt or misplaced.
 #[test]
 fn every_pod_of_a_page_holds_fields_of_pods_only() {
     let manifests = manifests_of_pages();

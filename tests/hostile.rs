@@ -1,4 +1,4 @@
-//! Hostile input at the provider's door: names that look like paths, redirects to other hosts, answers that
+//! Hostile input at the boundary to the provider: names that resemble paths, redirects to other hosts, answers that
 //! never end, and answers that are almost right. Nothing may panic, leave its path, follow, or swell.
 
 #![allow(
@@ -160,7 +160,7 @@ async fn a_token_does_not_follow_a_redirect() {
 async fn an_answer_without_end_is_given_up() {
     let mut head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{\"service\":\"".to_vec();
     head.extend(std::iter::repeat_n(b'x', 32 * 1024));
-    // A gigabyte, if somebody read it.
+    // A gigabyte, if it were read.
     let (url, _, sent) = server(head, 32 * 1024).await;
     let answer = client(&url).service(&Token::parse("token").unwrap(), &reference("p", "s")).await;
     assert!(answer.is_err_and(|error| error.to_string().contains("larger than")));
@@ -277,7 +277,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn in_an_outage_the_calls_after_an_edit_are_sent_and_repetitions_are_not() {
+async fn outage_sends_calls_after_an_edit_and_holds_back_repetitions() {
     let refusal =
         b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
     let (url, lines, _) = server(refusal, 1).await;

@@ -1,5 +1,5 @@
-//! The scripts and workflows that build and release, and the recipes of the justfile: pinned, with few permissions, and free of what
-//! shellcheck and actionlint find. Where those two are not installed, it says so.
+//! The scripts and workflows that build and release, and the recipes of the justfile: pinned, with few permissions,
+//! and without findings of shellcheck and actionlint. Where those two are not installed, the tests report that.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
@@ -35,7 +35,7 @@ fn jobs(workflow: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 #[test]
-fn every_action_is_pinned_to_a_commit_and_says_its_version() {
+fn every_action_is_pinned_to_a_commit_with_its_version() {
     let uses = Regex::new(r"(?m)uses: *(.+)$").unwrap();
     let pinned = Regex::new(r"^[a-z-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").unwrap();
     for (name, text, _) in workflows() {
@@ -46,7 +46,7 @@ fn every_action_is_pinned_to_a_commit_and_says_its_version() {
 }
 
 #[test]
-fn a_workflow_may_read_and_a_job_says_what_else_it_needs() {
+fn workflow_permissions_are_read_only_with_job_exceptions() {
     for (name, text, workflow) in workflows() {
         assert_eq!(workflow["permissions"], serde_json::json!({"contents": "read"}), "{name}");
         assert_eq!(
@@ -72,7 +72,7 @@ fn shellcheck_finds_nothing_in_scripts_and_workflows() {
         for (job, content) in jobs(&workflow) {
             for step in content["steps"].as_array().into_iter().flatten() {
                 let Some(script) = step["run"].as_str() else { continue };
-                // What other steps put into the environment is not known here.
+                // The environment variables of other steps are unknown here.
                 let mut check = Command::new(&program);
                 check.args(["--shell", "bash", "--severity", "warning", "--exclude", "SC2154", "-"]);
                 let mut check = check.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

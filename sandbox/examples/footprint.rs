@@ -33,7 +33,7 @@ struct Operator {
     metrics: String,
 }
 
-/// What the system says of a process.
+/// Resource usage of a process, from the system.
 struct Usage {
     resident: u64,
     peak: u64,
@@ -73,7 +73,7 @@ async fn measure(program: &Path, count: usize) -> anyhow::Result<()> {
         valkeys.create(&PostParams::default(), &valkey(&project, number)?).await?;
     }
     operator.until(&operator.metrics, &format!("ready=\"True\",reason=\"Running\"}} {count}.0")).await?;
-    // What the work took is given back, and what comes right after it is done.
+    // Memory of the work is released, and follow-up work is done.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let before = operator.usage()?.processor;
     tokio::time::sleep(REST).await;

@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// What a kubeconfig of the sandbox says about the provider.
+/// The line about the provider in a kubeconfig of the sandbox.
 pub(crate) const PROVIDER_NOTE: &str = "# Provider: ";
 
 /// Act on the services and the API of a running sandbox

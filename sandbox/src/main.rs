@@ -1,6 +1,6 @@
-//! The `valkeeper-sandbox` command: a cluster, a provider and the operator in one process, with two
-//! services to look at; `ctl` acts on one that runs, and `bench` measures the operator. Ends with status 0
-//! when everything worked, else with the reason.
+//! The `valkeeper-sandbox` command: a cluster, a provider and the operator in one process, with two example services;
+//! `ctl` acts on a running one, and `bench` measures the operator. Ends with status 0 when everything worked, else
+//! with the reason.
 
 mod bench;
 mod ctl;
@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
         return Box::pin(valkeeper::cli::Arguments::from_command_line().run()).await;
     }
     let mut options = Options::parse();
-    // Nobody else in this process installs one, so there is nothing to do when it is there already.
+    // This process installs no other provider, so there is nothing to do when one exists already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match options.command.take() {
         Some(Command::Bench(options)) => bench::run(*options).await,

@@ -57,7 +57,7 @@ async fn everything_but_the_table_of_kubectl_fits_into_eighty_columns() {
 }
 
 #[tokio::test]
-async fn a_kubeconfig_of_somebody_else_is_not_overwritten() {
+async fn foreign_kubeconfig_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
     std::fs::write(&path, "apiVersion: v1\n").unwrap();
@@ -77,7 +77,7 @@ async fn a_port_in_use_is_named_as_the_reason() {
 }
 
 #[tokio::test]
-async fn services_are_real_servers_if_there_is_a_program_and_simulated_on_request() {
+async fn services_are_real_servers_unless_simulation_is_requested() {
     let (success, text, errors) = output(&["--once", "--engine", "simulated"]).await;
     assert!(success && text.contains("simulated"), "{text}{errors}");
     assert!(!text.contains("Connected"), "{text}");
@@ -93,7 +93,7 @@ async fn services_are_real_servers_if_there_is_a_program_and_simulated_on_reques
 }
 
 #[tokio::test]
-async fn without_a_program_real_servers_are_refused_and_simulated_ones_announced() {
+async fn missing_server_program_refuses_real_and_announces_simulated() {
     let without = |arguments: &[&str]| {
         let mut command = command(arguments);
         command.env("PATH", "/nowhere").output()
@@ -348,7 +348,7 @@ async fn feed_shows_each_of_the_three_things_to_try() {
 }
 
 #[tokio::test]
-async fn without_once_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind() {
+async fn sandbox_without_once_runs_until_stopped_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
     let mut child =
@@ -411,7 +411,7 @@ async fn nodes_run_pods_until_kubectl_deletes_or_drains_them() {
     assert!(tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
 }
 
-/// The script that the documentation tells people to use in their pipelines.
+/// The script that the documentation recommends for pipelines.
 #[tokio::test]
 async fn the_documented_script_tests_manifests() {
     if tools::KUBECTL.or_skip().is_none() {

@@ -89,8 +89,8 @@ enum Command {
 }
 
 impl Arguments {
-    /// What the command line says; ends the process after an answer to `--help`, or after a mistake. The name
-    /// `kubectl-valkeeper` makes the program a plugin, which is called `kubectl valkeeper`.
+    /// Parses the command line. Ends the process after `--help` or a mistake. Under the name `kubectl-valkeeper` the
+    /// program is a plugin, which users call as `kubectl valkeeper`.
     #[must_use]
     pub fn from_command_line() -> Self {
         let words: Vec<OsString> = std::env::args_os().collect();
@@ -103,7 +103,7 @@ impl Arguments {
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
 
-    /// What is logged: commands that print an answer say what is wrong in it, unless the user asks for more.
+    /// Log filter. Commands that print an answer report problems in it, unless the user asks for more.
     fn log_filter(&self) -> &str {
         let answers = !matches!(self.command, Command::Run(_) | Command::Instance(_));
         if answers && self.log_level == "info" { "off" } else { &self.log_level }

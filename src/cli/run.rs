@@ -1,7 +1,8 @@
-//! `valkeeper run`: the operator, until it is told to stop.
+//! `valkeeper run`: runs the operator until a signal stops it.
 
 use crate::{
-    cluster, operator::Operator, replaced, server::Listeners, settings::Settings, telemetry::logs::LogLevel,
+    aiven_operator, cluster, operator::Operator, server::Listeners, settings::Settings,
+    telemetry::logs::LogLevel,
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -44,7 +45,7 @@ impl Run {
                 "found no Kubernetes cluster: run this in a pod, set KUBECONFIG, or pass --kubeconfig",
             )?,
         };
-        for note in replaced::notes(|name| std::env::var_os(name).is_some()) {
+        for note in aiven_operator::notes(|name| std::env::var_os(name).is_some()) {
             tracing::warn!("{note}");
         }
         let shutdown = CancellationToken::new();

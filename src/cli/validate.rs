@@ -67,7 +67,7 @@ impl Validate {
     }
 }
 
-/// What a check of manifests came to.
+/// Result of a check of manifests.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Everything that is wrong or remarkable, in the order of the files.
@@ -78,7 +78,7 @@ pub struct Report {
     pub skipped: usize,
     /// How many files were read.
     pub files: usize,
-    /// The resources so far, which others may be in the way of.
+    /// The resources so far, with which later ones may conflict.
     seen: Vec<Seen>,
 }
 
@@ -179,7 +179,7 @@ impl Report {
         match meaning(text("apiVersion"), text("kind"), inherited) {
             Meaning::Foreign => {
                 self.skipped += 1;
-                // Others may declare the Secret that a resource of ours writes.
+                // A manifest may declare the Secret that one of our resources writes.
                 if (text("apiVersion"), text("kind")) == (Some("v1"), Some("Secret")) {
                     self.compare(place, resource, at, false);
                 }
@@ -274,7 +274,7 @@ impl Report {
     }
 }
 
-/// Whether a document says at least a part of what it is.
+/// Whether a document has at least one of the fields that identify a manifest.
 fn is_manifest(content: &Value) -> bool {
     content.get("apiVersion").is_some() || content.get("kind").is_some()
 }

@@ -11,10 +11,10 @@ pub fn connect(mut config: Config) -> Result<Client, kube::Error> {
     let no_proxy = ["NO_PROXY", "no_proxy"].iter().find_map(|name| env::var(name).ok()).unwrap_or_default();
     match proxy::of(&config, &no_proxy) {
         Some(proxy) if proxy::is_usable(&proxy) => {
-            tracing::info!(host = proxy.uri().host(), "reaching the Kubernetes API through a proxy");
+            tracing::info!(host = proxy.uri().host(), "connecting to the Kubernetes API through a proxy");
             proxy::client(config, &proxy)
         }
-        // The library says which kinds of proxies there are.
+        // The library distinguishes the kinds of proxies.
         Some(_) => Client::try_from(config),
         None => {
             config.proxy_url = None;

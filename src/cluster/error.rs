@@ -5,12 +5,11 @@ use std::{cell::LazyCell, time::Duration};
 use tracing::{Instrument as _, field::Empty};
 use valkeeper_engine::failure::{Class, innermost};
 
-/// Longest wait for the API server's answer. Unlike the other limits of about ten seconds that exist
-/// in a cluster, so that a log tells them apart.
+/// Longest wait for the API server's answer. It differs from the other limits of about ten seconds in a cluster, so
+/// that a log distinguishes them.
 const RESPONSE: Duration = Duration::from_secs(9);
 
-/// A Kubernetes call that did not succeed. Messages say what was being done, to which object, and what
-/// the API server answered.
+/// A Kubernetes call that failed. Messages name the operation, the object, and the answer of the API server.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The API server answered, and not with success.
@@ -30,7 +29,7 @@ pub enum ClusterError {
     Unreachable {
         /// What was being done, to which object.
         doing: String,
-        /// What the client said.
+        /// Message of the client.
         cause: String,
     },
 }

@@ -1,5 +1,5 @@
-//! Kubernetes events about custom resources. Events are told once per transition and off the critical
-//! path: a full queue or a failing API server loses an event, never a step.
+//! Kubernetes events about custom resources. An event is emitted once per transition and off the critical path: a
+//! full queue or a failing API server loses an event, never a step.
 
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -29,7 +29,7 @@ pub struct Recorder {
 pub enum Severity {
     /// Things go their way.
     Normal,
-    /// Somebody should look.
+    /// A user should read it.
     Warning,
 }
 
@@ -51,7 +51,7 @@ impl Recorder {
         (Self { queue, instance }, sender)
     }
 
-    /// Tells that `action` led to `reason`; `note` is for people and holds no secrets.
+    /// Emits an event: `action` led to `reason`. `note` is for people and holds no secrets.
     pub fn emit<K: Custom>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str) {
         let now = Timestamp::now();
         let namespace = object.namespace().unwrap_or_default();

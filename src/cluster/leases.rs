@@ -15,7 +15,7 @@ pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<
     bounded(|| format!("read Lease {namespace}/{name}"), api.get_opt(name)).await
 }
 
-/// Creates a Lease that nobody holds.
+/// Creates a Lease without a holder.
 pub async fn create(
     client: &Client,
     namespace: &str,

@@ -1,6 +1,6 @@
-//! Finalizers and annotations of custom resources. The list of finalizers is shared with others, so its
-//! patches carry the resource version they were computed from; annotations are patched key by key and
-//! carry the identity of the object, so that a namesake created later is never touched.
+//! Finalizers and annotations of custom resources. Other controllers write to the list of finalizers, so patches of
+//! it carry the resource version they were computed from. Annotations are patched key by key. These patches carry the
+//! identity of the object, so that they never change a namesake created later.
 
 use super::{ClusterError, bounded, managers};
 use kube::{

@@ -18,7 +18,7 @@ use valkeeper_engine::failure::Class;
 /// A kind: its group and version, its name, and its plural.
 pub type Names = (&'static str, &'static str, &'static str);
 
-/// Objects of a kind that this program knows by its type.
+/// Objects of a kind with a static type in this program.
 pub trait Namespaced:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned
 {
@@ -46,7 +46,7 @@ pub async fn get(
     bounded(doing, api(client, namespace, names).get_opt(name)).await
 }
 
-/// Makes an object have what is declared of it, whoever else wrote that.
+/// Applies the declared fields to an object, including fields that another manager owns.
 pub async fn apply(
     client: &Client,
     namespace: &str,

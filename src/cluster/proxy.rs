@@ -19,7 +19,7 @@ use kube::{Client, Config, client::ConfigExt as _};
 use std::net::IpAddr;
 use tower::{BoxError, ServiceBuilder};
 
-/// The proxy that `config` names, unless its cluster is reached directly; `no_proxy` is what `NO_PROXY` says.
+/// The proxy that `config` names, unless its cluster is reached directly. `no_proxy` is the value of `NO_PROXY`.
 pub(super) fn of(config: &Config, no_proxy: &str) -> Option<Intercept> {
     let proxy = config.proxy_url.as_ref()?;
     if is_this_machine(&config.cluster_url) {
@@ -29,7 +29,7 @@ pub(super) fn of(config: &Config, no_proxy: &str) -> Option<Intercept> {
     matcher.intercept(&config.cluster_url)
 }
 
-/// Whether this build can use the proxy: it speaks HTTP, with or without TLS.
+/// Whether this build supports the proxy: HTTP, with or without TLS.
 pub(super) fn is_usable(proxy: &Intercept) -> bool {
     matches!(proxy.uri().scheme_str(), Some("http" | "https"))
 }

@@ -1,5 +1,5 @@
-//! Secrets, always by name: reading a token, and reading, creating and patching a connection Secret. What a
-//! Secret means and what is to be written is the engine's to say.
+//! Access to Secrets, always by name: reads tokens, and reads, creates and patches connection Secrets. The engine
+//! decides what a Secret means and what to write.
 
 use super::{ClusterError, bounded, managers};
 use k8s_openapi::{ByteString, api::core::v1::Secret};

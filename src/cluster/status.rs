@@ -1,5 +1,5 @@
-//! The status of custom resources, written by server-side apply and only when it says something new.
-//! Conditions of other controllers stay as they are, and do not count as news.
+//! The status of custom resources, written by server-side apply and only when it changes. Conditions of other
+//! controllers stay unchanged and do not count as a change.
 
 use super::{ClusterError, bounded, managers};
 use kube::{
@@ -60,7 +60,7 @@ async fn apply<K: Custom>(
     bounded(doing, api.patch_status(&name, &parameters, &Patch::Apply(body))).await
 }
 
-/// The status without the conditions of others.
+/// The status without the conditions of other controllers.
 fn own<K: Custom>(object: &K) -> Option<K::Status> {
     let mut status = object.reported()?.clone();
     status.conditions_mut().retain(|entry| condition::OURS.contains(&entry.type_.as_str()));

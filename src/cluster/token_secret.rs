@@ -1,7 +1,7 @@
-//! Keeps a token Secret in place as long as a resource needs it to delete its service. A namespace that is
-//! deleted takes its Secrets along at once, and without the token nothing else could be deleted. The
-//! finalizer has the name that the replaced operator gave it; one that this program did not put on a Secret
-//! is not taken off either, since that operator may still rely on it.
+//! Keeps a token Secret in place as long as a resource needs it to delete its service. Deleting a namespace deletes
+//! its Secrets immediately, and without the token nothing else could be deleted. The finalizer has the name that
+//! aiven-operator gave it. This program removes only finalizers that it added, since aiven-operator may still rely on
+//! its own.
 
 use super::{ClusterError, bounded, managers};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -46,8 +46,8 @@ pub async fn read_key(
     Ok(Some(TokenRead { value, held }))
 }
 
-/// Whether a Secret can be created in the namespace, which is not so while the namespace is being deleted. Nothing
-/// is created; where the API server does not say, it counts as possible.
+/// Whether a Secret can be created in the namespace: not while the namespace is being deleted. This is a dry run. If
+/// the API server gives no clear answer, creation counts as possible.
 pub async fn can_be_created(client: &Client, namespace: &str, name: &str) -> bool {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
@@ -93,13 +93,13 @@ pub async fn is_held(client: &Client, namespace: &str, name: &str) -> Result<boo
     Ok(read(&api, name).await?.is_some_and(|secret| is_ours(&secret.metadata)))
 }
 
-/// Takes the finalizer off the Secret when no resource of the namespace needs the Secret any more; `shared` says that
-/// resources use it which name none.
+/// Removes the finalizer from the Secret when no resource of the namespace needs the Secret. `shared` means that
+/// resources without a Secret reference use it.
 pub async fn release(client: &Client, namespace: &str, name: &str, shared: bool) -> Result<(), ClusterError> {
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
         outcome = try_to_release(client, namespace, name, shared).await;
-        // That the Secret is gone is for the next look to say: one wrong answer must not be the last.
+        // The next read decides whether the Secret is gone: one wrong answer must not be final.
         let again = |error: &ClusterError| matches!(error.class(), Class::Conflict | Class::NotFound);
         if !outcome.as_ref().is_err_and(again) {
             break;
@@ -124,8 +124,8 @@ async fn try_to_release(
     write(&api, name, &secret, &finalizers).await
 }
 
-/// Reads the Secret. That there is none is asked twice: a proxy that answers 404 once must not leave a
-/// finalizer behind that nobody remembers.
+/// Reads the Secret. A 404 is confirmed by a second read: a proxy that answers 404 once must not leave a finalizer
+/// behind for good.
 async fn read(api: &Api<Secret>, name: &str) -> Result<Option<Secret>, ClusterError> {
     let doing = || format!("read token Secret {name}");
     match bounded(doing, api.get_opt(name)).await? {
@@ -148,7 +148,7 @@ async fn write(
     bounded(doing, api.patch(name, &parameters, &patch)).await.map(drop)
 }
 
-/// Whether the API server's books say that the finalizer is this program's.
+/// Whether the managed fields attribute the finalizer to this program.
 fn is_ours(metadata: &ObjectMeta) -> bool {
     let entry = format!("v:\"{}\"", names::TOKEN_FINALIZER);
     let mut ours = metadata.managed_fields.iter().flatten();

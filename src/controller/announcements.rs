@@ -1,5 +1,5 @@
-//! What one reconciliation tells in events: what it does, and when the object passes from one condition into another.
-//! Nothing is told twice in one reconciliation, and a failure that passes is told once until another takes its place.
+//! The events of one reconciliation: its actions, and the transitions of the object between conditions. A
+//! reconciliation emits no event twice. A transient failure is reported once, until another failure replaces it.
 
 use super::{context::Context, memory::Memory};
 use crate::cluster::events::Severity;
@@ -25,7 +25,7 @@ impl Announcements {
         context.recorder.emit(object, severity, reason, action, note);
     }
 
-    /// Tells what `report` says, if the object does not say so yet.
+    /// Emits an event for `report`, unless the object has these conditions already.
     pub(super) fn emit_transition<K: Custom>(
         &mut self,
         context: &Context,
@@ -37,18 +37,18 @@ impl Announcements {
             (Ready::Stuck, _) | (Ready::Unchanged, false) => Severity::Warning,
             _ => Severity::Normal,
         };
-        let is_news = if report.ready == Ready::Unchanged {
-            memory.told.replace(report.reason) != Some(report.reason)
+        let is_new = if report.ready == Ready::Unchanged {
+            memory.last_reported.replace(report.reason) != Some(report.reason)
         } else {
-            let told = memory.told.take();
-            if let Some(note) = sync::recovery(object.conditions(), told, report) {
+            let last_reported = memory.last_reported.take();
+            if let Some(note) = sync::recovery(object.conditions(), last_reported, report) {
                 let recovered = [reason::RECONCILE_SUCCEEDED, "Reconcile"];
                 self.emit(context, object, Severity::Normal, recovered, note);
             }
             let before = conditions::reason_of_ready(object.conditions());
             before != Some(report.reason) && !self.0.contains(&report.reason)
         };
-        if is_news {
+        if is_new {
             self.emit(context, object, severity, [report.reason, "Reconcile"], &report.message);
         }
     }

@@ -28,12 +28,12 @@ pub struct Context {
     pub(super) settings: Settings,
     /// The bound on concurrent work.
     pub(super) queue: Arc<Queue>,
-    /// The same for self-hosted clusters, whose failovers wait for nobody else.
+    /// The same for self-hosted clusters, whose failovers do not wait for managed services.
     pub(super) cluster_queue: Arc<Queue>,
     pub(super) clusters: Clusters,
     pub(super) memories: Memories,
     pub(super) owners: Owners,
-    /// News of Secrets, where they are watched.
+    /// Tracker of changes to Secrets, where the operator watches them.
     pub(super) secret_tracker: Option<SecretTracker>,
     pub(super) project_pollers: ProjectPollers,
     pub(super) token_reads: TokenReads,
@@ -113,8 +113,8 @@ impl Context {
 
     /// A reconciliation saw or wrote this version of the resource's connection Secret.
     pub(super) fn saw_secret(&self, uid: &str, version: u64) {
-        if let Some(news) = &self.secret_tracker {
-            news.saw(uid, version);
+        if let Some(tracker) = &self.secret_tracker {
+            tracker.saw(uid, version);
         }
     }
 
@@ -123,13 +123,13 @@ impl Context {
         self.secret_tracker.as_ref()?.due(uid)
     }
 
-    /// Forgets a resource that is gone; `name` is that of its service.
+    /// Drops the state of a deleted resource; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         self.memories.forget(uid, name);
         self.repeats.went_well(uid);
         self.clusters.forget(uid);
-        if let Some(news) = &self.secret_tracker {
-            news.forget(uid);
+        if let Some(tracker) = &self.secret_tracker {
+            tracker.forget(uid);
         }
         self.metrics.fleet().forget(uid);
     }

@@ -1,4 +1,4 @@
-//! What counts as an edit of a resource, and whether everything that it asks for was done.
+//! What counts as an edit of a resource, and whether everything that it requests was done.
 
 use kube::{Resource, ResourceExt as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -7,8 +7,8 @@ use valkeeper_api::{
     names::{self, condition},
 };
 
-/// A number that changes when an edit of the resource asks for something: of its spec, its deletion, our
-/// finalizer, or an annotation of ours. Bookkeeping, and whatever other programs note on it, does not count.
+/// A number that changes when an edit of the resource requests something: of its spec, its deletion, our finalizer,
+/// or an annotation of ours. Bookkeeping and annotations of other programs do not count.
 pub(super) fn edit(object: &impl Resource) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
@@ -19,7 +19,7 @@ pub(super) fn edit(object: &impl Resource) -> u64 {
     hasher.finish()
 }
 
-/// Whether the status says that everything this version of the resource asks for was done.
+/// Whether the status reports everything that this version of the resource requests as done.
 pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
     let meta = object.meta();
     let Some(status) = object.status() else { return false };

@@ -10,10 +10,10 @@ pub(super) type Result<T, E = ReconcileError> = std::result::Result<T, E>;
 /// A reconciliation that stopped early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReconcileError {
-    /// The provider did not do what was asked.
+    /// The provider did not execute a request.
     #[error("{0}")]
     Provider(#[from] ProviderError),
-    /// Kubernetes did not do what was asked.
+    /// Kubernetes did not execute a request.
     #[error("{0}")]
     Cluster(#[from] ClusterError),
     /// There is no usable token.
@@ -84,7 +84,7 @@ impl ReconcileError {
         matches!(self, Self::Provider(error) if error.class() == Class::NotFound)
     }
 
-    /// What the user reads. `credentials` says where the token came from.
+    /// The message for the user. `credentials` names the source of the token.
     pub(super) fn failure(&self, credentials: &str) -> Failure {
         let class = self.class();
         let passing = matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict);

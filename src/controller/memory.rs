@@ -1,5 +1,5 @@
-//! What this process remembers of each resource between reconciliations. Nothing here is needed for
-//! correctness: after a restart it is empty, and the only cost is a look too many.
+//! In-memory state of each resource between reconciliations. Correctness does not depend on it: after a restart it is
+//! empty, and the only cost is an additional read.
 
 use super::{project_poll::ProjectPoller, refusals::Refusals, schedule::clock::Clock};
 use crate::{cluster::version, provider::Absence};
@@ -11,21 +11,21 @@ use std::{
 use tokio::time::{Duration, Instant};
 use valkeeper_engine::{Sent, absence::Evidence};
 
-/// How long a watch may be behind before the API server itself is asked.
+/// How long a watch may be behind before the operator reads from the API server.
 const WATCH_LAG: Duration = Duration::from_secs(3);
 
 /// Memories by the identity of the resource.
 #[derive(Default)]
 pub(super) struct Memories(Mutex<HashMap<Box<str>, Box<Memory>>>);
 
-/// What is remembered of one resource.
+/// In-memory state of one resource.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// Failures in a row.
     pub(super) failures: u32,
     /// The last reconciliation ended because the object had changed since it was cached.
     pub(super) conflicted: bool,
-    /// When the resource is looked at next, unless somebody edits it.
+    /// When the resource is reconciled next, unless a user edits it.
     pub(super) clock: Option<Clock>,
     /// The edit that the last reconciliation saw.
     pub(super) edit: Option<u64>,
@@ -35,26 +35,26 @@ pub(super) struct Memory {
     pub(super) building_since: Option<Instant>,
     /// Until when a reported `RUNNING` may be from before the last change.
     pub(super) settles_at: Option<Instant>,
-    /// What updates have asked for, and for which generation, until a look shows their effect.
+    /// What updates have requested, and for which generation, until a read shows their effect.
     pub(super) sent: Option<Box<(i64, Sent)>>,
     /// Requests that were refused.
     pub(super) refusals: Refusals,
-    /// What speaks for the absence of the service.
+    /// Evidence for the absence of the service.
     pub(super) missing: Missing,
     /// Which requests may still take effect.
     pub(super) requests: Requests,
     /// When the deletion was last requested and accepted.
     pub(super) deletion_requested: Option<Instant>,
-    /// The passing failure that was last told in an event.
-    pub(super) told: Option<&'static str>,
+    /// The transient failure of the last event.
+    pub(super) last_reported: Option<&'static str>,
     /// The project poll in which the resource takes part.
     pub(super) poller: Option<Arc<ProjectPoller>>,
 }
 
-/// What answers have said of a service since it was last seen.
+/// Answers of the provider about the absence of a service since it was last seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Missing {
-    /// Since when every answer has said that this service does not exist.
+    /// Since when every answer has reported that this service does not exist.
     since: Option<Instant>,
     /// A complete list of the project lacked it.
     pub(super) unlisted: bool,
@@ -63,7 +63,7 @@ pub(super) struct Missing {
 }
 
 impl Missing {
-    /// Notes an answer that says so.
+    /// Records an answer that reports the absence.
     pub(super) fn reported(&mut self, absence: Absence, now: Instant) {
         match absence {
             Absence::Named => _ = self.since.get_or_insert(now),
@@ -72,7 +72,7 @@ impl Missing {
         }
     }
 
-    /// Whether the project should be listed now, which is not asked for again within `pause`.
+    /// Whether to list the project now; not repeated within `pause`.
     pub(super) fn should_list(&mut self, absence: Absence, now: Instant, pause: Duration) -> bool {
         let due = self.listed_at.is_none_or(|at| now >= at + pause);
         let should = absence == Absence::Unnamed && !self.unlisted && due;
@@ -94,7 +94,7 @@ impl Missing {
     }
 }
 
-/// The requests about a service whose effect, or absence of one, this process cannot know yet.
+/// The requests about a service whose effect, or lack of one, is still unknown to this process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Requests {
     /// This process has seen the resource.
@@ -104,8 +104,8 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// The resource is seen. One that has a finalizer at first sight was in the hands of an earlier process, whose
-    /// requests nobody knows.
+    /// The resource is seen. One that has a finalizer when first seen belonged to an earlier process, whose requests
+    /// are unknown.
     pub(super) fn seen(&mut self, has_finalizer: bool, now: Instant) {
         if !self.known && has_finalizer {
             self.last = Some(now);
@@ -113,7 +113,7 @@ impl Requests {
         self.known = true;
     }
 
-    /// A request is sent, or ends without an answer that says what became of it.
+    /// A request is sent, or ends without an answer that states its outcome.
     pub(super) fn unanswered(&mut self, now: Instant) {
         self.last = Some(now);
     }
@@ -137,7 +137,7 @@ impl Memory {
         self.clock.as_ref().is_some_and(Clock::waits_for_first_list)
     }
 
-    /// When the resource is looked at next; lists count that have shown it. `name` is that of its service.
+    /// When the resource is reconciled next; lists that have shown its service count. `name` is that of its service.
     pub(super) fn next_observation(&self, name: &str, uid: &str) -> Option<Instant> {
         let listed = self.poller.as_ref().and_then(|poller| poller.listed(name, uid));
         self.clock.map(|clock| clock.next_observation(listed).0)
@@ -162,8 +162,8 @@ impl Memory {
         self.written = Some((version(object), Instant::now()));
     }
 
-    /// Whether somebody changed the resource, which is now at this [`edit`], since the last reconciliation; where there
-    /// was none, since the last status.
+    /// Whether the resource, which is now at this [`edit`], was changed since the last reconciliation. Without a
+    /// reconciliation, compares with the last status.
     pub(super) fn is_edited(&self, edit: u64, is_settled: impl FnOnce() -> bool) -> bool {
         self.edit.map_or_else(|| !is_settled(), |known| known != edit)
     }
@@ -173,8 +173,8 @@ impl Memory {
         self.written.is_some_and(|(written, at)| version < written && at.elapsed() < WATCH_LAG)
     }
 
-    /// Whether the cache cannot be believed: a write met another version, or the watch has not shown this
-    /// process's own write for long. One of a cluster restored from a backup never will.
+    /// Whether the cache may be outdated: a write met another version, or the watch has not shown this process's own
+    /// write for long. The watch of a cluster restored from a backup never shows it.
     pub(super) fn doubts(&self, object: &impl Resource) -> bool {
         self.conflicted || self.written.is_some_and(|(written, _)| version(object) < written)
     }
@@ -194,7 +194,7 @@ impl Memories {
         self.lock().get(uid).is_some_and(|memory| memory.failures > 0 || !memory.refusals.is_empty())
     }
 
-    /// Forgets a resource, and takes it out of its project poll; `name` is that of its service.
+    /// Drops the state of a resource, and removes it from its project poll; `name` is that of its service.
     pub(super) fn forget(&self, uid: &str, name: &str) {
         let memory = self.lock().remove(uid);
         if let Some(mut memory) = memory {

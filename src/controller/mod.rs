@@ -35,7 +35,7 @@ use kube::{
         watcher::{self, watcher},
     },
 };
-use reconcile::{Place, Reconciled};
+use reconcile::{Reconciled, WatchHandle};
 use schedule::scheduler::{Request, Scheduler};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -46,7 +46,7 @@ use watch::{decode::decode, malformed, store::Watched, sync};
 /// Objects per page of the first list.
 const PAGE: u32 = 100;
 
-/// Keeps all watched resources true until `shutdown`; then finishes the reconciliations that are under way.
+/// Reconciles all watched resources until `shutdown`; then finishes the reconciliations in progress.
 pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let namespaces = context.namespaces();
     let mut streams = FuturesUnordered::new();
@@ -68,13 +68,13 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     }
     let waiting_stops = async {
         shutdown.cancelled().await;
-        // Reconciliations under way end in peace; those that only wait for a permit do not begin.
+        // Reconciliations in progress finish; those that only wait for a permit do not begin.
         context.queue.close();
         context.cluster_queue.close();
     };
-    let turns = async { while streams.next().await.is_some() {} };
+    let reconciliations = async { while streams.next().await.is_some() {} };
     let pollers = project_poll::ProjectPollers::keep(context.clone(), shutdown.clone());
-    futures::future::join3(waiting_stops, turns, pollers).await;
+    futures::future::join3(waiting_stops, reconciliations, pollers).await;
 }
 
 /// Watches one kind in one namespace (`None`: in all) and reconciles them until `shutdown`.
@@ -87,16 +87,16 @@ async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, s
     let marking = malformed::keep_marking::<K>(context.client.clone(), context.settings.retry, to_mark);
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = sync::observed(watch, K::NAME, &context, namespace.as_deref());
-    let (wakes, mut woken) = mpsc::unbounded_channel();
-    let woken = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).map(Request::One);
+    let (requester, mut requested) = mpsc::unbounded_channel();
+    let requested = futures::stream::poll_fn(move |cx| requested.poll_recv(cx)).map(Request::One);
     let gone = context.clone();
     let mut watched = Watched::new(move |object| gone.forget(object.uid(), object.name()));
     context.owners.add(watched.store());
-    let place = Arc::new(Place { store: watched.store(), wakes });
-    let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(watched.hear(event)));
-    let turns = Scheduler::new(move |reference, call| {
-        reconcile::process(context.clone(), place.clone(), reference, call).boxed()
+    let handle = Arc::new(WatchHandle { store: watched.store(), requester });
+    let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(watched.handle(event)));
+    let reconciliations = Scheduler::new(move |reference, call| {
+        reconcile::process(context.clone(), handle.clone(), reference, call).boxed()
     });
-    let turns = turns.give(futures::stream::select(woken, watched), shutdown);
-    futures::future::join(turns, marking).await;
+    let reconciliations = reconciliations.give(futures::stream::select(requested, watched), shutdown);
+    futures::future::join(reconciliations, marking).await;
 }

@@ -1,6 +1,6 @@
-//! One reconciliation of a resource: wait for a permit, take its newest version, observe, decide, act, publish,
-//! and say when the next reconciliation is. A reconciliation that panics or exceeds its deadline fails like any
-//! other, and hurts nobody else.
+//! One reconciliation of a resource: wait for a permit, take the newest version, observe, decide, act, publish, and
+//! schedule the next reconciliation. A reconciliation that panics or exceeds its deadline fails like any other and
+//! does not affect other resources.
 
 use super::{
     context::Context,
@@ -36,15 +36,15 @@ use valkeeper_engine::{failure::Class, secret_target};
 /// How often to check whether the watch has caught up with this process's own writes.
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
-/// Where the resources of one watch are, and where they ask for another reconciliation.
-pub(super) struct Place<K: Custom> {
+/// The store of one watch, and the channel for requests of further reconciliations.
+pub(super) struct WatchHandle<K: Custom> {
     pub(super) store: Store<Cached<K>>,
-    pub(super) wakes: mpsc::UnboundedSender<Arc<ObjectRef<Cached<K>>>>,
+    pub(super) requester: mpsc::UnboundedSender<Arc<ObjectRef<Cached<K>>>>,
 }
 
 /// A kind of resource that this program keeps true.
 pub(super) trait Reconciled: Custom {
-    /// Works on one object, whose reconciliation has begun, and says when its next reconciliation is.
+    /// Works on one object, whose reconciliation has begun, and returns when its next reconciliation is due.
     fn work(
         context: Arc<Context>,
         item: WorkItem<Self>,
@@ -59,7 +59,7 @@ pub(super) trait Reconciled: Custom {
     /// The Secrets that it depends on.
     fn depends_on(&self, context: &Context) -> Dependence;
 
-    /// Whether the status says that everything this version of the resource asks for was done.
+    /// Whether the status reports everything that this version of the resource requests as done.
     fn is_settled(&self) -> bool {
         false
     }
@@ -93,12 +93,12 @@ reconciled_services!(Valkey, Redis);
 /// Runs one reconciliation. What waits for its permit is small: there may be thousands.
 pub(super) async fn process<K: Reconciled>(
     context: Arc<Context>,
-    place: Arc<Place<K>>,
+    handle: Arc<WatchHandle<K>>,
     reference: Arc<ObjectRef<Cached<K>>>,
     call: Arc<Call>,
 ) -> Next {
     let priority = || {
-        let object = place.store.get(&reference).ok_or(Next::WhenAsked)?;
+        let object = handle.store.get(&reference).ok_or(Next::WhenAsked)?;
         let memory = context.memories.recall(object.uid());
         too_early(&context, &object, &memory).map_or_else(|| Ok(priority(&context, &object, &memory)), Err)
     };
@@ -107,17 +107,17 @@ pub(super) async fn process<K: Reconciled>(
         Err(next) => return next,
     };
     call.begin();
-    take(context, place, reference, permit).boxed().await
+    take(context, handle, reference, permit).boxed().await
 }
 
-/// Works on the newest version of the resource; the one that asked for the reconciliation has aged while it waited.
+/// Works on the newest version of the resource; the one in the request may be outdated after the wait.
 async fn take<K: Reconciled>(
     context: Arc<Context>,
-    place: Arc<Place<K>>,
+    handle: Arc<WatchHandle<K>>,
     reference: Arc<ObjectRef<Cached<K>>>,
     permit: Permit,
 ) -> Next {
-    let Some(object) = place.store.get(&reference) else { return Next::WhenAsked };
+    let Some(object) = handle.store.get(&reference) else { return Next::WhenAsked };
     let memory = context.memories.recall(object.uid());
     if let Some(later) = too_early(&context, &object, &memory) {
         return later;
@@ -125,10 +125,10 @@ async fn take<K: Reconciled>(
     let uid = object.uid().to_owned();
     let Ok(object) = object.open() else { return unreadable(&*object) };
     let item = WorkItem { object, memory, listed: None, permit };
-    let wake = Wake { sender: place.wakes.clone(), reference: Arc::clone(&reference) };
+    let wake = Wake { sender: handle.requester.clone(), reference: Arc::clone(&reference) };
     let next = with_secret_tracking(context.clone(), item, wake).await;
-    // Nobody tells another time of a resource that went meanwhile.
-    if place.store.get(&reference).is_none_or(|object| object.uid() != uid) {
+    // A resource deleted meanwhile needs no further reconciliation.
+    if handle.store.get(&reference).is_none_or(|object| object.uid() != uid) {
         context.forget(&uid, &reference.name);
     }
     next
@@ -140,12 +140,12 @@ async fn with_secret_tracking<K: Reconciled>(
     item: WorkItem<K>,
     wake: Wake<K>,
 ) -> Next {
-    let Some(news) = &context.secret_tracker else { return K::work(context, item, wake).await };
+    let Some(tracker) = &context.secret_tracker else { return K::work(context, item, wake).await };
     let uid = item.object.uid().unwrap_or_default();
     let again = wake.clone();
-    news.begin(&uid, item.object.depends_on(&context), Arc::new(move || again.wake()));
+    tracker.begin(&uid, item.object.depends_on(&context), Arc::new(move || again.wake()));
     let next = K::work(context.clone(), item, wake).await;
-    news.end(&uid, context.memories.fails(&uid));
+    tracker.end(&uid, context.memories.fails(&uid));
     next
 }
 
@@ -159,7 +159,7 @@ async fn begin<K: ManagedService + Reconciled>(
     let edited = item.memory.is_edited(edits::edit(&item.object), || item.object.is_settled());
     let delivery = item.memory.poller.as_ref().and_then(|poller| poller.collect(&name, &uid));
     match delivery {
-        // Without tags a look of its own has to say whose service it is.
+        // Without tags in the list, a separate read has to determine the owner of the service.
         Some(Delivery::Listed(listed)) if !edited && listed.service.tags.is_some() => {
             item.listed = Some(listed);
         }
@@ -177,14 +177,14 @@ async fn begin<K: ManagedService + Reconciled>(
     work(context, item, wake).await
 }
 
-/// Remembers what the reconciliation learnt; the clock says when the next one is.
+/// Stores the state of the reconciliation; the clock determines when the next one is due.
 pub(super) fn keep(context: &Context, name: &str, uid: &str, memory: Memory) -> Next {
     let next = memory.next_observation(name, uid).unwrap_or_else(Instant::now);
     context.memories.keep(uid, memory);
     Next::After(next.saturating_duration_since(Instant::now()))
 }
 
-/// What was written as text a moment ago can be read again; if not, the next event brings it anew.
+/// Text written a moment ago can normally be read again; if not, the next event delivers it again.
 fn unreadable<K: Custom>(object: &Cached<K>) -> Next {
     tracing::error!(kind = K::NAME, name = object.name(), "the cached object cannot be read");
     Next::WhenAsked
@@ -213,10 +213,10 @@ fn too_early<K: Custom>(context: &Context, object: &Cached<K>, memory: &Memory) 
     if poller.is_some_and(|poller| poller.has_delivery(object.name(), object.uid())) {
         return None;
     }
-    let look = memory
+    let by_clock = memory
         .next_observation(object.name(), object.uid())
         .filter(|_| memory.edit == Some(object.edit()))?;
-    let due = context.secrets_due(object.uid()).map_or(look, |due| due.min(look));
+    let due = context.secrets_due(object.uid()).map_or(by_clock, |due| due.min(by_clock));
     let left = due.checked_duration_since(Instant::now())?;
     (!left.is_zero()).then_some(Next::After(left))
 }
@@ -250,7 +250,7 @@ async fn run<K: ManagedService>(
     let outcome = reconciliation.run().await;
     let decision = reconciliation.token_use.learn(&reconciliation.context, outcome)?;
     if reconciliation.credentials_are_hidden(&decision.step) {
-        // What the resource says stays true until its Secret is compared.
+        // The reported conditions stay true until the Secret is compared.
         reconciliation.requeue_after(&decision.step);
         return Ok(None);
     }
@@ -263,7 +263,7 @@ async fn run<K: ManagedService>(
     } else if reconciliation.memory.refusals.is_empty() {
         outcome::went_well(context, uid);
     }
-    tracing::debug!(reason = decision.report.reason, note = decision.report.message, "rest");
+    tracing::debug!(reason = decision.report.reason, note = decision.report.message, "requeue");
     reconciliation.requeue_after(&decision.step);
     Ok(reconciliation.refusal.as_ref().map(|(error, _)| error.class()))
 }
@@ -283,12 +283,12 @@ async fn fail<K: ManagedService>(reconciliation: &mut Reconciliation<K>, error: 
     reconciliation.memory.clock =
         Some(requeue::planned(&reconciliation.context.settings, Ending::Failed(delay), Instant::now())(None));
     let times = outcome::failed(&reconciliation.context, &reconciliation.desired.uid, error, delay);
-    // A conflict means that the world moved: nothing to tell, only to look again.
+    // A conflict means that an object has changed: report nothing and observe again.
     if class != Class::Conflict || reconciliation.memory.failures > 3 {
         reconciliation.observe_namespace(error).await;
         let report = reconciliation.failure(error);
         if let Err(error) = reconciliation.publish(&report).await {
-            log_failure!(times, %error, "status not written");
+            log_failure!(times, %error, "cannot write status");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What this process remembers of requests that were refused: what was said, in which state of the service,
-//! and when to try again. Another state of the service, or an edit of the resource, may change the answer.
+//! Recorded refusals of requests: the failure, the state of the service, and when to retry. Another state of the
+//! service, or an edit of the resource, may change the answer.
 
 use super::error::ReconcileError;
 use crate::provider::ProviderError;
 use tokio::time::{Duration, Instant};
 use valkeeper_engine::{Failure, Refusal, Request, Step, failure::Class};
 
-/// A passing failure that comes back so often with the same request does not hold up the others any more.
+/// A transient failure that recurs this often with the same request no longer blocks other requests.
 const PATIENCE: u32 = 3;
-/// More than the requests that can be refused for one resource at a time; the oldest are forgotten.
+/// More than the requests that can be refused for one resource at a time; the oldest are dropped.
 const MOST: usize = 12;
 
 /// The requests of one resource that were refused.
@@ -19,18 +19,18 @@ pub(super) struct Refusals(Vec<Refused>);
 struct Refused {
     request: Request,
     attempts: u32,
-    /// What was said, where the reconciliation went on after it.
-    told: Option<Told>,
+    /// The reported failure, where the reconciliation continued after it.
+    reported: Option<ReportedRefusal>,
 }
 
 #[derive(Clone, Debug)]
-struct Told {
+struct ReportedRefusal {
     failure: Failure,
     state: String,
     until: Instant,
 }
 
-/// Whether `error`, met for the `attempts`th time in a row, says something about this request and nothing else.
+/// Whether `error`, met for the `attempts`th time in a row, concerns only this request.
 pub(super) fn concerns_one_request(error: &ReconcileError, attempts: u32) -> bool {
     // A token is refused for everything; and what was not sent, or is not understood, is no refusal.
     let of_everything = match error {
@@ -58,7 +58,7 @@ pub(super) fn concerns_one_request(error: &ReconcileError, attempts: u32) -> boo
 impl Refusals {
     /// Whether nothing is refused.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|refused| refused.told.is_none())
+        self.0.iter().all(|refused| refused.reported.is_none())
     }
 
     /// How often in a row the request was refused.
@@ -66,16 +66,16 @@ impl Refusals {
         self.find(request).map_or(0, |refused| refused.attempts)
     }
 
-    /// Notes a failure after which the reconciliation does not go on.
+    /// Records a failure that ends the reconciliation.
     pub(super) fn count(&mut self, request: Request, attempts: u32) {
-        self.replace(Refused { request, attempts, told: None });
+        self.replace(Refused { request, attempts, reported: None });
     }
 
     /// Notes a refusal; the same request is not made again before `delay` is over.
     pub(super) fn note(&mut self, request: Request, failure: Failure, state: String, delay: Duration) {
         let attempts = self.attempts(&request) + 1;
-        let told = Told { failure, state, until: Instant::now() + delay };
-        self.replace(Refused { request, attempts, told: Some(told) });
+        let reported = ReportedRefusal { failure, state, until: Instant::now() + delay };
+        self.replace(Refused { request, attempts, reported: Some(reported) });
     }
 
     /// A step was taken: what was refused for the same purpose is over.
@@ -85,33 +85,33 @@ impl Refusals {
         }
     }
 
-    /// A reconciliation went well: a request that was due when the reconciliation decided to rest, and was not
-    /// made, is not wanted any more.
+    /// A reconciliation succeeded: a request that was due when the reconciliation decided to requeue, and was not
+    /// made, is no longer wanted.
     pub(super) fn forget_unwanted(&mut self, decided: Instant) {
-        self.0.retain(|refused| refused.told.as_ref().is_some_and(|told| decided < told.until));
+        self.0.retain(|refused| refused.reported.as_ref().is_some_and(|reported| decided < reported.until));
     }
 
     /// The same requests may be made again now.
     pub(super) fn try_again(&mut self) {
-        for told in self.0.iter_mut().filter_map(|refused| refused.told.as_mut()) {
-            told.until = Instant::now();
+        for reported in self.0.iter_mut().filter_map(|refused| refused.reported.as_mut()) {
+            reported.until = Instant::now();
         }
     }
 
-    /// What the engine should know of them, for a service in this state.
+    /// Refusals for the engine, for a service in this state.
     pub(super) fn seen_from(&self, state: &str, now: Instant) -> Vec<Refusal> {
         let seen = |refused: &Refused| {
-            let told = refused.told.as_ref()?;
-            let holds = now < told.until && told.state == state;
-            Some(Refusal { request: refused.request.clone(), failure: told.failure.clone(), holds })
+            let reported = refused.reported.as_ref()?;
+            let holds = now < reported.until && reported.state == state;
+            Some(Refusal { request: refused.request.clone(), failure: reported.failure.clone(), holds })
         };
         self.0.iter().filter_map(seen).collect()
     }
 
     /// The time until the first of them may be made again.
     pub(super) fn next(&self) -> Option<Duration> {
-        let times = self.0.iter().filter_map(|refused| refused.told.as_ref());
-        times.map(|told| told.until.saturating_duration_since(Instant::now())).min()
+        let times = self.0.iter().filter_map(|refused| refused.reported.as_ref());
+        times.map(|reported| reported.until.saturating_duration_since(Instant::now())).min()
     }
 
     fn find(&self, request: &Request) -> Option<&Refused> {

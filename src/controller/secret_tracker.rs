@@ -1,7 +1,7 @@
-//! Which Secrets matter to whom, and what became of them since somebody looked, where the operator watches
-//! Secrets. A resource hears of its connection Secret when that was changed by somebody else or is gone, and of
-//! its token Secret when its last reconciliation failed. Somebody who changes a Secret over and over costs one
-//! reconciliation in a few seconds, no more.
+//! Tracks which resources depend on which Secrets, and how those changed since they were read, where the operator
+//! watches Secrets. A resource is notified when its connection Secret is changed externally or deleted. It is
+//! notified of changes to its token Secret when its last reconciliation failed. Repeated changes to a Secret cost at
+//! most one reconciliation every few seconds.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,22 +9,22 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 
-/// Shortest time between two reconciliations of one resource that its Secrets ask for.
+/// Shortest time between two reconciliations of one resource that its Secrets trigger.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Namespace and name of a Secret.
-pub(super) type Place = (String, String);
+pub(super) type SecretKey = (String, String);
 
 /// Schedules a reconciliation of a resource.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// What is known of Secrets, for all resources.
+/// Tracked Secrets of all resources.
 #[derive(Default)]
 pub(super) struct SecretTracker(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    users: HashMap<Place, HashSet<String>>,
+    users: HashMap<SecretKey, HashSet<String>>,
     resources: HashMap<String, Resource>,
 }
 
@@ -32,9 +32,9 @@ struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dependence {
     /// Where its connection is, or should be.
-    pub(super) connection: Option<Place>,
+    pub(super) connection: Option<SecretKey>,
     /// Where its token is.
-    pub(super) token: Option<Place>,
+    pub(super) token: Option<SecretKey>,
 }
 
 struct Resource {
@@ -47,22 +47,22 @@ struct Resource {
     token_changed: bool,
     at_work: bool,
     fails: bool,
-    /// When news led to the last turn.
-    heeded: Option<Instant>,
+    /// When a change led to the last reconciliation.
+    last_reconciliation: Option<Instant>,
 }
 
 impl SecretTracker {
-    /// A reconciliation of the resource begins; what was told before is heeded in it.
+    /// A reconciliation of the resource begins; it covers all earlier notifications.
     pub(super) fn begin(&self, uid: &str, dependence: Dependence, wake: Wake) {
         let mut state = self.lock();
         let former = state.forget(uid);
         let same =
             former.as_ref().is_some_and(|former| former.dependence.connection == dependence.connection);
-        let heeded = former
-            .as_ref()
-            .and_then(|former| if former.has_news() { Some(Instant::now()) } else { former.heeded });
-        for place in dependence.places() {
-            state.users.entry(place.clone()).or_default().insert(uid.to_owned());
+        let last_reconciliation = former.as_ref().and_then(|former| {
+            if former.has_change() { Some(Instant::now()) } else { former.last_reconciliation }
+        });
+        for key in dependence.keys() {
+            state.users.entry(key.clone()).or_default().insert(uid.to_owned());
         }
         let resource = Resource {
             dependence,
@@ -72,12 +72,12 @@ impl SecretTracker {
             token_changed: false,
             at_work: true,
             fails: former.is_some_and(|former| former.fails),
-            heeded,
+            last_reconciliation,
         };
         state.resources.insert(uid.to_owned(), resource);
     }
 
-    /// The turn saw or wrote this version of the connection Secret.
+    /// The reconciliation saw or wrote this version of the connection Secret.
     pub(super) fn saw(&self, uid: &str, version: u64) {
         if let Some(resource) = self.lock().resources.get_mut(uid) {
             resource.seen = version;
@@ -85,7 +85,7 @@ impl SecretTracker {
         }
     }
 
-    /// The turn is over, and the resource fails or not.
+    /// The reconciliation is over; `fails` is its result.
     pub(super) fn end(&self, uid: &str, fails: bool) {
         if let Some(resource) = self.lock().resources.get_mut(uid) {
             (resource.at_work, resource.fails) = (false, fails);
@@ -101,55 +101,58 @@ impl SecretTracker {
     /// When the resource should be reconciled because of its Secrets, if it should.
     pub(super) fn due(&self, uid: &str) -> Option<Instant> {
         let state = self.lock();
-        let resource = state.resources.get(uid).filter(|resource| resource.has_news())?;
+        let resource = state.resources.get(uid).filter(|resource| resource.has_change())?;
         let now = Instant::now();
-        Some(resource.heeded.map_or(now, |heeded| (heeded + PAUSE).max(now)))
+        Some(
+            resource
+                .last_reconciliation
+                .map_or(now, |last_reconciliation| (last_reconciliation + PAUSE).max(now)),
+        )
     }
 
-    /// Whether anybody depends on the Secret.
-    pub(super) fn concerns(&self, place: &Place) -> bool {
-        self.lock().users.contains_key(place)
+    /// Whether any resource depends on the Secret.
+    pub(super) fn concerns(&self, key: &SecretKey) -> bool {
+        self.lock().users.contains_key(key)
     }
 
-    /// A Secret is there in this version, or `gone`; answers whether it holds a token that somebody uses.
-    pub(super) fn changed(&self, place: &Place, version: u64, gone: bool) -> bool {
+    /// The Secret exists in this version, or is `gone`. Returns whether it holds a token in use.
+    pub(super) fn changed(&self, key: &SecretKey, version: u64, gone: bool) -> bool {
         let mut state = self.lock();
         let State { users, resources } = &mut *state;
-        let (mut wakes, mut is_token) = (Vec::new(), false);
-        for uid in users.get(place).into_iter().flatten() {
+        let (mut notifications, mut is_token) = (Vec::new(), false);
+        for uid in users.get(key).into_iter().flatten() {
             let Some(resource) = resources.get_mut(uid) else { continue };
-            is_token |= resource.dependence.token.as_ref() == Some(place);
-            if resource.hears(place, version, gone) {
-                wakes.push(Arc::clone(&resource.wake));
+            is_token |= resource.dependence.token.as_ref() == Some(key);
+            if resource.is_notified_of(key, version, gone) {
+                notifications.push(Arc::clone(&resource.wake));
             }
         }
         drop(state);
-        for wake in wakes {
+        for wake in notifications {
             wake();
         }
         is_token
     }
 
-    /// These are all Secrets of `namespace` (`None`: of all) on which anybody depends: others are gone.
-    pub(super) fn listed(&self, namespace: Option<&str>, there: &HashSet<Place>) {
-        let is_gone = |place: &&Place| {
-            namespace.is_none_or(|namespace| place.0 == namespace) && !there.contains(*place)
-        };
-        let seen = |state: &State, place: &Place| {
-            let mut users = state.users.get(place).into_iter().flatten();
+    /// These are all tracked Secrets of `namespace` (`None`: of all namespaces); any other is gone.
+    pub(super) fn listed(&self, namespace: Option<&str>, there: &HashSet<SecretKey>) {
+        let is_gone =
+            |key: &&SecretKey| namespace.is_none_or(|namespace| key.0 == namespace) && !there.contains(*key);
+        let seen = |state: &State, key: &SecretKey| {
+            let mut users = state.users.get(key).into_iter().flatten();
             users.any(|uid| {
                 let of_resource = |resource: &Resource| {
-                    resource.seen > 0 && resource.dependence.connection.as_ref() == Some(place)
+                    resource.seen > 0 && resource.dependence.connection.as_ref() == Some(key)
                 };
                 state.resources.get(uid).is_some_and(of_resource)
             })
         };
-        let gone: Vec<Place> = {
+        let gone: Vec<SecretKey> = {
             let state = self.lock();
-            state.users.keys().filter(is_gone).filter(|place| seen(&state, place)).cloned().collect()
+            state.users.keys().filter(is_gone).filter(|key| seen(&state, key)).cloned().collect()
         };
-        for place in gone {
-            self.changed(&place, 0, true);
+        for key in gone {
+            self.changed(&key, 0, true);
         }
     }
 
@@ -162,11 +165,11 @@ impl SecretTracker {
 impl State {
     fn forget(&mut self, uid: &str) -> Option<Resource> {
         let resource = self.resources.remove(uid)?;
-        for place in resource.dependence.places() {
-            if let Some(users) = self.users.get_mut(place) {
+        for key in resource.dependence.keys() {
+            if let Some(users) = self.users.get_mut(key) {
                 users.remove(uid);
                 if users.is_empty() {
-                    self.users.remove(place);
+                    self.users.remove(key);
                 }
             }
         }
@@ -175,26 +178,26 @@ impl State {
 }
 
 impl Dependence {
-    fn places(&self) -> impl Iterator<Item = &Place> {
+    fn keys(&self) -> impl Iterator<Item = &SecretKey> {
         self.connection.iter().chain(&self.token)
     }
 }
 
 impl Resource {
-    fn has_news(&self) -> bool {
+    fn has_change(&self) -> bool {
         self.changed.is_some() || self.token_changed
     }
 
     /// Takes in what became of a Secret; answers whether that is a reason for a reconciliation.
-    fn hears(&mut self, place: &Place, version: u64, gone: bool) -> bool {
-        // The version in which a Secret was deleted is not always told.
+    fn is_notified_of(&mut self, key: &SecretKey, version: u64, gone: bool) -> bool {
+        // The version in which a Secret was deleted is not always reported.
         let version = if gone { version.max(self.seen + 1) } else { version };
-        let connection = self.dependence.connection.as_ref() == Some(place) && version > self.seen;
+        let connection = self.dependence.connection.as_ref() == Some(key) && version > self.seen;
         if connection {
             self.changed = Some(version);
         }
-        // A reconciliation under way may have read the former token, and fail.
-        let token = self.dependence.token.as_ref() == Some(place) && !gone && (self.fails || self.at_work);
+        // A reconciliation in progress may have read the former token, and fail.
+        let token = self.dependence.token.as_ref() == Some(key) && !gone && (self.fails || self.at_work);
         self.token_changed |= token;
         connection || token
     }
@@ -205,90 +208,93 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn place(name: &str) -> Place {
+    fn key(name: &str) -> SecretKey {
         ("team".to_owned(), name.to_owned())
     }
 
     /// One resource, after a reconciliation that saw version 10 of its connection Secret.
     fn settled(fails: bool) -> (SecretTracker, Arc<AtomicUsize>) {
-        let (news, woken) = (SecretTracker::default(), Arc::new(AtomicUsize::new(0)));
-        turn(&news, &woken, Some(10), fails);
-        (news, woken)
+        let (tracker, notified) = (SecretTracker::default(), Arc::new(AtomicUsize::new(0)));
+        reconcile_once(&tracker, &notified, Some(10), fails);
+        (tracker, notified)
     }
 
-    fn counted(woken: &Arc<AtomicUsize>) -> Wake {
-        let woken = Arc::clone(woken);
+    fn counted(notified: &Arc<AtomicUsize>) -> Wake {
+        let notified = Arc::clone(notified);
         Arc::new(move || {
-            woken.fetch_add(1, Ordering::Relaxed);
+            notified.fetch_add(1, Ordering::Relaxed);
         })
     }
 
-    fn turn(news: &SecretTracker, woken: &Arc<AtomicUsize>, saw: Option<u64>, fails: bool) {
-        let dependence = Dependence { connection: Some(place("cache")), token: Some(place("token")) };
-        news.begin("uid", dependence, counted(woken));
+    fn reconcile_once(tracker: &SecretTracker, notified: &Arc<AtomicUsize>, saw: Option<u64>, fails: bool) {
+        let dependence = Dependence { connection: Some(key("cache")), token: Some(key("token")) };
+        tracker.begin("uid", dependence, counted(notified));
         if let Some(version) = saw {
-            news.saw("uid", version);
+            tracker.saw("uid", version);
         }
-        news.end("uid", fails);
+        tracker.end("uid", fails);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_others_do_to_a_connection_secret_is_told_and_what_we_did_is_not() {
-        let (news, woken) = settled(false);
-        news.changed(&place("cache"), 10, false);
-        news.changed(&place("other"), 20, false);
-        assert_eq!((woken.load(Ordering::Relaxed), news.due("uid")), (0, None));
-        news.changed(&place("cache"), 11, false);
-        assert_eq!((woken.load(Ordering::Relaxed), news.due("uid")), (1, Some(Instant::now())));
-        turn(&news, &woken, Some(12), false);
-        assert_eq!(news.due("uid"), None);
-        news.changed(&place("cache"), 12, true);
-        assert!(news.due("uid").is_some(), "a deletion counts although its version is the one that was seen");
+    async fn connection_secret_notifications_skip_own_writes() {
+        let (tracker, notified) = settled(false);
+        tracker.changed(&key("cache"), 10, false);
+        tracker.changed(&key("other"), 20, false);
+        assert_eq!((notified.load(Ordering::Relaxed), tracker.due("uid")), (0, None));
+        tracker.changed(&key("cache"), 11, false);
+        assert_eq!((notified.load(Ordering::Relaxed), tracker.due("uid")), (1, Some(Instant::now())));
+        reconcile_once(&tracker, &notified, Some(12), false);
+        assert_eq!(tracker.due("uid"), None);
+        tracker.changed(&key("cache"), 12, true);
+        assert!(
+            tracker.due("uid").is_some(),
+            "a deletion counts although its version is the one that was seen"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn our_own_write_that_the_watch_shows_before_its_answer_is_no_news() {
-        let (news, woken) = settled(false);
-        let dependence = Dependence { connection: Some(place("cache")), token: None };
-        news.begin("uid", dependence, counted(&woken));
-        news.changed(&place("cache"), 11, false);
-        news.saw("uid", 11);
-        news.end("uid", false);
-        assert_eq!(news.due("uid"), None);
+    async fn own_write_seen_before_its_answer_triggers_nothing() {
+        let (tracker, notified) = settled(false);
+        let dependence = Dependence { connection: Some(key("cache")), token: None };
+        tracker.begin("uid", dependence, counted(&notified));
+        tracker.changed(&key("cache"), 11, false);
+        tracker.saw("uid", 11);
+        tracker.end("uid", false);
+        assert_eq!(tracker.due("uid"), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_is_news_for_those_that_fail_only() {
-        let (news, woken) = settled(false);
-        assert!(news.changed(&place("token"), 30, false), "a cached value of it must be dropped");
-        assert_eq!((woken.load(Ordering::Relaxed), news.due("uid")), (0, None));
-        let (news, woken) = settled(true);
-        assert!(news.changed(&place("token"), 30, false));
-        assert_eq!(woken.load(Ordering::Relaxed), 1);
-        assert!(news.due("uid").is_some());
+    async fn token_change_notifies_only_failing_resources() {
+        let (tracker, notified) = settled(false);
+        assert!(tracker.changed(&key("token"), 30, false), "a cached value of it must be dropped");
+        assert_eq!((notified.load(Ordering::Relaxed), tracker.due("uid")), (0, None));
+        let (tracker, notified) = settled(true);
+        assert!(tracker.changed(&key("token"), 30, false));
+        assert_eq!(notified.load(Ordering::Relaxed), 1);
+        assert!(tracker.due("uid").is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fight_over_a_secret_costs_a_turn_in_a_few_seconds() {
-        let (news, woken) = settled(false);
-        news.changed(&place("cache"), 11, false);
-        turn(&news, &woken, Some(12), false);
-        news.changed(&place("cache"), 13, false);
-        assert_eq!(news.due("uid"), Some(Instant::now() + PAUSE));
+    async fn secret_conflict_reconciles_at_most_every_few_seconds() {
+        let (tracker, notified) = settled(false);
+        tracker.changed(&key("cache"), 11, false);
+        reconcile_once(&tracker, &notified, Some(12), false);
+        tracker.changed(&key("cache"), 13, false);
+        assert_eq!(tracker.due("uid"), Some(Instant::now() + PAUSE));
         tokio::time::advance(PAUSE).await;
-        assert_eq!(news.due("uid"), Some(Instant::now()));
+        assert_eq!(tracker.due("uid"), Some(Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_secret_that_a_new_list_does_not_have_is_gone() {
-        let (news, woken) = settled(false);
-        assert!(news.concerns(&place("cache")) && !news.concerns(&place("other")));
-        news.listed(Some("team"), &HashSet::from([place("cache")]));
-        news.listed(Some("elsewhere"), &HashSet::new());
-        assert_eq!(woken.load(Ordering::Relaxed), 0);
-        news.listed(None, &HashSet::new());
-        assert_eq!(woken.load(Ordering::Relaxed), 1);
-        news.forget("uid");
-        assert!(!news.concerns(&place("cache")) && news.due("uid").is_none());
+        let (tracker, notified) = settled(false);
+        assert!(tracker.concerns(&key("cache")) && !tracker.concerns(&key("other")));
+        tracker.listed(Some("team"), &HashSet::from([key("cache")]));
+        tracker.listed(Some("elsewhere"), &HashSet::new());
+        assert_eq!(notified.load(Ordering::Relaxed), 0);
+        tracker.listed(None, &HashSet::new());
+        assert_eq!(notified.load(Ordering::Relaxed), 1);
+        tracker.forget("uid");
+        assert!(!tracker.concerns(&key("cache")) && tracker.due("uid").is_none());
     }
 }

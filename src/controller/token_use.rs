@@ -1,6 +1,6 @@
-//! The token that one reconciliation uses, of a service or of a VPC: which Secret it is in, that the Secret is kept
-//! from deletion while it is needed, and let go when the engine says so. What the Secret holds is read by `tokens`;
-//! whether the token was accepted is remembered there.
+//! The token that one reconciliation uses, of a service or of a VPC: its Secret, the finalizer that protects the
+//! Secret while it is needed, and the release when the engine decides so. `tokens` reads the Secret and records
+//! whether the token was accepted.
 
 use super::{
     context::Context,
@@ -74,7 +74,7 @@ impl TokenUse {
         }
     }
 
-    /// What the end of the reconciliation says about the token it used, which other objects may use as well.
+    /// Records what the end of the reconciliation proves about its token, which other objects may use as well.
     pub(super) fn learn<T>(
         &self,
         context: &Context,

@@ -1,4 +1,4 @@
-//! A reconciliation that has begun: the resource, and what is known when work on it begins.
+//! A reconciliation that has begun: the resource, and its recorded state at the start.
 
 use super::{memory::Memory, project_poll::Listed, schedule::queue::Permit};
 

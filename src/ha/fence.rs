@@ -1,7 +1,7 @@
-//! A limit on writes: each term of leadership has a fence, and no write begins after its deadline.
-//! The deadline only moves while the lease is renewed, and it is measured on this process's own
-//! monotonic clock, so that neither a paused process nor a clock set back can write in another
-//! replica's term. What is left to others: a call that began in time is bounded by its own time limit.
+//! A limit on writes: each term of leadership has a fence, and no write begins after its deadline. The deadline moves
+//! only while the lease is renewed. It is measured on this process's own monotonic clock, so that neither a paused
+//! process nor a clock set back can write in the term of another replica. A call that began in time is outside its
+//! scope: that call has its own time limit.
 
 use kube::{Client, client::Body};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Fence(Arc<Mutex<Option<Instant>>>);
 
-/// A write was refused, because this replica is no longer the leader or cannot know that it is.
+/// A write was refused, because this replica is no longer the leader or cannot prove that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not sent: this replica is not the leader any more")]
 pub struct Fenced;

@@ -18,22 +18,22 @@ use tokio::time::{Duration, Instant};
 /// The intervals of the protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How long others leave an unchanged lease alone.
+    /// How long another replica leaves an unchanged lease untouched.
     pub duration: Duration,
     /// How long the holder works on without being able to renew; less than `duration`.
     pub renew_deadline: Duration,
-    /// How often the lease is looked at.
+    /// Interval of reads of the lease.
     pub retry_period: Duration,
 }
 
-/// One replica that wants to lead.
+/// One replica that runs for leadership.
 pub struct Candidate {
     api: Api<Lease>,
     name: String,
     identity: String,
     timing: Timing,
     seen: Option<(Lease, Instant)>,
-    /// What the last failure said, so that it is logged once.
+    /// The last failure, so that it is logged once.
     complaint: Option<String>,
 }
 
@@ -41,9 +41,9 @@ pub struct Candidate {
 enum Attempt {
     /// The lease is ours, counted from this moment.
     Held(Instant),
-    /// Somebody else holds it.
+    /// Another replica holds it.
     Taken,
-    /// It is not known who holds it.
+    /// The holder is unknown.
     Failed,
 }
 
@@ -59,15 +59,15 @@ impl Candidate {
         Self { api, name, identity, timing, seen: None, complaint: None }
     }
 
-    /// Waits until this process leads; `looked` is told after each look whether the API server answered.
-    pub async fn acquire(&mut self, looked: impl Fn(bool)) -> Fence {
+    /// Waits until this process leads; calls `looked` after each read with whether the API server answered.
+    pub async fn acquire(&mut self, on_attempt: impl Fn(bool)) -> Fence {
         loop {
             let attempt = self.attempt().await;
-            looked(!matches!(attempt, Attempt::Failed));
+            on_attempt(!matches!(attempt, Attempt::Failed));
             if let Attempt::Held(since) = attempt {
                 return Fence::until(since + self.timing.renew_deadline);
             }
-            // Spread, so that replicas do not look at the same time for ever.
+            // Spread, so that replicas do not read at the same time forever.
             tokio::time::sleep(self.timing.retry_period.mul_f64(1.0 + rand::random::<f64>() * 0.2)).await;
         }
     }
@@ -93,10 +93,10 @@ impl Candidate {
     pub async fn release(&mut self) {
         self.seen = None;
         match tokio::time::timeout(self.timing.renew_deadline, self.give_back()).await {
-            Ok(Ok(true)) => tracing::info!(lease = self.name, "gave the lease back"),
+            Ok(Ok(true)) => tracing::info!(lease = self.name, "lease released"),
             Ok(Ok(false)) => {}
             Ok(Err(_)) | Err(_) => {
-                tracing::warn!(lease = self.name, "the lease was not given back; it runs out by itself");
+                tracing::warn!(lease = self.name, "cannot release the lease; it expires");
             }
         }
     }
@@ -104,7 +104,7 @@ impl Candidate {
     /// Whether there was something to give back.
     async fn give_back(&self) -> Result<bool, kube::Error> {
         loop {
-            // Read anew: an attempt may have been cut off between its effect and its answer.
+            // Read again: an attempt may have been cut off between its effect and its answer.
             let Some(lease) = self.api.get_opt(&self.name).await? else { return Ok(false) };
             if holder(&lease) != Some(&self.identity) {
                 return Ok(false);
@@ -139,7 +139,7 @@ impl Candidate {
     }
 
     async fn take_or_renew(&mut self) -> Result<Attempt, kube::Error> {
-        // Counted from before the request: others count from when they see its effect.
+        // Counted from before the request: other replicas count from when they see its effect.
         let before = Instant::now();
         let Some(lease) = self.api.get_opt(&self.name).await? else {
             let created = self.api.create(&PostParams::default(), &self.claim(None)).await?;
@@ -183,7 +183,7 @@ impl Candidate {
         let spec = before.and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let ours = before.and_then(holder) == Some(&self.identity);
         let now = MicroTime(Timestamp::now());
-        // Whole seconds, rounded up: others may wait longer, never shorter.
+        // Whole seconds, rounded up: other replicas may wait longer, never shorter.
         let seconds = self.timing.duration.as_millis().div_ceil(1000).try_into().unwrap_or(i32::MAX);
         Lease {
             metadata: before.map_or_else(
@@ -215,7 +215,7 @@ impl Candidate {
     }
 }
 
-/// Who holds the lease; nobody does when it was given back.
+/// Holder of the lease; none when it was given back.
 fn holder(lease: &Lease) -> Option<&String> {
     lease.spec.as_ref()?.holder_identity.as_ref().filter(|holder| !holder.is_empty())
 }

@@ -1,5 +1,5 @@
-//! Leader election with a clock that stands still until the test moves on, against a store with
-//! versions: who leads, who may write, and who waits, whatever pauses and failures come in between.
+//! Leader election with a clock that the test moves, against a store with versions: who leads, who may write, and who
+//! waits, whatever pauses and failures come in between.
 
 use super::{Candidate, Fence, Timing};
 use http::{Method, Request, Response, StatusCode};
@@ -15,7 +15,7 @@ const TIMING: Timing = Timing {
     retry_period: Duration::from_secs(2),
 };
 
-/// An API server that knows one lease.
+/// An API server with a single lease.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<Stored>>);
 
@@ -101,7 +101,7 @@ fn failure(code: StatusCode, reason: &str) -> Response<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_candidate_leads_and_the_second_waits_as_long_as_the_lease_is_renewed() {
+async fn second_candidate_waits_while_the_lease_is_renewed() {
     let store = Store::default();
     let (mut first, mut second) = (store.candidate("a"), store.candidate("b"));
     let fence = first.acquire(|_| {}).await;
@@ -113,7 +113,7 @@ async fn the_first_candidate_leads_and_the_second_waits_as_long_as_the_lease_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_taken_over_only_after_its_holder_can_no_longer_write() {
+async fn lease_takeover_waits_until_its_holder_can_no_longer_write() {
     let store = Store::default();
     let (mut first, mut second) = (store.candidate("a"), store.candidate("b"));
     let fence = first.acquire(|_| {}).await;
@@ -141,7 +141,7 @@ async fn a_lease_is_taken_over_only_after_its_holder_can_no_longer_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn times_in_the_lease_that_a_wrong_clock_wrote_take_nothing_from_its_holder() {
+async fn lease_times_from_a_wrong_clock_do_not_depose_the_holder() {
     let store = Store::default();
     let mut first = store.candidate("a");
     let fence = first.acquire(|_| {}).await;
@@ -150,12 +150,12 @@ async fn times_in_the_lease_that_a_wrong_clock_wrote_take_nothing_from_its_holde
         lease["spec"]["renewTime"] = json!("2001-01-01T00:00:00.000000Z");
     });
     let early = timeout(Duration::from_secs(14), store.candidate("b").acquire(|_| {})).await;
-    assert!(early.is_err(), "somebody else's clock was believed");
+    assert!(early.is_err(), "a foreign clock was trusted");
     drop(fence);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_process_wakes_up_behind_a_closed_fence() {
+async fn paused_process_resumes_behind_a_closed_fence() {
     let store = Store::default();
     let fence = store.candidate("a").acquire(|_| {}).await;
     assert!(fence.check().is_ok());
@@ -189,7 +189,7 @@ async fn short_outages_of_the_api_server_end_no_term() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_is_given_back_is_free_at_once() {
+async fn returned_lease_is_free_immediately() {
     let store = Store::default();
     let (mut first, mut second) = (store.candidate("a"), store.candidate("b"));
     first.acquire(|_| {}).await;
@@ -205,7 +205,7 @@ async fn a_lease_that_is_given_back_is_free_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_is_cut_off_before_its_answer_does_not_keep_the_lease() {
+async fn renewal_without_an_answer_does_not_keep_the_lease() {
     let store = Store::default();
     let mut candidate = store.candidate("a");
     let fence = candidate.acquire(|_| {}).await;

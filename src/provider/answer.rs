@@ -85,7 +85,7 @@ pub(super) fn unreachable(doing: &str, redaction: &Redaction, error: reqwest::Er
 }
 
 /// Seconds, or a date. The date is compared with that of the answer, so that this machine's clock does not matter;
-/// where the answer has none, a date asks for a pause of no certain length.
+/// where the answer has none, a date means a pause of unknown length.
 fn retry_after(response: &Response) -> Option<Duration> {
     let header = |name| response.headers().get(name)?.to_str().ok().map(str::trim);
     wait(header(header::RETRY_AFTER)?, header(header::DATE))

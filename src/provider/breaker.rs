@@ -1,7 +1,6 @@
-//! When the provider fails every call of one kind, sending more of them helps nobody: after some failures
-//! in a row the calls of that kind are answered here, with the failure that is known, and one at a time
-//! tries whether it is over. A success ends it at once. A service that lets its callers wait counts for
-//! nothing here, since it says nothing about the others.
+//! Circuit breaker per kind of call. After some failures in a row, calls of that kind are answered here with the
+//! recorded failure, and one call at a time tests the provider. A success closes the breaker immediately. A service
+//! that lets its callers wait does not count, since it proves nothing about other services.
 
 use super::error::ProviderError;
 use std::{
@@ -12,7 +11,7 @@ use tokio::time::{Duration, Instant};
 
 /// So many failures in a row of one kind of call, with no success in between, are not a matter of one service.
 const FAILURES: u32 = 20;
-/// How long the others wait after a call that tried in vain, at first.
+/// First pause after a test call that failed.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The same after many of them.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -40,29 +39,29 @@ impl Breakers {
         if now < breaker.until {
             return Err(breaker.last.clone().while_doing(doing));
         }
-        // This one tries; should it never tell, the next one does.
+        // This call tests the provider; if it never reports, the next one does.
         breaker.until = now + breaker.pause();
         Ok(())
     }
 
-    /// Notes what came of a call that was sent.
+    /// Records the outcome of a call that was sent.
     pub(super) fn learn<T>(&self, operation: &'static str, outcome: &Result<T, ProviderError>) {
         let mut breakers = self.lock();
         match outcome {
-            Err(error) if error.is_everybodys() => {
+            Err(error) if error.is_provider_wide() => {
                 let failures =
                     breakers.get(operation).map_or(0, |breaker| breaker.failures).saturating_add(1);
                 let mut breaker = Breaker { failures, until: Instant::now(), last: error.clone() };
                 breaker.until += breaker.pause();
                 breakers.insert(operation, breaker);
                 if failures == FAILURES {
-                    tracing::warn!(operation, failures, %error, "the provider fails; one call at a time tries");
+                    tracing::warn!(operation, failures, %error, "circuit breaker opened");
                 }
             }
             Err(error) if !error.is_answer() => {}
             _ => {
                 if breakers.remove(operation).is_some_and(|breaker| breaker.failures >= FAILURES) {
-                    tracing::info!(operation, "the provider answers again");
+                    tracing::info!(operation, "circuit breaker closed");
                 }
             }
         }
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_every_call_fails_one_at_a_time_tries_and_a_success_ends_it() {
+    async fn open_breaker_tries_one_call_at_a_time_until_success() {
         let breakers = Breakers::default();
         for _ in 0..FAILURES {
             assert!(breakers.check("get", "").is_ok());
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answers_about_one_service_and_services_that_hang_stop_nobody() {
+    async fn failures_of_one_service_do_not_stop_other_services() {
         let breakers = Breakers::default();
         for round in 0..FAILURES * 10 {
             breakers.learn("get", &late());

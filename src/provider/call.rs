@@ -18,7 +18,7 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call to the path of `segments`; `doing` says in error messages what it is for, `operation` in metrics.
+    /// A call to the path of `segments`; `doing` describes it in error messages, `operation` in metrics.
     pub(super) fn to(
         operation: &'static str,
         doing: String,
@@ -29,7 +29,7 @@ impl<'a> Call<'a> {
         Self { operation, doing, method, segments, query: &[], body, patience: None }
     }
 
-    /// A call to the path `below` a service; `verb` says what is done to it.
+    /// A call to the path `below` a service; `verb` describes the operation on it.
     pub(super) fn about(
         reference: &'a Reference,
         operation: &'static str,

@@ -106,7 +106,7 @@ impl Client {
         Ok(listed.into_iter().filter_map(|plan| plan.service_plan).collect())
     }
 
-    /// The disk space of a plan in MiB, if it says.
+    /// The disk space of a plan in MiB, if stated.
     pub async fn plan_disk(
         &self,
         token: &Token,

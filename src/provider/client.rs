@@ -90,7 +90,7 @@ impl Client {
         Self { fence, ..self.clone() }
     }
 
-    /// The same client; one that is `urgent` sends its calls although others of the kind have failed in a row.
+    /// The same client; an `urgent` one sends its calls even after other calls of the kind have failed in a row.
     #[must_use]
     pub fn urgent(&self, urgent: bool) -> Self {
         Self { urgent, ..self.clone() }

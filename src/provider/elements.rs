@@ -1,6 +1,6 @@
-//! Services in the text of a list that arrives in pieces. Guarantees that only services that a caller asks for are
-//! decoded beyond name and tags, that the text of each (passwords included) is wiped as soon as it is decoded, and
-//! that a service which cannot be read, or is too large, hides no other.
+//! Services in the text of a list that arrives in pieces. Only services that a caller wants are decoded beyond name
+//! and tags. The text of each (passwords included) is wiped as soon as it is decoded. A service that cannot be read,
+//! or is too large, does not hide any other.
 
 use super::{
     lenient::{self, decode},
@@ -27,7 +27,7 @@ pub struct Heading<'a> {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// A service of a list that a caller asked for.
+/// A service of a list that a caller wants.
 #[derive(Debug)]
 pub enum Listed {
     /// The service.
@@ -41,7 +41,7 @@ pub enum Listed {
     },
 }
 
-/// A list under way.
+/// A list in progress.
 pub(super) struct Elements {
     splitter: Splitter,
     nameless: usize,
@@ -91,7 +91,7 @@ impl Elements {
     }
 }
 
-/// The service in `text` if it is wanted; the error says why not even its name can be read.
+/// The service in `text` if it is wanted; the error states why not even its name can be read.
 fn read(text: &[u8], wanted: &mut impl FnMut(&str, &Heading<'_>) -> bool) -> Result<Option<Listed>, String> {
     let heading: Heading<'_> = decode(text)?.unwrap_or_default();
     let name = heading.service_name.as_deref().filter(|name| !name.is_empty());

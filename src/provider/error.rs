@@ -3,8 +3,7 @@
 use super::refusal::{Absence, Refusal};
 use valkeeper_engine::failure::Class;
 
-/// A call that did not succeed. Messages say what was being done, to which object, and what came back;
-/// they hold no secrets.
+/// A call that failed. Messages name the operation, the object, and the answer; they hold no secrets.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ProviderError {
     /// The provider answered, and not with success.
@@ -20,12 +19,12 @@ pub enum ProviderError {
     Unreachable {
         /// What was being done, to which object.
         doing: String,
-        /// What the transport said.
+        /// Message of the transport.
         cause: String,
         /// There was a connection, and the answer took too long.
         late: bool,
     },
-    /// An answer arrived that is not what the protocol says.
+    /// An answer arrived that violates the protocol.
     #[error("cannot {doing}: unreadable answer of Aiven: {cause}")]
     Unreadable {
         /// What was being done, to which object.
@@ -66,7 +65,7 @@ impl ProviderError {
         }
     }
 
-    /// Whether the answer says that the service which the call was about does not exist.
+    /// Whether the answer reports that the service of the call does not exist.
     pub fn absence(&self) -> Option<Absence> {
         match self {
             Self::Rejected { refusal, .. } => refusal.absence(),
@@ -74,7 +73,7 @@ impl ProviderError {
         }
     }
 
-    /// Whether the same call may succeed if it does not ask for credentials.
+    /// Whether the same call may succeed without credentials in the answer.
     pub(super) fn may_be_about_secrets(&self) -> bool {
         self.is_answer() && self.status() == Some(403)
     }
@@ -95,8 +94,8 @@ impl ProviderError {
         }
     }
 
-    /// Whether it says something about the provider as a whole, and not about one service or one caller.
-    pub(super) fn is_everybodys(&self) -> bool {
+    /// Whether the failure concerns the provider as a whole, and not one service or one caller.
+    pub(super) fn is_provider_wide(&self) -> bool {
         match self {
             Self::Rejected { refusal, .. } if refusal.status >= 500 => !refusal.throttles(),
             Self::Unreachable { late, .. } => !late,

@@ -55,7 +55,7 @@ pub(super) fn switch<'de, D: Deserializer<'de>>(input: D) -> Result<Option<bool>
     })
 }
 
-/// An object of known parts.
+/// An object of declared parts.
 pub(super) fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<T>, D::Error> {
     Ok(Part::deserialize(input)?.0)
 }
@@ -92,7 +92,7 @@ pub(super) fn known_texts<'de, D: Deserializer<'de>>(
 }
 
 fn whole_number(number: &Number) -> Option<u64> {
-    // Beyond this, neighbouring whole numbers look the same with a fraction.
+    // Beyond this, neighbouring whole numbers are equal as floating-point numbers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let fraction = || {
         let value = number.as_f64().filter(|value| (0.0..EXACT).contains(value) && value.fract() == 0.0)?;
@@ -254,8 +254,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Parts<T> {
     }
 }
 
-/// Decodes an answer, `None` if it is not an object; the error says where it is not JSON. The position is
-/// enough: serde's own message may quote a value.
+/// Decodes an answer, `None` if it is not an object; the error gives the position of invalid JSON. The position is
+/// enough: the message of serde may quote a value.
 pub(super) fn decode<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<Option<T>, String> {
     match serde_json::from_slice::<Part<T>>(text) {
         Ok(Part(part)) => Ok(part),

@@ -1,8 +1,8 @@
-//! What holds for all calls of one token: no more of them in a second than the budget allows, in the order
-//! in which they came, except that a quarter of it lets those pass the line for which a user waits. Whoever
-//! leaves the line has used nothing. When the provider asks to slow down, nothing is sent with that token until
-//! the time is over, then one call tries, and the others follow when it went well. Other tokens notice
-//! nothing of it. Tokens are told apart by a keyed hash: the tokens themselves are not kept.
+//! Limits for all calls of one token: at most the budgeted calls per second, in the order of arrival. A quarter of
+//! the budget is available for calls that a user waits for, which skip the line. A cancelled wait uses no budget.
+//! When the provider throttles a token, no call uses that token until the pause is over; then one call tests it, and
+//! the other calls follow after its success. Other tokens are not affected. A keyed hash distinguishes tokens: the
+//! tokens themselves are not stored.
 
 use super::{error::ProviderError, refusal::Refusal, token::Token};
 use std::{
@@ -12,21 +12,21 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 
-/// The pause when the provider does not say how long.
-const UNSAID: Duration = Duration::from_secs(1);
+/// The pause when the provider states none.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// What is not used of a budget can be saved up for so long.
 const BURST: Duration = Duration::from_secs(1);
-/// One in so many calls may pass the line.
+/// One in so many calls may skip the line.
 const URGENT: u32 = 4;
-/// The longest pause that is believed.
+/// The longest accepted pause.
 const LONGEST: Duration = Duration::from_mins(10);
-/// How long the others wait for the outcome of the call that tries.
+/// How long other calls wait for the outcome of the test call.
 const TRIAL: Duration = Duration::from_secs(1);
 
-/// More tokens than this are not kept track of at once.
+/// Most tokens that are tracked simultaneously.
 const MOST: usize = 10_000;
 
-/// The budgets of all tokens, and the tokens that were asked to slow down.
+/// The budgets of all tokens, and the throttled tokens.
 #[derive(Debug)]
 pub(super) struct Throttles {
     hasher: RandomState,
@@ -40,11 +40,11 @@ pub(super) struct Throttles {
 #[derive(Debug)]
 struct Line {
     budget: Mutex<Budget>,
-    /// Held by the first in the line; the others wait for it, first come first served.
+    /// Held by the first in the line; the other calls wait for it, first come first served.
     head: tokio::sync::Mutex<()>,
 }
 
-/// When the next call of a token would be due if all came evenly, and the next one that passes the line.
+/// When the next call of a token is due if all calls are evenly spaced, and the next one that skips the line.
 #[derive(Clone, Copy, Debug)]
 struct Budget {
     due: Instant,
@@ -121,7 +121,7 @@ impl Throttles {
         };
         let mut pauses = lock(&self.pauses);
         if let Some(refusal) = asked {
-            let until = Instant::now() + refusal.retry_after.unwrap_or(UNSAID).min(LONGEST);
+            let until = Instant::now() + refusal.retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST);
             let pause = Pause { until, refusal: refusal.clone() };
             pauses.insert(token.fingerprint(&self.hasher), pause);
         } else if !pauses.is_empty() {
@@ -131,7 +131,7 @@ impl Throttles {
 }
 
 impl Budget {
-    /// Takes a call out of the budget, or says when there is room for it.
+    /// Takes a call out of the budget, or returns when there is room for it.
     fn take(&mut self, now: Instant, interval: Duration) -> Result<(), Instant> {
         if self.due > now + BURST {
             return Err(self.due.checked_sub(BURST).unwrap_or(now));
@@ -140,7 +140,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes a call out of the part of the budget that passes the line; the line gets longer all the same.
+    /// Takes a call out of the part of the budget that skips the line; the line gets longer all the same.
     fn take_urgent(&mut self, now: Instant, interval: Duration) -> bool {
         if self.take(now, interval).is_ok() {
             return true;
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_token_waits_tries_once_and_goes_on_while_others_notice_nothing() {
+    async fn throttled_token_retries_once_without_delaying_other_tokens() {
         let throttles = Throttles::new(0);
         let (slow, other) = (Token::parse("slow").unwrap(), Token::parse("other").unwrap());
         throttles.learn(&slow, &refusal(20));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_leaves_the_line_has_used_nothing_of_the_budget() {
+    async fn cancelled_wait_uses_nothing_of_the_budget() {
         let (throttles, token) = (Throttles::new(100), Token::parse("busy").unwrap());
         for _ in 0..100 {
             throttles.pace(&token, false).await;

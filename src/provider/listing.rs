@@ -8,7 +8,7 @@ use super::{
 use reqwest::Response;
 use secrecy::zeroize::Zeroize as _;
 
-/// A list under way.
+/// A list in progress.
 pub struct Listing {
     doing: String,
     response: Response,
@@ -28,7 +28,7 @@ impl Listing {
         Self { doing, response, failed, chunk: Vec::new(), read: 0, elements: Elements::new(limit) }
     }
 
-    /// The next service that `wanted` accepts; it is asked once for every service of the list that has a name.
+    /// The next service that `wanted` accepts; `wanted` is called once for every service of the list that has a name.
     pub async fn next(
         &mut self,
         mut wanted: impl FnMut(&str, &Heading<'_>) -> bool,

@@ -1,4 +1,4 @@
-//! What logs, metrics and traces get to know of a call.
+//! What logs, metrics and traces record of a call.
 
 use super::{call::Call, error::ProviderError};
 use crate::telemetry::{
@@ -42,7 +42,7 @@ impl Noted {
             throttled: error.is_some_and(|error| matches!(error.class(), Class::Throttled { .. })),
         };
         span.record("http.response.status_code", call.status);
-        // A service that does not exist is an answer like others.
+        // A service that does not exist is a normal answer.
         if let Some(error) = error.filter(|error| error.absence().is_none()) {
             span.record("otel.status_description", display(error));
             let times = repeats.failed(&doing, &error.to_string());

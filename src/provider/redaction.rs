@@ -1,6 +1,6 @@
-//! Removes secrets from texts that the provider wrote before anybody sees them: the token of the call,
-//! every password in its request body, and anything that looks like a generated password; as they are, and as
-//! they look inside JSON and in a URL.
+//! Removes secrets from texts of the provider before they are shown: the token of the call, every password in its
+//! request body, and anything that resembles a generated password. It removes them as they are, and as encoded in
+//! JSON and in a URL.
 
 use serde_json::Value;
 use std::{cmp::Reverse, fmt::Write as _};
@@ -64,7 +64,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What a secret looks like in a text on one line, inside JSON in either way of writing it, and in a URL.
+/// The forms of a secret: in a text on one line, inside JSON in both encodings, and in a URL.
 fn forms(secret: &str) -> [String; 4] {
     let quoted = Value::from(secret).to_string();
     let quoted = quoted.get(1..quoted.len() - 1).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! An answer that is not a success: whose it is, what it is about, and in which words. Guarantees that only what has
-//! the form of the provider's own errors counts as its word; anything else, such as the page of a proxy, says
-//! nothing about services, projects or tokens. No decision reads a text.
+//! An answer that is not a success: its author, its subject, and its text. Only an answer in the form of the
+//! provider's own errors counts as the provider's. Anything else, such as the page of a proxy, proves nothing about
+//! services, projects or tokens. No decision reads a text.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ const LONGEST_CODE: usize = 64;
 /// The longest text from something in between that is passed on, in characters.
 const LONGEST_FOREIGN: usize = 120;
 
-/// What an answer that is not a success says.
+/// Content of an answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
@@ -26,16 +26,16 @@ pub struct Refusal {
     pub code: Option<String>,
     /// The answer has the form of the provider's errors.
     pub genuine: bool,
-    /// How long the provider asked to wait.
+    /// The `Retry-After` of the provider.
     pub retry_after: Option<Duration>,
 }
 
-/// How well an answer says that a service does not exist.
+/// How clearly an answer reports that a service does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absence {
-    /// It says that it is the service that does not exist.
+    /// It reports that the service does not exist.
     Named,
-    /// It does not say what does not exist, which may be the project.
+    /// It does not state what does not exist; that may be the project.
     Unnamed,
 }
 
@@ -88,7 +88,7 @@ impl Refusal {
         }
     }
 
-    /// Whether it says that a service does not exist, where the call was about one.
+    /// Whether it reports that a service does not exist, where the call was about one.
     pub fn absence(&self) -> Option<Absence> {
         if self.status != 404 || !self.genuine {
             return None;
@@ -100,7 +100,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the provider asks to slow down, whoever passes that on.
+    /// Whether the provider throttles the caller, even if a proxy relays the answer.
     pub(super) fn throttles(&self) -> bool {
         self.status == 429 || (self.status == 503 && self.retry_after.is_some())
     }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn message_alone_is_the_providers_word_unless_something_is_missing() {
+    fn refusal_with_message_only_counts_unless_it_is_an_absence() {
         let body = json!({"message": "Invalid token"}).to_string();
         assert!(refusal(401, &body).genuine && !refusal(404, &body).genuine);
         assert_eq!(refusal(400, r#"{"errors": "Invalid plan"}"#).message, "Invalid plan");

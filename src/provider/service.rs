@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
 
-/// A service, as create, update, get and list answer it. What is `None` was not in the answer; the first four
-/// parts are never empty in an answer that [`Service::complete`] let pass.
+/// A service, as create, update, get and list answer it. What is `None` was not in the answer. The first four parts
+/// are never empty in an answer that [`Service::complete`] accepted.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Service {
@@ -18,7 +18,7 @@ pub struct Service {
     /// `valkey`, `redis`, or any other type that the provider offers.
     #[serde(deserialize_with = "required")]
     pub service_type: String,
-    /// `RUNNING`, `REBUILDING`, `REBALANCING`, `POWEROFF`; others may appear.
+    /// `RUNNING`, `REBUILDING`, `REBALANCING`, `POWEROFF`; other values may appear.
     #[serde(deserialize_with = "required")]
     pub state: String,
     /// The subscription plan.
@@ -174,7 +174,7 @@ pub struct Integration {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Migration {
-    /// `waiting`, `running`, `syncing`, `done`, `failed`; others may appear.
+    /// `waiting`, `running`, `syncing`, `done`, `failed`; other values may appear.
     #[serde(deserialize_with = "lenient::text")]
     pub status: Option<String>,
     /// Why it failed.
@@ -218,7 +218,7 @@ impl Service {
         }
     }
 
-    /// The service as a token sees it that may not read credentials.
+    /// The service as seen by a token without the permission to read credentials.
     pub(super) fn without_secrets(self) -> Self {
         Self { secrets_denied: true, ..self }
     }

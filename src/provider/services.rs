@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
-/// Asks for credentials, which the provider hides from some callers otherwise.
+/// Requests credentials, which the provider otherwise hides from some callers.
 const WITH_SECRETS: [(&str, &str); 1] = [("include_secrets", "true")];
 
 /// Longest wait for a whole list: it arrives as fast as its services are worked on.
@@ -50,12 +50,12 @@ struct Migrating {
     migration: Option<Migration>,
 }
 
-/// What came of reading a service.
+/// Outcome of reading a service.
 #[derive(Debug)]
 pub enum Found {
     /// The service.
     Service(Box<Service>),
-    /// The provider says that there is none.
+    /// The provider reports that it does not exist.
     Absent(Absence),
 }
 
@@ -96,11 +96,11 @@ impl Client {
     pub async fn is_listed(&self, token: &Token, reference: &Reference) -> Result<bool, ProviderError> {
         let mut listed = false;
         let mut services = self.services(token, &reference.project).await?;
-        let mut look = |name: &str, _: &Heading<'_>| {
+        let mut find = |name: &str, _: &Heading<'_>| {
             listed |= name == reference.service;
             false
         };
-        while services.next(&mut look).await?.is_some() {}
+        while services.next(&mut find).await?.is_some() {}
         Ok(listed || services.nameless() > 0)
     }
 
@@ -123,7 +123,7 @@ impl Client {
         self.send_about(token, reference, call).await
     }
 
-    /// Changes the fields in `body` and leaves the others alone.
+    /// Changes the fields in `body` and leaves all other fields unchanged.
     pub async fn update(
         &self,
         token: &Token,
@@ -134,7 +134,7 @@ impl Client {
         self.send_about(token, reference, call).await
     }
 
-    /// Sets tags of a service, or removes those without a value; leaves the others alone.
+    /// Sets tags of a service, or removes those without a value; leaves all other tags unchanged.
     pub async fn patch_tags(
         &self,
         token: &Token,
@@ -146,7 +146,7 @@ impl Client {
         self.confirm(token, call).await
     }
 
-    /// Asks for the deletion of a service; `false` when the provider says that there is none, however it says so.
+    /// Requests the deletion of a service; `false` when the provider reports in any form that it does not exist.
     pub async fn delete(&self, token: &Token, reference: &Reference) -> Result<bool, ProviderError> {
         let call = Call::about(reference, "delete", "delete", Method::DELETE, &[], None);
         match self.confirm(token, call).await {
@@ -156,7 +156,7 @@ impl Client {
         }
     }
 
-    /// How far a migration into a service has come; `None` when none is under way any more.
+    /// Progress of a migration into a service; `None` when none is in progress.
     pub async fn migration(
         &self,
         token: &Token,
@@ -167,7 +167,7 @@ impl Client {
         let doing = call.doing.clone();
         match self.send::<Migrating>(token, call).await {
             Ok(answer) => answer.migration.map(Some).ok_or_else(|| lacking(doing, Lacking("migration"))),
-            // What does not exist is not the service, but what was asked for.
+            // The requested part does not exist; the service may.
             Err(error) if error.absence() == Some(Absence::Unnamed) => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,5 +1,5 @@
-//! Answers that are almost right. Every part of a full answer is changed in every way, on its own: the answer is
-//! read all the same, or the error names the part that is needed.
+//! Answers that are almost right. Every part of a full answer is changed in every way, one at a time. The answer is
+//! read nevertheless, or the error names the missing part.
 
 use super::{
     elements::{Elements, Listed},
@@ -129,7 +129,7 @@ fn numbers_and_texts_stand_for_each_other() {
 }
 
 #[test]
-fn unknown_parts_are_told_from_empty_ones() {
+fn unknown_parts_are_distinguished_from_empty_ones() {
     let mut service = sample();
     service["tags"] = json!(null);
     service["user_config"] = json!([]);
@@ -181,7 +181,7 @@ mod lists {
     }
 
     #[test]
-    fn list_with_one_wrong_service_shows_all_others() {
+    fn list_with_one_wrong_service_shows_all_other_services() {
         let (sample, mut all) = (sample(), Vec::new());
         paths(&sample, "", &mut all);
         for (name, service) in all.iter().flat_map(|path| changed(&sample, path)) {

@@ -41,7 +41,7 @@ impl Token {
         Ok(value)
     }
 
-    /// A number that tells tokens apart without showing them.
+    /// A number that distinguishes tokens without revealing them.
     pub fn fingerprint(&self, hasher: &impl BuildHasher) -> u64 {
         hasher.hash_one(self.0.expose_secret())
     }

@@ -34,7 +34,7 @@ pub struct Vpc {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Listed {
-    /// Each entry counts: one that were left out would look like a VPC that is gone.
+    /// Each entry counts: a skipped entry would appear as a deleted VPC.
     vpcs: Option<Vec<Part<Vpc>>>,
 }
 
@@ -74,8 +74,8 @@ impl Client {
         identified(self.send(token, call).await?).map_err(|part| lacking(doing, part))
     }
 
-    /// Asks for the deletion of a VPC; `false` when the provider says that there is none. 409 while services are
-    /// in it.
+    /// Requests the deletion of a VPC; `false` when the provider reports that it does not exist. 409 while services
+    /// are in it.
     pub async fn delete_vpc(&self, token: &Token, project: &str, id: &str) -> Result<bool, ProviderError> {
         let doing = format!("delete VPC {id} of project {project}");
         let call =

@@ -1,5 +1,5 @@
-//! Who may read the metrics: everybody, or whoever presents the token that a file holds. Comparing takes
-//! the same time wherever two tokens differ.
+//! Access to the metrics: for every client, or for clients with the token in a file. The comparison takes the same
+//! time wherever two tokens differ.
 
 use axum::{
     extract::{Request, State},
@@ -10,7 +10,7 @@ use axum::{
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
-/// The file that holds the token; everybody may read when there is none.
+/// File with the token; without it, every client has access.
 #[derive(Clone)]
 pub(super) struct Bearer(pub(super) Option<PathBuf>);
 
@@ -20,7 +20,7 @@ pub(super) async fn check(State(Bearer(file)): State<Bearer>, request: Request, 
     let wanted = match tokio::fs::read_to_string(&file).await {
         Ok(text) if !text.trim().is_empty() => SecretString::from(text.trim()),
         _ => {
-            tracing::warn!(file = %file.display(), "the token for metrics cannot be read");
+            tracing::warn!(file = %file.display(), "cannot read the metrics token");
             return (StatusCode::SERVICE_UNAVAILABLE, "no token is configured\n").into_response();
         }
     };

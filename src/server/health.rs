@@ -1,7 +1,7 @@
-//! What the probes answer. *Live* means that work goes on: nothing that this process could repair by
-//! being restarted is stuck. *Ready* means that this replica does its part: the leader knows all
-//! resources, a standby sees the lease. A missing resource definition or an API server that does not
-//! answer makes it unready and never dead: a restart would not bring either back.
+//! Answers of the probes. *Live* means that work progresses: nothing is stuck that a restart of this process could
+//! repair. *Ready* means that this replica does its part: the leader has synced all resources, a standby reads the
+//! lease. A missing CRD or an API server that does not answer makes it unready and never dead: a restart would not
+//! restore either.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ struct State {
     role: Role,
     /// Streams of events, each synced or with what keeps it from being so.
     watches: BTreeMap<String, Result<(), String>>,
-    /// When each piece of work under way should be done.
+    /// When each piece of work in progress should be done.
     due: BTreeMap<u64, Instant>,
     line: Line,
 }
@@ -54,7 +54,7 @@ pub enum Role {
 }
 
 impl Health {
-    /// What this replica does now. Only a leader watches, so that a change forgets the watches.
+    /// The current role of this replica. Only a leader watches, so a change of role resets the watches.
     pub fn plays(&self, role: Role) {
         let mut state = self.lock();
         if state.role != role {
@@ -96,7 +96,7 @@ impl Health {
         Work { health: self.clone(), number }
     }
 
-    /// Whether work goes on; else what is stuck.
+    /// Whether work progresses; else what is stuck.
     pub fn live(&self) -> Result<(), String> {
         let (state, now) = (self.lock(), Instant::now());
         let stuck = state.due.values().filter(|due| **due < now).count();
@@ -145,7 +145,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Work under way, until it is dropped.
+/// Work in progress, until it is dropped.
 pub struct Work {
     health: Health,
     number: u64,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_in_which_nothing_moves_is_fatal_and_a_long_one_that_moves_is_not() {
+    async fn stuck_queue_fails_liveness_and_long_moving_queue_does_not() {
         let (health, longest) = (Health::default(), Duration::from_mins(3));
         tokio::time::advance(Duration::from_hours(1)).await;
         let mut line: Vec<_> = (0..9).map(|_| health.waits(longest)).collect();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pass_that_never_ends_is_fatal_and_one_that_ends_is_not() {
+    async fn only_an_endless_reconciliation_fails_liveness() {
         let health = Health::default();
         let work = health.work(Duration::from_mins(3));
         tokio::time::advance(Duration::from_secs(200)).await;

@@ -1,6 +1,6 @@
-//! What the operator serves: `/livez`, `/readyz` and the log level on one address, `/metrics` on another
-//! that can ask for a token and speak TLS. Requests change nothing but the log level, and that only from
-//! this machine itself.
+//! The endpoints of the operator: `/livez`, `/readyz` and the log level on one address, `/metrics` on another one,
+//! optionally with a token and TLS. Requests change nothing but the log level, and that only from this machine
+//! itself.
 
 mod access;
 pub mod health;
@@ -29,16 +29,16 @@ pub struct Addresses {
     pub health: Option<String>,
     /// For metrics; nothing listens when it is none.
     pub metrics: Option<String>,
-    /// Certificate chain and private key for metrics, as PEM files that are read anew for every connection.
+    /// Certificate chain and private key for metrics, as PEM files that are read again for every connection.
     pub metrics_tls: Option<(PathBuf, PathBuf)>,
-    /// File with the token that readers of metrics present, read anew for every request.
+    /// File with the token that clients of metrics present, read again for every request.
     pub metrics_token: Option<PathBuf>,
 }
 
 /// What is served.
 #[derive(Clone)]
 pub struct Served {
-    /// The state that probes ask for.
+    /// The state behind the probes.
     pub health: Health,
     /// The metrics.
     pub metrics: Metrics,

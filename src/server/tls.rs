@@ -1,5 +1,5 @@
-//! TLS for the metrics. The certificate is read anew for every connection: readers come a few times a
-//! minute, and a renewed certificate needs no restart.
+//! TLS for the metrics. The certificate is read again for every connection: clients connect a few times a minute, and
+//! a renewed certificate needs no restart.
 
 use axum::serve::Listener;
 use rustls::{
@@ -24,7 +24,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Connections that may wait to be served.
 const WAITING: usize = 16;
 
-/// Hands out connections whose handshake is done; a slow one holds up nobody else.
+/// Returns connections after their handshake; a slow handshake delays no other connection.
 pub(super) struct TlsListener {
     connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
     address: SocketAddr,

@@ -1,6 +1,6 @@
-//! What this replica knows of each resource, for metrics that describe all of them together: how many
-//! are ready and why not, how old the last look at the provider is, which deadline comes next. Kept by
-//! identity, and forgotten with the resource; the identity itself is never exported.
+//! The state of each resource for metrics that describe all of them together: how many are ready and why not, how old
+//! the last read of the provider is, which deadline comes next. Entries are stored by identity and dropped with the
+//! resource; the identity itself is never exported.
 
 use super::series::Gauges;
 use chrono::{DateTime, Utc};
@@ -40,7 +40,7 @@ struct Resource {
     dates: Dates,
 }
 
-/// What the provider said about a service that has a date.
+/// Dates in the provider's answer about a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dates {
     /// Updates that wait for maintenance.
@@ -99,14 +99,14 @@ impl Fleet {
         self.resources().get(uid).is_some_and(|resource| resource.was_ready)
     }
 
-    /// The service of a resource was just looked at, and these dates were found.
+    /// The service of a resource was just read, with these dates.
     pub fn observed(&self, uid: &str, kind: &'static str, dates: Dates) {
         let mut resources = self.resources();
         let resource = resources.entry(uid.to_owned()).or_default();
         (resource.kind, resource.observed, resource.dates) = (kind, Some(Instant::now()), dates);
     }
 
-    /// The resource is deliberately not looked at.
+    /// The resource is deliberately not observed.
     pub fn paused(&self, uid: &str) {
         if let Some(resource) = self.resources().get_mut(uid) {
             resource.observed = None;
@@ -131,7 +131,7 @@ impl Fleet {
         self.orphans().remove(project);
     }
 
-    /// Another replica looks after the resources now.
+    /// Another replica manages the resources now.
     pub fn clear(&self) {
         self.resources().clear();
         self.tokens().clear();
@@ -148,7 +148,7 @@ impl Fleet {
         format!("{hash:016x}")
     }
 
-    /// Brings the gauges up to date.
+    /// Updates the gauges.
     pub(super) fn count(&self) {
         let Self { counts, ages, valid, maintenance, deadlines, backups, orphaned, .. } = self;
         for gauges in [counts, ages, valid, maintenance, deadlines, backups, orphaned] {
@@ -215,7 +215,7 @@ impl Fleet {
         }
     }
 
-    /// Where no project is listed, nobody knows.
+    /// The number is unknown where no project is polled.
     fn count_orphans(&self) {
         let orphans = self.orphans();
         if !orphans.is_empty() {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_age_of_the_last_look_grows_until_the_next() {
+    async fn observation_age_grows_until_the_next_read() {
         let metrics = Metrics::new();
         for uid in ["a", "b", "c", "d"] {
             metrics.fleet().reported(uid, "Valkey", if uid == "c" { "False" } else { "True" }, "x");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_verdict_on_a_token_is_forgotten_when_nobody_uses_it() {
+    async fn token_verdict_is_dropped_when_no_resource_uses_it() {
         let metrics = Metrics::new();
         let hash = metrics.fleet().token_used("Secret team/aiven-token", false);
         assert!(
@@ -293,9 +293,12 @@ mod tests {
     }
 
     #[test]
-    fn services_without_a_resource_are_counted_where_projects_are_listed() {
+    fn orphan_services_are_counted_where_projects_are_polled() {
         let metrics = Metrics::new();
-        assert!(!metrics.render().unwrap().contains("valkeeper_orphans{"), "without a list nobody knows");
+        assert!(
+            !metrics.render().unwrap().contains("valkeeper_orphans{"),
+            "without a list the number is unknown"
+        );
         metrics.fleet().listed("project-a", ["uid-a"]);
         let text = metrics.render().unwrap();
         assert!(text.contains("valkeeper_orphans{} 0.0") && !text.contains("project-a"), "{text}");

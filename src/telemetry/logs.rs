@@ -42,9 +42,9 @@ impl LogLevel {
     }
 }
 
-/// Starts logging. `level` is a level, for what this program itself says, or a filter such as
-/// `info,kube=debug` for everything; one that cannot be read counts as `info`. Does nothing if logging
-/// was started before. Spans are shown to `others` as well, whatever the level.
+/// Starts logging. `level` is a level for the messages of this program, or a filter such as `info,kube=debug` for
+/// everything. An invalid one counts as `info`. Does nothing if logging was started before. Spans are also sent to
+/// `others`, whatever the level.
 pub fn start(level: &str, format: Format, others: Layers) -> LogLevel {
     let (filter, handle) = reload::Layer::new(filter(level).unwrap_or_else(|_| EnvFilter::new("info")));
     let lines = fmt::layer().with_writer(io::stderr);
@@ -65,7 +65,7 @@ fn filter(level: &str) -> Result<EnvFilter, UnknownLevel> {
     if level.is_empty() {
         return Err(UnknownLevel("nothing".to_owned()));
     }
-    // Libraries repeat what this program tells with more context.
+    // Libraries log with less context what this program logs as well.
     if let Ok(level) = level.parse::<LevelFilter>() {
         let directives = format!("warn,kube_client=off,valkeeper={level},valkeeper_sandbox={level}");
         return Ok(EnvFilter::new(directives));
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_and_filters_are_understood_and_typing_errors_are_told() {
+    fn log_levels_and_filters_are_parsed_and_typos_rejected() {
         for level in ["info", "DEBUG", "trace", "info,kube=debug", "valkeeper=trace"] {
             assert!(LogLevel::fixed().set(level).is_ok(), "{level}");
         }

@@ -1,7 +1,6 @@
-//! The metrics of the operator, in the `OpenMetrics` text format. Labels hold kinds, reasons, classes,
-//! operations and status codes, never the name of an object: the number of series does not grow with
-//! the number of resources. What is true of the resources as a whole is counted when it is asked for,
-//! from [`Fleet`].
+//! The metrics of the operator, in the `OpenMetrics` text format. Labels hold kinds, reasons, classes, operations and
+//! status codes, never the name of an object: the number of series does not grow with the number of resources. Totals
+//! over all resources are computed on each scrape from [`Fleet`].
 
 use super::{
     fleet::Fleet,
@@ -42,7 +41,7 @@ pub struct ProviderCall {
     pub status: Option<u16>,
     /// From the request to the whole answer.
     pub duration: Duration,
-    /// The provider asked for fewer requests.
+    /// The provider throttled the call.
     pub throttled: bool,
 }
 
@@ -82,7 +81,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// What is known of each resource.
+    /// The state of each resource.
     pub fn fleet(&self) -> &Fleet {
         &self.0.fleet
     }
@@ -168,7 +167,7 @@ mod tests {
     use crate::telemetry::series::KINDS;
 
     #[test]
-    fn the_text_ends_once_and_every_metric_says_what_it_is() {
+    fn metrics_text_ends_once_and_every_metric_has_help() {
         let metrics = Metrics::new();
         metrics.reconciliation_ended("Valkey", Some("transient"), Duration::from_millis(3));
         metrics.leads(true);
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_events_are_exported_before_the_first_so_that_the_first_shows() {
+    fn rare_event_metrics_start_at_zero_before_the_first_event() {
         let text = Metrics::new().render().unwrap();
         for kind in KINDS {
             assert!(
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_counts_as_running_until_it_ends() {
+    fn reconciliation_counts_as_running_until_it_ends() {
         let metrics = Metrics::new();
         let reconciliation = metrics.reconciliation_begins();
         assert!(metrics.render().unwrap().contains("valkeeper_reconciles_running 1"));

@@ -1,4 +1,4 @@
-//! What the operator tells about itself: logs, metrics and traces.
+//! The operator's own telemetry: logs, metrics and traces.
 
 pub mod fleet;
 pub mod logs;

@@ -1,5 +1,5 @@
-//! What every process exports about itself, under the names that are customary for it. Read from `/proc`
-//! when asked; absent where there is none.
+//! The customary metrics of a process, under their customary names. Read from `/proc` on each scrape; absent where
+//! there is none.
 
 use prometheus_client::{
     encoding::text::encode,

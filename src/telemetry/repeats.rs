@@ -1,12 +1,11 @@
-//! Failures that go on: the first of its kind is worth a line in the log, and so is the end, but not each
-//! attempt in between.
+//! Repeated failures: the first of its kind and the recovery are logged, but not each attempt in between.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// More failures than this are never remembered; when there are, some are told once more.
+/// More failures than this are never recorded; beyond it, some are logged again.
 const MOST: usize = 10_000;
 
 /// What fails at present, and how.
@@ -47,7 +46,7 @@ impl Repeats {
     }
 }
 
-/// Tells of a failure that has come `$times` in a row: the first as a warning, others to those who look closely.
+/// Logs a failure that has occurred `$times` in a row: the first as a warning, later ones at `debug`.
 macro_rules! log_failure {
     ($times:expr, $($rest:tt)*) => {
         match $times {
@@ -63,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_news_when_it_is_the_first_or_another_one() {
+    fn failure_is_reported_when_first_or_different() {
         let repeats = Repeats::default();
         assert_eq!(repeats.went_well("a"), None);
         assert_eq!([1, 2, 3].map(|_| repeats.failed("a", "503")), [1, 2, 3]);

@@ -55,7 +55,7 @@ pub(super) struct Series {
 impl Series {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let series = Self {
-            reconciles: Histograms::new_with_constructor(pass_buckets),
+            reconciles: Histograms::new_with_constructor(reconcile_buckets),
             reconcile_errors: Counters::default(),
             running: Gauge::default(),
             provider_requests: Counters::default(),
@@ -73,8 +73,7 @@ impl Series {
         series
     }
 
-    /// A series that begins at one has not grown, as far as Prometheus can tell: those of rare events
-    /// begin at zero.
+    /// Prometheus cannot detect that a series which begins at one has grown: series of rare events begin at zero.
     fn begin_at_zero(&self) {
         for kind in KINDS {
             for outcome in ["ok", "error"] {
@@ -123,7 +122,7 @@ impl Series {
         );
         let throttled = "Calls that the provider answered with a request for fewer of them";
         registry.register("provider_throttled", throttled, self.provider_throttled.clone());
-        let drift = "Settings of settled services that somebody changed at the provider";
+        let drift = "Settings of services in sync that were changed externally at the provider";
         registry.register("drift", drift, self.drift.clone());
         let ready = "Time from the creation of a resource until it was ready";
         registry.register("time_to_ready_seconds", ready, self.time_to_ready.clone());
@@ -141,7 +140,7 @@ pub(super) fn drift_labels(kind: &'static str, field: &str, action: &'static str
     vec![("kind", kind.to_owned()), ("field", field.to_owned()), ("action", action.to_owned())]
 }
 
-fn pass_buckets() -> Histogram {
+fn reconcile_buckets() -> Histogram {
     Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0])
 }
 

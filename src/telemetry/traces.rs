@@ -1,7 +1,6 @@
-//! Traces: each reconciliation is a span, and each call that it makes is one inside of it. They are sent to a
-//! collector of OpenTelemetry by programs that were built with the feature `otlp`, where
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` names one; otherwise nobody makes them. Spans carry what the log says as well,
-//! and nothing that is secret.
+//! Traces: each reconciliation is a span, and each call that it makes is a child span. Programs built with the
+//! feature `otlp` send them to an OpenTelemetry collector, where `OTEL_EXPORTER_OTLP_ENDPOINT` names one; otherwise
+//! no spans are created. Spans carry the same data as the log and no secrets.
 
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -17,7 +16,7 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 /// What spans are shown to, besides the log.
 pub type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
 
-/// Sends traces, if anybody wants them.
+/// Exports traces, if a collector is configured.
 #[derive(Default)]
 pub struct Traces {
     #[cfg(feature = "otlp")]

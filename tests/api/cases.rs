@@ -1,7 +1,7 @@
-//! The table: manifests that are wrong in one way each, and what each judge says about them.
+//! The table: manifests that are wrong in one way each, and the verdict of each judge.
 //!
-//! Most rows come from the contract: every bound just outside, every field of another type, every required
-//! field missing, an unknown field in every object. The others are [`written`] by hand.
+//! Most rows come from the contract: every bound just outside, every field of another type, every required field
+//! missing, an unknown field in every object. The remaining rows are [`written`] by hand.
 
 use serde_json::{Value, json};
 use valkeeper_api::Kind;
@@ -17,13 +17,13 @@ pub(crate) struct Case {
     pub(crate) manifest: Value,
     /// The field that `valkeeper validate` and the operator name.
     pub(crate) field: String,
-    /// Part of what they say about it.
+    /// Part of the expected message.
     pub(crate) rule: String,
     pub(crate) server: Server,
     pub(crate) operator: Operator,
 }
 
-/// What the API server says.
+/// The verdict of the API server.
 #[derive(Clone, Debug)]
 pub(crate) enum Server {
     /// It refuses, with a message that contains this.
@@ -32,14 +32,14 @@ pub(crate) enum Server {
     Accepts(&'static str),
 }
 
-/// What the operator says when such an object is stored all the same.
+/// The verdict of the operator when such an object is stored nevertheless.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operator {
     /// The same as `valkeeper validate`.
     Agrees,
     /// The object does not decode: it is reported as malformed, whatever else is wrong with it.
     CannotDecode,
-    /// It says nothing, for this reason.
+    /// It reports nothing, for this reason.
     Ignores(&'static str),
 }
 

@@ -38,7 +38,7 @@ fn valkeeper(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_valkeeper"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // Nobody may read it.
+    // The program may not read it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -98,7 +98,7 @@ fn warnings_fail_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn nothing_to_check_is_told_from_all_is_well() {
+fn empty_check_is_distinguished_from_success() {
     let foreign = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
     let output = valkeeper(&["validate", "-"], foreign);
     assert_eq!(output.status.code(), Some(0));
@@ -167,7 +167,7 @@ fn lists_as_kubectl_prints_them_are_opened() {
 }
 
 #[test]
-fn a_broken_file_is_a_finding_and_does_not_hide_others() {
+fn broken_file_is_a_finding_and_does_not_hide_other_findings() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yaml"), "a: [\n").unwrap();
     std::fs::write(folder.path().join("b.yaml"), WRONG).unwrap();

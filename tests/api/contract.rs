@@ -1,11 +1,11 @@
-//! The contract: every field users know, with its type and bounds, and what we add to it on purpose.
+//! The contract: every field of aiven-operator, with its type and bounds, and our deliberate additions.
 
 use std::collections::BTreeMap;
 
 use valkeeper_api::Kind;
 
-/// Fields we have beyond the contract: policies and Secrets of ours, settings that the provider knows, or
-/// that the other kind has.
+/// Fields beyond the contract: policies and Secrets of ours, and settings that the provider supports or that the
+/// other kind has.
 const ADDED_FIELDS: [&str; 15] = [
     "spec.adoptionPolicy",
     "spec.deletionPolicy",

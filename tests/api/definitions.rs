@@ -83,7 +83,7 @@ fn facts(field: &Value) -> Facts {
     facts
 }
 
-/// Whether a rule forbids changes of its field, in the words users know.
+/// Whether a rule forbids changes of its field, with the established message.
 fn is_immutability(rule: &Value) -> bool {
     let messages = ["Value is immutable", "connInfoSecretTargetDisabled is immutable."];
     rule.get("fieldPath").is_none()
@@ -92,7 +92,7 @@ fn is_immutability(rule: &Value) -> bool {
 }
 
 #[test]
-fn every_field_and_bound_of_the_contract_is_in_the_definition_and_no_other() {
+fn crd_has_exactly_the_fields_and_bounds_of_the_contract() {
     for kind in Kind::ALL {
         let mut defined = BTreeMap::new();
         fields(&schema(kind)["properties"]["spec"], "spec", &mut defined);
@@ -106,7 +106,7 @@ fn every_field_and_bound_of_the_contract_is_in_the_definition_and_no_other() {
 }
 
 #[test]
-fn both_kinds_are_powered_unless_told_otherwise() {
+fn both_kinds_are_powered_by_default() {
     for kind in Kind::ALL {
         assert_eq!(schema(kind)["properties"]["spec"]["properties"]["powered"]["default"], true);
     }
@@ -138,7 +138,7 @@ fn every_field_explains_itself() {
 }
 
 #[test]
-fn only_redis_is_deprecated_and_its_warning_says_what_to_do() {
+fn only_redis_is_deprecated_with_an_actionable_warning() {
     let version = |kind| definition(kind)["spec"]["versions"][0].clone();
     assert!(version(Kind::Valkey).get("deprecated").is_none());
     assert_eq!(version(Kind::Redis)["deprecated"], true);
@@ -170,7 +170,7 @@ fn the_chart_holds_the_same_definitions_and_keeps_them() {
 }
 
 #[test]
-fn columns_are_those_users_know_then_readiness_and_on_demand_more() {
+fn columns_keep_those_of_aiven_operator_then_add_readiness() {
     for kind in Kind::ALL {
         let columns = definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"].clone();
         let names = |wide: bool| -> Vec<String> {
@@ -185,7 +185,7 @@ fn columns_are_those_users_know_then_readiness_and_on_demand_more() {
 }
 
 #[test]
-fn definitions_share_a_category_and_take_no_short_name_of_others() {
+fn crds_share_a_category_and_take_no_foreign_short_name() {
     let names = |definition: Value, key: &str| definition["spec"]["names"][key].clone();
     let definitions = [definition(Kind::Valkey), definition(Kind::Redis), project_vpc()];
     for definition in definitions {
@@ -196,9 +196,9 @@ fn definitions_share_a_category_and_take_no_short_name_of_others() {
     assert_eq!(names(project_vpc(), "shortNames"), serde_json::json!(["pvpc"]));
 }
 
-/// As the definition of the replaced operator has it, so that stored resources and scripts go on working.
+/// As in the CRD of aiven-operator, so that stored resources and scripts continue to work.
 #[test]
-fn a_project_vpc_has_the_fields_and_columns_users_know() {
+fn project_vpc_keeps_fields_and_columns_of_aiven_operator() {
     let version = project_vpc()["spec"]["versions"][0].clone();
     let mut defined = BTreeMap::new();
     fields(&version["schema"]["openAPIV3Schema"]["properties"]["spec"], "spec", &mut defined);

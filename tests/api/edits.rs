@@ -1,4 +1,4 @@
-//! What may change in a stored resource. Only the API server can judge this: the others never see the old one.
+//! Allowed changes of a stored resource. Only the API server can judge this: the other judges never see the old one.
 
 use serde_json::{Value, json};
 use valkeeper_api::Kind;
@@ -16,7 +16,7 @@ on_both_servers!(
 const IMMUTABLE: &str = "Value is immutable";
 const CREATION: &str = "can only be set during resource creation.";
 
-/// A stored spec, an edit of it, and what the server says; nothing when it accepts.
+/// A stored spec, an edit of it, and the message of the server; none when it accepts.
 type Edit = (&'static str, Value, Value, Option<(&'static str, &'static str)>);
 
 #[rustfmt::skip]

@@ -1,10 +1,9 @@
-//! The definitions, the checks and the reference against the contract and against API servers.
+//! The CRDs, the checks and the reference against the contract and against API servers.
 //!
-//! The contract is data (`contract/*.txt`), the manifests that must be refused are one table with three
-//! judges: the API server, `valkeeper validate` and the operator's own check. Files as texts are another table, whose
-//! judges are `kubectl` and `valkeeper validate`. The API server
-//! is the sandbox's and, when `KUBEBUILDER_ASSETS` is set, a real one; without it those tests say that they
-//! were skipped.
+//! The contract is data (`contract/*.txt`). The manifests that must be refused are one table with three judges: the
+//! API server, `valkeeper validate` and the operator's own check. Files as texts are another table, whose judges are
+//! `kubectl` and `valkeeper validate`. The API server is the sandbox's and, when `KUBEBUILDER_ASSETS` is set, a real
+//! one; without it those tests report that they were skipped.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! `ProjectVPC`: what `valkeeper validate` says of its manifests, next to the API server, and its reference page.
+//! `ProjectVPC`: the verdict of `valkeeper validate` about its manifests, next to the API server, and its reference
+//! page.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,7 @@ fn the_command_names_the_field_and_the_rule() {
         let named = found.iter().any(|found| found.field.to_string() == field && found.rule.contains(rule));
         assert!(named, "{change}: {found:?}");
     }
-    // The pattern of the definition lets it pass; the provider would not.
+    // The pattern of the CRD accepts it; the provider would not.
     let found = validate_vpc_manifest(&manifest(&json!({"networkCidr": "300.0.0.0/24"})));
     assert_eq!(found.len(), 1, "{found:?}");
 }
@@ -91,7 +92,7 @@ fn fields(schema: &Value, path: &str, found: &mut BTreeMap<String, bool>) {
 }
 
 #[test]
-fn every_field_of_the_definition_is_on_the_page_and_its_links_lead_somewhere() {
+fn reference_page_lists_every_crd_field_with_working_links() {
     let page = include_str!("../../docs/reference/projectvpc.md");
     let definition = definitions::project_vpc();
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];

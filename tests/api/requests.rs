@@ -1,5 +1,5 @@
-//! From a spec to requests: what passes validation is sent in full at creation, and what only counts at
-//! creation is never sent again.
+//! From a spec to requests: a valid spec is sent in full at creation, and settings that only count at creation are
+//! never sent again.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -49,12 +49,12 @@ fn resource<T: ManagedService>(config: &Value) -> T {
     serde_json::from_value(manifest).unwrap()
 }
 
-/// What the operator wants, as it sees the resource.
+/// The desired state of a resource.
 fn desired<T: ManagedService>(object: &T) -> Desired {
     Desired { violations: validate(object), ..Desired::of(object, Defaults::default()) }
 }
 
-/// A running service that has nothing the spec asks for.
+/// A running service that has nothing the spec requests.
 fn other_service(kind: Kind) -> ObservedService {
     ObservedService {
         service_type: kind.service_type().to_owned(),
@@ -110,7 +110,7 @@ fn accepted_by_the_provider(mut body: Value) -> Result<(), TestCaseError> {
     static CREATED: AtomicUsize = AtomicUsize::new(0);
     // Fails when another test of this process was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // What the contract says of other services is not true in an empty project.
+    // The contract's statements about other services do not hold in an empty project.
     for elsewhere in ["service_to_fork_from", "project_to_fork_from", "recovery_basebackup_name"] {
         body["user_config"].as_object_mut().unwrap().remove(elsewhere);
     }
@@ -160,12 +160,12 @@ fn check<T: ManagedService>(config: &Value) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn create_only_settings_are_sent_when_a_valkey_is_created_and_never_again(config in user_configs(Kind::Valkey)) {
+    fn valkey_create_only_settings_are_sent_only_at_creation(config in user_configs(Kind::Valkey)) {
         check::<Valkey>(&config)?;
     }
 
     #[test]
-    fn create_only_settings_are_sent_when_a_redis_is_created_and_never_again(config in user_configs(Kind::Redis)) {
+    fn redis_create_only_settings_are_sent_only_at_creation(config in user_configs(Kind::Redis)) {
         check::<Redis>(&config)?;
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one and installs the definitions; says so and gives none when there is nothing to start.
+    /// Starts one and installs the CRDs; none, with a message, when there is nothing to start.
     pub(crate) async fn start(place: Place) -> Option<Self> {
         let server = Self::bare(place).await?;
         for kind in Kind::ALL {

@@ -12,7 +12,11 @@ use crate::cases::{self, Case, Operator, Server};
 use crate::manifests::{full, minimal};
 use crate::server::{self, Place};
 
-on_both_servers!(every_example_applies, the_api_server_refuses_the_same, everybody_accepts_what_is_valid);
+on_both_servers!(
+    every_example_applies,
+    the_api_server_refuses_the_same,
+    valid_spec_is_accepted_by_every_validator
+);
 
 /// What the operator finds in a stored object; nothing when it cannot decode it.
 fn operator(kind: Kind, manifest: &Value) -> Option<Vec<Violation>> {
@@ -114,7 +118,7 @@ async fn the_api_server_refuses_the_same(place: Place) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-async fn everybody_accepts_what_is_valid(place: Place) {
+async fn valid_spec_is_accepted_by_every_validator(place: Place) {
     let server = server::Server::start(place).await;
     let mut manifests = Vec::new();
     for kind in Kind::ALL {
@@ -166,7 +170,7 @@ fn the_examples_find_their_token() {
     }
 }
 
-/// The derived validators say less: they do not know enumerations, the bounds of plain items, or names.
+/// The derived validators check less: they ignore enumerations, the bounds of plain items, and names.
 #[test]
 fn the_derived_validators_agree_about_bounds() {
     fn accepts<T: ManagedService>(manifest: &Value, validate: impl Fn(&T) -> bool) -> bool {

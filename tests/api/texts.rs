@@ -1,6 +1,6 @@
 //! Manifest files as texts: `valkeeper validate` accepts and refuses what `kubectl` and an API server accept and refuse.
 //!
-//! Each row is a file. Where the verdicts differ on purpose, the row says why.
+//! Each row is a file. Where the verdicts differ on purpose, the row states the reason.
 
 use crate::server::{self, Place};
 use std::fs;
@@ -22,7 +22,7 @@ enum Verdict {
     /// Both accept; `valkeeper validate` warns with a text that contains this.
     Warned(&'static str),
     Refused,
-    /// `kubectl` accepts; `valkeeper validate` refuses with a text that contains this, because it knows more.
+    /// `kubectl` accepts; `valkeeper validate` refuses with a text that contains this, because it checks more.
     RefusedHere(&'static str),
     /// `kubectl` refuses; `valkeeper validate` has nothing to check.
     Nothing,
@@ -243,7 +243,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Verdict)> {
     [encodings(), documents(), yaml(), identities(), combinations()].into_iter().flatten().collect()
 }
 
-/// What `valkeeper validate` says of a text: whether it passes, and every line.
+/// The output of `valkeeper validate` about a text: whether it is valid, and every line.
 fn validate(folder: &TempDir, text: &[u8]) -> (bool, String) {
     let path = folder.path().join("manifest.yaml");
     fs::write(&path, text).unwrap();

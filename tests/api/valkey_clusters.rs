@@ -35,7 +35,7 @@ fn manifest(change: &Value) -> Value {
     manifest
 }
 
-/// What the operator says of a stored object.
+/// The verdict of the operator about a stored object.
 #[derive(Clone, Copy, PartialEq)]
 enum Operator {
     Agrees,
@@ -43,7 +43,7 @@ enum Operator {
     IgnoresUnknown,
 }
 
-/// A change of the example, the field that is wrong then, the rule it breaks, and what the operator says.
+/// A change of the example, the field that is wrong then, the rule it breaks, and the verdict of the operator.
 fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode, IgnoresUnknown};
     let long: BTreeMap<String, String> = (0..65).map(|n| (format!("a-{n}"), String::new())).collect();
@@ -210,7 +210,7 @@ fn every_field_of_a_cluster_is_on_its_page() {
     }
 }
 
-/// Each in the crate that refuses it, which do not know each other; the operator sets the memory of a running server.
+/// Each crate refuses its own directives independently; the operator sets the memory of a running server.
 #[test]
 fn directive_that_an_instance_refuses_is_refused_in_a_spec() {
     let api = std::collections::BTreeSet::from(valkeeper_api::valkey_cluster::RESERVED_DIRECTIVES);

@@ -1,5 +1,4 @@
-//! The rows of the table that are written by hand: texts that look almost right, names, and how fields depend
-//! on each other.
+//! The rows of the table that are written by hand: almost valid texts, names, and dependencies between fields.
 
 use serde_json::{Value, json};
 use valkeeper_api::Kind;
@@ -21,7 +20,7 @@ pub(crate) fn add(cases: &mut Vec<Case>) {
     beyond_the_contract(cases);
 }
 
-/// Texts that look almost right, or that somebody hopes will do harm.
+/// Texts that are almost valid, or meant to do harm.
 fn patterns(cases: &mut Vec<Case>, kind: Kind) {
     let keyspace = format!("spec.userConfig.{}_notify_keyspace_events", kind.service_type());
     let wrong: [(&str, &[&str]); 7] = [
@@ -120,7 +119,7 @@ fn names(cases: &mut Vec<Case>, kind: Kind) {
     cases.push(Case { operator: Operator::CannotDecode, ..case });
 }
 
-/// What stored objects cannot have, so that the operator does not look for it.
+/// Parts that stored objects cannot have, so the operator does not check them.
 fn unlabelled(cases: &mut Vec<Case>, kind: Kind) {
     let why = "the API server has checked the metadata of stored objects, and drops what it does not know";
     let mut add = |title: &str, change: Value, field: &str, rule: &str, message: &str| {
@@ -181,7 +180,7 @@ fn texts(cases: &mut Vec<Case>, kind: Kind) {
         "must be an object",
         message,
     );
-    let why = "the replaced operator's users may have stored entries in the provider's text form";
+    let why = "aiven-operator's users may have stored entries in the provider's text form";
     cases.push(Case { operator: Operator::Ignores(why), ..case });
     let persistence = format!("spec.userConfig.{}_persistence", kind.service_type());
     let (manifest, field) = changed(kind, &persistence, json!(false));

@@ -21,7 +21,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// `None` after saying what is missing.
+    /// `None`, with a message about what is missing.
     pub(crate) async fn start() -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let helm = Helm::find()?;
@@ -44,7 +44,7 @@ impl Cluster {
         self.helm.program()
     }
 
-    /// What Helm says when it refuses.
+    /// The message of Helm when it refuses.
     pub(crate) fn refused(&self, line: &str) -> String {
         self.helm.try_run(Some(&self.server.kubeconfig_path()), line).unwrap_err()
     }

@@ -8,14 +8,14 @@ use std::{
 use tempfile::TempDir;
 use valkeeper_testbed::tools;
 
-/// A Helm that knows no cluster, or one.
+/// A Helm without a cluster, or with one.
 pub(crate) struct Helm {
     program: PathBuf,
     folder: TempDir,
 }
 
 impl Helm {
-    /// `None` after saying that there is none.
+    /// `None`, with a message, when it is missing.
     pub(crate) fn find() -> Option<Self> {
         let program = tools::HELM.or_skip()?;
         Some(Self { program, folder: tempfile::tempdir().unwrap() })

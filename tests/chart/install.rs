@@ -50,7 +50,7 @@ async fn every_rendered_object_passes_strict_validation() {
         cluster.create_namespace(namespace, json!({})).await;
     }
     for case in ["default", "namespaced", "production", "replaced-operator"] {
-        // Of the monitoring kinds the API server knows nothing.
+        // The API server does not serve the monitoring kinds.
         let known = |document: &Value| document["apiVersion"] != "monitoring.coreos.com/v1";
         for document in render::documents(case).into_iter().filter(known) {
             let object: DynamicObject = serde_json::from_value(document).unwrap();

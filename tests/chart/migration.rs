@@ -24,7 +24,7 @@ const SYSTEM: &str = "aiven-operator-system";
 const PROJECT: &str = "my-aiven-project";
 const TOKEN: &str = "migration-token";
 
-/// The chart of aiven-operator: a Deployment, and webhooks that refuse every resource while nobody answers them.
+/// The chart of aiven-operator: a Deployment, and webhooks that refuse every resource while no server answers them.
 pub(crate) fn write_operator_chart(folder: &Path) {
     let webhook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": "aiven-operator-validating-webhook-configuration"},
@@ -41,7 +41,7 @@ pub(crate) fn write_operator_chart(folder: &Path) {
     write_chart(folder, chart, &[("webhook", webhook.to_string()), ("deployment", deployment.to_string())]);
 }
 
-/// The chart of its definitions: templates without a policy that keeps them, and with kinds of others.
+/// The chart of its CRDs: templates without a policy that keeps them, and with foreign kinds.
 fn write_definitions_chart(folder: &Path, redis: bool) {
     let definition = |name: &str| read(&format!("crds/{name}.yaml"));
     let other = definition("valkeys").replace("valkeys", "kafkatopics").replace("Valkey", "KafkaTopic");

@@ -93,7 +93,7 @@ fn openshift_assigns_users_and_groups_and_has_its_own_dns_port() {
 }
 
 #[test]
-fn links_of_alerts_lead_to_the_given_runbook_or_to_that_of_the_project() {
+fn alert_links_lead_to_the_configured_or_default_runbook() {
     let Some(helm) = Helm::find() else { return };
     let link = |more: &str| {
         let line = format!("template charts/valkeeper --set metrics.prometheusRule.enabled=true {more}");
@@ -119,7 +119,7 @@ fn a_field_of_the_security_context_is_removed_by_null() {
 }
 
 #[test]
-fn roles_in_namespaces_grant_what_the_cluster_role_does_and_nothing_cluster_wide() {
+fn namespaced_roles_grant_the_cluster_role_and_nothing_more() {
     let rules = find("default", "ClusterRole")["rules"].clone();
     let namespaced = documents("namespaced");
     assert!(namespaced.iter().all(|document| !document["kind"].as_str().unwrap().starts_with("Cluster")));
@@ -131,7 +131,7 @@ fn roles_in_namespaces_grant_what_the_cluster_role_does_and_nothing_cluster_wide
 }
 
 #[test]
-fn no_rule_has_a_wildcard_or_reads_all_secrets_unless_that_is_asked_for() {
+fn rbac_rules_have_no_wildcard_and_opt_in_to_all_secrets() {
     for case in CASES {
         for role in documents(case).iter().filter(|document| document["rules"].is_array()) {
             let text = role["rules"].to_string();
@@ -184,7 +184,7 @@ fn every_flag_that_the_chart_passes_is_understood() {
 }
 
 #[test]
-fn what_is_measured_runs_in_the_environment_that_the_chart_gives() {
+fn measured_program_runs_in_the_environment_of_the_chart() {
     let container = find("default", "Deployment")["spec"]["template"]["spec"]["containers"][0].clone();
     for (name, value) in valkeeper_testbed::chart::ENVIRONMENT {
         let entry = serde_json::json!({"name": name, "value": value});

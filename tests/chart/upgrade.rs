@@ -1,5 +1,5 @@
 //! Upgrades, rehearsed on a real API server: from the first version of the charts, which is kept in
-//! `tests/chart/previous` as it was packaged, and from the charts of the replaced operator.
+//! `tests/chart/previous` as it was packaged, and from the charts of aiven-operator.
 
 use crate::{cluster::Cluster, migration::write_operator_chart, repository};
 use k8s_openapi::{
@@ -90,7 +90,7 @@ fn valkeys(cluster: &Cluster) -> Api<Valkey> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn definitions_and_values_of_the_replaced_operator_are_taken_over() {
+async fn crds_and_values_of_aiven_operator_are_adopted() {
     let Some(cluster) = Cluster::start().await else { return };
     // As the chart aiven-operator-crds leaves them.
     cluster.create_namespace("aiven-operator-system", json!({})).await;
@@ -133,7 +133,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_release_of_the_replaced_operator_becomes_one_of_this_chart() {
+async fn release_of_aiven_operator_becomes_release_of_this_chart() {
     let Some(cluster) = Cluster::start().await else { return };
     cluster.helm("install valkeeper-crds charts/valkeeper-crds");
     cluster.until_served("valkeys.aiven.io").await;

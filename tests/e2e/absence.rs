@@ -28,11 +28,11 @@ fn everything() -> Matcher {
     Matcher::new(None, "/project/").unwrap()
 }
 
-fn look() -> Matcher {
+fn service_read() -> Matcher {
     Matcher::new(Some("GET"), "/service/cache$").unwrap()
 }
 
-/// Waits until the provider was asked `count` times more.
+/// Waits for `count` more requests to the provider.
 async fn asked(world: &World, count: usize) {
     let before = world.provider.requests().len();
     until(|| async { world.provider.requests().len() }, |now| *now >= before + count).await;
@@ -67,33 +67,33 @@ async fn nothing_is_concluded(mut world: World, matcher: fn() -> Matcher, fault:
 
 async fn project_404_keeps_ready_and_the_resource(world: World) -> World {
     let world = nothing_is_concluded(world, everything, missing(Some("project_does_not_exist"))).await;
-    let told = world.events("cache").await;
-    let told = told.iter().find(|(reason, _)| reason == "ProjectNotFound").unwrap();
-    assert!(told.1.contains("project_does_not_exist") && told.1.contains("spec.project"), "{}", told.1);
+    let event = world.events("cache").await;
+    let event = event.iter().find(|(reason, _)| reason == "ProjectNotFound").unwrap();
+    assert!(event.1.contains("project_does_not_exist") && event.1.contains("spec.project"), "{}", event.1);
     world
 }
 
 async fn proxy_404_keeps_ready_and_the_resource(world: World) -> World {
     let world = nothing_is_concluded(world, everything, Fault::ProxyPage { code: 404 }).await;
-    let told = world.events("cache").await;
-    let told = told.iter().find(|(reason, _)| reason == "ProviderUnavailable").unwrap();
-    assert!(told.1.contains("from a proxy") && !told.1.contains('<'), "{}", told.1);
+    let event = world.events("cache").await;
+    let event = event.iter().find(|(reason, _)| reason == "ProviderUnavailable").unwrap();
+    assert!(event.1.contains("from a proxy") && !event.1.contains('<'), "{}", event.1);
     world
 }
 
 async fn unnamed_404_against_the_list_keeps_the_resource(world: World) -> World {
-    nothing_is_concluded(world, look, missing(None)).await
+    nothing_is_concluded(world, service_read, missing(None)).await
 }
 
 async fn service_404_counts_only_after_its_period(world: World) -> World {
-    nothing_is_concluded(world, look, missing(Some("service_does_not_exist"))).await
+    nothing_is_concluded(world, service_read, missing(Some("service_does_not_exist"))).await
 }
 
 async fn vanished_service_is_reported_by_the_list_of_its_project(mut world: World) -> World {
     world.restart_with(|settings| settings.absence_period = Duration::from_hours(1)).await;
     world.ready_valkey("cache", json!({})).await;
     world.ask_provider("DELETE", &format!("/v1/project/{PROJECT}/service/cache"), json!({})).await;
-    world.provider.fail_next(look(), MANY, missing(None));
+    world.provider.fail_next(service_read(), MANY, missing(None));
     let message = world.until_not_ready("cache", "ExternalMissing").await;
     assert!(message.contains("does not exist anymore"), "{message}");
     world

@@ -1,5 +1,5 @@
-//! Several replicas: one works, another takes over when it ends, however it ends; and what probes,
-//! metrics and the log level look like from outside.
+//! Several replicas: one works, another takes over when it ends, however it ends; and probes, metrics and the log
+//! level from outside.
 
 use crate::{
     roles,
@@ -27,10 +27,10 @@ use valkeeper::{
 };
 
 crate::scenarios![
-    a_stopped_leader_hands_over_at_once,
+    stopped_leader_hands_over_immediately,
     a_killed_leader_is_replaced_when_its_lease_runs_out,
     probes_answer_and_the_log_level_changes,
-    metrics_tell_what_the_operator_does_and_name_nobody,
+    metrics_describe_the_operator_without_object_names,
     a_missing_definition_makes_unready_and_not_dead,
 ];
 
@@ -88,7 +88,7 @@ pub(crate) fn elected(world: &World) -> Settings {
     settings
 }
 
-async fn a_stopped_leader_hands_over_at_once(mut world: World) -> World {
+async fn stopped_leader_hands_over_immediately(mut world: World) -> World {
     world.kill_operator().await;
     let mut settings = elected(&world);
     // With a lease this long, only one that was given back is taken over within this test.
@@ -147,13 +147,13 @@ const EXPORTED: [&str; 16] = [
     "valkeeper_build_info{version=",
 ];
 
-async fn metrics_tell_what_the_operator_does_and_name_nobody(mut world: World) -> World {
+async fn metrics_describe_the_operator_without_object_names(mut world: World) -> World {
     world.kill_operator().await;
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "reader-token\n").unwrap();
     let mut settings = elected(&world);
     settings.listening.metrics_bearer_token_file = Some(token.path().to_owned());
-    // Only a list of the project can tell of services without a resource.
+    // Only a list of the project can show services without a resource.
     settings.project_poll_minimum = 1;
     let replica = Replica::start(&world, settings).await;
     replica.until("leader").await;
@@ -161,7 +161,7 @@ async fn metrics_tell_what_the_operator_does_and_name_nobody(mut world: World) -
     let (project, hours) = (crate::world::PROJECT, Duration::from_hours);
     assert!(world.provider.announce_maintenance(project, "orders-db", "patch", hours(1), Some(hours(48))));
     assert!(world.provider.take_backup(project, "orders-db"));
-    // Somebody changes the service behind the operator's back, and a token stops working.
+    // An external change of the service, and a token that stops working.
     assert!(world.provider.set_plan(crate::world::PROJECT, "orders-db", "business-4"));
     until(|| async { world.service("orders-db").unwrap() }, |service| service["plan"] == "startup-4").await;
     world.create_valkey("ledger-db", json!({"authSecretRef": {"name": "missing"}})).await;
@@ -230,7 +230,7 @@ fn check_what_is_watched(text: &str) {
 
 async fn a_missing_definition_makes_unready_and_not_dead(mut world: World) -> World {
     world.kill_operator().await;
-    // Of a cluster of somebody else nothing is taken away.
+    // Nothing is deleted from a foreign cluster.
     if world.kubeconfig().is_none() {
         return world;
     }
@@ -261,7 +261,7 @@ async fn a_missing_definition_makes_unready_and_not_dead(mut world: World) -> Wo
 }
 
 #[tokio::test]
-async fn metrics_are_served_over_tls_and_a_renewed_certificate_needs_no_restart() {
+async fn metrics_tls_reloads_renewed_certificate_without_restart() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
@@ -284,7 +284,7 @@ async fn metrics_are_served_over_tls_and_a_renewed_certificate_needs_no_restart(
     let renewed = renew(&certificate, &key);
     assert!(renewed.get(&url).send().await.unwrap().status().is_success());
     std::fs::write(&key, "nonsense").unwrap();
-    assert!(Listeners::bind(settings.listening.addresses()).await.is_err(), "a useless key is told at once");
+    assert!(Listeners::bind(settings.listening.addresses()).await.is_err(), "a useless key fails");
     drop((client, renewed));
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(30), serving).await.unwrap().unwrap();

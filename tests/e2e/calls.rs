@@ -1,4 +1,4 @@
-//! Counts what the operator asks of Kubernetes, at the door of its own client.
+//! Counts the operator's requests to Kubernetes, in front of its own client.
 
 use http::Method;
 use kube::{Client, Config, client::ClientBuilder};
@@ -12,7 +12,7 @@ use tower::util::MapRequestLayer;
 #[derive(Clone, Default)]
 pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>, Arc<Mutex<Watches>>, Arc<Mutex<Lost>>);
 
-/// The next calls with this method and end of the path reach nobody.
+/// The next calls with this method and end of the path get lost.
 #[derive(Default)]
 struct Lost {
     method: Method,
@@ -27,7 +27,7 @@ pub(crate) enum Watches {
     Last,
     /// They end after a second.
     End,
-    /// They reach nobody.
+    /// They get lost.
     Fail,
 }
 
@@ -68,7 +68,7 @@ impl Calls {
         *self.1.lock().unwrap() = watches;
     }
 
-    /// Lets the next `count` calls with this method and end of the path reach nobody.
+    /// Loses the next `count` calls with this method and end of the path.
     pub(crate) fn lose_next(&self, count: usize, method: Method, path_end: &str) {
         *self.2.lock().unwrap() = Lost { method, path_end: path_end.to_owned(), count };
     }
@@ -80,7 +80,7 @@ impl Calls {
         loses
     }
 
-    /// Forgets the calls so far.
+    /// Drops the recorded calls.
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }
@@ -106,8 +106,7 @@ impl Calls {
         matching.map(|call| format!("{} {}", call.method, call.path)).collect()
     }
 
-    /// The rights that the calls so far needed, as `verb group/resource` or
-    /// `verb group/resource/subresource`.
+    /// The permissions that the calls so far needed, as `verb group/resource` or `verb group/resource/subresource`.
     pub(crate) fn rights(&self) -> BTreeSet<String> {
         self.0.lock().unwrap().iter().map(Call::right).collect()
     }

@@ -19,13 +19,10 @@ use std::{
 };
 use valkeeper_testbed::tools;
 
-crate::scenarios![
-    a_clock_that_jumps_by_days_decides_nothing,
-    a_standby_whose_clock_is_days_off_waits_for_its_turn,
-];
+crate::scenarios![a_clock_that_jumps_by_days_decides_nothing, standby_with_a_wrong_clock_waits_for_the_lease,];
 
 const DAY: i64 = 24 * 60 * 60;
-/// Long, so that no slow machine loses a lease; and looked at often.
+/// Long, so that no slow machine loses a lease; with frequent reads.
 const ELECTION: [&str; 4] = [
     "--leader-elect-lease-duration=120s",
     "--leader-elect-renew-deadline=100s",
@@ -40,7 +37,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// One that is right; none where clocks cannot be set.
+    /// One that is correct; none where clocks cannot be set.
     fn new() -> Option<Self> {
         let library = tools::FAKETIME.or_skip()?;
         let clock = Self { folder: tempfile::tempdir().unwrap(), library };
@@ -97,9 +94,9 @@ async fn jump(world: &World, clock: &Clock, days: i64) {
 
 /// Waits until the leader has compared the service a few times more.
 async fn compares(world: &World) {
-    let looks = || async { world.count("GET", "/service/cache") };
-    let before = looks().await;
-    until(looks, |now| *now >= before + 3).await;
+    let reads = || async { world.count("GET", "/service/cache") };
+    let before = reads().await;
+    until(reads, |now| *now >= before + 3).await;
 }
 
 async fn a_clock_that_jumps_by_days_decides_nothing(mut world: World) -> World {
@@ -144,16 +141,16 @@ async fn a_clock_that_jumps_by_days_decides_nothing(mut world: World) -> World {
         (term.holder_identity, term.lease_transitions, term.acquire_time),
         (now.holder_identity, now.lease_transitions, now.acquire_time)
     );
-    assert_eq!(operator.said("the lease is lost"), 0);
+    assert_eq!(operator.logged("lost leadership"), 0);
     world
 }
 
-/// What the operator wrote, but for what says that it lives.
+/// The writes of the operator, except renewals of its lease.
 fn without_lease(door: &Door) -> Vec<String> {
     door.calls.writes().into_iter().filter(|call| !call.contains("/leases/")).collect()
 }
 
-async fn a_standby_whose_clock_is_days_off_waits_for_its_turn(mut world: World) -> World {
+async fn standby_with_a_wrong_clock_waits_for_the_lease(mut world: World) -> World {
     if !without_operator(&mut world).await {
         return world;
     }
@@ -169,13 +166,13 @@ async fn a_standby_whose_clock_is_days_off_waits_for_its_turn(mut world: World) 
     let second = other.start(&world, &second_door);
     for days in [4, -4] {
         other.set(days);
-        let looks =
+        let reads =
             || async { second_door.calls.reads().iter().filter(|call| call.contains("/leases/")).count() };
-        let before = looks().await;
-        until(looks, |now| *now >= before + 5).await;
+        let before = reads().await;
+        until(reads, |now| *now >= before + 5).await;
         assert_eq!(lease(&world).await.holder_identity, term.holder_identity, "{days} days off");
     }
-    assert_eq!((second.said("this replica leads"), first.said("the lease is lost")), (0, 0));
+    assert_eq!((second.logged("became leader"), first.logged("lost leadership")), (0, 0));
 
     let sent = world.writes();
     first.signal("-TERM");

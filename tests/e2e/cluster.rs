@@ -52,7 +52,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Leaves a real API server to the next test, without what tests look for. A test that fails does not.
+    /// Leaves a real API server to the next test, without objects that tests search for. A test that fails does not.
     pub(crate) async fn leave(self) {
         if let Self::Started(server) = self {
             remains::remove(&Client::try_from(server.client_config().await.unwrap()).unwrap()).await;
@@ -60,7 +60,7 @@ impl Cluster {
         }
     }
 
-    /// For `kubectl`; `None` stands for what `KUBECONFIG` says.
+    /// For `kubectl`; `None` stands for the value of `KUBECONFIG`.
     pub(crate) fn kubeconfig(&self) -> Option<String> {
         match self {
             Self::Sandbox(server) => Some(server.kubeconfig()),

@@ -11,19 +11,19 @@ use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
     it_holds_exactly_the_five_keys_and_belongs_to_the_resource,
-    a_deleted_or_edited_secret_is_mended,
-    a_secret_of_somebody_else_is_refused_until_it_is_gone,
+    deleted_or_edited_secret_is_restored,
+    secret_conflict_stalls_until_the_secret_is_deleted,
     restored_secret_is_taken_back,
     a_new_prefix_replaces_the_old_keys,
     a_password_reset_at_the_provider_reaches_it,
     a_disabled_target_has_no_secret,
-    a_secret_that_is_not_asked_for_any_more_stays_until_the_resource_goes,
+    secret_no_longer_requested_stays_until_resource_deletion,
     an_answer_without_credentials_never_empties_it,
     extra_keys_come_and_go_with_the_option_and_the_replica,
     a_service_binding_is_offered_while_it_is_asked_for,
-    a_secret_of_the_replaced_operator_is_taken_over_and_cleaned_up,
+    a_secret_of_aiven_operator_is_adopted_and_cleaned_up,
     keys_without_prefix_of_a_redis_secret_stay_current,
-    an_immutable_secret_is_told_about_and_left_alone,
+    immutable_secret_is_reported_and_left_unchanged,
     the_secret_with_the_token_is_refused_as_target,
 ];
 
@@ -47,7 +47,7 @@ async fn it_holds_exactly_the_five_keys_and_belongs_to_the_resource(world: World
     world
 }
 
-async fn a_deleted_or_edited_secret_is_mended(world: World) -> World {
+async fn deleted_or_edited_secret_is_restored(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let before = world.secret("cache").await;
     world.secrets().delete("cache", &DeleteParams::default()).await.unwrap();
@@ -58,13 +58,13 @@ async fn a_deleted_or_edited_secret_is_mended(world: World) -> World {
     let edit = json!({"metadata": {"labels": {"theirs": "kept"}}, "stringData": {"VALKEY_HOST": "edited", "EXTRA": "kept"}});
     secrets.patch("cache", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
     until(|| world.secret("cache"), |texts| texts["VALKEY_HOST"] == before["VALKEY_HOST"]).await;
-    let mended = secrets.get("cache").await.unwrap();
-    assert_eq!(mended.labels()["theirs"], "kept");
+    let restored = secrets.get("cache").await.unwrap();
+    assert_eq!(restored.labels()["theirs"], "kept");
     assert_eq!(world.secret("cache").await["EXTRA"], "kept");
     world
 }
 
-async fn a_secret_of_somebody_else_is_refused_until_it_is_gone(world: World) -> World {
+async fn secret_conflict_stalls_until_the_secret_is_deleted(world: World) -> World {
     let foreign: Secret = serde_json::from_value(json!({
         "metadata": {"name": "taken"}, "stringData": {"precious": "data"},
     }))
@@ -136,7 +136,7 @@ async fn a_disabled_target_has_no_secret(world: World) -> World {
     world
 }
 
-async fn a_secret_that_is_not_asked_for_any_more_stays_until_the_resource_goes(world: World) -> World {
+async fn secret_no_longer_requested_stays_until_resource_deletion(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let before = world.secret("cache").await;
     world.edit("cache", json!({"connInfoSecretTarget": {"name": "other"}})).await;
@@ -204,8 +204,8 @@ async fn a_service_binding_is_offered_while_it_is_asked_for(world: World) -> Wor
     world
 }
 
-/// Puts `secret` in the place of the one of `owner`, as the replaced operator wrote it.
-async fn as_the_replaced_operator(world: &World, owner: serde_json::Value, mut secret: serde_json::Value) {
+/// Puts `secret` in the place of the one of `owner`, as aiven-operator wrote it.
+async fn as_aiven_operator(world: &World, owner: serde_json::Value, mut secret: serde_json::Value) {
     let name = secret["metadata"]["name"].as_str().unwrap().to_owned();
     let _ = world.secrets().delete(&name, &DeleteParams::default()).await;
     secret["metadata"]["ownerReferences"] = json!([owner]);
@@ -214,7 +214,7 @@ async fn as_the_replaced_operator(world: &World, owner: serde_json::Value, mut s
     world.secrets().create(&parameters, &secret).await.unwrap();
 }
 
-async fn a_secret_of_the_replaced_operator_is_taken_over_and_cleaned_up(mut world: World) -> World {
+async fn a_secret_of_aiven_operator_is_adopted_and_cleaned_up(mut world: World) -> World {
     let target = json!({"name": "conn", "labels": {"keep": "1", "later": "1"}});
     let valkey = world.ready_valkey("cache", json!({"connInfoSecretTarget": target})).await;
     world.kill_operator().await;
@@ -222,7 +222,7 @@ async fn a_secret_of_the_replaced_operator_is_taken_over_and_cleaned_up(mut worl
     let labels = json!({"keep": "1", "later": "1", "gone": "1"});
     let keys = json!({"OLD_HOST": "h", "OLD_PASSWORD": "p", "VALKEY_HOST": "stale"});
     let secret = json!({"metadata": {"name": "conn", "labels": labels}, "stringData": keys});
-    as_the_replaced_operator(&world, owner, secret).await;
+    as_aiven_operator(&world, owner, secret).await;
     // Its resources have no such status.
     let bare = Patch::Merge(json!({"status": {"connectionSecret": null}}));
     world.valkeys().patch_status("cache", &PatchParams::default(), &bare).await.unwrap();
@@ -256,7 +256,7 @@ async fn keys_without_prefix_of_a_redis_secret_stay_current(mut world: World) ->
         .flat_map(|key| [((*key).to_owned(), json!("stale")), (format!("REDIS_{key}"), json!("stale"))])
         .collect();
     let secret = json!({"metadata": {"name": "cache"}, "stringData": data});
-    as_the_replaced_operator(&world, owner, secret).await;
+    as_aiven_operator(&world, owner, secret).await;
     world.start_operator().await;
 
     let same = |texts: &std::collections::BTreeMap<String, String>| {
@@ -269,7 +269,7 @@ async fn keys_without_prefix_of_a_redis_secret_stay_current(mut world: World) ->
     until(|| world.secret("cache"), current).await;
     world.provider.reset_password(crate::world::PROJECT, "cache");
     until(|| world.secret("cache"), current).await;
-    // And they come back with a Secret that somebody deleted.
+    // They also return with a deleted Secret.
     let recorded = |redis: &valkeeper_api::Redis| {
         let written = redis.status.as_ref().and_then(|status| status.facts.connection_secret.as_ref());
         written.is_some_and(|written| written.keys.len() == 10)
@@ -283,7 +283,7 @@ async fn keys_without_prefix_of_a_redis_secret_stay_current(mut world: World) ->
     world
 }
 
-async fn an_immutable_secret_is_told_about_and_left_alone(world: World) -> World {
+async fn immutable_secret_is_reported_and_left_unchanged(world: World) -> World {
     world.ready_valkey("cache", json!({"connInfoSecretTarget": {"name": "conn"}})).await;
     let frozen = Patch::Merge(json!({"immutable": true}));
     world.secrets().patch("conn", &PatchParams::default(), &frozen).await.unwrap();

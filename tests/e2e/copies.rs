@@ -1,5 +1,5 @@
-//! Services that are made from others: forks, read replicas and migrations; and the fields that place a
-//! service somewhere.
+//! Services made from other services: forks, read replicas and migrations; and the fields that determine the location
+//! of a service.
 
 use crate::leaks::confidential;
 use crate::world::{PROJECT, World, until};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 crate::scenarios![
     a_fork_waits_for_a_backup_of_its_source,
-    a_read_replica_waits_for_its_source_and_is_powered_off_only_on_request,
+    read_replica_waits_for_source_and_powers_off_only_on_request,
     a_migration_is_followed_and_its_password_stays_in_a_secret,
     an_inline_migration_password_is_warned_about,
     disk_space_belongs_to_an_autoscaler_where_there_is_one,
-    a_vpc_is_entered_and_left_only_when_the_spec_says_so,
+    service_enters_and_leaves_vpc_only_by_spec,
 ];
 
 async fn a_fork_waits_for_a_backup_of_its_source(world: World) -> World {
@@ -43,7 +43,7 @@ async fn a_fork_waits_for_a_backup_of_its_source(world: World) -> World {
     world
 }
 
-async fn a_read_replica_waits_for_its_source_and_is_powered_off_only_on_request(world: World) -> World {
+async fn read_replica_waits_for_source_and_powers_off_only_on_request(world: World) -> World {
     let integrations = json!([{"integrationType": "read_replica", "sourceServiceName": "origin"}]);
     world.create_valkey("replica", json!({"serviceIntegrations": integrations})).await;
     world.until_not_ready("replica", "SourceNotReady").await;
@@ -106,8 +106,8 @@ async fn an_inline_migration_password_is_warned_about(world: World) -> World {
     let valkey = world.ready_valkey("cache", json!({"userConfig": {"migration": migration}})).await;
     let exposed = condition(&valkey, "PasswordExposed").unwrap();
     assert!(exposed.message.contains("spec.migrationSecretSource"), "{}", exposed.message);
-    let told = format!("{:?}{:?}", valkey.status, world.events("cache").await);
-    assert!(!told.contains("in the clear"));
+    let visible = format!("{:?}{:?}", valkey.status, world.events("cache").await);
+    assert!(!visible.contains("in the clear"));
     world
 }
 
@@ -125,7 +125,7 @@ async fn disk_space_belongs_to_an_autoscaler_where_there_is_one(world: World) ->
     world
 }
 
-async fn a_vpc_is_entered_and_left_only_when_the_spec_says_so(world: World) -> World {
+async fn service_enters_and_leaves_vpc_only_by_spec(world: World) -> World {
     let body = json!({"cloud_name": "google-europe-west1", "network_cidr": "10.0.0.0/24", "peering_connections": []});
     world.ask_provider("POST", &format!("/v1/project/{PROJECT}/vpcs"), body).await;
     world.provider.advance(Duration::from_mins(1));

@@ -9,17 +9,17 @@ use std::time::Duration;
 crate::scenarios![a_life_in_calls];
 
 async fn a_life_in_calls(world: World) -> World {
-    // One look while it builds: the counts must not depend on how long that takes.
+    // One read while it builds: the counts must not depend on how long that takes.
     world.provider.set_build_time(Duration::from_millis(20));
-    // The status tells when the last backup was taken, which costs a write each time.
+    // The status reports the time of the last backup, which costs a write each time.
     world.provider.set_backup_after(Duration::from_hours(1));
     // What the first resource of a namespace does once.
     world.protect_token().await;
     world.ready_valkey("cache", json!({"tags": {"env": "test"}})).await;
     settle(&world).await;
     let requests = world.provider.requests();
-    let looks = requests.iter().filter(|request| request.method == "GET").count();
-    report(&world, "create to Ready", looks);
+    let service_reads = requests.iter().filter(|request| request.method == "GET").count();
+    report(&world, "create to Ready", service_reads);
     assert_eq!(world.writes(), 1, "one request creates the service, tags included");
     assert_eq!(world.calls.writes().len(), 5, "{:#?}", world.calls.writes());
 
@@ -55,9 +55,9 @@ fn forget(world: &World) {
     world.provider.clear_requests();
 }
 
-fn report(world: &World, what: &str, looks: usize) {
+fn report(world: &World, what: &str, service_reads: usize) {
     println!(
-        "{what}: provider {looks} reads + {} writes; Kubernetes {} reads, {} writes, {} events",
+        "{what}: provider {service_reads} reads + {} writes; Kubernetes {} reads, {} writes, {} events",
         world.writes(),
         world.calls.reads().len(),
         world.calls.writes().len(),

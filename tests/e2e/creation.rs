@@ -83,10 +83,10 @@ async fn a_settled_resource_causes_no_writes(world: World) -> World {
             "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
     let by_another = PatchParams::apply("another-controller");
     world.valkeys().patch_status("cache", &by_another, &Patch::Apply(theirs)).await.unwrap();
-    let (before, looks) = (world.valkeys().get("cache").await.unwrap(), world.provider.requests().len());
+    let (before, requests) = (world.valkeys().get("cache").await.unwrap(), world.provider.requests().len());
     world.calls.clear();
     let (writes, secret) = (world.writes(), world.secrets().get("cache").await.unwrap());
-    until(|| async { world.provider.requests().len() }, |now| *now >= looks + 3).await;
+    until(|| async { world.provider.requests().len() }, |now| *now >= requests + 3).await;
     assert_eq!(world.writes(), writes, "provider writes");
     assert_eq!(world.calls.writes(), [""; 0], "not even one that changes nothing");
     assert_eq!(world.valkeys().get("cache").await.unwrap().resource_version(), before.resource_version());

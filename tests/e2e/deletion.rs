@@ -16,17 +16,17 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     the_service_goes_then_the_resource_then_the_secret,
-    a_protected_service_waits_and_says_why,
+    protected_service_waits_and_reports_the_reason,
     an_orphaned_service_stays_even_without_a_token,
     an_unknown_policy_deletes_nothing,
     a_resource_that_never_had_a_service_is_just_gone,
     a_lost_answer_to_delete_is_no_obstacle,
     a_namespace_goes_with_everything_in_it,
     a_token_secret_outlives_the_last_resource_that_needs_it,
-    a_revoked_token_blocks_deletion_until_the_user_lets_go,
+    revoked_token_blocks_deletion_until_the_user_releases_it,
     the_policy_of_the_spec_and_of_the_operator,
-    a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more,
-    a_resource_that_is_taken_away_while_the_watch_is_down_is_not_counted_any_more,
+    resource_relabeled_during_reconciliation_leaves_the_count,
+    resource_relabeled_during_watch_outage_leaves_the_count,
 ];
 
 async fn delete(world: &World, name: &str) {
@@ -53,11 +53,11 @@ async fn the_service_goes_then_the_resource_then_the_secret(world: World) -> Wor
     world
 }
 
-async fn a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more(world: World) -> World {
+async fn resource_relabeled_during_reconciliation_leaves_the_count(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     assert!(is_counted(&world).await);
-    let look = Matcher::new(Some("GET"), "/service/cache$").unwrap();
-    world.provider.fail_next(look, 1, Fault::Delay(Duration::from_secs(2)));
+    let service_read = Matcher::new(Some("GET"), "/service/cache$").unwrap();
+    world.provider.fail_next(service_read, 1, Fault::Delay(Duration::from_secs(2)));
     until(|| async { world.provider.pending_faults() }, |pending| *pending == 0).await;
     take_away(&world, "cache").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -65,9 +65,7 @@ async fn a_resource_that_is_taken_away_during_its_pass_is_not_counted_any_more(w
     world
 }
 
-async fn a_resource_that_is_taken_away_while_the_watch_is_down_is_not_counted_any_more(
-    mut world: World,
-) -> World {
+async fn resource_relabeled_during_watch_outage_leaves_the_count(mut world: World) -> World {
     if !world.is_in_memory() {
         return world;
     }
@@ -86,14 +84,14 @@ async fn a_resource_that_is_taken_away_while_the_watch_is_down_is_not_counted_an
     world
 }
 
-/// Whether the metrics know of a Valkey.
+/// Whether the metrics include a Valkey.
 async fn is_counted(world: &World) -> bool {
     let served = world.served().await;
     let (_, now) = served.iter().rfind(|(place, _)| *place == "the metrics").unwrap();
     now.contains("valkeeper_resources{kind=\"Valkey\"")
 }
 
-/// Takes off the finalizers, which are what the operator relies on.
+/// Removes the finalizers, which the operator relies on.
 async fn take_away(world: &World, name: &str) {
     let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     world.valkeys().patch(name, &PatchParams::default(), &bare).await.unwrap();
@@ -101,7 +99,7 @@ async fn take_away(world: &World, name: &str) {
     world.until_gone(name).await;
 }
 
-async fn a_protected_service_waits_and_says_why(world: World) -> World {
+async fn protected_service_waits_and_reports_the_reason(world: World) -> World {
     world.ready_valkey("cache", json!({"terminationProtection": true})).await;
     delete(&world, "cache").await;
     let message = world.until_not_ready("cache", "TerminationProtected").await;
@@ -187,7 +185,7 @@ async fn a_token_secret_outlives_the_last_resource_that_needs_it(world: World) -
     world
 }
 
-async fn a_revoked_token_blocks_deletion_until_the_user_lets_go(world: World) -> World {
+async fn revoked_token_blocks_deletion_until_the_user_releases_it(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     world.provider.revoke_token("e2e");
     delete(&world, "cache").await;

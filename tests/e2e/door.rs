@@ -1,6 +1,6 @@
-//! A door between one operator and the API server: without TLS, so that a clock that is days off does not matter to
-//! certificates; with the rights of the chart, where there are roles; and one behind which nothing is answered any
-//! more when it is told so, as when a network is cut in two.
+//! A proxy between one operator and the API server. It works without TLS, so that a clock that is days off does not
+//! affect certificates. It has the permissions of the chart, where there are roles. On request it stops answering, as
+//! when a network is cut in two.
 
 use crate::{calls::Calls, world::World};
 use axum::{
@@ -32,7 +32,7 @@ pub(crate) enum Passage {
     Open,
     /// They wait, and so does all that is on its way back; connections stay.
     Silent,
-    /// They fail at once, and watches end.
+    /// They fail immediately, and watches end.
     Refused,
 }
 

@@ -1,4 +1,4 @@
-//! What others do to a service behind the operator's back.
+//! External changes to a service.
 
 use crate::world::{PROJECT, World, until};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -10,10 +10,10 @@ crate::scenarios![
     drift_that_is_only_to_be_reported_is_left,
     reported_drift_is_left_through_edits_and_replacement,
     taken_over_resource_reports_what_differs,
-    a_service_that_others_power_off_comes_back,
+    service_powered_off_externally_is_powered_on,
     a_vanished_service_is_reported_and_recreated_only_on_request,
-    a_paused_resource_is_left_alone_and_says_so,
-    a_look_can_be_asked_for,
+    paused_resource_is_unchanged_and_reports_the_pause,
+    reconciliation_can_be_requested,
 ];
 
 async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
@@ -38,7 +38,7 @@ async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {
     assert!(provider.set_tags(PROJECT, "cache", tags));
     until(field("/tags/env"), |env| *env == Some(json!("test"))).await;
 
-    // The provider shows the tags before the status tells of them.
+    // The provider shows the tags before the status reports them.
     let last = |valkey: &Valkey| valkey.status.as_ref().and_then(|status| status.drift.clone()).unwrap();
     let valkey = world.until_valkey("cache", |valkey| last(valkey).fields[0].field == "spec.tags.env").await;
     assert!(last(&valkey).corrected);
@@ -74,18 +74,18 @@ async fn drift_that_is_only_to_be_reported_is_left(world: World) -> World {
         (world.writes(), world.service("cache").unwrap()["plan"].clone()),
         (writes, json!("business-4"))
     );
-    let told = |status: &'static str| {
+    let synced = |status: &'static str| {
         move |valkey: &Valkey| {
             crate::world::condition(valkey, "Drifted").is_some_and(|it| it.status == status)
         }
     };
-    let valkey = world.until_valkey("cache", told("True")).await;
+    let valkey = world.until_valkey("cache", synced("True")).await;
     let message = &crate::world::condition(&valkey, "Drifted").unwrap().message;
     assert!(message.contains("spec.plan is \"business-4\", not \"startup-4\""), "{message}");
     world.edit("cache", json!({"driftPolicy": "Correct"})).await;
     until(|| async { world.service("cache").unwrap()["plan"].clone() }, |plan| plan == "startup-4").await;
     world.until_ready("cache").await;
-    world.until_valkey("cache", told("False")).await;
+    world.until_valkey("cache", synced("False")).await;
     until(|| world.events("cache"), |events| events.iter().any(|(reason, _)| reason == "InSync")).await;
     world
 }
@@ -124,7 +124,7 @@ async fn reported_drift_is_left_through_edits_and_replacement(mut world: World) 
     world
 }
 
-/// A resource of the replaced operator that has drifted, with a spec that was edited since.
+/// A resource of aiven-operator that has drifted, with a spec that was edited since.
 async fn taken_over_resource_reports_what_differs(world: World) -> World {
     let body = json!({"service_name": "cache", "service_type": "valkey", "plan": "business-4",
         "cloud": "google-europe-west1", "user_config": {"valkey_timeout": 600}});
@@ -151,7 +151,7 @@ async fn taken_over_resource_reports_what_differs(world: World) -> World {
     world
 }
 
-async fn a_service_that_others_power_off_comes_back(world: World) -> World {
+async fn service_powered_off_externally_is_powered_on(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     until(
         || async { world.service("cache").unwrap()["backups"].clone() },
@@ -188,7 +188,7 @@ async fn annotate(world: &World, annotations: Value) {
     world.valkeys().patch("cache", &PatchParams::default(), &patch).await.unwrap();
 }
 
-async fn a_paused_resource_is_left_alone_and_says_so(world: World) -> World {
+async fn paused_resource_is_unchanged_and_reports_the_pause(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     annotate(&world, json!({"valkeeper.io/paused": "true"})).await;
     let is_paused = |valkey: &Valkey| {
@@ -210,7 +210,7 @@ async fn a_paused_resource_is_left_alone_and_says_so(world: World) -> World {
     world
 }
 
-async fn a_look_can_be_asked_for(world: World) -> World {
+async fn reconciliation_can_be_requested(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     annotate(&world, json!({"valkeeper.io/reconcile-at": "now, please"})).await;
     world

@@ -9,8 +9,8 @@ use valkeeper_api::names::OWNER_TAG;
 crate::scenarios![
     each_edit_reaches_the_provider_exactly_once,
     a_removed_setting_goes_back_to_its_default,
-    settings_that_others_made_are_left_alone,
-    an_edit_does_not_make_a_ready_resource_look_broken,
+    settings_made_externally_are_left_unchanged,
+    edit_keeps_a_ready_resource_ready,
     foreign_annotations_cost_no_provider_calls,
     foreign_annotations_skip_no_backoff,
 ];
@@ -52,7 +52,7 @@ async fn a_removed_setting_goes_back_to_its_default(world: World) -> World {
     world
 }
 
-async fn settings_that_others_made_are_left_alone(world: World) -> World {
+async fn settings_made_externally_are_left_unchanged(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let tags = [("team".to_owned(), "blue".to_owned()), owner_tag(&world)].into();
     assert!(world.provider.set_tags(crate::world::PROJECT, "cache", tags));
@@ -72,7 +72,7 @@ fn owner_tag(world: &World) -> (String, String) {
 }
 
 /// The answer to an update may hold no credentials; that is not news of the service.
-async fn an_edit_does_not_make_a_ready_resource_look_broken(world: World) -> World {
+async fn edit_keeps_a_ready_resource_ready(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     world.edit("cache", json!({"userConfig": {"valkey_timeout": 60}})).await;
     world.until_ready("cache").await;
@@ -92,7 +92,7 @@ async fn annotate_often(world: &World) {
     }
 }
 
-/// An edit that is noticed after all earlier ones, and the provider calls until it is done.
+/// An edit that is processed after all earlier ones, and the provider calls until it is done.
 async fn calls_for_an_edit(world: &World, timeout: u64) -> usize {
     world.edit("cache", json!({"userConfig": {"valkey_timeout": timeout}})).await;
     world.until_ready("cache").await;

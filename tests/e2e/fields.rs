@@ -17,7 +17,7 @@ crate::scenarios![each_field_alone, each_field_of_a_redis_alone, fields_that_tou
 enum Removed {
     /// As if it had never been there.
     Reset,
-    /// As it was last; the contract says so, or the provider has no way back.
+    /// It keeps its last value; the contract requires it, or the provider cannot reset it.
     Kept,
 }
 
@@ -122,7 +122,7 @@ fn substance(world: &World, name: &str) -> Value {
     }
     substance.insert("dow".to_owned(), service["maintenance"]["dow"].clone());
     substance.insert("time".to_owned(), service["maintenance"]["time"].clone());
-    // Moving nodes to a smaller disk goes on while the service serves.
+    // Moving nodes to a smaller disk continues while the service serves.
     if service["state"] == "REBALANCING" {
         substance.insert("state".to_owned(), json!("RUNNING"));
     }

@@ -1,5 +1,6 @@
-//! Operators as processes of their own: one that is stopped in the middle of its work and wakes up in another
-//! one's term writes nothing, one whose answers are far too large does not grow, and how long a hand-over takes.
+//! Operators as processes of their own. One that is stopped in the middle of its work and resumed in the term of
+//! another one writes nothing. One whose answers are far too large does not grow. A measurement shows how long a
+//! hand-over takes.
 
 use crate::{
     process::{Operator, without_operator},
@@ -12,14 +13,14 @@ use std::time::{Duration, Instant};
 use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
-    a_stopped_process_that_wakes_up_in_another_term_writes_nothing,
+    process_resumed_in_another_term_writes_nothing,
     answers_that_are_far_too_large_do_not_make_the_process_grow,
 ];
 
-/// Size in bytes of answers that would be noticed in memory if they were read.
+/// Size in bytes of answers that would show in memory if they were read.
 const OVERSIZED: usize = 128 * 1024 * 1024;
 
-async fn a_stopped_process_that_wakes_up_in_another_term_writes_nothing(mut world: World) -> World {
+async fn process_resumed_in_another_term_writes_nothing(mut world: World) -> World {
     if !without_operator(&mut world).await {
         return world;
     }
@@ -44,7 +45,7 @@ async fn a_stopped_process_that_wakes_up_in_another_term_writes_nothing(mut worl
     // What it had sent before is carried out first.
     let before = at_rest(&world).await;
     first.signal("-CONT");
-    first.says("the lease is lost", 1).await;
+    first.logs("lost leadership", 1).await;
     assert_eq!(at_rest(&world).await, before, "written in another one's term");
 
     let before = world.writes();
@@ -82,21 +83,21 @@ async fn answers_that_are_far_too_large_do_not_make_the_process_grow(mut world: 
 
 /// Writes so far, and the versions of what they would change, once nothing is on its way any more.
 async fn at_rest(world: &World) -> (usize, Option<String>, Option<String>) {
-    let look = || async {
+    let requests = || async {
         let valkey = world.valkeys().get("cache").await.unwrap();
         let secret = world.secrets().get("cache").await.unwrap();
         (world.writes(), valkey.resource_version(), secret.resource_version())
     };
     loop {
-        let before = look().await;
+        let before = requests().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        if look().await == before {
+        if requests().await == before {
             return before;
         }
     }
 }
 
-/// Prints figures, and decides nothing by them: `VALKEEPER_HANDOVERS` says how many of each kind to make.
+/// Prints figures, and decides nothing by them: `VALKEEPER_HANDOVERS` is the number of each kind to make.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hand_overs_with_default_settings() {
     let Some(times) = std::env::var("VALKEEPER_HANDOVERS").ok().and_then(|text| text.parse::<usize>().ok())
@@ -111,8 +112,8 @@ async fn hand_overs_with_default_settings() {
             let mut taken = Vec::new();
             for _ in 0..times {
                 let next = Operator::start(&world, &[]);
-                // It has looked at the lease before it waits for it.
-                next.says("valkeeper starts", 1).await;
+                // It has read the lease before it waits for it.
+                next.logs("valkeeper starts", 1).await;
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 let begun = Instant::now();
                 leader.signal(signal);

@@ -1,5 +1,5 @@
-//! Resources that somebody made to do harm: names that look like paths, lists and texts of any size. They are
-//! refused with a message of a readable length, cost no call to the provider, and hurt no other resource.
+//! Harmful resources: names that resemble paths, lists and texts of any size. They are refused with a message of a
+//! readable length, cost no call to the provider, and affect no other resource.
 
 use crate::{
     trouble::accept_any_spec,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use valkeeper_api::Valkey;
 
 crate::scenarios![
-    names_that_look_like_paths_reach_no_path,
+    names_resembling_paths_reach_no_path,
     eight_thousand_networks_are_refused_in_a_few_words,
     annotations_as_large_as_they_may_be_are_carried,
 ];
@@ -23,12 +23,12 @@ fn valkey(name: &str, annotations: &Value, spec: &Value) -> Valkey {
     serde_json::from_value(object).unwrap()
 }
 
-async fn names_that_look_like_paths_reach_no_path(world: World) -> World {
+async fn names_resembling_paths_reach_no_path(world: World) -> World {
     accept_any_spec(&world).await;
     let names = ["../admin", "a%2fb", "a?b=c", "a#b", "..", "ünïcode", "a\\b", "a/b", "\u{202e}", ""];
     for (index, hostile) in names.into_iter().enumerate() {
         let name = format!("cache-{index}");
-        // The API server learns of the laxer definition a moment after it was told.
+        // The API server applies the laxer CRD a moment after it was written.
         crate::world::until(
             || {
                 world.try_to_create(valkey(

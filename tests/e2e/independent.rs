@@ -82,7 +82,7 @@ async fn content(world: &World, name: &str) -> BTreeMap<String, String> {
     data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).unwrap())).collect()
 }
 
-/// Waits until the Secret holds what the provider says now.
+/// Waits until the Secret matches the current answer of the provider.
 async fn until_secret_is_true(world: &World, fake: &FakeProvider, name: &str) {
     until(
         || async {
@@ -181,8 +181,8 @@ async fn report_leaves_drift_through_an_edit(world: World, fake: FakeProvider) -
     world.edit("cache", json!({"tags": {"team": "x"}})).await;
     until(|| async { fake.service(PROJECT, "cache").unwrap() }, |service| service["tags"]["team"] == "x")
         .await;
-    let looks = fake.requests().len();
-    until(|| async { fake.requests().len() }, |now| *now > looks + 3).await;
+    let reads = fake.requests().len();
+    until(|| async { fake.requests().len() }, |now| *now > reads + 3).await;
     assert_eq!(fake.service(PROJECT, "cache").unwrap()["user_config"]["valkey_timeout"], 999);
     (world, fake)
 }
@@ -202,9 +202,9 @@ async fn create_that_takes_effect_late_is_not_leaked(
     world.create_valkey("cache", json!({})).await;
     until(|| async { count(&fake, "POST", "/service") }, |sent| *sent >= 1).await;
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
-    // The operator gives the request up, looks, and finds nothing.
-    let looks = count(&fake, "GET", "/service/cache");
-    until(|| async { count(&fake, "GET", "/service/cache") }, |now| *now >= looks + 3).await;
+    // The operator abandons the request, reads, and finds nothing.
+    let reads = count(&fake, "GET", "/service/cache");
+    until(|| async { count(&fake, "GET", "/service/cache") }, |now| *now >= reads + 3).await;
     assert!(world.valkeys().get_opt("cache").await.unwrap().is_some(), "the resource waits");
     fake.release_held();
     until_there(&fake, "cache").await;
@@ -223,9 +223,9 @@ async fn read_lag_after_create_is_not_absence(world: World, fake: FakeProvider) 
     (world, fake)
 }
 
-/// Answers every read of the service with `answer` for a while: the resource stays, is not told that its data
-/// is gone, and goes on afterwards.
-async fn absence_is_not_believed(
+/// Answers every read of the service with `answer` for a while: the resource stays, gets no report of lost data, and
+/// continues afterwards.
+async fn reported_absence_is_confirmed(
     mut world: World,
     fake: FakeProvider,
     answer: Answer,
@@ -240,14 +240,14 @@ async fn absence_is_not_believed(
         .await;
     world.ready_valkey("cache", json!({})).await;
     fake.inject(Matching::any().path_contains(PROJECT).times(u32::MAX), answer);
-    let looks = fake.requests().len();
-    until(|| async { fake.requests().len() }, |now| *now >= looks + 4).await;
+    let reads = fake.requests().len();
+    until(|| async { fake.requests().len() }, |now| *now >= reads + 4).await;
     let valkey = world.valkeys().get("cache").await.unwrap();
     let ready = world::ready(&valkey).unwrap();
     assert_ne!(ready.reason, "ExternalMissing", "{}", ready.message);
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
-    let looks = fake.requests().len();
-    until(|| async { fake.requests().len() }, |now| *now >= looks + 4).await;
+    let reads = fake.requests().len();
+    until(|| async { fake.requests().len() }, |now| *now >= reads + 4).await;
     assert!(world.valkeys().get_opt("cache").await.unwrap().is_some(), "the resource waits");
     fake.clear_faults();
     world.until_gone("cache").await;
@@ -256,17 +256,17 @@ async fn absence_is_not_believed(
 }
 
 async fn not_found_of_a_proxy_is_not_absence(world: World, fake: FakeProvider) -> (World, FakeProvider) {
-    absence_is_not_believed(world, fake, Answer::proxy_page(404)).await
+    reported_absence_is_confirmed(world, fake, Answer::proxy_page(404)).await
 }
 
 async fn not_found_of_the_project_is_not_absence(world: World, fake: FakeProvider) -> (World, FakeProvider) {
-    absence_is_not_believed(world, fake, Answer::project_not_found(PROJECT)).await
+    reported_absence_is_confirmed(world, fake, Answer::project_not_found(PROJECT)).await
 }
 
 async fn odd_shapes_do_not_stop_the_secret(world: World, fake: FakeProvider) -> (World, FakeProvider) {
     world.ready_valkey("cache", json!({})).await;
     let all = || OPTIONAL_FIELDS.iter().map(|field| (*field).to_owned());
-    // Without these nobody can connect, which the resource says.
+    // Without these no client can connect, and the resource reports that.
     let connecting = ["users", "components", "service_uri_params"];
     let shapes = [
         Shapes { floats: true, ..Shapes::default() },

@@ -1,4 +1,4 @@
-//! The commands that look and change nothing, as processes: what they say is what happens, and no secret is in it.
+//! The read-only commands, as processes: their output matches what happens, and contains no secret.
 
 use crate::{
     fields::Mover,
@@ -16,11 +16,11 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 crate::scenarios![
     imported_services_are_observed_and_nothing_is_sent,
     doctor_finds_what_is_planted,
-    status_says_what_several_commands_would,
+    status_combines_the_answers_of_several_commands,
     report_has_everything_but_secrets,
 ];
 
-/// The program, on this machine, with the rights of whoever runs the tests.
+/// The program, on this machine, with the permissions of the user who runs the tests.
 pub(crate) struct Inspector<'w> {
     world: &'w World,
     folder: TempDir,
@@ -57,7 +57,7 @@ impl<'w> Inspector<'w> {
         (output.status.code().unwrap(), out, err)
     }
 
-    /// What a command says as JSON.
+    /// The output of a command as JSON.
     pub(crate) async fn json(&self, words: &[&str]) -> Value {
         let (_, out, err) = self.run(&[words, &["-o", "json"]].concat()).await;
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{words:?}: {error}\n{out}\n{err}"))
@@ -231,7 +231,7 @@ async fn plant(world: &World) -> Webhooks {
     webhooks
 }
 
-async fn status_says_what_several_commands_would(world: World) -> World {
+async fn status_combines_the_answers_of_several_commands(world: World) -> World {
     let inspector = Inspector::new(&world);
     world.ready_valkey("cache", json!({})).await;
     let status = async |name| inspector.json(&["status", name]).await;

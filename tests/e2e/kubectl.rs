@@ -1,5 +1,5 @@
-//! What users type, and what they read. Runs the real `kubectl`; where there is none of at least 1.27,
-//! the scenarios say that they were skipped.
+//! The commands of users, and their output. Runs the real `kubectl`; where there is none of at least 1.27, the
+//! scenarios report that they were skipped.
 
 use crate::world::{World, until};
 use std::{
@@ -26,7 +26,7 @@ pub(crate) struct Kubectl {
 }
 
 impl Kubectl {
-    /// `None` after saying why.
+    /// `None`, with a message about the reason.
     pub(crate) fn new(world: &World) -> Option<Self> {
         let program = tools::KUBECTL.or_skip()?;
         let folder = tempfile::tempdir().unwrap();

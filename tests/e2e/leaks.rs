@@ -1,7 +1,7 @@
-//! Secrets that turn up where they must not. Tokens of the tests contain a word that is made up anew for each
-//! run. Everything that the operator logs at debug level is kept; at the end of each scenario the log, what
-//! the operator served, and everything that it wrote into the cluster besides Secrets is searched for that
-//! word and for the passwords of the provider, plain and as base64.
+//! Secrets that appear where they must not. Tokens of the tests contain a word that is new in each run. Everything
+//! that the operator logs at debug level is kept. The end of each scenario searches for that word and for the
+//! passwords of the provider, plain and as base64. It searches the log, everything the operator served, and
+//! everything it wrote into the cluster besides Secrets.
 
 use crate::world::{PROJECT, World};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -27,7 +27,7 @@ const GENERATED: &str = "AVNS_";
 /// Where something was found, and the text there.
 pub(crate) type Place = (&'static str, String);
 
-/// A text that must turn up nowhere.
+/// A text that must not appear anywhere.
 pub(crate) fn confidential(label: &str) -> String {
     format!("{label}-{}", *CANARY)
 }
@@ -54,7 +54,7 @@ impl Write for Kept {
     }
 }
 
-/// Starts to keep the log; `E2E_LOG` may ask for more than the operator's own lines.
+/// Starts to keep the log; `E2E_LOG` may include more than the operator's own lines.
 pub(crate) fn keep_log() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
@@ -148,7 +148,7 @@ async fn what_is_planted_anywhere_is_found(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     let served = world.served().await;
     let mut places = places(&world).await;
-    // All of it is really looked at.
+    // The search covers all of it.
     for (place, part) in [
         ("the log", "resource=\"cache\""),
         ("an event", "Creating service cache"),
@@ -182,7 +182,7 @@ async fn what_is_planted_anywhere_is_found(world: World) -> World {
     world
 }
 
-/// What an operator says that cannot start, or reaches nobody, with everything that it knows.
+/// The output of an operator that cannot start, or has no connection, with all secrets configured.
 #[test]
 fn an_operator_that_cannot_work_names_no_secret() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,7 +193,7 @@ fn an_operator_that_cannot_work_names_no_secret() {
     };
     let token = confidential("start-token");
     let file = write("token", &token);
-    // Nobody listens on the port of a socket that was closed.
+    // The port of a closed socket has no listener.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -202,7 +202,7 @@ fn an_operator_that_cannot_work_names_no_secret() {
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
     });
     let kubeconfig = write("config", &kubeconfig.to_string());
-    for (metrics, more, says) in [
+    for (metrics, more, expected) in [
         ("127.0.0.1:0", vec!["--provider-url=not a url"], "provider"),
         ("127.0.0.1:0", vec!["--provider-url=http://192.0.2.1"], "http"),
         ("nowhere", vec![], "cannot listen"),
@@ -216,7 +216,7 @@ fn an_operator_that_cannot_work_names_no_secret() {
         command.args(["--kubeconfig", &kubeconfig]).args(&more).env("DEFAULT_AIVEN_TOKEN", &token);
         let output = command.output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(text.to_lowercase().contains(says), "{says} in the answer to {more:?}: {text}");
+        assert!(text.to_lowercase().contains(expected), "{expected} in the answer to {more:?}: {text}");
         assert_eq!(leak(&[("what it said", text)], &[CANARY.as_str()]), None);
     }
 }

@@ -1,6 +1,6 @@
-//! The operator end to end: real HTTP to a simulated provider, and Kubernetes either in memory or as a
-//! real API server. Every scenario runs on both; the real one needs `KUBEBUILDER_ASSETS` (a folder with
-//! `etcd` and `kube-apiserver`) or `KUBECONFIG` (a cluster to test in), and says so when it is skipped.
+//! The operator end to end: real HTTP to a simulated provider, and Kubernetes either in memory or as a real API
+//! server. Every scenario runs on both. The real one needs `KUBEBUILDER_ASSETS` (a folder with `etcd` and
+//! `kube-apiserver`) or `KUBECONFIG` (a cluster to test in), and reports when it is skipped.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ mod running;
 mod world;
 
 mod absence;
+mod aiven_operator;
 mod availability;
 mod clocks;
 mod connection_secret;
@@ -42,7 +43,6 @@ mod phases;
 mod plans;
 mod power;
 mod project_poll;
-mod replaced;
 mod restore;
 mod schedule;
 mod secret_watch;

@@ -1,6 +1,6 @@
-//! What users see of their mistakes: each row of docs/mistakes.md is made here, and is what both API servers and the
-//! operator say. After a change of texts, run `UPDATE_GOLDEN=1 cargo test --test e2e mistakes::on_the_sandbox` and read
-//! the difference as a user would.
+//! The output that users get for their mistakes: each row of docs/mistakes.md is made here, and compared with the
+//! messages of both API servers and the operator. After a change of texts, run `UPDATE_GOLDEN=1 cargo test --test e2e
+//! mistakes::on_the_sandbox` and read the difference as a user would.
 
 use crate::{
     leaks,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::{fmt::Write as _, path::Path};
 use valkeeper_api::Valkey;
 
-crate::scenarios![mistakes_look_as_the_page_says];
+crate::scenarios![mistakes_match_the_documented_output];
 
 /// Where the table begins and ends.
 const MARKS: [&str; 2] = ["<!-- rows of tests/e2e/mistakes.rs -->\n", "<!-- end of rows -->\n"];
@@ -82,7 +82,7 @@ fn object(name: &str, spec: Value) -> DynamicObject {
     serde_json::from_value(manifest).unwrap()
 }
 
-async fn mistakes_look_as_the_page_says(world: World) -> World {
+async fn mistakes_match_the_documented_output(world: World) -> World {
     world.set_token("old-token", "token", &leaks::confidential("no-longer-valid")).await;
     world.set_token("taken", "precious", &leaks::confidential("data")).await;
     let body = json!({"service_name": "mistake-13", "service_type": "valkey", "plan": "startup-4", "cloud": "google-europe-west1"});

@@ -29,7 +29,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// `None` after saying that there is none.
+    /// `None`, with a message, when it is missing.
     fn start(target: SocketAddr) -> Option<Self> {
         let program = tools::PROMETHEUS.or_skip()?;
         let folder = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ async fn prometheus_reads_everything_and_every_panel_shows_something() {
             target["health"] == "up" && target["lastError"] == ""
         };
         until(targets, is_up).await;
-        make_news(&world).await;
+        make_changes(&world).await;
         check_alerts(&prometheus).await;
         check_panels(&prometheus).await;
         until(targets, is_up).await;
@@ -98,8 +98,8 @@ async fn prometheus_reads_everything_and_every_panel_shows_something() {
     .await;
 }
 
-/// Makes sure that there is something to tell.
-async fn make_news(world: &World) {
+/// Makes changes, so that there is something to report.
+async fn make_changes(world: &World) {
     world.ready_valkey("orders-db", json!({})).await;
     let hours = Duration::from_hours;
     assert!(world.provider.announce_maintenance(PROJECT, "orders-db", "patch", hours(1), Some(hours(48))));
@@ -135,8 +135,8 @@ async fn check_panels(prometheus: &Prometheus) {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let expression = target["expr"].as_str().unwrap();
             let filled = expression.replace("$__rate_interval", "1m").replace("$namespace", ".*");
-            let look = || async { (expression, prometheus.query(&filled).await) };
-            let (_, series) = until(look, |(_, series)| !series.is_empty()).await;
+            let query = || async { (expression, prometheus.query(&filled).await) };
+            let (_, series) = until(query, |(_, series)| !series.is_empty()).await;
             for label in labels.captures_iter(target["legendFormat"].as_str().unwrap()) {
                 let named = series.iter().all(|entry| entry["metric"][&label[1]].is_string());
                 assert!(named, "{}: no label {} in {series:#?}", panel["title"], &label[1]);

@@ -1,6 +1,6 @@
-//! A leader that loses the API server: it goes on as long as its lease lasts, then writes nothing more to the
-//! provider, and the replica that still reaches the API server takes over. Each replica has a token of its own, so that
-//! the provider's log tells who wrote.
+//! A leader that loses the API server. It continues as long as its lease lasts, then writes nothing more to the
+//! provider, and the replica that still reaches the API server takes over. Each replica has a token of its own, so
+//! that the provider's log identifies the writer.
 
 use crate::{
     door::{Door, Passage},
@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
-    a_leader_that_the_api_server_does_not_answer_makes_room_for_another,
+    leader_without_api_server_answers_yields_leadership,
     a_leader_that_the_api_server_refuses_makes_room_for_another,
 ];
 
@@ -30,7 +30,7 @@ const SECOND: [&str; 4] = [
 const SERVICES: usize = 12;
 const PAUSE: Duration = Duration::from_millis(400);
 
-async fn a_leader_that_the_api_server_does_not_answer_makes_room_for_another(world: World) -> World {
+async fn leader_without_api_server_answers_yields_leadership(world: World) -> World {
     hand_over(world, Passage::Silent).await
 }
 
@@ -38,7 +38,7 @@ async fn a_leader_that_the_api_server_refuses_makes_room_for_another(world: Worl
     hand_over(world, Passage::Refused).await
 }
 
-/// An operator with a token of its own, which the provider knows by this name.
+/// An operator with a token of its own; the provider's log uses this name for it.
 fn start(world: &World, door: &Door, name: &str, flags: &[&str]) -> Operator {
     let token = confidential(name);
     world.provider.add_token(&TokenSpec::full_access(name, &token));
@@ -64,7 +64,7 @@ async fn hand_over(mut world: World, passage: Passage) -> World {
         world.until_ready(&name(number)).await;
     }
     let second = start(&world, &other_door, "second", &SECOND);
-    second.says("valkeeper starts", 1).await;
+    second.logs("valkeeper starts", 1).await;
 
     door.lets(passage);
     for number in 0..SERVICES {
@@ -73,27 +73,27 @@ async fn hand_over(mut world: World, passage: Passage) -> World {
     }
     second.leads().await;
     corrected(&world).await;
-    first.says("the lease is lost", 1).await;
-    // What the first one had in mind when it lost the lease must not come to its mind again.
+    first.logs("lost leadership", 1).await;
+    // The pending writes of the first one must not be sent later.
     door.lets(Passage::Open);
-    let looks = || async { door.calls.reads().iter().filter(|call| call.contains("/leases/")).count() };
-    let before = looks().await;
-    until(looks, |now| *now >= before + 2).await;
+    let reads = || async { door.calls.reads().iter().filter(|call| call.contains("/leases/")).count() };
+    let before = reads().await;
+    until(reads, |now| *now >= before + 2).await;
     world.edit(&name(0), json!({"plan": "business-4"})).await;
     until(|| async { world.service(&name(0)).unwrap() }, |it| it["plan"] == "business-4").await;
 
     let writers = writers(&world);
-    let turn = writers.iter().position(|writer| writer == "second").expect("the second one wrote");
-    assert!(writers[..turn].iter().all(|writer| writer == "first"));
+    let handover = writers.iter().position(|writer| writer == "second").expect("the second one wrote");
+    assert!(writers[..handover].iter().all(|writer| writer == "first"));
     assert!(
-        writers[turn..].iter().all(|writer| writer == "second"),
+        writers[handover..].iter().all(|writer| writer == "second"),
         "the first one wrote again: {writers:?}"
     );
     assert_eq!(world.count("POST", "/service"), SERVICES);
     world
 }
 
-/// Waits until every service is as its resource says.
+/// Waits until every service matches its resource.
 async fn corrected(world: &World) {
     for number in 0..SERVICES {
         until(|| async { world.service(&name(number)).unwrap() }, |it| it["plan"] == "startup-4").await;

@@ -1,4 +1,4 @@
-//! Whose service it is: adoption, two resources on one service, and objects that the replaced operator
+//! Whose service it is: adoption, two resources on one service, and objects that aiven-operator
 //! left behind.
 
 use crate::world::{PROJECT, World, ready, until};
@@ -14,11 +14,11 @@ crate::scenarios![
     observed_service_is_compared_and_left_alone,
     two_resources_that_ask_for_one_service_do_not_fight,
     a_service_of_another_type_is_never_touched,
-    a_resource_of_the_replaced_operator_continues_without_a_write,
-    a_redis_that_became_valkey_says_what_to_do,
+    a_resource_of_aiven_operator_continues_without_a_write,
+    redis_upgraded_to_valkey_reports_the_action,
 ];
 
-/// A service that nobody's resource made.
+/// A service without a resource that created it.
 async fn foreign_service(world: &World, name: &str, service_type: &str) {
     let body = json!({"service_name": name, "service_type": service_type, "plan": "startup-4",
         "cloud": "google-europe-west1", "tags": {"team": "blue"}, "user_config": {}});
@@ -95,8 +95,8 @@ async fn two_resources_that_ask_for_one_service_do_not_fight(mut world: World) -
     assert!(world.provider.set_tags(PROJECT, "cache", tags));
     world.until_not_ready("cache", "NotOwned").await;
     let writes = world.writes();
-    let looks = world.provider.requests().len();
-    until(|| async { world.provider.requests().len() }, |now| *now >= looks + 3).await;
+    let requests = world.provider.requests().len();
+    until(|| async { world.provider.requests().len() }, |now| *now >= requests + 3).await;
     assert_eq!(world.writes(), writes, "ownership moves once");
     world
 }
@@ -116,7 +116,7 @@ async fn a_service_of_another_type_is_never_touched(world: World) -> World {
 
 /// As that operator leaves a resource: annotations, finalizer, its conditions, an empty Secret target that it
 /// wrote itself, and a Secret under another field manager.
-async fn a_resource_of_the_replaced_operator_continues_without_a_write(mut world: World) -> World {
+async fn a_resource_of_aiven_operator_continues_without_a_write(mut world: World) -> World {
     foreign_service(&world, "cache", "valkey").await;
     world.kill_operator().await;
     let valkey: Valkey = serde_json::from_value(json!({
@@ -175,7 +175,7 @@ async fn a_resource_of_the_replaced_operator_continues_without_a_write(mut world
     world
 }
 
-async fn a_redis_that_became_valkey_says_what_to_do(world: World) -> World {
+async fn redis_upgraded_to_valkey_reports_the_action(world: World) -> World {
     let redis: Redis = serde_yaml::from_str(include_str!("../../examples/redis.yaml")).unwrap();
     let api = world.redis();
     api.create(&PostParams::default(), &redis).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_redis_that_became_valkey_says_what_to_do(world: World) -> World {
     let message = &ready(&redis).unwrap().message;
     assert!(message.contains("Orphan") && message.contains("adoptionPolicy: Adopt"), "{message}");
 
-    // And what it says works: the service, its data and its Secret's keys live on under a Valkey.
+    // The suggested action works: the service, its data and its Secret's keys live on under a Valkey.
     let orphan = json!({"metadata": {"annotations": {"controllers.aiven.io/deletion-policy": "Orphan"}}});
     api.patch("k8s-redis", &PatchParams::default(), &Patch::Merge(orphan)).await.unwrap();
     api.delete("k8s-redis", &DeleteParams::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! `valkeeper plan`: what it says is what then happens.
+//! `valkeeper plan`: its output predicts what happens.
 
 use crate::{
     fields::{Mover, fields, removal},
@@ -12,7 +12,8 @@ use valkeeper_api::Kind;
 
 crate::scenarios![plan_is_what_happens_for_each_field, plan_names_what_is_refused_and_what_was_meant];
 
-/// What of a service a spec can say, by the path of the field; members of a setting count as the setting.
+/// The parts of a service that a spec can declare, by the path of the field; members of a setting count as the
+/// setting.
 pub(crate) fn shown(world: &World, name: &str) -> BTreeMap<String, Value> {
     let service = world.service(name).unwrap();
     let plain = [
@@ -83,7 +84,7 @@ fn writes(world: &World, name: &str) -> usize {
     requests.iter().filter(about).count()
 }
 
-/// The fields that changed are those of the plan, and have the values that it says.
+/// The fields that changed are those of the plan, and have its values.
 fn compare(plan: &Value, before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>, context: &str) {
     let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let mut changed: BTreeSet<_> =
@@ -118,7 +119,7 @@ async fn plan_names_what_is_refused_and_what_was_meant(world: World) -> World {
     };
     world.ready_valkey("cache", json!({"driftPolicy": "Report"})).await;
     let before = (world.writes(), world.valkeys().get("cache").await.unwrap().metadata.resource_version);
-    for (name, change, field, says) in [
+    for (name, change, field, expected) in [
         ("new", json!({"plan": "startup4"}), "spec.plan", "did you mean startup-4?"),
         (
             "new",
@@ -143,7 +144,7 @@ async fn plan_names_what_is_refused_and_what_was_meant(world: World) -> World {
         let plan = inspector.plan(Kind::Valkey, name, &with(change)).await;
         let problem = &plan["problems"][0];
         assert_eq!(problem["field"], field, "{plan:#}");
-        assert!(problem["message"].as_str().unwrap().contains(says), "{plan:#}");
+        assert!(problem["message"].as_str().unwrap().contains(expected), "{plan:#}");
     }
     let plan = inspector
         .plan(Kind::Valkey, "new", &with(json!({"authSecretRef": {"name": "none", "key": "token"}})))

@@ -42,7 +42,7 @@ async fn off_waits_for_a_backup(world: World) -> World {
 
 async fn power_is_switched_by_one_request(world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
-    // The provider goes on reporting RUNNING for a while after it accepted.
+    // The provider keeps reporting RUNNING for a while after it accepted.
     world.provider.set_unknowns(|unknowns| unknowns.running_reads_after_rebuild = 2);
     for (powered, reason) in [(false, "PoweredOff"), (true, "Running")] {
         let writes = world.writes();

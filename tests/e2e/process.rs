@@ -29,7 +29,7 @@ pub(crate) struct Start<'a> {
 }
 
 impl Operator {
-    /// One that looks often, and elects.
+    /// One with frequent reads and leader election.
     pub(crate) fn start(world: &World, flags: &[&str]) -> Self {
         Self::start_with(world, Start { flags, ..Start::default() })
     }
@@ -72,17 +72,17 @@ impl Operator {
     }
 
     /// How many lines of the log so far have `text` in them.
-    pub(crate) fn said(&self, text: &str) -> usize {
+    pub(crate) fn logged(&self, text: &str) -> usize {
         self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
-    /// Waits until the log says `text` for the time with this number.
-    pub(crate) async fn says(&self, text: &str, times: usize) {
-        let _ = until(|| async { self.said(text) }, |said| *said >= times).await;
+    /// Waits until the log contains `text` for the time with this number.
+    pub(crate) async fn logs(&self, text: &str, times: usize) {
+        let _ = until(|| async { self.logged(text) }, |logged| *logged >= times).await;
     }
 
     pub(crate) async fn leads(&self) {
-        self.says("this replica leads", 1).await;
+        self.logs("became leader", 1).await;
     }
 
     /// Bytes in memory.
@@ -100,7 +100,7 @@ impl Drop for Operator {
     }
 }
 
-/// A cluster that others take part in cannot be used: its address is not for processes of this test.
+/// A cluster with other participants cannot be used: its address is not for processes of this test.
 pub(crate) async fn without_operator(world: &mut World) -> bool {
     world.kill_operator().await;
     world.kubeconfig().is_some()

@@ -1,5 +1,5 @@
-//! Projects with several services are watched by lists: what changes is noticed without looking at each
-//! service, and whatever is done about it is decided on the service itself.
+//! Projects with several services are polled by lists: changes are detected without a read of each service, and every
+//! action is decided on the service itself.
 
 use crate::world::{PROJECT, World, condition, until};
 use futures::future::join_all;
@@ -13,11 +13,11 @@ use valkeeper_testbed::{
 };
 
 crate::scenarios![
-    settled_services_are_not_looked_at_one_by_one,
+    services_in_sync_are_not_read_one_by_one,
     drift_seen_in_a_list_is_confirmed_and_corrected,
     a_new_password_is_found_in_a_list,
     a_restart_among_settled_services_lists_and_writes_nothing,
-    restart_with_lists_that_hide_secrets_looks_at_few,
+    restart_with_lists_hiding_secrets_reads_few_services,
     outage_over_a_restart_ends_with_the_first_lists,
     a_list_that_fails_hides_nothing,
 ];
@@ -27,7 +27,7 @@ const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
 async fn several(world: &World) {
     let spec = json!({"maintenanceWindowDow": "sunday", "maintenanceWindowTime": "10:00:00"});
     join_all(NAMES.map(|name| world.ready_valkey(name, spec.clone()))).await;
-    // Whoever was ready first was looked at before there were enough to list.
+    // The first ready services were read before there were enough to list.
     lists(world, 4).await;
     world.provider.clear_requests();
     world.calls.clear();
@@ -38,20 +38,20 @@ async fn lists(world: &World, count: usize) {
     until(|| async { world.count("GET", "/service") }, |now| *now >= before + count).await;
 }
 
-/// Which services were looked at by themselves, with repetitions.
-fn looked_at(world: &World) -> Vec<String> {
+/// Names of services that were read on their own, with repetitions.
+fn services_read(world: &World) -> Vec<String> {
     let requests = world.provider.requests();
     requests.iter().filter_map(|request| Some(request.path.split_once("/service/")?.1.to_owned())).collect()
 }
 
-fn looks(world: &World) -> usize {
-    looked_at(world).len()
+fn single_reads(world: &World) -> usize {
+    services_read(world).len()
 }
 
-async fn settled_services_are_not_looked_at_one_by_one(world: World) -> World {
+async fn services_in_sync_are_not_read_one_by_one(world: World) -> World {
     several(&world).await;
     lists(&world, 3).await;
-    assert_eq!(looks(&world), 0, "{:#?}", world.provider.requests());
+    assert_eq!(single_reads(&world), 0, "{:#?}", world.provider.requests());
     assert_eq!((world.writes(), world.calls.writes().len()), (0, 0), "{:#?}", world.calls.writes());
     world
 }
@@ -63,8 +63,8 @@ async fn drift_seen_in_a_list_is_confirmed_and_corrected(world: World) -> World 
     until(day, |day| day == "sunday").await;
     let requests = world.provider.requests();
     let update = requests.iter().rposition(|request| request.method == "PUT").unwrap();
-    let look = requests[..update].iter().rposition(|request| request.path.ends_with("/service/two"));
-    assert_eq!(requests[look.unwrap()].method, "GET", "the update follows a look at the service itself");
+    let last_read = requests[..update].iter().rposition(|request| request.path.ends_with("/service/two"));
+    assert_eq!(requests[last_read.unwrap()].method, "GET", "the update follows a look at the service itself");
     world
 }
 
@@ -73,7 +73,7 @@ async fn a_new_password_is_found_in_a_list(world: World) -> World {
     let before = world.secret("three").await;
     assert!(world.provider.reset_password(PROJECT, "three"));
     until(|| async { world.secret("three").await }, |secret| *secret != before).await;
-    assert_eq!(looks(&world), 0, "{:#?}", world.provider.requests());
+    assert_eq!(single_reads(&world), 0, "{:#?}", world.provider.requests());
     world
 }
 
@@ -84,14 +84,14 @@ async fn a_restart_among_settled_services_lists_and_writes_nothing(mut world: Wo
     world.calls.clear();
     world.start_operator().await;
     lists(&world, 3).await;
-    // The first two of a project do not know yet that there are more, and look once more when they return.
-    let looked_at = looked_at(&world).into_iter().collect::<BTreeSet<_>>();
-    assert!(looked_at.len() <= 2, "{looked_at:?}");
+    // The first two of a project were ready before the rest, and are read once more when they are requeued.
+    let services_read = services_read(&world).into_iter().collect::<BTreeSet<_>>();
+    assert!(services_read.len() <= 2, "{services_read:?}");
     assert_eq!((world.writes(), world.calls.writes().len()), (0, 0), "{:#?}", world.calls.writes());
     world
 }
 
-async fn restart_with_lists_that_hide_secrets_looks_at_few(mut world: World) -> World {
+async fn restart_with_lists_hiding_secrets_reads_few_services(mut world: World) -> World {
     several(&world).await;
     world.kill_operator().await;
     world.provider.disturb(Disturbance::RedactedLists);
@@ -104,9 +104,9 @@ async fn restart_with_lists_that_hide_secrets_looks_at_few(mut world: World) -> 
     };
     world.start_operator_with(rarely).await;
     lists(&world, 3).await;
-    // The first two of a project do not know yet that there are more.
-    let looked_at = looked_at(&world).into_iter().collect::<BTreeSet<_>>();
-    assert!(looked_at.len() <= 2, "{looked_at:?}");
+    // The first two of a project were ready before the rest.
+    let services_read = services_read(&world).into_iter().collect::<BTreeSet<_>>();
+    assert!(services_read.len() <= 2, "{services_read:?}");
     assert_eq!((world.writes(), world.calls.writes().len()), (0, 0), "{:#?}", world.calls.writes());
     world
 }
@@ -138,7 +138,7 @@ async fn a_list_that_fails_hides_nothing(world: World) -> World {
     several(&world).await;
     let lists = Matcher::new(Some("GET"), "/service$").unwrap();
     world.provider.fail_next(lists, 1_000, Fault::status(403, "no lists"));
-    until(|| async { looks(&world) }, |looks| *looks >= NAMES.len()).await;
+    until(|| async { single_reads(&world) }, |single_reads| *single_reads >= NAMES.len()).await;
     world.provider.clear_faults();
     world
 }

@@ -104,7 +104,7 @@ async fn restored_resource_leaves_its_service_at_deletion(mut world: World) -> W
     world.until_not_ready("cache", "NotOwned").await;
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     world.until_gone("cache").await;
-    assert!(world.service("cache").is_some(), "nobody said that it is this resource's own");
+    assert!(world.service("cache").is_some(), "it is not declared to be this resource's own");
     let found: Option<Valkey> = world.valkeys().get_opt("cache").await.unwrap();
     assert!(found.is_none_or(|valkey| ready(&valkey).is_none()));
     world

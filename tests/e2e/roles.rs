@@ -1,6 +1,6 @@
-//! The rights that the chart grants, as Helm renders them, on API servers that enforce them: every
-//! scenario there runs with these rights and no others, so that one that is missing fails it; and the
-//! scenario below uses all of them, so that one too many shows. The same for `watchedNamespaces`.
+//! The permissions that the chart grants, as Helm renders them, on API servers that enforce them. Every scenario
+//! there runs with exactly these permissions, so that a missing one fails it. The scenario below uses all of them, so
+//! that an unused one shows. The same for `watchedNamespaces`.
 
 use crate::world::{World, until};
 use k8s_openapi::api::{
@@ -31,7 +31,7 @@ const WATCHING_SECRETS: &str = include_str!("../chart/rendered/secret-watch.yaml
 /// One of those.
 const WATCHED: &str = "team-a";
 
-crate::scenarios![every_right_is_used];
+crate::scenarios![every_permission_is_used];
 
 /// Creates the namespace of the release, and the roles and bindings of the chart.
 pub(crate) async fn grant(client: &Client) {
@@ -83,7 +83,7 @@ fn rendered(text: &str, kinds: &[&str]) -> Vec<DynamicObject> {
     objects.map(|object| serde_json::from_value(object).unwrap()).collect()
 }
 
-/// The rights in the rendered roles, in the form of `Calls::rights`.
+/// The permissions in the rendered roles, in the form of `Calls::rights`.
 fn granted(text: &str) -> BTreeSet<String> {
     let mut rights = BTreeSet::new();
     for role in rendered(text, &["Role", "ClusterRole"]) {
@@ -99,11 +99,11 @@ fn granted(text: &str) -> BTreeSet<String> {
     rights
 }
 
-async fn every_right_is_used(mut world: World) -> World {
+async fn every_permission_is_used(mut world: World) -> World {
     world.kill_operator().await;
     world.calls.clear();
     world.start_elected_with(|_| {}).await;
-    use_every_right(world, granted(RENDERED)).await
+    use_every_permission(world, granted(RENDERED)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,7 +112,7 @@ async fn rights_in_a_watched_namespace_are_enough_and_all_used() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rights_to_watch_secrets_are_enough_and_all_used() {
+async fn permissions_to_watch_secrets_suffice_and_are_all_used() {
     enough_and_all_used(WATCHING_SECRETS, |settings| settings.watch_secrets = true).await;
 }
 
@@ -132,13 +132,13 @@ async fn enough_and_all_used(text: &'static str, change: impl FnOnce(&mut Settin
                 change(settings);
             })
             .await;
-        use_every_right(world, granted(text)).await
+        use_every_permission(world, granted(text)).await
     })
     .await;
 }
 
-/// Does what needs each of these rights, and compares them with those that were needed.
-async fn use_every_right(world: World, granted: BTreeSet<String>) -> World {
+/// Uses each of these permissions, and compares them with those that were needed.
+async fn use_every_permission(world: World, granted: BTreeSet<String>) -> World {
     world.ready_valkey("cache", json!({})).await;
     let redis = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Redis", "metadata": {"name": "old"}, "spec": {
         "project": crate::world::PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
@@ -146,7 +146,7 @@ async fn use_every_right(world: World, granted: BTreeSet<String>) -> World {
     world.redis().create(&PostParams::default(), &serde_json::from_value(redis).unwrap()).await.unwrap();
     let reads = || async { world.secrets().get_opt("old").await.unwrap() };
     until(reads, Option::is_some).await;
-    // An edited connection Secret is mended.
+    // An edited connection Secret is restored.
     let edited = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));
     world.secrets().patch("cache", &PatchParams::default(), &edited).await.unwrap();
     until(|| world.secret("cache"), |secret| secret["VALKEY_HOST"] != "elsewhere").await;
@@ -157,8 +157,8 @@ async fn use_every_right(world: World, granted: BTreeSet<String>) -> World {
     let redis = world.redis();
     until(|| async { redis.get_opt("old").await.unwrap() }, Option::is_none).await;
 
-    // Where the admission plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server
-    // itself asks for these when a Secret is given an owner whose deletion it blocks. No call shows it.
+    // Where the admission plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server itself
+    // checks these when a Secret gets an owner whose deletion it blocks. No call shows it.
     let indirect = ["valkeys", "redis"].map(|resource| format!("update aiven.io/{resource}/finalizers"));
     until(
         || async {
@@ -193,9 +193,9 @@ pub(crate) async fn create_vpc(world: &World, name: &str) {
     .await;
 }
 
-/// Runs where rights are enforced.
+/// Runs where permissions are enforced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_rights_in_one_namespace_a_secret_is_mended_and_without_them_the_missing_one_is_named() {
+async fn namespaced_watch_restores_secrets_and_names_missing_roles() {
     crate::world::run(crate::cluster::Place::Real, |mut world: World| async move {
         if !world.has_roles() {
             return world;

@@ -46,7 +46,7 @@ impl Running {
         Self { stop, task, metrics, addresses }
     }
 
-    /// What anybody may read from it.
+    /// Everything that its endpoints serve without a token.
     pub(crate) async fn read(&self) -> Vec<Place> {
         let mut places = Vec::new();
         for (name, address) in &self.addresses {
@@ -56,7 +56,7 @@ impl Running {
         places
     }
 
-    /// Tells it to stop and waits until it has.
+    /// Stops it and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("the operator stops").unwrap();

@@ -1,5 +1,5 @@
-//! When resources are looked at: no resource waits for a list that is not made, or for one that cannot show
-//! what it waits for. The resync interval is so long here that whoever waits for it fails the test.
+//! When resources are reconciled: no resource waits for a list that is not made, or for one that cannot show the
+//! expected change. The resync interval is so long here that waiting for it fails the test.
 
 use crate::world::{PROJECT, World, token, until};
 use futures::future::join_all;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use valkeeper_testbed::faults::Disturbance;
 
 crate::scenarios![
-    services_get_ready_after_others_have_left_the_project,
+    services_become_ready_after_foreign_services_leave,
     services_get_ready_among_many_foreign_services,
     change_without_a_rebuild_gets_ready_in_a_listed_project,
     active_vpc_is_noticed_in_a_listed_project,
@@ -32,7 +32,7 @@ async fn lists(world: &World, count: usize) {
     until(|| async { world.count("GET", "/service") }, |now| *now >= before + count).await;
 }
 
-async fn services_get_ready_after_others_have_left_the_project(mut world: World) -> World {
+async fn services_become_ready_after_foreign_services_leave(mut world: World) -> World {
     restart(&mut world).await;
     world.provider.set_build_time(LONG);
     for name in ["one", "two", "three"] {

@@ -1,5 +1,5 @@
-//! Where the operator may watch Secrets, what happens to them shows at once: nothing here would happen for
-//! hours without that.
+//! Where the operator may watch Secrets, it reacts to their changes immediately: without that, nothing here would
+//! happen for hours.
 
 use crate::{
     leaks::confidential,
@@ -15,15 +15,15 @@ use valkeeper_engine::backoff;
 use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
-    a_deleted_or_edited_connection_secret_is_mended_at_once,
-    a_secret_that_stood_in_the_way_is_gone_and_its_place_is_taken_at_once,
-    a_token_that_is_replaced_or_comes_late_is_used_at_once,
-    without_the_right_the_probe_says_so_and_work_goes_on,
+    deleted_or_edited_connection_secret_is_restored_immediately,
+    secret_conflict_ends_immediately_after_the_secret_is_deleted,
+    replaced_or_late_token_is_used_immediately,
+    missing_permission_fails_the_probe_and_work_continues,
 ];
 
 const LATER: Duration = Duration::from_hours(1);
 
-/// Nothing is looked at again for an hour.
+/// No resource is reconciled again for an hour.
 fn patient(settings: &mut Settings) {
     settings.watch_secrets = true;
     settings.resync_interval = LATER;
@@ -42,25 +42,25 @@ async fn watching(world: &mut World) {
     world.start_operator_with(patient).await;
 }
 
-async fn a_deleted_or_edited_connection_secret_is_mended_at_once(mut world: World) -> World {
+async fn deleted_or_edited_connection_secret_is_restored_immediately(mut world: World) -> World {
     watching(&mut world).await;
     world.ready_valkey("cache", json!({})).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let looks = world.count("GET", "/service/cache");
+    let reads = world.count("GET", "/service/cache");
     let (before, secrets) = (world.secret("cache").await, world.secrets());
     secrets.delete("cache", &DeleteParams::default()).await.unwrap();
     until(|| async { secrets.get_opt("cache").await.unwrap() }, Option::is_some).await;
     assert_eq!(world.secret("cache").await, before);
-    // What the operator writes itself is no reason to look, not even after the pause between two reconciliations.
+    // The operator's own writes trigger nothing, not even after the pause between two reconciliations.
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(world.count("GET", "/service/cache"), looks + 1);
+    assert_eq!(world.count("GET", "/service/cache"), reads + 1);
     let edit = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));
     secrets.patch("cache", &PatchParams::default(), &edit).await.unwrap();
     until(|| world.secret("cache"), |texts| *texts == before).await;
     world
 }
 
-async fn a_secret_that_stood_in_the_way_is_gone_and_its_place_is_taken_at_once(mut world: World) -> World {
+async fn secret_conflict_ends_immediately_after_the_secret_is_deleted(mut world: World) -> World {
     watching(&mut world).await;
     let foreign: Secret =
         serde_json::from_value(json!({"metadata": {"name": "taken"}, "stringData": {"a": "b"}})).unwrap();
@@ -72,7 +72,7 @@ async fn a_secret_that_stood_in_the_way_is_gone_and_its_place_is_taken_at_once(m
     world
 }
 
-async fn a_token_that_is_replaced_or_comes_late_is_used_at_once(mut world: World) -> World {
+async fn replaced_or_late_token_is_used_immediately(mut world: World) -> World {
     watching(&mut world).await;
     world.create_valkey("cache", json!({"authSecretRef": {"name": "late"}})).await;
     world.until_not_ready("cache", "TokenMissing").await;
@@ -84,7 +84,7 @@ async fn a_token_that_is_replaced_or_comes_late_is_used_at_once(mut world: World
     world
 }
 
-async fn without_the_right_the_probe_says_so_and_work_goes_on(mut world: World) -> World {
+async fn missing_permission_fails_the_probe_and_work_continues(mut world: World) -> World {
     if !world.has_roles() {
         return world;
     }

@@ -5,9 +5,9 @@ use serde_json::json;
 use std::time::Duration;
 use valkeeper_api::{Custom as _, Valkey};
 
-crate::scenarios![the_status_tells_what_the_service_is, tools_that_follow_kstatus_see_every_phase];
+crate::scenarios![status_describes_the_service, tools_that_follow_kstatus_see_every_phase];
 
-async fn the_status_tells_what_the_service_is(world: World) -> World {
+async fn status_describes_the_service(world: World) -> World {
     world.ready_valkey("cache", json!({"plan": "business-4"})).await;
     let (soon, late) = (Duration::from_hours(1), Duration::from_hours(48));
     assert!(world.provider.announce_maintenance(PROJECT, "cache", "Security update", soon, Some(late)));
@@ -32,7 +32,7 @@ async fn the_status_tells_what_the_service_is(world: World) -> World {
     world
 }
 
-/// The conditions that tools look at and that are true, `Ready` included.
+/// The true conditions that tools read, `Ready` included.
 fn true_conditions(valkey: &Valkey) -> Vec<&str> {
     let watched = ["Ready", "Reconciling", "Stalled"];
     let true_ones = valkey.conditions().iter().filter(|condition| condition.status == "True");
@@ -42,7 +42,7 @@ fn true_conditions(valkey: &Valkey) -> Vec<&str> {
 async fn tools_that_follow_kstatus_see_every_phase(mut world: World) -> World {
     world.kill_operator().await;
     world.provider.set_build_time(Duration::from_secs(2));
-    // Nobody has looked: its generation is not that of the status.
+    // Not reconciled yet: its generation is not that of the status.
     let new = world.create_valkey("cache", json!({})).await;
     assert_ne!(new.status.and_then(|status| status.observed_generation), new.metadata.generation);
     world.start_operator().await;

@@ -13,28 +13,26 @@ use valkeeper_api::names::{DELETION_POLICY, TOKEN_FINALIZER, TOKEN_SECRET};
 use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
-    the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over_the_operators,
-    a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another,
-    the_secret_with_the_token_of_the_namespace_is_refused_as_target,
+    token_lookup_prefers_resource_then_namespace_then_operator,
+    namespace_token_without_its_key_does_not_fall_back,
+    namespace_token_secret_is_refused_as_connection_secret,
     a_token_file_is_read_again_when_it_changes,
-    a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else,
-    a_new_token_is_used_at_once_although_the_old_one_is_paused,
+    rejected_token_pauses_only_the_resources_that_use_it,
+    new_token_is_used_immediately_while_the_old_one_is_paused,
     replaced_token_secret_is_held_again,
-    token_of_the_namespace_is_held_until_its_last_service_is_gone,
-    missing_token_of_the_namespace_is_not_replaced_by_the_default,
-    missing_token_in_a_deleted_namespace_says_what_is_possible,
+    namespace_token_is_protected_until_its_last_service_is_gone,
+    missing_namespace_token_does_not_fall_back_to_the_default,
+    missing_token_in_a_deleted_namespace_reports_the_options,
 ];
 
-/// The names of the tokens that asked for `service` so far.
+/// The names of the tokens that read `service` so far.
 fn used(world: &World, service: &str) -> Vec<String> {
     let requests = world.provider.requests();
     let about = requests.iter().filter(|request| request.path.ends_with(&format!("/service/{service}")));
     about.filter_map(|request| request.token.clone()).collect()
 }
 
-async fn the_token_of_the_resource_wins_over_that_of_the_namespace_and_that_over_the_operators(
-    mut world: World,
-) -> World {
+async fn token_lookup_prefers_resource_then_namespace_then_operator(mut world: World) -> World {
     for name in ["operator", "namespace"] {
         world.provider.add_token(&TokenSpec::full_access(name, confidential(name)));
     }
@@ -90,7 +88,7 @@ async fn replaced_token_secret_is_held_again(world: World) -> World {
     world
 }
 
-async fn token_of_the_namespace_is_held_until_its_last_service_is_gone(mut world: World) -> World {
+async fn namespace_token_is_protected_until_its_last_service_is_gone(mut world: World) -> World {
     world.set_token("project-token", "token", token()).await;
     world.restart_with(|settings| settings.namespace_token_secret = Some("project-token".to_owned())).await;
     for name in ["one", "two"] {
@@ -109,7 +107,7 @@ async fn token_of_the_namespace_is_held_until_its_last_service_is_gone(mut world
     world
 }
 
-async fn missing_token_of_the_namespace_is_not_replaced_by_the_default(mut world: World) -> World {
+async fn missing_namespace_token_does_not_fall_back_to_the_default(mut world: World) -> World {
     for name in ["operator", "namespace"] {
         world.provider.add_token(&TokenSpec::full_access(name, confidential(name)));
     }
@@ -132,7 +130,7 @@ async fn missing_token_of_the_namespace_is_not_replaced_by_the_default(mut world
     world
 }
 
-async fn missing_token_in_a_deleted_namespace_says_what_is_possible(mut world: World) -> World {
+async fn missing_token_in_a_deleted_namespace_reports_the_options(mut world: World) -> World {
     world.ready_valkey("cache", json!({})).await;
     world.kill_operator().await;
     take_away(&world, "aiven-token").await;
@@ -152,7 +150,7 @@ async fn missing_token_in_a_deleted_namespace_says_what_is_possible(mut world: W
     world
 }
 
-async fn a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another(mut world: World) -> World {
+async fn namespace_token_without_its_key_does_not_fall_back(mut world: World) -> World {
     world.set_token("project-token", "tokn", token()).await;
     world
         .restart_with(|settings| {
@@ -167,7 +165,7 @@ async fn a_token_of_the_namespace_without_its_key_is_no_reason_to_use_another(mu
     world
 }
 
-async fn the_secret_with_the_token_of_the_namespace_is_refused_as_target(mut world: World) -> World {
+async fn namespace_token_secret_is_refused_as_connection_secret(mut world: World) -> World {
     world.restart_with(|settings| settings.namespace_token_secret = Some("project-token".to_owned())).await;
     world.create_valkey("project-token", json!({})).await;
     let message = world.until_not_ready("project-token", "InvalidSpec").await;
@@ -192,7 +190,7 @@ async fn a_token_file_is_read_again_when_it_changes(mut world: World) -> World {
     world
 }
 
-async fn a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else(mut world: World) -> World {
+async fn rejected_token_pauses_only_the_resources_that_use_it(mut world: World) -> World {
     const SHARING: [&str; 4] = ["cache-a", "cache-b", "cache-c", "cache-d"];
     world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
     world.provider.add_token(&TokenSpec::full_access("other", confidential("other")));
@@ -208,18 +206,19 @@ async fn a_rejected_token_is_left_alone_by_all_who_use_it_and_by_nobody_else(mut
         assert!(message.contains("401") && message.contains("Write a valid token"), "{message}");
     }
     let refused = || world.provider.requests().iter().filter(|request| request.status == Some(401)).count();
-    let (before, looks) = (refused(), used(&world, "alone").len());
+    let (before, reads) = (refused(), used(&world, "alone").len());
     assert!(before <= SHARING.len() + 1, "at most those under way at the same moment, and a list");
-    until(|| async { used(&world, "alone").len() }, |now| *now >= looks + 4).await;
+    until(|| async { used(&world, "alone").len() }, |now| *now >= reads + 4).await;
     assert_eq!(refused(), before);
     world.until_ready("alone").await;
-    // What was told once is not told again.
-    let told = world.events("cache-a").await.iter().filter(|(reason, _)| reason == "TokenRejected").count();
-    assert!(told <= 1, "{told}");
+    // An event is not repeated.
+    let rejections =
+        world.events("cache-a").await.iter().filter(|(reason, _)| reason == "TokenRejected").count();
+    assert!(rejections <= 1, "{rejections}");
     world
 }
 
-async fn a_new_token_is_used_at_once_although_the_old_one_is_paused(mut world: World) -> World {
+async fn new_token_is_used_immediately_while_the_old_one_is_paused(mut world: World) -> World {
     world.restart_with(|settings| settings.token_pause = Duration::from_hours(1)).await;
     world.ready_valkey("cache-a", json!({})).await;
     world.ready_valkey("cache-b", json!({})).await;

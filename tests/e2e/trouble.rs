@@ -1,5 +1,5 @@
-//! What goes wrong on the user's side and at the provider: the resource says what and what to do, nothing
-//! runs hot, and it recovers by itself once the cause is gone.
+//! Problems on the user's side and at the provider: the resource reports the cause and the action, nothing retries in
+//! a tight loop, and it recovers by itself once the cause is gone.
 
 use crate::leaks::{confidential, lines_with};
 use crate::world::{World, condition, ready, token, until};
@@ -21,7 +21,7 @@ crate::scenarios![
     an_outage_of_the_provider,
     what_fails_again_in_the_same_way_is_logged_once,
     a_spec_that_breaks_a_rule_makes_no_call,
-    one_malformed_object_does_not_stop_the_others,
+    malformed_object_does_not_stop_other_objects,
 ];
 
 async fn a_plan_that_does_not_exist(world: World) -> World {
@@ -80,10 +80,10 @@ async fn an_outage_of_the_provider(world: World) -> World {
     until(|| async { world.provider.requests().len() }, |now| *now >= requests + 3).await;
     let valkey = world.valkeys().get("cache").await.unwrap();
     assert_eq!(ready(&valkey).unwrap().status, "True", "an outage of the API is not one of the database");
-    let told = |events: &Vec<(String, String)>| {
+    let reported = |events: &Vec<(String, String)>| {
         events.iter().filter(|(reason, _)| reason == "ProviderUnavailable").count()
     };
-    until(|| world.events("cache"), |events| told(events) == 1).await;
+    until(|| world.events("cache"), |events| reported(events) == 1).await;
     let recovered = |events: &Vec<(String, String)>| {
         events
             .iter()
@@ -96,14 +96,14 @@ async fn an_outage_of_the_provider(world: World) -> World {
 
     let everything = Matcher::new(None, ".*").unwrap();
     world.provider.fail_next(everything, 1000, Fault::status(503, "maintenance"));
-    let is_told = |valkey: &Valkey| condition(valkey, "Synced").is_some_and(|it| it.status == "False");
-    let valkey = world.until_valkey("cache", is_told).await;
+    let is_out_of_sync = |valkey: &Valkey| condition(valkey, "Synced").is_some_and(|it| it.status == "False");
+    let valkey = world.until_valkey("cache", is_out_of_sync).await;
     let synced = condition(&valkey, "Synced").unwrap();
     assert_eq!(
         (synced.reason.as_str(), ready(&valkey).unwrap().status.as_str()),
         ("ProviderUnavailable", "True")
     );
-    // It goes on, and nothing is written.
+    // It continues, and nothing is written.
     let requests = world.provider.requests().len();
     until(|| async { world.provider.requests().len() }, |now| *now >= requests + 3).await;
     let later = world.valkeys().get("cache").await.unwrap();
@@ -122,10 +122,10 @@ async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> Wo
     let namespace = world.namespace.clone();
     let logged = |level: &str, text: &str| lines_with(&[level, text, &namespace]);
     // Not the lists of the project, which may be made at any time.
-    let looks = || Matcher::new(Some("GET"), "/service/cache$").unwrap();
-    world.provider.fail_next(looks(), 4, Fault::status(503, "maintenance"));
+    let service_read = || Matcher::new(Some("GET"), "/service/cache$").unwrap();
+    world.provider.fail_next(service_read(), 4, Fault::status(503, "maintenance"));
     until(|| async { logged("INFO", "reconciliation recovered") }, |count| *count == 1).await;
-    world.provider.fail_next(looks(), 4, Fault::status(500, "broken"));
+    world.provider.fail_next(service_read(), 4, Fault::status(500, "broken"));
     until(|| async { logged("INFO", "reconciliation recovered") }, |count| *count == 2).await;
     for text in ["reconciliation failed", "provider call failed"] {
         assert_eq!((logged("WARN", text), logged("DEBUG", text)), (2, 6), "{text}");
@@ -134,7 +134,7 @@ async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> Wo
     world.provider.revoke_token("e2e");
     until(|| async { logged("DEBUG", "no valid token") }, |count| *count >= 2).await;
     world.provider.add_token(&TokenSpec::full_access("e2e", token()));
-    until(|| async { logged("INFO", "the token is valid again") }, |count| *count == 1).await;
+    until(|| async { logged("INFO", "token recovered") }, |count| *count == 1).await;
     assert_eq!((logged("WARN", "no valid token"), logged("WARN", "reconciliation failed")), (1, 3));
     // One place, one verdict, whether the token was read, used or left alone.
     let served = world.served().await;
@@ -145,7 +145,7 @@ async fn what_fails_again_in_the_same_way_is_logged_once(mut world: World) -> Wo
 }
 
 async fn a_spec_that_breaks_a_rule_makes_no_call(world: World) -> World {
-    // A rule that a schema cannot say, so that the object gets past the API server.
+    // A rule that a schema cannot express, so that the API server accepts the object.
     world.create_valkey("cache", json!({"userConfig": {"ip_filter": [{"network": "10.0.0.0/99"}]}})).await;
     let message = world.until_not_ready("cache", "InvalidSpec").await;
     assert!(message.contains("spec.userConfig.ip_filter"), "{message}");
@@ -166,7 +166,7 @@ pub(crate) async fn accept_any_spec(world: &World) {
     definitions.patch("valkeys.aiven.io", &PatchParams::default(), &patch).await.unwrap();
 }
 
-async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> World {
+async fn malformed_object_does_not_stop_other_objects(mut world: World) -> World {
     accept_any_spec(&world).await;
     let objects: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(
         world.client.clone(),
@@ -181,7 +181,7 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
             .is_ok()
     };
     until(create, |created| *created).await;
-    // Also when the very first list contains it, and the first attempts to tell it fail.
+    // Also when the very first list contains it, and the first attempts to report it fail.
     world.kill_operator().await;
     world.calls.lose_next(3, http::Method::PATCH, "/valkeys/bad/status");
     let soon = |settings: &mut Settings| settings.retry.denied = [Duration::from_millis(50); 2];
@@ -202,9 +202,9 @@ async fn one_malformed_object_does_not_stop_the_others(mut world: World) -> Worl
 }
 
 #[tokio::test]
-async fn an_operator_that_never_reached_kubernetes_stops_when_told() {
+async fn operator_that_never_reached_kubernetes_stops_on_signal() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Nobody listens on the port of a socket that was closed.
+    // The port of a closed socket has no listener.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = kube::Config::new(format!("http://127.0.0.1:{port}").parse().unwrap());
     let client = valkeeper::cluster::connect(config).unwrap();

@@ -1,5 +1,5 @@
-//! The connection Secret while something else is wrong, one scenario for each reason that a user can see: it
-//! comes back when it is deleted, is mended when it is edited, and follows a password reset.
+//! The connection Secret while something else is wrong, one scenario for each reason that a user can see. A deleted
+//! Secret is recreated, an edited one is restored, and it follows a password reset.
 
 use crate::world::{PROJECT, World, until};
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -18,8 +18,8 @@ crate::scenarios![
     rejected_change_does_not_stop_tags_and_power,
 ];
 
-/// Deletes the Secret, edits it, and resets the password; each time it becomes true again, and the resource
-/// goes on saying `reason`.
+/// Deletes the Secret, edits it, and resets the password; each time it matches again, and the resource keeps
+/// reporting `reason`.
 async fn is_kept(world: &World, reason: &str) {
     world.until_not_ready("cache", reason).await;
     let secrets = world.secrets();

@@ -1,5 +1,5 @@
-//! VPCs while something goes wrong: late and lost answers, refusals, stale caches, tokens that change. Nothing is
-//! forgotten that was asked for.
+//! VPCs while something goes wrong: late and lost answers, refusals, stale caches, tokens that change. No requested
+//! VPC is lost.
 
 use crate::{
     calls::Watches,
@@ -80,7 +80,7 @@ async fn vpc_that_appears_after_its_deletion_began_is_deleted(mut world: World) 
     world
 }
 
-/// The watch lists the resource as it was created, and tells nothing of it afterwards.
+/// The watch lists the resource as it was created, and shows no later change of it.
 async fn vpc_keeps_its_identifier_while_watches_fail(mut world: World) -> World {
     world.kill_operator().await;
     let api = world.vpcs();
@@ -156,8 +156,8 @@ async fn vpc_missing_from_one_list_stays_ready(mut world: World) -> World {
     world.start_operator_with(late_effect(Duration::from_hours(1))).await;
     let before = lists(&world);
     until_lists(&world, before + 3).await;
-    let told = || world.events("net");
-    until(told, |told| told.iter().any(|(reason, _)| reason == "ExternalMissing")).await;
+    let events = || world.events("net");
+    until(events, |events| events.iter().any(|(reason, _)| reason == "ExternalMissing")).await;
     assert_eq!(ready(&api.get("net").await.unwrap()).unwrap().reason, "Running", "a list may lag");
 
     world.restart_with(late_effect(Duration::from_secs(1))).await;
@@ -199,7 +199,7 @@ async fn token_secret_of_a_vpc_is_released_before_the_object(world: World) -> Wo
     world
 }
 
-/// Two resources ask for the same VPC; the request of one gets lost, and that of the other is answered.
+/// Two resources request the same VPC; the request of one gets lost, and that of the other is answered.
 async fn vpc_of_a_twin_is_not_taken_for_the_requested_one(mut world: World) -> World {
     restart_with_late_effect(&mut world, Duration::from_hours(1)).await;
     let api: Api<ProjectVpc> = world.vpcs();

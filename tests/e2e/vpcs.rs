@@ -17,9 +17,9 @@ crate::scenarios![
     a_vpc_is_created_followed_and_deleted,
     a_service_waits_for_its_vpc_and_the_vpc_for_its_last_service,
     a_lost_answer_leaves_one_vpc,
-    a_vpc_of_somebody_else_is_left_alone,
-    a_refused_vpc_says_why,
-    references_to_other_namespaces_need_a_watched_one_and_consent_where_that_is_asked_for,
+    foreign_vpc_is_left_unchanged,
+    refused_vpc_reports_the_reason,
+    cross_namespace_reference_needs_watched_namespace_and_grant,
 ];
 
 fn manifest(name: &str, cidr: &str) -> ProjectVpc {
@@ -36,8 +36,8 @@ pub(crate) async fn create(api: &Api<ProjectVpc>, name: &str, cidr: &str) -> Pro
 }
 
 pub(crate) async fn until_reason(api: &Api<ProjectVpc>, name: &str, reason: &str) -> ProjectVpc {
-    let look = || async { api.get(name).await.unwrap() };
-    until(look, |vpc| ready(vpc).is_some_and(|ready| ready.reason == reason)).await
+    let read = || async { api.get(name).await.unwrap() };
+    until(read, |vpc| ready(vpc).is_some_and(|ready| ready.reason == reason)).await
 }
 
 pub(crate) async fn until_gone(api: &Api<ProjectVpc>, name: &str) {
@@ -76,9 +76,9 @@ async fn a_vpc_is_created_followed_and_deleted(world: World) -> World {
     let refused = api.patch("net", &PatchParams::default(), &edit).await.unwrap_err().to_string();
     assert!(refused.contains("Value is immutable"), "{refused}");
 
-    let (writes, looks) = (world.writes(), world.provider.requests().len());
+    let (writes, requests) = (world.writes(), world.provider.requests().len());
     let before = api.get("net").await.unwrap().resource_version();
-    until(|| async { world.provider.requests().len() }, |now| *now >= looks + 2).await;
+    until(|| async { world.provider.requests().len() }, |now| *now >= requests + 2).await;
     assert_eq!((world.writes(), api.get("net").await.unwrap().resource_version()), (writes, before));
 
     api.delete("net", &DeleteParams::default()).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_lost_answer_leaves_one_vpc(world: World) -> World {
     world
 }
 
-async fn a_vpc_of_somebody_else_is_left_alone(world: World) -> World {
+async fn foreign_vpc_is_left_unchanged(world: World) -> World {
     let api = world.vpcs();
     create(&api, "net", "10.0.0.0/24").await;
     until_reason(&api, "net", "Running").await;
@@ -133,7 +133,7 @@ async fn a_vpc_of_somebody_else_is_left_alone(world: World) -> World {
     world
 }
 
-async fn a_refused_vpc_says_why(world: World) -> World {
+async fn refused_vpc_reports_the_reason(world: World) -> World {
     let api = world.vpcs();
     create(&api, "net", "10.0.0.0/8").await;
     let vpc = until_reason(&api, "net", "ProviderRejected").await;
@@ -144,9 +144,7 @@ async fn a_refused_vpc_says_why(world: World) -> World {
     world
 }
 
-async fn references_to_other_namespaces_need_a_watched_one_and_consent_where_that_is_asked_for(
-    mut world: World,
-) -> World {
+async fn cross_namespace_reference_needs_watched_namespace_and_grant(mut world: World) -> World {
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     let shared: Namespace =
         serde_json::from_value(json!({"metadata": {"generateName": "valkeeper-e2e-"}})).unwrap();

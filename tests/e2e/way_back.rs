@@ -54,8 +54,8 @@ async fn resources_go_to_aiven_operator_and_return(mut world: World) -> World {
     let (writes, vpcs) = (world.writes(), world.provider.vpcs(PROJECT));
     world.start_operator().await;
     for (name, api) in resources(&world) {
-        let look = || async { api.get(name).await.unwrap() };
-        let object = until(look, is_ready).await;
+        let read = || async { api.get(name).await.unwrap() };
+        let object = until(read, is_ready).await;
         assert!(is_settled_for_aiven_operator(&object), "{name}: {:?}", object.metadata);
     }
     assert_eq!(world.writes(), writes, "nothing changed at Aiven on the way");
@@ -65,7 +65,7 @@ async fn resources_go_to_aiven_operator_and_return(mut world: World) -> World {
     world
 }
 
-/// An edit under aiven-operator: fields that it does not know are lost, in the spec as in the status.
+/// An edit under aiven-operator: fields that it does not support are lost, in the spec as in the status.
 async fn write_as_aiven_operator(api: &Api<DynamicObject>, object: &DynamicObject) {
     let name = object.name_any();
     let unknown = Patch::Merge(json!({"spec": {"driftPolicy": null}}));

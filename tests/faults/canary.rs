@@ -20,7 +20,7 @@ pub(crate) fn shows(text: &str) -> bool {
     text.contains(TOKEN) || text.contains(PASSWORD)
 }
 
-/// Begins to search the log of the whole process, and what a panic says.
+/// Begins to search the log of the whole process, and the message of a panic.
 pub(crate) fn watch_the_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -13,7 +13,7 @@ use crate::{
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use valkeeper_testbed::faults::{Disturbance, Mode, Schedule};
 
-/// One in so many faults is tried under each disturbance when all runs are asked for.
+/// One in so many faults is tried under each disturbance when all runs are requested.
 const ONE_IN: usize = 64;
 
 /// Each disturbance; lags are as short in comparison with the operator's periods as real ones are.
@@ -59,14 +59,14 @@ async fn every_scenario_under_every_disturbance() {
     report::publish("disturbances", &table);
 }
 
-/// Some of the faults at the calls of a scenario, others for each `turn`.
+/// Some of the faults at the calls of a scenario, different ones for each `turn`.
 fn with_a_fault(
     scenario: Scenario,
     calls: usize,
     disturbance: &Disturbance,
     turn: usize,
 ) -> impl Iterator<Item = Run> {
-    // What hangs for long says nothing about a disturbance, and takes long.
+    // A long hang proves nothing about a disturbance, and takes long.
     let quick = |mode: &Mode| !matches!(mode, Mode::Hang | Mode::Late | Mode::SlowBody);
     let modes: Vec<Mode> = Mode::ALL.into_iter().filter(quick).collect();
     let all = (0..calls).flat_map(move |call| modes.clone().into_iter().map(move |mode| (call, mode)));

@@ -50,7 +50,7 @@ struct Witness {
     secrets: Api<Secret>,
     provider: ProviderHandle,
     violations: Violations,
-    /// What the provider says now is not what it says when it is asked.
+    /// The provider's stored state differs from its answers.
     truth_lags: bool,
 }
 
@@ -60,7 +60,7 @@ impl Witness {
             return;
         }
         let connection_secret = format!("/secrets/{NAME}");
-        // A trial run asks whether a token's Secret could be created; it has no content.
+        // A dry run checks whether a token's Secret could be created; it has no content.
         let is_connection = request.body["metadata"]["name"] == NAME || request.body.get("data").is_some();
         let creates_secret = request.method == "POST" && request.path.ends_with("/secrets") && is_connection;
         match request.side {
@@ -89,7 +89,7 @@ impl Witness {
         self.check(held, "a write to the provider without a finalizer", request);
     }
 
-    /// `Ready` is true only while the service is there and the Secret says how to reach it.
+    /// `Ready` is true only while the service exists and the Secret holds its connection.
     async fn status_write(&self, request: &Request) {
         let text = request.body.to_string();
         self.check(!crate::canary::shows(&text), "a secret in the status", request);
@@ -100,8 +100,8 @@ impl Witness {
         };
         let conditions = request.body.pointer("/status/conditions").and_then(Value::as_array);
         let Some(ready) = conditions.and_then(|conditions| conditions.iter().find(ready)) else { return };
-        // An outage does not take the condition back; what is looked at here is a fresh statement, and not one that
-        // is repeated word for word because nobody could look.
+        // An outage keeps the condition. This check covers a new statement, and not one that is repeated unchanged
+        // because no read was possible.
         let unseen = conditions.is_some_and(|all| {
             all.iter().any(|condition| condition["type"] == "Synced" && condition["status"] == "False")
         });

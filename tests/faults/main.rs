@@ -1,7 +1,6 @@
-//! Faults at every call: each scenario of a resource's life is run once without faults, its calls are
-//! counted, and then it is run again for every call and every way in which that call can go wrong. After
-//! each run the world must be as it is without faults. `docs/reliability.md` says how to read the result
-//! and how to replay one schedule.
+//! Faults at every call. Each scenario of a resource's life is run once without faults, and its calls are counted.
+//! Then it is run again for every call and every way in which that call can go wrong. After each run the world must
+//! be as it is without faults. `docs/reliability.md` explains how to read the result and how to replay one schedule.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Runs of one scenario under one schedule, many at a time, and what came of them.
+//! Runs of one scenario under one schedule, many at a time, and their outcomes.
 
 use crate::{
     oracle::{self, Before},
@@ -26,21 +26,21 @@ const PROGRESS: usize = 250;
 pub(crate) struct Run {
     pub(crate) scenario: Scenario,
     pub(crate) schedule: Schedule,
-    /// What the operator is told wrongly.
-    pub(crate) told: Told,
+    /// Delivery faults of the watches.
+    pub(crate) delivery: WatchDelivery,
 }
 
-/// What the operator is told of custom resources.
+/// How the operator receives changes of custom resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum WatchDelivery {
     Everything,
     /// All but the change with this number, to which this happens.
     But(usize, News),
-    /// When it starts anew, how things were before it did anything.
+    /// After a restart it receives the state before it did anything.
     Past,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for WatchDelivery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everything => Ok(()),
@@ -50,7 +50,7 @@ impl fmt::Display for Told {
     }
 }
 
-impl Told {
+impl WatchDelivery {
     /// Reads what `Display` writes.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
@@ -66,7 +66,7 @@ impl Told {
 
 impl Run {
     pub(crate) fn new(scenario: Scenario, schedule: Schedule) -> Self {
-        Self { scenario, schedule, told: Told::Everything }
+        Self { scenario, schedule, delivery: WatchDelivery::Everything }
     }
 
     /// What is different all along.
@@ -76,16 +76,16 @@ impl Run {
 
     /// The line of variables that makes this run again.
     fn line(&self) -> String {
-        let told = match self.told {
-            Told::Everything => String::new(),
-            told => format!("VALKEEPER_TOLD={told} "),
+        let delivery = match self.delivery {
+            WatchDelivery::Everything => String::new(),
+            delivery => format!("VALKEEPER_TOLD={delivery} "),
         };
         let (name, schedule) = (self.scenario.name, &self.schedule);
-        format!("VALKEEPER_SCENARIO='{name}' {told}VALKEEPER_FAULTS={schedule}")
+        format!("VALKEEPER_SCENARIO='{name}' {delivery}VALKEEPER_FAULTS={schedule}")
     }
 }
 
-/// What came of one run.
+/// Outcome of one run.
 pub(crate) struct Outcome {
     pub(crate) scenario: &'static str,
     /// The variables that replay it.
@@ -116,19 +116,19 @@ impl Outcome {
 /// Makes one run.
 pub(crate) async fn run(surroundings: Arc<Surroundings>, run: Run) -> Outcome {
     let (line, disturbance) = (run.line(), run.disturbance());
-    let Run { scenario, schedule, told } = run;
+    let Run { scenario, schedule, delivery } = run;
     let mut world = World::new(surroundings).await;
     world.all_along = schedule.without_faults();
-    if told != Told::Everything {
-        // The next reconciliation makes up for what was never told.
+    if delivery != WatchDelivery::Everything {
+        // The next reconciliation compensates for changes that were never delivered.
         world.settings.resync_interval = Duration::from_millis(200);
     }
     (scenario.prepare)(&mut world).await;
     let before = Before::of(&world);
-    match told {
-        Told::Everything => {}
-        Told::But(number, news) => world.plan.disturb(number, news),
-        Told::Past => world.remember_the_past().await,
+    match delivery {
+        WatchDelivery::Everything => {}
+        WatchDelivery::But(number, news) => world.plan.disturb(number, news),
+        WatchDelivery::Past => world.remember_the_past().await,
     }
     if scenario.operator_is_down {
         world.kill_operator().await;
@@ -194,7 +194,7 @@ pub(crate) async fn run_all(
     stream::iter(runs).buffer_unordered(at_a_time).collect().await
 }
 
-/// Runs at a time, unless `VALKEEPER_AT_A_TIME` says otherwise.
+/// Concurrent runs, unless `VALKEEPER_AT_A_TIME` sets another number.
 pub(crate) fn at_a_time() -> usize {
     std::env::var("VALKEEPER_AT_A_TIME").ok().and_then(|text| text.parse().ok()).unwrap_or(AT_A_TIME)
 }

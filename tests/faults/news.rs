@@ -1,23 +1,23 @@
-//! What the operator is told of the world while it works: streams of news break, single changes are lost,
-//! come twice or late, and a new operator is shown the past.
+//! Changes that watches deliver while the operator works: streams break, single changes are lost, repeated or late,
+//! and a new operator receives the past.
 
 use crate::{
     canary,
     cluster::Place,
-    matrix::{self, Outcome, Run, Told},
+    matrix::{self, Outcome, Run, WatchDelivery},
     perturbations::named,
     report,
     surroundings::Surroundings,
 };
 use valkeeper_testbed::faults::{Lane, Mode, News, Place as Call, Schedule};
 
-/// The scenarios in which much is told.
+/// The scenarios with many delivered changes.
 const SCENARIOS: [&str; 3] = ["create", "edit plan", "delete"];
-/// Changes that are told in the longest of them, and some more.
+/// Changes that are delivered in the longest of them, and some more.
 const TOLD: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_of_news_break_in_every_way() {
+async fn watch_streams_break_in_every_way() {
     let Some(surroundings) = Surroundings::start(Place::Sandbox).await else { return };
     let modes = [
         Mode::Status(410),
@@ -49,10 +49,10 @@ async fn single_changes_go_astray() {
     for scenario in SCENARIOS.map(named) {
         for number in 0..TOLD {
             for news in News::ALL {
-                // What nobody ever tells cannot be known; the operator's own writes bring later changes.
+                // A change that is never delivered cannot be detected; the operator's own writes bring later changes.
                 if news != News::Dropped || scenario.name == "create" {
-                    let told = Told::But(number, news);
-                    runs.push(Run { told, ..Run::new(scenario, Schedule::none()) });
+                    let delivery = WatchDelivery::But(number, news);
+                    runs.push(Run { delivery, ..Run::new(scenario, Schedule::none()) });
                 }
             }
         }
@@ -72,7 +72,7 @@ async fn after_a_crash_at_any_call_the_past_is_shown() {
         for number in 0..baseline.calls {
             for mode in [Mode::CrashBefore, Mode::CrashAfter] {
                 let schedule = Schedule::single(number, mode);
-                runs.push(Run { told: Told::Past, ..Run::new(scenario, schedule) });
+                runs.push(Run { delivery: WatchDelivery::Past, ..Run::new(scenario, schedule) });
             }
         }
     }

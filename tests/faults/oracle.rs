@@ -1,5 +1,5 @@
-//! What must be true once a run has come to rest: of the world, of the calls that led there, and of a
-//! operator that is started anew and finds nothing to do.
+//! Conditions that must hold once a run has come to rest: on the world, on the calls that led there, and on a
+//! restarted operator, which finds nothing to do.
 
 use crate::{
     canary,
@@ -16,15 +16,15 @@ use valkeeper_testbed::{
     provider::FOREIGN_TAG,
 };
 
-/// Passes that a new operator may still write in: where the fault hit the last call, the first one has to repeat
-/// that, and looking at what came of it is like the beginning of another.
-const FIRST_PASSES: usize = 2;
-/// Passes after those that must not write.
-const IDLE_PASSES: usize = 2;
+/// Reconciliations in which a restarted operator may still write: where the fault hit the last call, the first one
+/// has to repeat it. Reading the result then resembles the beginning of another one.
+const FIRST_RECONCILIATIONS: usize = 2;
+/// Reconciliations after those that must not write.
+const IDLE_RECONCILIATIONS: usize = 2;
 /// How often those reconciliations are run again because a call among them was not answered in time.
 const MOST_LATE: usize = 5;
 
-/// Calls in which every run of one fault or two comes to rest, of all lanes.
+/// Calls in which every run of one fault or two comes to rest, of all counters.
 const MOST_CALLS: usize = 250;
 
 /// The world as a scenario found it, to be compared with how it left it.
@@ -93,7 +93,7 @@ fn tags(service: &Value) -> Value {
     tags
 }
 
-/// Starts the operator anew with reconciliations in quick succession: none of them may write anything.
+/// Restarts the operator with reconciliations in quick succession: none of them may write anything.
 pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
     if world.valkey().is_none() || scenario.end == End::Paused {
@@ -102,9 +102,9 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.settings.resync_interval = Duration::from_millis(10);
     world.plan.arm(world.all_along.clone());
     world.start_operator();
-    takes_turns(world, FIRST_PASSES).await;
-    // What happens at the provider is a reason to write, so nothing may: neither in these reconciliations, nor between the
-    // last look before them and the first of them.
+    completes_reconciliations(world, FIRST_RECONCILIATIONS).await;
+    // A change at the provider is a reason to write, so nothing may change: neither in these reconciliations, nor
+    // between the last read before them and the first of them.
     world.provider.set_time_per_request(Duration::ZERO);
     let mut idle = idle_writes(world).await;
     for _ in 0..MOST_LATE {
@@ -127,38 +127,39 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
     world.kill_operator().await;
 }
 
-/// What is written in the reconciliations after the next one. Not known when a call was not answered in time, as it happens
-/// on a machine that has much else to do: that is one more fault, which somebody has to make up for.
+/// Writes in the reconciliations after the next one. Unknown when a call was not answered in time, as happens on a
+/// busy machine: that is one more fault, which a later run has to compensate.
 async fn idle_writes(world: &World) -> Result<Vec<String>, String> {
-    let next = world.plan.count(begins_a_pass);
-    takes_turns(world, next + 1 + IDLE_PASSES).await;
+    let next = world.plan.count(starts_a_reconciliation);
+    completes_reconciliations(world, next + 1 + IDLE_RECONCILIATIONS).await;
     let calls = world.plan.calls();
     let reconciliations = reconciliations(&calls);
-    let late = reconciliations.iter().skip(next).take(1 + IDLE_PASSES).flat_map(|pass| work(pass));
+    let late = reconciliations.iter().skip(next).take(1 + IDLE_RECONCILIATIONS).flat_map(|pass| work(pass));
     if let Some(late) = late.into_iter().find(|call| call.status.is_none()) {
         return Err(format!("{late:?}"));
     }
-    let idle = reconciliations.iter().skip(next + 1).take(IDLE_PASSES).flat_map(|pass| work(pass));
+    let idle = reconciliations.iter().skip(next + 1).take(IDLE_RECONCILIATIONS).flat_map(|pass| work(pass));
     let writes = idle.filter(|call| call.request.method != "GET");
     Ok(writes.map(|call| format!("{call:?} {}", call.request.body)).collect())
 }
 
 /// Waits until the operator has completed so many reconciliations.
-async fn takes_turns(world: &World, complete: usize) {
-    if !world.reaches(|world| world.plan.count(begins_a_pass) > complete).await {
+async fn completes_reconciliations(world: &World, complete: usize) {
+    if !world.reaches(|world| world.plan.count(starts_a_reconciliation) > complete).await {
         world.violations.add("a new operator does not reconcile".to_owned());
     }
 }
 
-/// The calls of each pass.
+/// The calls of each reconciliation.
 fn reconciliations(calls: &[CallRecord]) -> Vec<&[CallRecord]> {
-    let starts: Vec<usize> = (0..calls.len()).filter(|index| begins_a_pass(&calls[*index])).collect();
+    let starts: Vec<usize> =
+        (0..calls.len()).filter(|index| starts_a_reconciliation(&calls[*index])).collect();
     let ends = starts.iter().skip(1).copied().chain([calls.len()]);
     starts.iter().zip(ends).map(|(start, end)| &calls[*start..end]).collect()
 }
 
-/// Every pass begins with a look at the service.
-fn begins_a_pass(call: &CallRecord) -> bool {
+/// Every reconciliation begins with a read of the service.
+fn starts_a_reconciliation(call: &CallRecord) -> bool {
     call.request.method == "GET" && call.request.path.ends_with(&format!("/service/{NAME}"))
 }
 

@@ -15,8 +15,8 @@ use valkeeper_testbed::faults::{Lane, Mode, Place as Call, Schedule};
 /// Calls after the last one of a run without faults at which a second fault still meets the recovery.
 const RECOVERY: usize = 6;
 
-/// All pairs are more than a million: `VALKEEPER_PAIRS` says how many to run, and `VALKEEPER_SHARD=K/N` to take
-/// them from the K-th of N equal parts.
+/// All pairs are more than a million: `VALKEEPER_PAIRS` is the number to run, and `VALKEEPER_SHARD=K/N` takes them
+/// from the K-th of N equal parts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_faults_at_any_calls() {
     let text = |name| std::env::var(name).ok();

@@ -1,6 +1,6 @@
-//! A leader that stands still: after each call to Kubernetes in turn, the thread that everything runs on sleeps until
-//! the term is over. What would be next is a write, and only the fence can stop it: the timer that ends the leader's
-//! work comes later, because timers are asked only when there is nothing else to do.
+//! A leader that is paused: after each call to Kubernetes in turn, the thread of the runtime sleeps until the term is
+//! over. The next action would be a write, and only the fence can stop it. The timer that ends the leader's work
+//! comes later, because timers are polled only when there is nothing else to do.
 
 use crate::{
     cluster::Place,
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use valkeeper::{operator, settings::Settings};
 use valkeeper_testbed::provider::ProviderHandle;
 
-/// How long a leader may go on without renewing.
+/// How long a leader may continue without renewing.
 const TERM: Duration = Duration::from_secs(1);
 /// Longer than that.
 const PAUSE: Duration = Duration::from_millis(1_200);
@@ -38,7 +38,7 @@ struct Watched(Arc<Mutex<Seen>>, ProviderHandle);
 struct Seen {
     /// Calls so far of those that are counted.
     calls: usize,
-    /// After which of them everything stands still; never without one.
+    /// The call after which everything freezes; never without one.
     pause_after: Option<usize>,
     /// Writes to the provider until then, from then until the lease is claimed again.
     paused_with: Option<u64>,
@@ -76,13 +76,13 @@ impl Watched {
         Client::new(service, namespace)
     }
 
-    /// Notes a call, and tells whether it is one of those that are counted.
+    /// Records a call, and returns whether it is one of those that are counted.
     fn begins(&self, request: &Request<RequestBody>) -> bool {
         let (method, path) = (request.method(), request.uri().path());
         let writes = *method != Method::GET;
         if path.contains("/leases") {
             if writes {
-                self.claims_anew();
+                self.claims_again();
             }
             return false;
         }
@@ -98,7 +98,7 @@ impl Watched {
     }
 
     /// A new term may begin; whatever was sent in between has arrived at the provider.
-    fn claims_anew(&self) {
+    fn claims_again(&self) {
         let mut seen = self.lock();
         if let Some(before) = seen.paused_with.take()
             && self.1.writes() != before
@@ -119,7 +119,7 @@ impl Watched {
 }
 
 #[test]
-fn a_leader_that_stands_still_after_any_call_writes_nothing_after_its_term() {
+fn leader_frozen_after_any_call_writes_nothing_after_its_term() {
     let only = std::env::var("VALKEEPER_SCENARIO").ok();
     let mut runs = VecDeque::new();
     for name in ["create", "edit plan, userConfig and tags"] {
@@ -155,7 +155,7 @@ fn a_leader_that_stands_still_after_any_call_writes_nothing_after_its_term() {
 /// Makes one run on this thread alone; returns the calls that were counted, or what went wrong.
 fn run(scenario: Scenario, pause_after: Option<usize>) -> Result<usize, String> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    // Timers and sockets are asked when there is nothing else to do, and not in between.
+    // Timers and sockets are polled when there is nothing else to do, and not in between.
     let runtime = runtime.enable_all().event_interval(100_000).build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(Surroundings::start(Place::Sandbox).await.unwrap()).await;

@@ -1,5 +1,5 @@
-//! What others do while the operator works: at every single call somebody edits, deletes or replaces the
-//! resource, deletes its namespace or starts a second operator, or the API server starts anew.
+//! External changes while the operator works: at every single call a user edits, deletes or replaces the resource,
+//! deletes its namespace or starts a second operator, or the API server restarts.
 
 use crate::{
     canary,
@@ -32,7 +32,7 @@ use valkeeper::operator;
 use valkeeper_api::{Valkey, names::OWNER_TAG};
 use valkeeper_testbed::faults::{Inspector, Lane, Mode, Request, Schedule};
 
-/// What somebody does.
+/// An external change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Intervention {
     Edit,
@@ -47,7 +47,7 @@ enum Intervention {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn somebody_intervenes_at_any_call() {
+async fn external_change_at_any_call_is_tolerated() {
     use Intervention::{
         Delete, DeleteNamespace, Edit, Replace, RestartApiServer, SecondOperator, WithdrawAndCrash,
     };
@@ -59,7 +59,7 @@ async fn somebody_intervenes_at_any_call() {
     let runs = all.map(|(what, call)| {
         let surroundings = surroundings.clone();
         async move {
-            // The other runs would notice.
+            // The other runs would be affected.
             let own = match what {
                 RestartApiServer => Surroundings::start(Place::Sandbox).await,
                 _ => Some(surroundings),
@@ -98,7 +98,7 @@ impl Intervention {
 async fn intervene(surroundings: Arc<Surroundings>, what: Intervention, number: usize) -> Vec<String> {
     let mut world = World::new(surroundings).await;
     if what != Intervention::Edit {
-        // Nothing but the next reconciliation tells the operator that a resource was replaced.
+        // Only the next reconciliation shows the operator that a resource was replaced.
         world.settings.resync_interval = Duration::from_millis(200);
     }
     let crashes = what == Intervention::WithdrawAndCrash;
@@ -147,8 +147,8 @@ fn is_reached(world: &World, what: Intervention, first: Option<&str>) -> bool {
         Intervention::DeleteNamespace => {
             let secrets = [NAME, TOKEN_SECRET].map(|name| world.secret(name));
             let gone = world.valkey().is_none() && secrets.iter().all(Option::is_none);
-            // Before the token Secret is held it goes at once. Nothing is at the provider then, but nobody
-            // without a token can know; the resource says how to go on.
+            // Before the token Secret is protected, it is deleted immediately. Nothing exists at the provider then,
+            // but without a token this cannot be verified; the resource reports how to continue.
             service.is_none() && (gone || world.is("False", "TokenMissing"))
         }
     }

@@ -34,7 +34,7 @@ pub(crate) fn table(baselines: &[(Scenario, Outcome)], outcomes: &[Outcome]) -> 
     table
 }
 
-/// Puts `text` into its part of the page, if a page is asked for.
+/// Puts `text` into its part of the page, if a page is requested.
 pub(crate) fn publish(part: &str, text: &str) {
     if std::env::var_os("VALKEEPER_REPORT").is_none() {
         return;

@@ -1,5 +1,5 @@
-//! Chooses the runs of the matrix that are made when nobody asks for all of them: the same in every test run, with
-//! every call and every fault among them.
+//! Chooses the runs of the matrix that are made unless all are requested: the same in every test run, with every call
+//! and every fault among them.
 
 use crate::cluster::Place;
 use valkeeper_testbed::faults::Mode;
@@ -15,8 +15,8 @@ pub(crate) enum Extent {
 }
 
 impl Extent {
-    /// The extent that the environment asks for: `VALKEEPER_ALL=1` means all runs, `VALKEEPER_ALL=sandbox` those on
-    /// the sandbox. A scenario that is named, and a report, have all their runs on the sandbox.
+    /// The extent in the environment: `VALKEEPER_ALL=1` means all runs, `VALKEEPER_ALL=sandbox` those on the sandbox.
+    /// A named scenario, and a report, have all their runs on the sandbox.
     pub(crate) fn wanted(place: Place) -> Self {
         let all = std::env::var("VALKEEPER_ALL").ok();
         let is_set = |name| std::env::var_os(name).is_some();
@@ -31,8 +31,8 @@ impl Extent {
         }
     }
 
-    /// Whether the run is made in which this call of a scenario, by their numbers, fails in this mode. The choice
-    /// moves on from call to call, so that each mode has its turn.
+    /// Whether to make the run in which this call of a scenario, by their numbers, fails in this mode. The choice
+    /// moves on from call to call, so that each mode is included.
     pub(crate) fn includes(self, scenario: usize, call: usize, mode: Mode) -> bool {
         let number = Mode::ALL.iter().position(|known| *known == mode).unwrap_or_default();
         let turn = 3 * scenario + 5 * call + number;

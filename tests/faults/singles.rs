@@ -4,7 +4,7 @@
 use crate::{
     canary,
     cluster::Place,
-    matrix::{self, Outcome, Run, Told},
+    matrix::{self, Outcome, Run, WatchDelivery},
     report,
     sample::Extent,
     scenarios::{self, Scenario},
@@ -13,8 +13,8 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use valkeeper_testbed::faults::{Lane, Mode, Place as Call, Schedule, Side};
 
-/// Calls that one fault may cost beyond those of a run without faults: at most two reconciliations more, and what a look
-/// at a service that is slow to change takes.
+/// Calls that one fault may cost beyond those of a run without faults: at most two more reconciliations, and the
+/// reads of a service that is slow to change.
 const MOST_EXTRA: usize = 40;
 
 /// Nothing depends on an event, so these stand for all.
@@ -43,8 +43,9 @@ async fn replay() {
     let Some(surroundings) = Surroundings::start(place).await else { return };
     let scenario =
         scenarios::all().into_iter().find(|scenario| scenario.name == name).expect("no such scenario");
-    let told = Told::parse(&std::env::var("VALKEEPER_TOLD").unwrap_or_default()).expect("VALKEEPER_TOLD");
-    let run = Run { told, ..Run::new(scenario, Schedule::parse(&line).unwrap()) };
+    let delivery =
+        WatchDelivery::parse(&std::env::var("VALKEEPER_TOLD").unwrap_or_default()).expect("VALKEEPER_TOLD");
+    let run = Run { delivery, ..Run::new(scenario, Schedule::parse(&line).unwrap()) };
     let outcome = matrix::run(surroundings, run).await;
     println!("{name}: {} calls, {} events, {} crashes", outcome.calls, outcome.events, outcome.crashes);
     outcome.log.iter().for_each(|call| println!("    {call:?}"));

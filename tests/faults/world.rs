@@ -1,6 +1,5 @@
-//! One run's world: a namespace, a provider and an operator that is started again whenever the plan lets
-//! it crash. What takes time at the provider passes with requests, so that every run of a scenario makes
-//! the same calls in the same order.
+//! One run's world: a namespace, a provider and an operator that is restarted whenever the plan lets it crash. Time
+//! at the provider moves with requests, so that every run of a scenario makes the same calls in the same order.
 
 use crate::{
     canary,
@@ -48,9 +47,9 @@ pub(crate) const OTHER_TOKEN_SECRET: &str = "other-token";
 /// Longest wait for anything, in seconds; long, because a machine may have much else to do. `VALKEEPER_PATIENCE`
 /// shortens it where failures are expected.
 const PATIENCE: u64 = 240;
-/// How often the world is looked at while something is waited for.
-const SHORTEST_LOOK: Duration = Duration::from_millis(3);
-const LONGEST_LOOK: Duration = Duration::from_millis(50);
+/// Interval of checks of the world while a test waits.
+const SHORTEST_POLL: Duration = Duration::from_millis(3);
+const LONGEST_POLL: Duration = Duration::from_millis(50);
 /// How long everything takes at the provider, in its own time, and how far a request moves that.
 const BUILD_TIME: Duration = Duration::from_hours(1);
 pub(crate) const TIME_PER_REQUEST: Duration = Duration::from_mins(40);
@@ -66,10 +65,10 @@ pub(crate) struct World {
     pub(crate) violations: Violations,
     /// What is different all along.
     pub(crate) all_along: Schedule,
-    /// What a scenario wants to remember from before it acted.
+    /// State that a scenario records before it acts.
     pub(crate) before: Value,
     crashes: Arc<AtomicUsize>,
-    /// The revision that an operator is shown that starts anew.
+    /// The revision that a restarted operator receives.
     past: Arc<Mutex<Option<String>>>,
     /// Of the operator that was started last.
     metrics: Arc<Mutex<Metrics>>,
@@ -140,7 +139,7 @@ impl World {
                 *metrics.lock().unwrap() = operator.metrics();
                 let listeners = Listeners::bind(settings.listening.addresses()).await.unwrap();
                 let running = operator.run(listeners, LogLevel::fixed(), CancellationToken::new());
-                // Dropping the future drops all that the operator knows.
+                // Dropping the future drops all state of the operator.
                 tokio::select! {
                     () = plan.crashed() => { crashes.fetch_add(1, Ordering::Relaxed); }
                     ended = running => {
@@ -155,7 +154,7 @@ impl World {
         }));
     }
 
-    /// From now on is the past that an operator is shown that starts anew.
+    /// The current state becomes the past that a restarted operator receives.
     pub(crate) async fn remember_the_past(&self) {
         let list = self.valkeys().list_metadata(&ListParams::default()).await.unwrap();
         *self.past.lock().unwrap() = list.metadata.resource_version;
@@ -243,17 +242,17 @@ impl World {
         self.valkeys().delete(NAME, &DeleteParams::default()).await.unwrap();
     }
 
-    /// Waits for `goal`, by looking at what the watches have brought.
+    /// Waits for `goal`, by checking what the watches have delivered.
     pub(crate) async fn reaches(&self, goal: impl Fn(&Self) -> bool) -> bool {
         let deadline = tokio::time::Instant::now() + patience();
         // Often at first, then rarely: many worlds wait at the same time.
-        let mut pause = SHORTEST_LOOK;
+        let mut pause = SHORTEST_POLL;
         while !goal(self) {
             if tokio::time::Instant::now() > deadline {
                 return false;
             }
             tokio::time::sleep(pause).await;
-            pause = pause.mul_f64(1.1).min(LONGEST_LOOK);
+            pause = pause.mul_f64(1.1).min(LONGEST_POLL);
         }
         true
     }
@@ -273,7 +272,7 @@ impl World {
         find(&self.surroundings.secrets, &self.namespace, name).map(|secret| texts(&secret))
     }
 
-    /// The `Ready` condition, if it speaks of the present spec.
+    /// The `Ready` condition, if it is about the current spec.
     pub(crate) fn ready(&self) -> Option<Condition> {
         let valkey = self.valkey()?;
         let ready = valkey.status.as_ref()?.conditions.iter().find(|entry| entry.type_ == "Ready")?;

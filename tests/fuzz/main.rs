@@ -1,5 +1,5 @@
 //! Every fuzz target over its corpus and over a bounded number of mutations of it, the same in every run.
-//! `VALKEEPER_FUZZ=100000` makes more of them, `VALKEEPER_FUZZ_SEED=7` others; a failure leaves its input in
+//! `VALKEEPER_FUZZ=100000` makes more of them, `VALKEEPER_FUZZ_SEED=7` different ones. A failure leaves its input in
 //! `target/fuzz-failure-TARGET`. `fuzz/run` is the way to fuzz for longer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken promise ends the test")]

@@ -1,5 +1,5 @@
-//! Between the abstract world and the real engine: abstract views become the engine's own types, its step
-//! becomes an abstract one. What was asked once is remembered, since few questions differ.
+//! Between the abstract world and the real engine: abstract views become the engine's own types, its step becomes an
+//! abstract one. Earlier decisions are cached, since few questions differ.
 
 use crate::state::{Absent, Object, Operator, Reconciliation, Record, Remote, SecretSeen, Service, State};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use valkeeper_engine::{
     Ready, ServicePatch, ServiceState,
 };
 
-/// What the engine decided, as far as the abstract world knows it.
+/// The decision of the engine, as far as the abstract world represents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     Look,

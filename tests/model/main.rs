@@ -1,7 +1,7 @@
-//! The decisions of `engine::decide`, explored exhaustively against an abstract world: two resources that
-//! want the same service, each with an operator that crashes, loses answers, sees old versions and is told
-//! lies about absence, and requests that arrive after their sender is gone. Every state that can be reached
-//! is visited once; the properties are in `properties.rs`.
+//! The decisions of `engine::decide`, explored exhaustively against an abstract world. Two resources want the same
+//! service, each with an operator that crashes, loses answers, sees old versions and gets false reports of absence.
+//! Requests may arrive after their sender is gone. Every reachable state is visited once; the properties are in
+//! `properties.rs`.
 
 #![allow(
     clippy::unwrap_used,

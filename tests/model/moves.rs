@@ -1,4 +1,4 @@
-//! What can happen next: anybody may move at any time, and every call of an operator can succeed, fail
+//! The possible next moves. Every participant may move at any time. Every call of an operator can succeed, fail
 //! before or after it took effect, end in a crash on either side, or arrive after its sender is gone.
 
 use crate::{
@@ -138,7 +138,7 @@ pub(crate) fn take(state: &State, who: usize, step: Step, fate: Fate) -> Option<
     let request = request(state, who, step);
     match fate {
         Fate::Lie if step != Step::Look || !state.may_lie => return None,
-        // Either a request comes late or an answer is a lie: against both at once no finite patience helps.
+        // Either a request comes late or an answer is false: against both together no finite period helps.
         Fate::CrashOnTheWay | Fate::LostOnTheWay if state.lies => return None,
         Fate::CrashOnTheWay | Fate::LostOnTheWay => {
             next.on_the_way[who] = Some(request.filter(|_| state.on_the_way[who].is_none())?);

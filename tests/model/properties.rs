@@ -23,33 +23,33 @@ pub(crate) fn may_arrive(state: &State, who: usize, request: Request) -> Result<
             must(goes || state.created[who] == 0, "a service is created twice for one resource")
         }
         Request::Create { .. } => Ok(()),
-        Request::Update { .. } => must(own || owner.is_none(), "somebody else's service is changed"),
+        Request::Update { .. } => must(own || owner.is_none(), "a foreign service is changed"),
         Request::Mark => must(
             own || owner.is_none() || (state.adoption && owner == Some(None)),
             "a service is taken from its owner",
         ),
         Request::Delete => {
-            must(own || owner.is_none(), "somebody else's service is deleted")?;
+            must(own || owner.is_none(), "a foreign service is deleted")?;
             let asked = state.objects[who].is_none_or(|object| object.deleting && !object.orphan);
-            must(asked, "a service is deleted that nobody asked to delete")
+            must(asked, "a service is deleted without a request")
         }
     }
 }
 
-/// Whether the resource may be let go.
+/// Whether the resource may be released.
 pub(crate) fn may_go(state: &State, who: usize, object: Object) -> Result<(), Violation> {
-    must(object.deleting, "a resource loses its finalizer that nobody deletes")?;
+    must(object.deleting, "a resource loses its finalizer without a deletion")?;
     // A mark that arrives late on a service which this resource did not make is no loss.
     let owned = state.created[who] > 0 && state.service.is_some_and(|service| service.owner == Some(who));
-    must(object.orphan || !owned, "a service is left that nobody owns")?;
+    must(object.orphan || !owned, "a service is left without an owner")?;
     let creating = matches!(state.on_the_way[who], Some(Request::Create { .. }));
     must(
         object.orphan || !creating || state.service.is_some(),
-        "a service may still be created that nobody will own",
+        "a service without an owner may still be created",
     )
 }
 
-/// Whether this may be said about the resource.
+/// Whether this report about the resource is allowed.
 pub(crate) fn may_say(reconciliation: Reconciliation, ready: bool, who: usize) -> Result<(), Violation> {
     if !ready {
         return Ok(());
@@ -57,21 +57,20 @@ pub(crate) fn may_say(reconciliation: Reconciliation, ready: bool, who: usize) -
     let Remote::Present(Service { owner, running, password, .. }) = reconciliation.remote else {
         return must(false, "ready without a service");
     };
-    must(owner == Some(who), "ready with somebody else's service")?;
+    must(owner == Some(who), "ready with a foreign service")?;
     must(running, "ready while the service is not running")?;
     must(reconciliation.secret == SecretSeen::Holds(password), "ready while the Secret is not true")
 }
 
-/// Once nothing goes wrong any more and nobody touches anything, every resource gets what it asks for, and
-/// then nothing is written.
+/// Once faults and changes have ended, every resource reaches its desired state, and then nothing is written.
 pub(crate) fn comes_to_its_end(engine: &mut Engine, mut state: State) -> Result<(), Violation> {
     state.on_the_way = [None, None];
     for who in 0..2 {
-        // A reconciliation that was under way fails; what is remembered stays.
+        // A reconciliation in progress fails; the in-memory state stays.
         state.operators[who] = Operator { reconciliation: None, ..state.operators[who] };
         // A deletion that was requested long ago is requested again.
         state.operators[who].deletion_requested = false;
-        // An update that a late one has undone is told as `NotApplied` until somebody edits the spec.
+        // An update that a late one has undone is reported as `NotApplied` until a user edits the spec.
         state.operators[who].sent = None;
     }
     let mut writes = 0;
@@ -89,7 +88,7 @@ pub(crate) fn comes_to_its_end(engine: &mut Engine, mut state: State) -> Result<
         let owned = state.service.is_some_and(|service| service.owner == Some(who));
         match state.objects[who] {
             None => {}
-            Some(object) if object.deleting => must(false, "a deleted resource stays for ever")?,
+            Some(object) if object.deleting => must(false, "a deleted resource stays forever")?,
             Some(object) if owned => {
                 let service = state.service.unwrap();
                 must(service.plan == object.plan, "the plan is not what the spec says")?;

@@ -4,9 +4,9 @@
 /// How the world begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Setup {
-    /// The first resource alone, asked to adopt a service that exists.
+    /// The first resource alone, which adopts an existing service.
     pub(crate) adoption: bool,
-    /// Once, the provider says that a service does not exist although it does.
+    /// Once, the provider reports that a service does not exist although it does.
     pub(crate) lie: bool,
     /// Drift is only reported, so that an edit which is taken for drift is lost.
     pub(crate) reports: bool,
@@ -44,7 +44,7 @@ pub(crate) struct State {
     pub(crate) orphaned: [bool; 2],
     /// This is a world with a lie in it.
     pub(crate) lies: bool,
-    /// The lie was not told yet.
+    /// The false report was not used yet.
     pub(crate) may_lie: bool,
     pub(crate) adoption: bool,
     pub(crate) reports: bool,
@@ -63,7 +63,7 @@ pub(crate) struct Object {
     pub(crate) record: Record,
 }
 
-/// What the resource remembers of what it declared.
+/// The record of the resource about its declarations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Record {
     #[default]
@@ -84,7 +84,7 @@ pub(crate) struct Service {
     pub(crate) password: u8,
 }
 
-/// One operator: what the watch has brought, what it remembers, and the reconciliation it is in.
+/// One operator: what the watch has delivered, its in-memory state, and its current reconciliation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Operator {
     pub(crate) cache: Option<Object>,
@@ -97,18 +97,19 @@ pub(crate) struct Operator {
     pub(crate) reconciliation: Option<Reconciliation>,
 }
 
-/// What this operator knows of requests that may still take effect: its own, and those of an earlier process.
+/// The requests that may still take effect, as far as this operator tracks them: its own, and those of an earlier
+/// process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Requests {
     /// It has not seen the resource.
     #[default]
     Unseen,
     Possible,
-    /// The settings say after which time none can take effect any more, and that has passed.
+    /// The period after which none can take effect any more has elapsed.
     Over,
 }
 
-/// For how long answers have said that there is no service.
+/// For how long answers have reported that the service does not exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Absent {
     #[default]
@@ -117,13 +118,13 @@ pub(crate) enum Absent {
     ForAWhile,
 }
 
-/// A reconciliation under way.
+/// A reconciliation in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Reconciliation {
     pub(crate) object: Object,
     pub(crate) live: bool,
     pub(crate) remote: Remote,
-    /// At the time of the look, requests could still take effect.
+    /// At the time of the read, requests could still take effect.
     pub(crate) late: bool,
     pub(crate) secret: SecretSeen,
 }
@@ -154,7 +155,7 @@ pub(crate) enum Request {
 }
 
 impl Requests {
-    /// The operator sees the resource; one that has a finalizer then was in other hands before.
+    /// The operator sees the resource; one that has a finalizer then belonged to an earlier process.
     pub(crate) fn seen(self, object: Object) -> Self {
         match self {
             Self::Unseen if object.finalizer => Self::Possible,

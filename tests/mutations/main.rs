@@ -1,6 +1,6 @@
-//! The promises of the design, broken on purpose, one at a time, in a copy of the sources: the faults tests
-//! must notice each. That every mutation still fits the sources is checked with every test run; to run them
-//! takes minutes, is asked for with `--ignored`, and writes the table in `docs/reliability.md`.
+//! The promises of the design, broken on purpose, one at a time, in a copy of the sources: the faults tests must
+//! detect each. Every test run checks that every mutation still fits the sources. Running them takes minutes, needs
+//! `--ignored`, and writes the table in `docs/reliability.md`.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,7 +48,7 @@ fn every_scenario_that_a_mutation_is_tried_in_exists() {
 }
 
 #[test]
-fn the_documentation_tells_of_every_mutation() {
+fn documentation_covers_every_mutation() {
     let page = fs::read_to_string(repository("docs/reliability.md")).unwrap();
     for mutation in MUTATIONS {
         assert!(
@@ -77,7 +77,7 @@ fn every_broken_promise_is_noticed() {
     }
 }
 
-/// What the faults tests said to the mutated operator; nothing if they were content.
+/// The output of the faults tests against the mutated operator; none if they found no fault.
 fn try_out(mutation: &Mutation) -> Option<String> {
     let folder = copy::of(&repository(""), &repository("target/mutated"), mutation);
     let mut judge = Command::new(built(&folder));
@@ -92,7 +92,7 @@ fn try_out(mutation: &Mutation) -> Option<String> {
     let mut judging = judge.spawn().unwrap();
     let (mut said, mut complaint) = (Vec::new(), None);
     for line in BufReader::new(judging.stderr.take().unwrap()).lines().map_while(Result::ok) {
-        // The line before replays the run; the others would only say it again.
+        // The line before replays the run; further ones would only repeat it.
         if said.last().is_some_and(|last: &String| last.starts_with("VALKEEPER_SCENARIO=")) {
             judging.kill().unwrap();
             complaint.get_or_insert(line.clone());
@@ -114,11 +114,12 @@ fn try_out(mutation: &Mutation) -> Option<String> {
 fn built(folder: &Path) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--locked", "--quiet", "--test", "faults", "--no-run", "--message-format", "json"]);
-    // A folder of its own: cargo takes the copy for the same package, and would leave mutated code behind.
+    // A folder of its own: cargo would confuse the copy with this package, and leave mutated code behind.
     cargo.current_dir(folder).env("CARGO_TARGET_DIR", repository("target/mutations"));
-    // What cargo told this test about itself would make some dependencies build again.
-    let told = |name: &String| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
-    for name in std::env::vars().map(|(name, _)| name).filter(told) {
+    // The variables that cargo sets for this test would make some dependencies build again.
+    let of_cargo =
+        |name: &String| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for name in std::env::vars().map(|(name, _)| name).filter(of_cargo) {
         cargo.env_remove(name);
     }
     let built = cargo.stderr(Stdio::inherit()).output().unwrap();
@@ -132,7 +133,7 @@ fn built(folder: &Path) -> PathBuf {
     program.unwrap()
 }
 
-/// Puts the table of what was noticed into the documentation.
+/// Puts the table of detected mutations into the documentation.
 fn document(rows: &[(&Mutation, Option<String>)]) {
     let path = repository("docs/reliability.md");
     let page = fs::read_to_string(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The mutations: which promise each breaks, how, and the scenario in which that must be noticed.
+//! The mutations: which promise each breaks, how, and the scenario in which a test must detect it.
 
 /// One promise, broken.
 #[derive(Debug)]
@@ -7,9 +7,9 @@ pub(crate) struct Mutation {
     pub(crate) name: &'static str,
     /// What no longer holds, as a phrase.
     pub(crate) promise: &'static str,
-    /// The test that must notice.
+    /// The test that must detect it.
     pub(crate) judge: &'static str,
-    /// The scenario of the faults tests in which it must be noticed.
+    /// The scenario of the faults tests in which it must be detected.
     pub(crate) scenario: &'static str,
     /// The file that changes.
     pub(crate) file: &'static str,
@@ -21,8 +21,8 @@ pub(crate) struct Mutation {
 
 /// Lets one call of a run go wrong.
 const AT_ANY_CALL: &str = "one_fault_at_any_call_on_the_sandbox";
-/// Lets the whole process stand still after one call.
-const STANDS_STILL: &str = "a_leader_that_stands_still_after_any_call";
+/// Freezes the whole process after one call.
+const STANDS_STILL: &str = "leader_frozen_after_any_call";
 
 /// All of them.
 pub(crate) const MUTATIONS: &[Mutation] = &[
@@ -91,7 +91,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "never-at-rest",
-        promise: "a pass with nothing to do writes nothing",
+        promise: "a reconciliation with nothing to do writes nothing",
         judge: AT_ANY_CALL,
         scenario: "create",
         file: "crates/engine/src/bookkeeping.rs",

@@ -134,7 +134,7 @@ fn a_changed_schema_makes_the_source_stale() {
 }
 
 #[test]
-fn a_keyword_the_generator_does_not_know_is_an_error() {
+fn unsupported_schema_keyword_is_an_error() {
     let copy = copy_of(&GENERATED);
     let property = json!({"type": "integer", "description": "Something new.", "multipleOf": 2});
     add_property(copy.path(), "valkey_new", property);
@@ -145,7 +145,7 @@ fn a_keyword_the_generator_does_not_know_is_an_error() {
 
 /// Builds the program from a changed copy of the repository, which takes a minute or more.
 #[test]
-fn a_property_added_to_a_schema_is_supported_by_regenerating_alone() {
+fn schema_property_is_supported_after_regenerating_alone() {
     if std::env::var_os("VALKEEPER_REGENERATE").is_none() {
         eprintln!("skipped: set VALKEEPER_REGENERATE to build a changed copy of the repository");
         return;

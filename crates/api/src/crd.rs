@@ -1,7 +1,7 @@
-//! The custom resource definitions: what the derives produce, brought into the form users are served.
+//! The CRDs: the output of the derives, completed to the served form.
 //!
-//! The derives give types, bounds and descriptions. Here nullability and number formats are taken out (the API
-//! server drops such nulls anyway) and the rules and printer columns are put in.
+//! The derives give types, bounds and descriptions. This module removes nullability and number formats (the API
+//! server drops such nulls anyway), and adds the rules and printer columns.
 
 use std::sync::LazyLock;
 
@@ -128,14 +128,14 @@ fn plain_schema(kind: Kind) -> JSONSchemaProps {
     schema
 }
 
-/// Brings what a derive produced into the form users are served.
+/// Completes the output of a derive to the served form.
 fn finish(schema: &mut JSONSchemaProps, rules: Vec<rules::PlacedRule>) {
     schema.title = None;
     for_each(schema, &mut normalise);
     for placed in rules {
         place(schema, placed);
     }
-    // Tools that compare generations would take a resource that nobody has looked at yet for a settled one.
+    // Tools that compare generations would count a resource that was never reconciled as settled.
     if let Some(status) = schema.properties.as_mut().and_then(|fields| fields.get_mut("status")) {
         status.default = Some(JSON(json!({"observedGeneration": -1})));
     }
@@ -149,7 +149,7 @@ fn printer_columns() -> Vec<CustomResourceColumnDefinition> {
         column("Plan", "string", ".spec.plan"),
         column("State", "string", ".status.state"),
     ];
-    // Scripts of users know the position of the columns above, so all others follow them.
+    // User scripts rely on the position of the columns above, so new columns follow them.
     columns.extend(readiness());
     columns.push(wide("Secret", "string", ".status.connectionSecret.name"));
     columns.extend(["Synced", "Drifted"].map(status_of));
@@ -179,7 +179,7 @@ fn status_of(condition: &str) -> CustomResourceColumnDefinition {
     wide(condition, "string", &format!(".status.conditions[?(@.type==\"{condition}\")].status"))
 }
 
-/// Whether a resource is as declared, why not, and since when it exists: nobody should have to ask for that.
+/// Whether a resource is as declared, why not, and how old it is: visible without further commands.
 fn readiness() -> [CustomResourceColumnDefinition; 3] {
     [
         column("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),

@@ -1,8 +1,8 @@
 //! The custom resources as users write them: kinds, spec, status, names and rules.
 //!
 //! Everything here is data and pure functions. Stored objects decode leniently (unknown fields are ignored,
-//! enumerations stay text), so one odd object can never hide the others; [`mod@validate`] is what judges a spec.
-//! How a spec becomes a provider request is left to the engine.
+//! enumerations stay text), so one odd object can never hide the other objects; [`mod@validate`] judges a spec. The
+//! engine converts a spec to a provider request.
 
 pub mod common;
 pub mod crd;
@@ -89,12 +89,12 @@ impl Kind {
         }
     }
 
-    /// Whether the replaced operator wrote the keys of connection Secrets once more without a prefix.
+    /// Whether aiven-operator wrote the keys of connection Secrets once more without a prefix.
     pub const fn wrote_bare_keys(self) -> bool {
         matches!(self, Self::Redis)
     }
 
-    /// What the provider's schema says about each `userConfig` property, sorted by name.
+    /// The facts of the provider's schema about each `userConfig` property, sorted by name.
     pub const fn user_config_facts(self) -> &'static [PropertyFacts] {
         match self {
             Self::Valkey => user_config::valkey::FACTS,

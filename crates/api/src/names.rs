@@ -27,8 +27,8 @@ pub const TOKEN_FINALIZER: &str = "finalizers.aiven.io/needed-to-delete-services
 /// only its token is still held.
 pub const SERVICE_SETTLED: &str = "valkeeper.io/service-settled";
 
-/// Annotation: the Secret with the token, whose finalizer is taken off when the resource comes to name another; while it
-/// does, both, separated by a comma.
+/// Annotation: the Secret with the token. Its finalizer is removed when the resource names another Secret; during
+/// that change the annotation holds both names, separated by a comma.
 pub const TOKEN_SECRET: &str = "valkeeper.io/token-secret";
 
 /// Annotation: the fields that the spec declared when the finalizer was put on, separated by commas; removed
@@ -48,7 +48,7 @@ pub const DELETION_POLICY_ORPHAN: &str = "Orphan";
 pub const ADOPTION_POLICY: &str = "valkeeper.io/adoption-policy";
 /// Annotation set by users: the resource is left alone until it is removed.
 pub const PAUSED: &str = "valkeeper.io/paused";
-/// Annotation set by users: any new value asks for a reconcile now.
+/// Annotation set by users: any new value requests a reconciliation.
 pub const RECONCILE_AT: &str = "valkeeper.io/reconcile-at";
 
 /// Annotation set by users on a `ProjectVPC`: the namespaces, separated by commas, whose services may refer to
@@ -57,11 +57,11 @@ pub const REFERENCED_FROM: &str = "valkeeper.io/referenced-from";
 
 /// What the names of all annotations start with that this program reads or writes.
 const ANNOTATION_PREFIXES: [&str; 2] = ["valkeeper.io/", "controllers.aiven.io/"];
-/// Annotations that this program writes, and that no user edits to ask for something.
+/// Annotations that this program writes; an edit of them is no request of a user.
 const BOOKKEEPING: [&str; 5] =
     [SERVICE_SETTLED, TOKEN_SECRET, DECLARED_FIELDS, GENERATION_PROCESSED, INSTANCE_RUNNING];
 
-/// Whether an edit of this annotation asks for something; those of other programs do not.
+/// Whether an edit of this annotation is a request; edits of other programs' annotations are not.
 pub fn is_request(annotation: &str) -> bool {
     ANNOTATION_PREFIXES.iter().any(|prefix| annotation.starts_with(prefix))
         && !BOOKKEEPING.contains(&annotation)
@@ -87,11 +87,11 @@ pub mod condition {
     pub const PAUSED: &str = "Paused";
     /// Data from another server has arrived; present only with `userConfig.migration`.
     pub const MIGRATION_COMPLETE: &str = "MigrationComplete";
-    /// A password stands in the spec, where everybody who may read the resource reads it; present only then.
+    /// A password stands in the spec, where every reader of the resource sees it; present only then.
     pub const PASSWORD_EXPOSED: &str = "PasswordExposed";
     /// Work is in progress (kstatus).
     pub const RECONCILING: &str = "Reconciling";
-    /// Nothing moves until somebody changes something (kstatus).
+    /// Reconciliation cannot progress until a user acts (kstatus).
     pub const STALLED: &str = "Stalled";
     /// The last reconciliation succeeded: the provider was reached, and nothing was refused.
     pub const SYNCED: &str = "Synced";
@@ -101,7 +101,7 @@ pub mod condition {
     pub const AVAILABLE: &str = "Available";
     /// A replica of a self-hosted cluster is in sync.
     pub const PROTECTED: &str = "Protected";
-    /// Every type that this operator writes; others in the same list are other controllers'.
+    /// Every type that this operator writes; further types in the same list belong to other controllers.
     pub const OURS: [&str; 12] = [
         READY,
         INITIALIZED,
@@ -116,7 +116,7 @@ pub mod condition {
         AVAILABLE,
         PROTECTED,
     ];
-    /// What the replaced operator wrote about failures, and never took back.
+    /// What aiven-operator wrote about failures, and never took back.
     pub const LEGACY_ERROR: &str = "Error";
 }
 
@@ -124,7 +124,7 @@ pub mod condition {
 pub mod reason {
     /// The provider accepted the declared state.
     pub const CREATED_OR_UPDATED: &str = "CreatedOrUpdated";
-    /// The state of the service was looked up.
+    /// The operator read the state of the service.
     pub const CHECK_RUNNING: &str = "CheckRunning";
     /// The service is being created.
     pub const CREATING: &str = "Creating";
@@ -144,7 +144,7 @@ pub mod reason {
     pub const DELETING: &str = "Deleting";
     /// Powering off waits for the first backup.
     pub const WAITING_FOR_BACKUP: &str = "WaitingForBackup";
-    /// Somebody changed declared fields at the provider.
+    /// Declared fields were changed externally at the provider.
     pub const DRIFT: &str = "Drift";
     /// All declared fields are as declared.
     pub const IN_SYNC: &str = "InSync";
@@ -152,17 +152,17 @@ pub mod reason {
     pub const RECONCILE_SUCCEEDED: &str = "ReconcileSucceeded";
     /// The resource is paused; nothing is written.
     pub const PAUSED: &str = "Paused";
-    /// An existing service is only compared with the spec, as that asks.
+    /// An existing service is only compared with the spec, as the spec requests.
     pub const OBSERVING: &str = "Observing";
-    /// An existing service is being taken over, as the spec asks.
+    /// An existing service is being adopted, as the spec requests.
     pub const ADOPTING: &str = "Adopting";
     /// The service that this one is made from does not exist or cannot be used yet.
     pub const SOURCE_NOT_READY: &str = "SourceNotReady";
     /// Disk space is managed by an autoscaler integration.
     pub const DISK_SPACE_MANAGED: &str = "DiskSpaceManaged";
-    /// A migration is under way.
+    /// A migration is in progress.
     pub const MIGRATING: &str = "Migrating";
-    /// A migration came to its end.
+    /// A migration has ended.
     pub const MIGRATED: &str = "Migrated";
     /// A migration failed.
     pub const MIGRATION_FAILED: &str = "MigrationFailed";
@@ -184,15 +184,15 @@ pub mod reason {
     pub const TOKEN_REJECTED: &str = "TokenRejected";
     /// The provider refused the declared state.
     pub const PROVIDER_REJECTED: &str = "ProviderRejected";
-    /// The provider does not know the project, or hides it from the token.
+    /// The provider cannot find the project, or hides it from the token.
     pub const PROJECT_NOT_FOUND: &str = "ProjectNotFound";
     /// The provider cannot be reached or fails.
     pub const PROVIDER_UNAVAILABLE: &str = "ProviderUnavailable";
-    /// The provider asked for fewer requests.
+    /// The provider throttles the token.
     pub const THROTTLED: &str = "Throttled";
-    /// The service runs, but the provider does not say how to connect.
+    /// The service runs, but the provider does not return its connection.
     pub const CREDENTIALS_UNAVAILABLE: &str = "CredentialsUnavailable";
-    /// The connection Secret's name is taken by somebody else.
+    /// Another owner uses the name of the connection Secret.
     pub const SECRET_CONFLICT: &str = "SecretConflict";
     /// The connection Secret is immutable and out of date.
     pub const SECRET_IMMUTABLE: &str = "SecretImmutable";

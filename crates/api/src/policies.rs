@@ -1,6 +1,6 @@
-//! How a resource behaves where more than one behaviour is right: deletion, adoption, drift, loss of the
-//! service, and power-off without a backup. Each policy is optional text in the spec, so that an odd stored
-//! value never makes an object unreadable; an enumeration in the schema says which values there are.
+//! How a resource behaves where more than one behaviour is right: deletion, adoption, drift, loss of the service, and
+//! power-off without a backup. Each policy is optional text in the spec, so that an odd stored value never makes an
+//! object unreadable. An enumeration in the schema lists the values.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -16,7 +16,7 @@ pub enum Removal {
     Default(&'static str),
 }
 
-/// The fields of `spec` that can be removed and that say what the service is.
+/// The fields of `spec` that can be removed and that define the service.
 pub const FIELDS: [(&str, Removal); 12] = [
     ("cloudName", Removal::Keeps),
     ("disk_space", Removal::Keeps),

@@ -1,19 +1,19 @@
-//! The rules of a resource that bounds cannot say, as CEL for the API server.
+//! The rules of a resource that bounds cannot express, as CEL for the API server.
 //!
-//! A field that only counts when the service is created can be removed later (it has no effect any more) but
-//! neither changed nor added: otherwise removing and setting it again would change it in two steps. The name
-//! of the connection Secret may be set once, because the operator this one replaces wrote an empty one into
-//! every resource; from then on it stays.
+//! A field that only counts when the service is created can be removed later, without any effect. It can neither be
+//! changed nor added: otherwise removing and setting it again would change it in two steps. The name of the
+//! connection Secret may be set once, because aiven-operator wrote an empty one into every resource; from then on it
+//! stays.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
 use super::Kind;
 
-/// What the API server says about a changed immutable field.
+/// Message of the API server about a changed immutable field.
 pub(super) const IMMUTABLE: &str = "Value is immutable";
-/// What it says about a changed `connInfoSecretTargetDisabled`.
+/// Message about a changed `connInfoSecretTargetDisabled`.
 const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
-/// What it says about two ways to name a VPC.
+/// Message about two ways to name a VPC.
 const VPC_EXCLUSIVE: &str = "projectVpcId excludes projectVPCRef: set one of them.";
 /// What a resource may be called, as a phrase that follows the field.
 pub const NAME_RULE: &str = "is also the name of the service at Aiven: \
@@ -78,7 +78,7 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
     rules
 }
 
-/// What the API server says when a field appears on an existing resource.
+/// Message of the API server when a field appears on an existing resource.
 fn creation_only(name: &str) -> String {
     format!("{name} can only be set during resource creation.")
 }

@@ -1,5 +1,5 @@
-//! What the status tells about a service besides its conditions: what it is, where it is, what is coming
-//! up. No field holds a secret, and every one can be absent.
+//! The facts about a service in the status, besides its conditions: its version and plan, its location, and pending
+//! changes. No field holds a secret, and every one can be absent.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,10 @@
 //! Judges a resource before anything is sent to the provider.
 //!
-//! The bounds are those of the definition this program was built with, so they also hold where the installed
-//! definition is older or laxer; `relations` adds what a schema cannot say. Rules about how a resource may
-//! change need the old one and are the API server's alone. The same judgement serves the operator, which sees
-//! decoded resources, and `valkeeper validate`, which sees manifests: of those, `metadata` and the fields of
-//! `status` are judged as well, and [`remarks`] has what is legal and has no effect.
+//! The bounds are those of the CRD that this program was built with, so they also hold where the installed CRD is
+//! older or laxer. `relations` adds the rules that a schema cannot express. Only the API server can check how a
+//! resource changes, since that needs the old one. The same judgement serves the operator, which sees decoded
+//! resources, and `valkeeper validate`, which sees manifests. For manifests, it also covers `metadata` and the fields
+//! of `status`, and [`remarks`] lists what is legal and has no effect.
 
 pub(crate) mod bounds;
 pub(crate) mod metadata;
@@ -79,7 +79,7 @@ pub fn validate_vpc_manifest(manifest: &Value) -> Vec<Violation> {
     sorted(violations)
 }
 
-/// What the schema and the relations between fields say about a resource.
+/// Violations of the schema and of the relations between fields in a resource.
 fn spec_violations(kind: Kind, manifest: &Value) -> Vec<Violation> {
     let nothing = Map::new();
     let spec = manifest.get("spec").and_then(Value::as_object).unwrap_or(&nothing);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_an_object_comes_first_and_whole_numbers_stay_whole() {
+    fn identifying_fields_come_first_and_integers_stay_integers() {
         let object = json!({"spec": {"maximum": 23.0, "enum": []}, "kind": "K", "apiVersion": "v1"});
         assert_eq!(document(&object).unwrap(), "apiVersion: v1\nkind: K\nspec:\n  enum: []\n  maximum: 23\n");
     }

@@ -1,5 +1,5 @@
-//! The API behind HTTP: reads objects in the version and the state a client asks for. Guarantees that a
-//! paged list is one consistent state, or an error once that state is forgotten.
+//! The API behind HTTP: reads objects in the version and the state a client requests. A paged list is one consistent
+//! state, or an error once that state has expired.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) fn view(resource: &Resource, version: usize, object: &Arc<Object>) ->
     Arc::new(Object::new(value, object.revision, shape))
 }
 
-/// Makes a custom resource what the schema of a version says.
+/// Converts a custom resource to the schema of a version.
 pub(crate) fn reshape(resource: &Resource, version: usize, value: &mut Value) {
     value["apiVersion"] = resource.api_version(version).into();
     if let Some(compiled) = &resource.versions[version].schema {
@@ -94,7 +94,7 @@ impl Api {
         Ok(Listing { items, revision, next, remaining })
     }
 
-    /// The objects of the state a list asks for, its revision, and the place to continue after.
+    /// The objects of the state a list requests, its revision, and the key to continue after.
     fn select_state(&self, target: &Target, query: &Query) -> Answer<(Vec<Arc<Object>>, u64, Option<Key>)> {
         let resource = &target.resource.storage;
         let namespace = target.namespace.as_deref();
@@ -135,7 +135,7 @@ pub(crate) fn selector(target: &Target, query: &Query) -> Answer<Selector> {
     Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), &target.resource.id, selectable)
 }
 
-/// The `resourceVersion` a read asks for.
+/// The `resourceVersion` a read requests.
 pub(crate) fn read_revision(query: &Query) -> Answer<Option<u64>> {
     match query.get("resourceVersion") {
         "" => Ok(None),

@@ -1,6 +1,5 @@
-//! Everything a server holds, in a form that outlives it. Guarantees that a server which starts with it
-//! goes on where the other one ended: same objects, same versions, and watches of the other one's time are
-//! told to start anew.
+//! The whole content of a server, in a form that outlives it. A server started with it continues where the other one
+//! ended, with the same objects and versions. Watches from the time of the other server must restart.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

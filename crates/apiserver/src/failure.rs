@@ -66,7 +66,7 @@ impl Failure {
         self
     }
 
-    /// No such path, group or version, which is not said in a `Status`.
+    /// No such path, group or version; this answer is not a `Status`.
     pub(crate) fn no_such_path() -> Self {
         Self(Box::new(Value::Null))
     }
@@ -110,7 +110,7 @@ impl Failure {
         Self::conflict(resource, name, MODIFIED)
     }
 
-    /// Other field managers own what an apply wants to change.
+    /// Other field managers own fields of an apply.
     pub(crate) fn apply_conflict(message: String, causes: Vec<(String, String)>) -> Self {
         let causes: Vec<Value> = causes
             .into_iter()
@@ -189,20 +189,20 @@ impl Failure {
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message).with_details(json!({}))
     }
 
-    /// The history before `requested` is no longer known.
+    /// The history before `requested` has expired.
     pub(crate) fn expired(requested: u64, oldest: u64) -> Self {
         let message = format!("too old resource version: {requested} ({oldest})");
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
-    /// A page of a list was asked for whose state is no longer known.
+    /// The state of the requested page of a list has expired.
     pub(crate) fn continue_expired() -> Self {
         let message = "The provided continue parameter is too old to display a consistent list result. You \
                        must start a new list without the continue parameter.";
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
-    /// The request asks for a state that does not exist yet.
+    /// The request needs a state that does not exist yet.
     pub(crate) fn too_new(requested: u64, current: u64) -> Self {
         let message = format!("Timeout: Too large resource version: {requested}, current: {current}");
         let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
@@ -215,7 +215,7 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
-    /// The request has to wait; `seconds` says how long, if that is known.
+    /// The request has to wait; `seconds` is the duration, if there is one.
     pub(crate) fn too_many_requests(message: &str, reason: &str, why: &str, seconds: u64) -> Self {
         let mut details = json!({"causes": [{"reason": reason, "message": why}]});
         if seconds > 0 {

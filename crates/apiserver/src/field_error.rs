@@ -12,7 +12,7 @@ pub struct FieldError {
     pub field: String,
     /// The cause's machine-readable reason, such as `FieldValueRequired`.
     pub reason: &'static str,
-    /// What a cause of the server's `Status` says, such as `Required value`.
+    /// The message of a cause in the server's `Status`, such as `Required value`.
     pub message: String,
 }
 

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_lead_where_kubectl_says() {
+    fn paths_match_those_of_kubectl() {
         let object = json!({
             "metadata": {"labels": {"a.b/c": "dotted"}},
             "items": [{"type": "Ready", "status": "True", "n": 1}, {"type": "Synced", "status": "False", "n": 2}],

@@ -89,8 +89,8 @@ impl KubeServer {
         Self::start_with(options, |router| router).await
     }
 
-    /// Starts a server whose requests pass through what `wrap` adds to its router, such as a layer that
-    /// delays or fails some of them.
+    /// Starts a server with the layers that `wrap` adds to its router, such as one that delays or fails some
+    /// requests.
     pub async fn start_with(
         options: KubeOptions,
         wrap: impl FnOnce(Router) -> Router,
@@ -163,7 +163,7 @@ impl KubeServer {
         Content::of(&self.api.store)
     }
 
-    /// Forgets the history: watches and pages of older states get `410 Gone`.
+    /// Drops the history: watches and pages of older states get `410 Gone`.
     pub fn compact(&self) {
         self.api.store.compact();
     }

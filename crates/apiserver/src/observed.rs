@@ -1,4 +1,4 @@
-//! Test tables: objects, and what a Kubernetes 1.36 API server was seen to make or say of them.
+//! Test tables: objects, and the recorded objects and messages of a Kubernetes 1.36 API server.
 
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ impl Case {
     }
 }
 
-/// Fails with all differences at once.
+/// Fails with all differences together.
 pub(super) fn assert_none(differences: &[String]) {
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }

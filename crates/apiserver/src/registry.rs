@@ -1,5 +1,5 @@
-//! What is served: the built-in resources and those that established definitions add. Guarantees that a
-//! request sees one consistent set of resources; storing the definitions is left to the callers.
+//! The served resources: the built-in ones and those of established CRDs. A request sees one consistent set of
+//! resources. The callers store the CRDs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -103,7 +103,7 @@ impl Start {
 }
 
 impl Watch {
-    /// Queues the present state, or nothing if the watch continues from a known one.
+    /// Queues the present state, or nothing if the watch continues from a revision in the history.
     fn begin(&mut self, start: &Start, wants_bookmarks: bool) {
         if start.initial_events || start.revision.is_none_or(|revision| revision == 0) {
             let namespace = self.target.namespace.as_deref();
@@ -135,7 +135,7 @@ impl Watch {
         })
     }
 
-    /// Queues the changes that are known, or waits for something to happen.
+    /// Queues the changes in the history, or waits for the next one.
     async fn advance(&mut self) {
         let signalled = *self.signal.borrow_and_update();
         if signalled > self.sent {

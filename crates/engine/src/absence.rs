@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-/// What speaks for the absence of a service at the provider.
+/// Evidence for the absence of a service at the provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// How long all answers have said that this service does not exist; none without such an answer.
+    /// How long all answers have reported that this service does not exist; none without such an answer.
     pub reported_for: Option<Duration>,
     /// A complete list of the project lacked the service, with no answer since that shows it.
     pub unlisted: bool,

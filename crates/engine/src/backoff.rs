@@ -9,17 +9,17 @@ use std::time::Duration;
 pub struct Bounds {
     /// Outages and timeouts.
     pub transient: [Duration; 2],
-    /// A pause that was asked for without saying how long.
+    /// Delay after throttling without a stated duration.
     pub throttled: [Duration; 2],
     /// The world moved.
     pub conflict: [Duration; 2],
     /// Permissions, tokens, and things that do not exist.
     pub denied: [Duration; 2],
-    /// Requests that somebody has to correct.
+    /// Requests that a user has to correct.
     pub invalid: [Duration; 2],
     /// Defects of this program.
     pub bug: [Duration; 2],
-    /// What a pause that was asked for is cut to, on both sides.
+    /// Bounds of a requested delay.
     pub pause: [Duration; 2],
 }
 
@@ -30,7 +30,7 @@ impl Default for Bounds {
             transient: [seconds(1), minutes(1)],
             throttled: [seconds(5), minutes(2)],
             conflict: [Duration::from_millis(200), seconds(30)],
-            // A token or a permission that somebody mends must be noticed within a minute.
+            // A repaired token or permission must be detected within a minute.
             denied: [seconds(2), seconds(45)],
             invalid: [seconds(30), minutes(30)],
             bug: [seconds(10), minutes(10)],
@@ -46,7 +46,7 @@ impl Bounds {
         let [first, last] = match class {
             Class::Transient => self.transient,
             Class::Throttled { after: Some(after) } => {
-                // Never before the time that was asked for.
+                // Never before the requested time.
                 let [shortest, longest] = self.pause;
                 let after = after.clamp(shortest, longest.max(shortest));
                 return after + after.mul_f64(0.2 * jitter);
@@ -67,8 +67,8 @@ pub fn spread(base: Duration, jitter: f64) -> Duration {
     base.mul_f64(0.8 + 0.4 * jitter)
 }
 
-/// The pause between looks at a service that has been building for `elapsed`: a tenth of that, within
-/// the bounds. A service that takes long is looked at rarely, one that is quick is noticed quickly.
+/// The interval between reads of a service that has been building for `elapsed`: a tenth of that, within the bounds.
+/// A slow service is read rarely, and the end of a quick one is detected quickly.
 pub fn building(elapsed: Duration, shortest: Duration, longest: Duration) -> Duration {
     (elapsed / 10).clamp(shortest, longest.max(shortest))
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mended_token_is_noticed_within_a_minute() {
+    fn repaired_token_is_detected_within_a_minute() {
         assert!(Bounds::default().delay(Class::Denied, 50, 0.999) < Duration::from_mins(1));
     }
 

@@ -1,6 +1,6 @@
-//! What a resource may do with a service of its name: keep it as its own, adopt it, or leave it alone and say why.
-//! Adoption happens once, so that two resources that both ask for the same service do not take it from each other
-//! for ever.
+//! What a resource may do with an existing service of its name: keep it as its own, adopt it, or leave it unchanged
+//! and report the reason. Adoption happens once, so that two resources that request the same service do not take it
+//! from each other forever.
 
 use super::{
     concern::Concern,
@@ -78,8 +78,8 @@ fn adopt(desired: &Desired, observed: &Observed) -> Option<Concern> {
 }
 
 fn observed_only(desired: &Desired, service: &ObservedService) -> Concern {
-    let settings = difference::settings(desired, service).into_iter().map(|one| one.told());
-    let tags = tags::differences(desired, service).into_iter().map(|one| one.told());
+    let settings = difference::settings(desired, service).into_iter().map(|one| one.drifted_field());
+    let tags = tags::differences(desired, service).into_iter().map(|one| one.drifted_field());
     let concern = drift::reported(desired, settings.chain(tags));
     if concern.finding.is_some() {
         return concern;
@@ -95,7 +95,7 @@ fn refuse(reason: &'static str, message: String) -> Claim {
     Claim::Refused(Concern::is_stuck(reason, message, RequeueClass::AwaitingExternal))
 }
 
-/// To whom else the service belongs, as a phrase.
+/// The other owner of the service, as a phrase.
 fn owner(observed: &Observed, service: &ObservedService) -> Option<String> {
     let uid = service.tags.get(names::OWNER_TAG)?;
     Some(match &observed.owner {

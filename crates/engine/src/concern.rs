@@ -1,5 +1,5 @@
-//! What one concern of a resource answers, and how all answers become one decision. A concern that can do
-//! something names the step; one that cannot says why. Neither keeps the others from going on:
+//! The answer of one concern of a resource, and how all answers become one decision. A concern that can act names the
+//! step; one that cannot names the reason. Neither blocks the other concerns:
 //!
 //! ```text
 //!   observed ──▶ secret, network, migration, settings, tags, power, …   each on its own
@@ -20,11 +20,11 @@ use super::{
 pub(super) struct Concern {
     /// What can be done for it now.
     pub(super) step: Option<Step>,
-    /// What is true of it now; nothing when there is nothing to say.
+    /// The current finding; none when there is nothing to report.
     pub(super) finding: Option<Finding>,
-    /// When to look again if nothing happens before.
+    /// When to requeue if no event comes first.
     pub(super) again: Option<RequeueClass>,
-    /// Declared fields that somebody changed at the provider.
+    /// Declared fields that were changed externally at the provider.
     pub(super) drift: Option<DriftSeen>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Finding {
 }
 
 impl Concern {
-    /// Nothing to do and nothing to say.
+    /// Nothing to do and nothing to report.
     pub(super) fn fine() -> Self {
         Self::default()
     }
@@ -50,12 +50,12 @@ impl Concern {
         Self { step: Some(step), ..Self::finds(Ready::Progressing, reason, message) }
     }
 
-    /// It is as it should be, and worth telling.
+    /// In sync, with a finding to report.
     pub(super) fn holds(reason: &'static str, message: impl Into<String>) -> Self {
         Self::finds(Ready::Yes, reason, message)
     }
 
-    /// It will be as it should be without anybody's help.
+    /// Becomes in sync without user action.
     pub(super) fn waits(reason: &'static str, message: impl Into<String>, requeue: RequeueClass) -> Self {
         Self { again: Some(requeue), ..Self::finds(Ready::Progressing, reason, message) }
     }
@@ -65,7 +65,7 @@ impl Concern {
         Self { again: Some(requeue), ..Self::finds(Ready::Unchanged, reason, message) }
     }
 
-    /// Somebody has to do something.
+    /// A user has to act.
     pub(super) fn is_stuck(reason: &'static str, message: impl Into<String>, requeue: RequeueClass) -> Self {
         Self { again: Some(requeue), ..Self::finds(Ready::Stuck, reason, message) }
     }
@@ -87,7 +87,7 @@ impl Concern {
 }
 
 impl Finding {
-    /// What a refusal says.
+    /// The finding for a refusal.
     pub(super) fn of(failure: &Failure) -> Self {
         let ready = if failure.passing { Ready::Unchanged } else { Ready::Stuck };
         Self { ready, reason: failure.reason, message: failure.message.clone() }
@@ -98,7 +98,7 @@ impl Finding {
 pub(super) struct Concerns(pub(super) Vec<Concern>);
 
 impl Concerns {
-    /// The first step that can be taken, and the concern that asks for it.
+    /// The first step that can be taken, and the concern that requests it.
     pub(super) fn first_step(&mut self) -> Option<(Step, Concern)> {
         let concern = self.0.iter_mut().find(|concern| concern.step.is_some())?;
         let concern = std::mem::take(concern);
@@ -111,17 +111,17 @@ impl Concerns {
         findings.reduce(|worst, other| if severity(other) > severity(worst) { other } else { worst })
     }
 
-    /// Whether no concern asks for a step.
+    /// Whether no concern requests a step.
     pub(super) fn is_idle(&self) -> bool {
         self.0.iter().all(|concern| concern.step.is_none())
     }
 
-    /// Whether nothing speaks against `Ready`.
+    /// Whether no finding prevents `Ready`.
     pub(super) fn are_fine(&self) -> bool {
         self.worst().is_none_or(|finding| finding.ready == Ready::Yes)
     }
 
-    /// What to say of all of them; `about` makes a report of a finding.
+    /// The report of all findings; `about` makes a report of a finding.
     pub(super) fn report(&self, about: impl FnOnce(Ready, &'static str, String) -> Report) -> Option<Report> {
         let worst = self.worst()?;
         let mut message = worst.message.clone();

@@ -1,6 +1,5 @@
-//! From a [`Report`] to the conditions of the status. A condition's `lastTransitionTime` moves only when
-//! its status does, and conditions that say the same as before come out equal, so that nothing is
-//! written.
+//! Converts a [`Report`] to the conditions of the status. A condition's `lastTransitionTime` moves only when its
+//! status does. Unchanged conditions compare equal, so that nothing is written.
 
 use super::{
     kstatus,
@@ -20,7 +19,7 @@ const LONGEST: usize = 4096;
 /// The conditions after `report`, given those before it.
 pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
     let find = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
-    let mut next: Vec<Condition> = told(find, report, generation)
+    let mut next: Vec<Condition> = reported(find, report, generation)
         .into_iter()
         .map(|(type_, status, reason, message)| Condition {
             type_: type_.to_owned(),
@@ -46,8 +45,8 @@ pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTim
     next
 }
 
-/// What `report` says, by the type of the condition.
-fn told<'b>(
+/// The conditions for `report`, by type.
+fn reported<'b>(
     find: impl Fn(&str) -> Option<&'b Condition>,
     report: &Report,
     generation: i64,
@@ -109,8 +108,8 @@ pub fn reason_of_ready(conditions: &[Condition]) -> Option<&str> {
     ready.map(|entry| entry.reason.as_str())
 }
 
-/// A look that failed for a passing reason does not take back what was true before, unless the spec has
-/// changed since: then it is not known to be true.
+/// A read that failed for a transient reason keeps an earlier `True`, unless the spec has changed since: then the
+/// state is unknown.
 fn ready(before: Option<&Condition>, report: &Report, generation: i64) -> Option<&'static str> {
     let still_true = |condition: &Condition| {
         condition.status == "True" && condition.observed_generation.is_none_or(|seen| seen == generation)

@@ -1,5 +1,5 @@
-//! From a service's connection to the content of its Secret: the five keys under the prefix, what the
-//! target asks for besides, and never an empty or hidden value.
+//! Converts a service's connection to the content of its Secret: the five keys under the prefix, further keys that
+//! the target requests, and never an empty or hidden value.
 
 use super::{
     normal::HIDDEN,
@@ -26,7 +26,7 @@ pub struct SecretContent {
     pub data: BTreeMap<String, SecretString>,
     /// Values that are ours as well in a Secret that holds all of them already.
     pub bare: BTreeMap<String, SecretString>,
-    /// Keys that stay as they are, because their value is not known this time.
+    /// Keys that stay unchanged, because their value is unknown this time.
     pub kept: BTreeSet<String>,
     /// What an earlier content put there.
     pub written: Option<WrittenSecret>,
@@ -58,7 +58,7 @@ impl SecretContent {
         self
     }
 
-    /// What the status remembers of it.
+    /// The record of it in the status.
     pub fn record(&self) -> WrittenSecret {
         let names = |map: &BTreeMap<String, String>| map.keys().cloned().collect();
         let known = self.written.iter().flat_map(|written| &written.keys);
@@ -113,7 +113,7 @@ impl Connection {
     }
 }
 
-/// The content that the target asks for.
+/// The content that the target requests.
 pub fn content(target: &SecretTarget, connection: &Connection) -> SecretContent {
     let usual = connection.parameters();
     let prefixed = |key: &str| format!("{}{key}", target.prefix);
@@ -151,7 +151,7 @@ pub fn content(target: &SecretTarget, connection: &Connection) -> SecretContent 
     content
 }
 
-/// The entries that the Service Binding specification knows.
+/// The entries that the Service Binding specification defines.
 fn binding_entries(
     binding: &'static str,
     provider: &'static str,
@@ -169,7 +169,7 @@ fn binding_entries(
     .map(|(key, value)| (key.to_owned(), value))
 }
 
-/// Percent-encodes what has a meaning of its own in the user part of a URI.
+/// Percent-encodes the characters with a meaning in the user part of a URI.
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn replica_keys_come_and_go_with_the_replica_but_stay_when_nothing_was_said() {
+    fn replica_keys_follow_the_replica_and_stay_when_it_is_unknown() {
         let at = Replica::At { host: "r".to_owned(), port: "1".to_owned() };
         let there = content(&target(), &connection(at)).fitting(None);
         assert_eq!(there.data["V_REPLICA_HOST"].expose_secret(), "r");
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(content().fitting(Some(&present(&["HOST"]))).data.len(), 5);
         let taken_over = content().fitting(Some(&present(&["HOST", "PORT", "USER", "PASSWORD", "SSL"])));
         assert_eq!(taken_over.data.len(), 10);
-        // And come back with a Secret that somebody deleted.
+        // They also return with a deleted Secret.
         let mut again = content();
         again.written = Some(taken_over.record());
         assert_eq!(again.fitting(None).data.len(), 10);

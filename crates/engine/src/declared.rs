@@ -1,16 +1,16 @@
-//! What a spec declares, field by field, and what is remembered of it. Of each value a short hash is kept in
-//! the status from the moment on in which the value is in force:
+//! What a spec declares, field by field, and the record of it. The status stores a short hash of each value from the
+//! moment the value is in force:
 //!
 //! ```text
-//!   not remembered ──written down──▶ "" ──shown by the provider, or accepted for good──▶ hash
+//!   not recorded ────written down──▶ "" ──shown by the provider, or accepted for good──▶ hash
 //!        ▲                                                                                │
 //!        └──────────── removed from the spec, and reset at the provider ◀─────────────────┘
 //! ```
 //!
-//! A difference is news of the spec when the declared value is not the one that was last in force, and drift
-//! when it is. Where nothing was written down, because the resource comes from another operator or from a
-//! version that remembered names alone, what is declared counts as in force: nobody can tell any more who
-//! changed it, and drift that is only to be reported must not be changed back.
+//! A difference is an edit of the spec when the declared value is not the one that was last in force, and drift when
+//! it is. Without a record, the resource comes from another operator or from a version that recorded only names. Then
+//! the declared value counts as in force: who changed it is unknown, and drift that is only reported must not be
+//! corrected.
 
 use fnv::FnvHasher;
 use serde_json::Value;
@@ -20,21 +20,21 @@ use valkeeper_api::{ManagedService, names};
 /// A short hash of each value that a spec declares, by the path of the field below `spec`.
 pub type Hashes = BTreeMap<String, String>;
 
-/// What is remembered of a field.
+/// The record of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remembered {
     /// It was declared, and its value is not in force yet.
     Pending,
     /// The value with this hash was in force.
     InForce(String),
-    /// It was declared; with which value is not known.
+    /// It was declared; the value is unknown.
     Assumed,
 }
 
-/// What is remembered of the fields that were declared; nothing where nothing was written down.
+/// The record of the fields that were declared; none where nothing was written.
 pub type Record = Option<BTreeMap<String, Remembered>>;
 
-/// The status says it, or, before it was first written, what came with the finalizer.
+/// The record in the status or, before the first status, in the annotation written with the finalizer.
 pub(super) fn record<K: ManagedService>(object: &K) -> Record {
     let status = object.status().cloned().unwrap_or_default();
     if !status.declared_values.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn record<K: ManagedService>(object: &K) -> Record {
         return Some(status.declared_fields.into_iter().map(|path| (path, Remembered::Assumed)).collect());
     }
     let annotations = object.meta().annotations.as_ref()?;
-    // What was brought into force once had a status, and it is lost.
+    // A value that was once in force had a status, and that status is lost.
     let noted = annotations.get(names::DECLARED_FIELDS);
     let noted = noted.filter(|_| !annotations.contains_key(names::GENERATION_PROCESSED))?;
     let paths = noted.split(',').filter(|path| !path.is_empty());
@@ -57,7 +57,7 @@ impl Remembered {
         if hash.is_empty() { Self::Pending } else { Self::InForce(hash) }
     }
 
-    /// As the status holds it; `unknown` stands for a hash that nobody knows.
+    /// The form in the status; `unknown` stands for an unknown hash.
     pub(super) fn written(&self, unknown: &str) -> String {
         match self {
             Self::Pending => String::new(),
@@ -67,7 +67,7 @@ impl Remembered {
     }
 }
 
-/// Eight digits that nobody can make a secret of: they stand in the status, and change with the value.
+/// Eight digits that reveal no secret: they stand in the status, and change with the value.
 pub(super) fn hash(value: &Value) -> String {
     let mut hasher = FnvHasher::default();
     hasher.write(value.to_string().as_bytes());

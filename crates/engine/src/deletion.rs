@@ -54,8 +54,8 @@ fn release(desired: &Desired, observed: &Observed, report: Report) -> Decision {
     Decision { step, report }
 }
 
-/// Whether the resource has to stay because of its own requests, although its service is not there: one that
-/// creates it may still take effect, and one that changes or deletes it would meet the next service of its name.
+/// Whether the resource has to stay because of its own requests, although its service does not exist. A request that
+/// creates it may still take effect, and one that changes or deletes it would hit the next service of its name.
 fn may_appear(desired: &Desired, observed: &Observed) -> bool {
     let seen = matches!(&observed.remote, Remote::Present(service) if is_ours_to_delete(desired, service));
     observed.requests_may_take_effect && !seen

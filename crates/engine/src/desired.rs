@@ -1,5 +1,5 @@
-//! What a custom resource asks for, in normal form: defaults applied, names resolved, and the list of
-//! what it declares, so that a field somebody removes later can be told from one nobody ever set.
+//! What a custom resource requests, in normal form: defaults applied, names resolved, and the list of what it
+//! declares. The list distinguishes a field that a user removes later from one that was never set.
 
 use super::{
     declared::{Hashes, Record, Remembered},
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
 use valkeeper_api::{Kind, names, status::Migration, validate::Violation};
 
-/// The wish, in normal form.
+/// The desired state, in normal form.
 #[derive(Clone)]
 pub struct Desired {
     /// Valkey or Redis.
@@ -23,7 +23,7 @@ pub struct Desired {
     pub uid: String,
     /// `metadata.generation` of the spec this was read from.
     pub generation: i64,
-    /// Somebody asked Kubernetes to delete the custom resource.
+    /// A user or controller requested the deletion of the custom resource.
     pub deleting: bool,
     /// Our finalizer is on the custom resource.
     pub has_finalizer: bool,
@@ -37,9 +37,9 @@ pub struct Desired {
     pub policies: Policies,
     /// The service was created or taken over by this object before.
     pub initialized: bool,
-    /// The status says so, and not only an annotation, which a restored resource brings along.
+    /// The status confirms it, not only an annotation, which a restored resource has as well.
     pub initialized_in_status: bool,
-    /// The migration that the status knows of.
+    /// The migration recorded in the status.
     pub migration: Option<Migration>,
     /// The password of a migration source stands in the spec.
     pub password_in_spec: bool,
@@ -75,7 +75,7 @@ pub struct Desired {
     pub secret: Option<SecretTarget>,
     /// What is declared now.
     pub declared: Hashes,
-    /// What is remembered of what was declared before.
+    /// The record of earlier declarations.
     pub record: Record,
     /// It is in the status, and need not be in an annotation any more.
     pub record_is_in_status: bool,
@@ -129,21 +129,21 @@ impl Desired {
         current.into_iter().chain(token_release::former(current, &self.annotations))
     }
 
-    /// Whether this very spec was brought about before.
+    /// Whether exactly this spec was applied before.
     pub fn is_settled(&self) -> bool {
         self.annotations.get(names::GENERATION_PROCESSED) == Some(&self.generation.to_string())
     }
 
-    /// Whether a difference in the field at `path` is the doing of whoever edits the spec, and not of somebody
-    /// at the provider.
-    pub(super) fn is_news(&self, path: &str) -> bool {
+    /// Whether a difference in the field at `path` comes from an edit of the spec, and not from a change at the
+    /// provider.
+    pub(super) fn is_edit(&self, path: &str) -> bool {
         let now = self.declared.get(path);
         match (self.record.as_ref().map(|record| record.get(path)), now) {
             (Some(Some(Remembered::InForce(before))), Some(now)) => before != now,
             // Declared for the first time, or not any more.
             (Some(None), now) => now.is_some(),
             (Some(Some(Remembered::Pending)), _) | (Some(Some(_)), None) => true,
-            // Nobody can tell. If it is sent either way, say what is more likely.
+            // The cause is unknown. If it is sent either way, report the more likely cause.
             (None | Some(Some(Remembered::Assumed)), _) => self.policies.corrects_drift && !self.is_settled(),
         }
     }

@@ -45,8 +45,8 @@ impl Difference {
         Self { path: path.to_owned(), declared, found, change: Change::Field(removes) }
     }
 
-    /// As it is told.
-    pub(super) fn told(&self) -> DriftedField {
+    /// The difference as a report shows it.
+    pub(super) fn drifted_field(&self) -> DriftedField {
         let secret = self.path == "userConfig.migration";
         let text = |value: &Value| if secret { SECRET.to_owned() } else { shown(value) };
         DriftedField {
@@ -59,7 +59,7 @@ impl Difference {
 
 /// A field that a service gets when it is created.
 pub(super) fn declared(path: &str, value: &Value) -> DriftedField {
-    Difference::new(path, value.clone(), Value::Null, ServicePatch::default()).told()
+    Difference::new(path, value.clone(), Value::Null, ServicePatch::default()).drifted_field()
 }
 
 fn shown(value: &Value) -> String {
@@ -121,7 +121,7 @@ pub(super) fn patch<'d>(
     patch
 }
 
-/// What is sent along with a member of a setting that changes: the others, as they are.
+/// The other members of a setting that changes, which are sent along unchanged.
 fn members_of(current: Option<&Value>) -> Map<String, Value> {
     let mut members = current.and_then(Value::as_object).cloned().unwrap_or_default();
     members.retain(|_, value| !value.is_null() && value.as_str() != Some(HIDDEN));
@@ -149,7 +149,7 @@ fn plain(desired: &Desired, service: &ObservedService) -> Vec<Difference> {
         json!(service.plan),
         ServicePatch { plan: Some(desired.plan.clone()), ..nothing() },
     );
-    // Where a network is declared that is not known yet, the service stays until it is.
+    // While the declared network is unknown, the service stays where it is.
     let cloud = desired.cloud.as_ref().filter(|_| !matches!(desired.vpc, Vpc::Reference(_)));
     compare(
         "cloudName",
@@ -212,9 +212,9 @@ fn resettable(desired: &Desired, service: &ObservedService) -> Vec<Difference> {
     found
 }
 
-/// Only settings that the spec declares are compared, because the provider echoes its own defaults for all
-/// others; one that the spec stopped declaring is reset, to its default or to `null` where the provider takes
-/// that (provider behaviour: `user_config` on update).
+/// Compares only settings that the spec declares, because the provider echoes its own defaults for all other
+/// settings. A setting that the spec stopped declaring is reset, to its default or to `null` where the provider
+/// accepts that (provider behaviour: `user_config` on update).
 fn user_config(desired: &Desired, observed: &Map<String, Value>) -> Vec<Difference> {
     let facts = desired.kind.user_config_facts();
     let create_only = |key: &str| facts.iter().any(|fact| fact.name == key && fact.create_only);

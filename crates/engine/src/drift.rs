@@ -1,4 +1,4 @@
-//! Drift and news: which differences are sent, which are only told, and how.
+//! Drift and edits: which differences are sent, which are only reported, and how.
 
 use super::{
     concern::{Concern, Finding},
@@ -9,14 +9,14 @@ use super::{
 };
 use valkeeper_api::{names::reason, status::DriftedField};
 
-/// More fields than this are counted, not told.
-const MAX_TOLD: usize = 20;
+/// More fields than this are counted, not listed.
+const MAX_REPORTED: usize = 20;
 
 /// What becomes of the differences of one concern.
 pub(super) struct Plan<'d, D> {
     /// Those that are sent.
     pub(super) sent: Vec<&'d D>,
-    /// Those of them that are somebody's doing at the provider.
+    /// Those of them that were changed externally at the provider.
     pub(super) drift: Vec<&'d D>,
     /// Those that are left as they are.
     pub(super) left: Vec<&'d D>,
@@ -30,13 +30,13 @@ impl<'d, D> Plan<'d, D> {
     ) -> Self {
         let mut plan = Self { sent: Vec::new(), drift: Vec::new(), left: Vec::new() };
         for one in differences {
-            let is_news = desired.is_news(path(one));
-            if desired.policies.observes || !(is_news || desired.policies.corrects_drift) {
+            let is_edit = desired.is_edit(path(one));
+            if desired.policies.observes || !(is_edit || desired.policies.corrects_drift) {
                 plan.left.push(one);
                 continue;
             }
             plan.sent.push(one);
-            if !is_news {
+            if !is_edit {
                 plan.drift.push(one);
             }
         }
@@ -54,8 +54,8 @@ pub(super) fn corrected(fields: impl Iterator<Item = DriftedField>) -> Option<Dr
     seen(fields, true)
 }
 
-/// What is told of differences that are left as they are. One that only keeps a resource from being what it
-/// declares is drift; of a resource that only observes, it is the answer.
+/// The report of differences that stay. One that only keeps a resource from its declared state is drift; for a
+/// resource that only observes, it is the result.
 pub(super) fn reported(desired: &Desired, fields: impl Iterator<Item = DriftedField>) -> Concern {
     let Some(drift) = seen(fields, false) else { return Concern::fine() };
     if !desired.policies.observes {
@@ -72,7 +72,7 @@ pub(super) fn reported(desired: &Desired, fields: impl Iterator<Item = DriftedFi
     }
 }
 
-/// A concern that changes nothing but drift says so.
+/// Marks a concern that changes nothing but drift.
 pub(super) fn named(concern: Concern, is_drift: bool, drift: Option<DriftSeen>) -> Concern {
     let (true, Some(drift), Some(finding), Some(_)) = (is_drift, &drift, &concern.finding, &concern.step)
     else {
@@ -84,6 +84,6 @@ pub(super) fn named(concern: Concern, is_drift: bool, drift: Option<DriftSeen>) 
 }
 
 fn seen(fields: impl Iterator<Item = DriftedField>, corrected: bool) -> Option<DriftSeen> {
-    let fields: Vec<_> = fields.take(MAX_TOLD).collect();
+    let fields: Vec<_> = fields.take(MAX_REPORTED).collect();
     (!fields.is_empty()).then_some(DriftSeen { corrected, fields })
 }

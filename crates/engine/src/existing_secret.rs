@@ -1,5 +1,5 @@
-//! What a Secret that was read means for the resource: whose it is, whether it says what the service says, and
-//! the write that makes it so. A Secret of somebody else is never written to.
+//! What an existing Secret means for the resource: its owner, whether it matches the service, and the write that
+//! makes it match. A Secret of another owner is never written to.
 
 use super::{
     connection::{self, SecretContent},
@@ -27,7 +27,7 @@ pub struct Finding {
 }
 
 /// Judges `secret`, which should be controlled by `owner` and hold the connection of its service, if that is
-/// known.
+/// available.
 pub fn judge(
     secret: &Secret,
     owner: &OwnerReference,
@@ -51,7 +51,7 @@ pub fn judge(
     }
 }
 
-/// The Secret to create for `content`, and what to remember of it.
+/// The Secret to create for `content`, and the record of it.
 pub fn new(content: &SecretContent, owner: &OwnerReference) -> (Secret, WrittenSecret) {
     let content = content.clone().fitting(None);
     let secret = Secret {
@@ -69,8 +69,8 @@ pub fn new(content: &SecretContent, owner: &OwnerReference) -> (Secret, WrittenS
     (secret, content.record())
 }
 
-/// A merge patch that makes `secret` hold `content`, and what to remember of it. It fails if the Secret has
-/// changed since it was read.
+/// A merge patch that makes `secret` hold `content`, and the record of it. It fails if the Secret has changed since
+/// it was read.
 pub fn repaired(secret: &Secret, content: &SecretContent, owner: &OwnerReference) -> (Value, WrittenSecret) {
     let content = content.clone().fitting(Some(&keys(secret)));
     let leftover = Leftover::of(secret, &content);
@@ -115,9 +115,9 @@ pub fn changes(secret: &Secret, content: &SecretContent) -> String {
     }
 }
 
-/// Who else a Secret belongs to, in words. One that nobody controls, or that a former resource of this kind and
-/// name controls, is this resource's own if it holds the connection of its service: it was restored, or its
-/// owner was deleted without it.
+/// The other owner of a Secret, in words. A Secret without a controller, or controlled by a former resource of this
+/// kind and name, is this resource's own if it holds the connection of its service. Such a Secret was restored, or
+/// its owner was deleted without it.
 fn stranger(
     secret: &Secret,
     owner: &OwnerReference,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn secret_that_is_taken_back_gets_its_owner_and_keeps_others() {
+    fn readopted_secret_gets_its_owner_and_keeps_other_owners() {
         let team = OwnerReference { kind: "Team".to_owned(), controller: None, ..owner("t") };
         let restored = secret(vec![owner("before"), team], "h", "p");
         let content = connection::content(&target(false), &connection("h", "p"));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_others_do_not_make_a_secret_outdated() {
+    fn foreign_labels_do_not_make_a_secret_outdated() {
         let connection = connection("h", "p");
         let is_current = |secret: &Secret| {
             let found = judge(secret, &owner("u"), &target(false), Some(&connection)).secret;

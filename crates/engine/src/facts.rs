@@ -1,5 +1,5 @@
-//! Which facts the status tells after a look. What a look did not show stays as it was; what it showed to
-//! be gone goes.
+//! Which facts the status holds after a read. Facts that a read did not show stay; facts that it showed to be gone
+//! are removed.
 
 use super::{
     desired::Desired,
@@ -10,7 +10,7 @@ use valkeeper_api::{
     service_facts::{Binding, WrittenSecret},
 };
 
-/// The facts after a look, given those before it; `written` is what the connection Secret holds of ours.
+/// The facts after a read, given those before it; `written` is our content of the connection Secret.
 pub fn next(
     before: ServiceFacts,
     observed: &Observed,

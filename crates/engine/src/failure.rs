@@ -1,6 +1,6 @@
-//! How a failed call is classified. Every error enum at a boundary (provider, Kubernetes) maps its
-//! variants to a [`Class`], and the class alone decides the retry delay, the condition reason and the
-//! metric label: nothing in this crate looks at the text of an error to decide what to do.
+//! How a failed call is classified. Every error enum at a boundary (provider, Kubernetes) maps its variants to a
+//! [`Class`]. The class alone decides the retry delay, the condition reason and the metric label: nothing in this
+//! crate decides by the text of an error.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use std::time::Duration;
 pub enum Class {
     /// Nothing is wrong with the request; trying again later may work (outage, timeout, 5xx).
     Transient,
-    /// The other side asked for a pause, for this long if it said so.
+    /// The other side requested a pause, for this long if it stated a duration.
     Throttled {
-        /// The pause the other side asked for.
+        /// The requested delay.
         after: Option<Duration>,
     },
-    /// The world changed under the request; observe again and decide anew.
+    /// The object changed meanwhile; observe again and decide again.
     Conflict,
     /// The credentials are missing, unusable or not sufficient.
     Denied,
-    /// The request is wrong and stays wrong until somebody changes it.
+    /// The request is wrong and stays wrong until a user changes it.
     Invalid,
     /// The object does not exist.
     NotFound,
@@ -45,7 +45,7 @@ impl Class {
     }
 }
 
-/// What an error says in the end: those around its first cause only repeat that a call failed.
+/// The first cause of an error: the errors around it only repeat that a call failed.
 pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

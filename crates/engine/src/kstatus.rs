@@ -1,6 +1,5 @@
-//! The two conditions that tools reading kstatus look at besides `Ready`: `Reconciling` while something is
-//! under way and `Stalled` while somebody has to act. Both are there only while they are true, and never
-//! both at once.
+//! The two conditions that kstatus tools read besides `Ready`: `Reconciling` while work is in progress and `Stalled`
+//! while a user has to act. Both exist only while they are true, and never together.
 
 use super::report::{Ready, Report};
 use valkeeper_api::names::condition;

@@ -1,7 +1,7 @@
-//! What is in a connection Secret because an earlier content of ours put it there. Three sources tell:
-//! the API server's own books about our field manager, what the status of the custom resource remembers,
-//! and, for a Secret that the replaced operator wrote and this one has not written yet, the books about
-//! that operator. Nothing that anybody else added is ever counted.
+//! Parts of a connection Secret that an earlier content of ours left behind. There are three sources: the managed
+//! fields of our field manager, the record in the status of the custom resource, and the managed fields of
+//! aiven-operator. The third applies only to a Secret that aiven-operator wrote and this program has not written yet.
+//! Content that any other manager added never counts.
 
 use super::connection::SecretContent;
 use k8s_openapi::api::core::v1::Secret;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::names;
 
-/// Field managers under which the replaced operator wrote, which always replaced everything.
+/// Field managers under which aiven-operator wrote, which always replaced everything.
 const PREDECESSORS: [&str; 2] = ["manager", "aiven-operator"];
 
 /// Names to remove from a Secret.
@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    /// A Secret in which `manager` owns an old key and a label, and somebody else owns more.
+    /// A Secret in which `manager` owns an old key and a label, and another manager owns more.
     fn secret(manager: &str) -> Secret {
         let fields = json!({"f:data": {".": {}, "f:OLD_HOST": {}, "f:NEW_HOST": {}, "f:NEW_REPLICA_HOST": {}, "f:GONE": {}},
             "f:stringData": {"f:OLD_PORT": {}},
@@ -110,20 +110,20 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_prefix_removes_the_keys_under_the_old_one_and_nothing_else() {
+    fn changed_prefix_removes_only_the_keys_with_the_old_prefix() {
         assert!(old(&Leftover::of(&secret(names::SECRET_MANAGER), &content(None))));
         assert!(old(&Leftover::of(&secret(names::SECRET_MANAGER), &content(Some(WrittenSecret::default())))));
     }
 
     #[test]
-    fn what_the_replaced_operator_wrote_is_ours_until_we_wrote_ourselves() {
+    fn secret_written_by_aiven_operator_is_owned_until_first_write() {
         assert!(old(&Leftover::of(&secret("manager"), &content(None))));
         let written = Some(WrittenSecret::default());
         assert!(Leftover::of(&secret("manager"), &content(written)).is_empty());
     }
 
     #[test]
-    fn what_the_status_remembers_is_removed_whoever_owns_it() {
+    fn fields_recorded_in_status_are_removed_whatever_their_owner() {
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let written = WrittenSecret {
             keys: texts(&["OLD_HOST", "OLD_PORT", "NEW_HOST", "NEW_REPLICA_HOST"]),

@@ -1,7 +1,6 @@
-//! The pure core: from what a custom resource asks for ([`Desired`]) and what was seen
-//! ([`Observed`]) to the one next thing to do ([`decide`]). Everything here is synchronous and total,
-//! without I/O, clocks or async; time comes in as an argument. Performing a [`Step`], and looking
-//! again afterwards, is the controller's part.
+//! The pure core: computes the next action ([`decide`]) from the desired state ([`Desired`]) and the observed state
+//! ([`Observed`]). Everything here is synchronous and total, without I/O, clocks or async; time is an argument. The
+//! controller performs the [`Step`] and observes again afterwards.
 
 pub mod absence;
 pub mod backoff;

@@ -1,6 +1,5 @@
-//! Data that is to arrive from another server. A migration is known by its source and method, and the status
-//! remembers how far it has come: one that is complete is never sent again while it is declared, and another
-//! one begins anew.
+//! Data migration from another server. A migration is identified by its source and method, and the status records its
+//! phase. A complete migration is never sent again while it is declared, and another one starts from the beginning.
 //!
 //! ```text
 //!   declared ──written down──▶ Started ──sent, and shown──▶ Running ──▶ Complete: not sent, not compared
@@ -27,7 +26,7 @@ use valkeeper_api::{
 /// What makes a migration another one. User, password and encryption are only the way to the same data.
 const IDENTITY: [&str; 6] = ["host", "port", "method", "dbname", "ignore_dbs", "ignore_roles"];
 
-/// The migration that `desired` declares, as the status knows it.
+/// The migration that `desired` declares, in the form of the status.
 pub(super) fn identity(desired: &Desired) -> Option<String> {
     let members = desired.user_config.get(MIGRATION)?.as_object()?;
     let identity: Map<_, _> = IDENTITY
@@ -39,7 +38,7 @@ pub(super) fn identity(desired: &Desired) -> Option<String> {
     Some(declared::hash(&normal::setting(MIGRATION, &Value::Object(identity))))
 }
 
-/// How far the declared migration has come, as far as the status knows.
+/// Phase of the declared migration in the status.
 fn phase(desired: &Desired) -> Option<MigrationPhase> {
     let known = desired.migration.as_ref()?;
     let is_the_same = known.source.is_empty() || Some(&known.source) == identity(desired).as_ref();
@@ -102,14 +101,14 @@ fn is_followed(desired: &Desired, service: &ObservedService) -> bool {
         && service.state.power() == Power::Serving
 }
 
-/// What is known of the migration now; nothing before the provider was asked.
+/// Current state of the migration; none before the provider was asked.
 fn state(desired: &Desired, observed: &Observed) -> Option<MigrationState> {
     match (phase(desired), observed.migration.clone()) {
-        // The provider forgets a migration that has come to its end.
+        // The provider drops a migration that has ended.
         (Some(MigrationPhase::Running), Some(MigrationState::Forgotten)) => Some(MigrationState::Done),
         (_, Some(state)) => Some(state),
         (Some(MigrationPhase::Running | MigrationPhase::Failed), None) => None,
-        // Right after it was asked for, the provider may not know of it yet, which looks like its end.
+        // Right after the request, the provider may not show it yet, which resembles its end.
         (_, None) => Some(MigrationState::Running("starting".to_owned())),
     }
 }
@@ -123,15 +122,15 @@ fn is_begun_by(step: &Step) -> bool {
     }
 }
 
-/// What is to be written down before `step`: that the migration begins, so that nothing that was said of another
-/// one, or of an earlier attempt, is taken for its end.
+/// The record to write before `step`: that the migration begins. Without it, an earlier result could count as the end
+/// of this migration.
 pub(super) fn before(step: &Step, desired: &Desired) -> Option<Migration> {
     let begins = is_begun_by(step) && phase(desired) != Some(MigrationPhase::Started);
     begins
         .then(|| Migration { source: identity(desired).unwrap_or_default(), phase: MigrationPhase::Started })
 }
 
-/// What is to be remembered of the migration after what was seen.
+/// The record of the migration after an observation.
 pub fn remembered(desired: &Desired, observed: &Observed) -> Option<Migration> {
     let source = identity(desired)?;
     let known = phase(desired);
@@ -157,7 +156,7 @@ pub(super) fn note(desired: &Desired, observed: &Observed, step: &Step) -> Migra
     }
     let followed = matches!(&observed.remote, Remote::Present(service) if is_followed(desired, service));
     match state(desired, observed).filter(|_| followed) {
-        // A failure that the provider forgets is not an end.
+        // A failure that the provider drops is not an end.
         None | Some(MigrationState::Forgotten) => MigrationNote::Unchanged,
         Some(MigrationState::Running(stage)) => {
             now(false, reason::MIGRATING, format!("Copying data (stage {stage})."))

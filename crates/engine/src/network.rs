@@ -10,7 +10,7 @@ use super::{
 };
 use valkeeper_api::names::reason;
 
-/// `desired` with the VPC that its reference stands for, where that is known.
+/// `desired` with the VPC that its reference resolves to, where that is known.
 pub(super) fn resolved(desired: &Desired, observed: &Observed) -> Option<Desired> {
     match (&desired.vpc, &observed.vpc) {
         (Vpc::Reference(_), VpcReference::Usable(id)) => Some(desired.in_vpc(id)),
@@ -18,7 +18,7 @@ pub(super) fn resolved(desired: &Desired, observed: &Observed) -> Option<Desired
     }
 }
 
-/// What is to be done, and said, about the network that the resource refers to.
+/// The step and the report for the network that the resource refers to.
 pub(super) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     let Vpc::Reference(name) = &desired.vpc else { return Concern::fine() };
     match &observed.vpc {

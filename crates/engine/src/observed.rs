@@ -13,24 +13,24 @@ use std::{
 };
 use valkeeper_api::{Kind, ServiceFacts};
 
-/// One look at everything that belongs to a custom resource.
+/// One observation of everything that belongs to a custom resource.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The service at the provider.
     pub remote: Remote,
     /// The service was read from a list of its project, which may be older than what this process did since.
     pub listed: bool,
-    /// The resource whose mark the service carries, if it is another one that is known.
+    /// The resource whose ownership tag the service carries, if it is another, existing one.
     pub owner: Option<String>,
     /// The connection Secret; unknown until it matters.
     pub secret: ConnectionSecret,
     /// The service that this one is made from; unknown until it matters.
     pub source: Source,
-    /// How far a migration into the service has come; none when nobody asked.
+    /// Progress of a migration into the service; none when it was not read.
     pub migration: Option<MigrationState>,
     /// The token cannot disappear while the resource needs it.
     pub token_is_held: bool,
-    /// Those of its token Secrets that are kept from deletion; none when nobody looked.
+    /// Those of its token Secrets that are protected from deletion; none when they were not read.
     pub held_names: Option<BTreeSet<String>>,
     /// The VPC that the resource refers to.
     pub vpc: VpcReference,
@@ -39,7 +39,7 @@ pub struct Observed {
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
     /// still be the state from before (provider behaviour: readiness race).
     pub unsettled: bool,
-    /// What updates for this generation have asked for, except for what later looks showed to have taken effect.
+    /// What updates for this generation have requested, except for what later reads showed to have taken effect.
     pub sent: Option<ServicePatch>,
     /// The same for tags.
     pub sent_tags: Option<TagPatch>,
@@ -47,17 +47,17 @@ pub struct Observed {
     pub refused: Vec<Refusal>,
     /// The password that a Secret holds for a migration was read.
     pub migration_password_is_known: bool,
-    /// The deletion was requested recently; repeating it at every look would be noise.
+    /// The deletion was requested recently; repeating it after every read would be noise.
     pub deletion_requested: bool,
-    /// Answers have said for a while that there is no such service, or its deletion was accepted. A single
-    /// answer is not enough to let go of what costs money: it may be late (provider behaviour:
-    /// read-after-write lag), and so may a request to create the service.
+    /// Answers have reported for a while that the service does not exist, or its deletion was accepted. A single
+    /// answer is not enough to release what costs money: it may be late (provider behaviour: read-after-write lag),
+    /// and so may a request to create the service.
     pub absence_is_certain: bool,
-    /// A list hides credentials, and the Secret is compared when the resource is looked at the next time: what it
-    /// holds was true before this process began.
+    /// A list hides credentials, and the Secret is compared with the next read: its content was correct before this
+    /// process began.
     pub secret_may_wait: bool,
-    /// At the time of the look, requests of this resource could still take effect: those that got no answer, and
-    /// those of an earlier process, which nobody knows.
+    /// At the time of the read, requests of this resource could still take effect: requests without an answer, and
+    /// those of an earlier process, which are unknown.
     pub requests_may_take_effect: bool,
 }
 
@@ -80,15 +80,15 @@ impl Observed {
     }
 }
 
-/// What is known of the service.
+/// Observed state of the service.
 #[derive(Clone, Debug, Default)]
 pub enum Remote {
-    /// Nobody looked yet.
+    /// Not read yet.
     #[default]
     Unknown,
-    /// A live look found no such service.
+    /// A live read found no such service.
     Absent,
-    /// A live look found it.
+    /// A live read found it.
     Present(Box<ObservedService>),
 }
 
@@ -113,19 +113,19 @@ pub struct ObservedService {
     pub technical_emails: Vec<String>,
     /// Whether the provider refuses deletion and power-off.
     pub termination_protection: bool,
-    /// All tags, ours and those of others.
+    /// All tags, ours and foreign ones.
     pub tags: BTreeMap<String, String>,
     /// Settings with the provider's defaults filled in.
     pub user_config: Map<String, Value>,
-    /// The answer did not say what the settings are.
+    /// The answer did not contain the settings.
     pub user_config_is_unknown: bool,
-    /// How to connect; none until the provider says all of it.
+    /// How to connect; none until the provider's answer is complete.
     pub connection: Option<Connection>,
     /// The token may not read credentials.
     pub credentials_are_withheld: bool,
     /// Number of backups that can be restored.
     pub backups: usize,
-    /// What the status tells besides.
+    /// Further facts in the status.
     pub facts: ServiceFacts,
     /// An autoscaler integration decides on the disk space.
     pub disk_is_managed: bool,
@@ -141,10 +141,10 @@ impl ObservedService {
     }
 }
 
-/// What is known of the service that another one is made from.
+/// Observed state of the service that another one is made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody looked yet.
+    /// Not read yet.
     #[default]
     Unknown,
     /// There is none of that name.
@@ -153,7 +153,7 @@ pub enum Source {
     OtherType(String),
     /// It exists but is not up.
     NotServing(String),
-    /// It has no backup, or not the one that is asked for.
+    /// It has no backup, or not the requested one.
     WithoutBackup,
     /// It can be used.
     Ready,
@@ -168,7 +168,7 @@ pub enum MigrationState {
     Done,
     /// It did not work; the provider's explanation.
     Failed(String),
-    /// The provider knows of none.
+    /// The provider shows none.
     Forgotten,
 }
 
@@ -203,7 +203,7 @@ pub enum ServiceState {
     Rebalancing,
     /// Powered off.
     PoweredOff,
-    /// Anything this program does not know, treated as not ready.
+    /// A state without a variant here, treated as not ready.
     Other(String),
 }
 
@@ -294,14 +294,14 @@ impl fmt::Debug for Connection {
 /// The Kubernetes Secret that the connection belongs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ConnectionSecret {
-    /// Nobody looked, because nothing depends on it now.
+    /// Not read, because nothing depends on it now.
     #[default]
     Unknown,
     /// There is none.
     Absent,
-    /// There is one, and nobody has read it.
+    /// It exists and was not read.
     Exists,
-    /// One exists that another object controls, or that nobody declared to be ours.
+    /// It exists and is controlled by another object, or is not declared to be ours.
     Foreign {
         /// Who it belongs to, for the message.
         owner: String,
@@ -315,10 +315,10 @@ pub enum ConnectionSecret {
     },
 }
 
-/// What came of looking for the `ProjectVPC` that a resource refers to.
+/// Result of resolving the `ProjectVPC` that a resource refers to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum VpcReference {
-    /// Nobody looked yet.
+    /// Not read yet.
     #[default]
     Unknown,
     /// It stands for this VPC, which can be used.

@@ -1,7 +1,7 @@
-//! Services without a resource: they carry the mark of a resource, and nobody knows one of that identity.
-//! They cost money and belong to nobody. One list proves nothing, since a resource may be newer than what
-//! is known, so that only those count that stay without one. Marks say whose a service is, not which
-//! operator's: one that works for another cluster in the same project counts as well.
+//! Services without a resource: they carry an ownership tag, and no known resource has that identity. They cost money
+//! and have no owner. One list proves nothing, since a resource may be newer than the cache, so only services that
+//! stay without a resource count. The tag identifies the resource, not the operator: a service of another cluster's
+//! operator in the same project counts as well.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,7 @@ pub fn owner(tags: &BTreeMap<String, String>) -> Option<&str> {
     tags.get(names::OWNER_TAG).map(String::as_str)
 }
 
-/// The services of one project that no known resource owns, by their marks.
+/// The services of one project that no known resource owns, by their ownership tags.
 #[derive(Debug, Default)]
 pub struct Orphans {
     since: HashMap<String, DateTime<Utc>>,

@@ -8,7 +8,7 @@ use super::{
     tags,
 };
 
-/// What updates and changes of tags ask for, together.
+/// The requested updates and changes of tags, together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sent {
     /// Of the service.
@@ -23,7 +23,7 @@ impl Sent {
         self.patch.is_empty() && self.tags.is_empty()
     }
 
-    /// Both; what `later` says of a field wins.
+    /// Both; for a field in both, `later` wins.
     #[must_use]
     pub fn and(&self, later: &Self) -> Self {
         let mut tags = self.tags.clone();
@@ -31,7 +31,7 @@ impl Sent {
         Self { patch: self.patch.and(&later.patch), tags }
     }
 
-    /// What of it `other` asks for as well.
+    /// The part of it that `other` requests as well.
     #[must_use]
     pub fn common(&self, other: &Self) -> Self {
         let tags = self.tags.iter().filter(|(key, value)| other.tags.get(*key) == Some(value));

@@ -1,6 +1,6 @@
-//! Whose service it is. A service is this resource's if it carries the resource's identity, or if it comes
-//! from a time before such marks and the resource says that it was its own. Anything else is left alone,
-//! unless the user asks for adoption.
+//! The owner of a service. A service is this resource's if it carries the resource's identity. It also is if it
+//! predates ownership tags and the resource states that it was its own. Any other service stays unchanged, unless the
+//! user requests adoption.
 
 use super::{desired::Desired, observed::ObservedService};
 use valkeeper_api::{Kind, names};
@@ -9,7 +9,7 @@ use valkeeper_api::{Kind, names};
 pub(super) fn is_ours(desired: &Desired, service: &ObservedService) -> bool {
     let known = desired.initialized;
     if !desired.policies.marks_ownership {
-        // The finalizer goes on only right before a service is created or adopted.
+        // The finalizer is added only right before a service is created or adopted.
         return known || desired.has_finalizer;
     }
     match service.tags.get(names::OWNER_TAG) {

@@ -1,10 +1,10 @@
-//! How a resource behaves where more than one behaviour is right, read from spec, annotations and the
-//! operator's own defaults. A value that cannot be read never makes anything more destructive.
+//! How a resource behaves where more than one behaviour is right, read from spec, annotations and the operator's own
+//! defaults. An unreadable value never makes anything more destructive.
 
 use std::collections::BTreeMap;
 use valkeeper_api::{names, policies::Policies as Declared};
 
-/// What the operator does for resources that say nothing.
+/// The defaults for resources without a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Defaults {
     /// Deleting a resource leaves its service.
@@ -30,7 +30,7 @@ pub struct Policies {
     pub observes: bool,
     /// Drift is changed back, not only reported.
     pub corrects_drift: bool,
-    /// A service that vanished is created anew.
+    /// A service that vanished is recreated.
     pub recreates: bool,
     /// The service may be powered off without a backup.
     pub accepts_data_loss: bool,
@@ -62,7 +62,7 @@ impl Policies {
         annotations: &BTreeMap<String, String>,
         defaults: Defaults,
     ) -> Self {
-        let says = |field: &Option<String>, word: &str| field.as_deref() == Some(word);
+        let is_set = |field: &Option<String>, word: &str| field.as_deref() == Some(word);
         // As for the deletion policy, the annotation wins over the field.
         let annotated = annotations.get(names::ADOPTION_POLICY);
         let adoption = annotated.or(declared.adoption_policy.as_ref()).map(String::as_str);
@@ -70,16 +70,16 @@ impl Policies {
             deletion: deletion(declared, annotations, defaults),
             adopts: adoption == Some("Adopt"),
             observes: adoption == Some("Observe"),
-            corrects_drift: !says(&declared.drift_policy, "Report"),
-            recreates: says(&declared.recreate_policy, "Always"),
-            accepts_data_loss: says(&declared.power_off_policy, "AcceptDataLoss"),
+            corrects_drift: !is_set(&declared.drift_policy, "Report"),
+            recreates: is_set(&declared.recreate_policy, "Always"),
+            accepts_data_loss: is_set(&declared.power_off_policy, "AcceptDataLoss"),
             paused: annotations.get(names::PAUSED).is_some_and(|value| value != "false"),
             marks_ownership: defaults.marks_ownership,
         }
     }
 }
 
-/// The annotation wins over the field, as users of the replaced operator expect; the field over the default.
+/// The annotation wins over the field, as users of aiven-operator expect; the field over the default.
 fn deletion(
     declared: &Declared,
     annotations: &BTreeMap<String, String>,

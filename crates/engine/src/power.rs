@@ -16,7 +16,7 @@ use valkeeper_api::{
     status::DriftedField,
 };
 
-/// What is to be done, and said, about the state of the service.
+/// The step and the report for the state of the service.
 pub(super) fn concern(desired: &Desired, observed: &Observed, service: &ObservedService) -> Concern {
     if violations::concern(desired, Part::Power) {
         return Concern::fine();
@@ -31,7 +31,7 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
     }
 }
 
-/// What to say while the provider works.
+/// The report while the provider works.
 pub(super) fn building(desired: &Desired, observed: &Observed, service: &ObservedService) -> Concern {
     let known = desired.annotations.contains_key(names::INSTANCE_RUNNING);
     let power = observed.sent.as_ref().and_then(|patch| patch.powered);
@@ -84,7 +84,7 @@ fn off(desired: &Desired, observed: &Observed, service: &ObservedService) -> Con
     }
     let message = format!("Powering off service {name}.");
     if !observed.object_is_live {
-        // A cache may not have heard yet that the service is to run after all.
+        // The cache may not show yet that the service is to run after all.
         return Concern::act(Step::Observe(Target::Object), reason::POWERING_OFF, message);
     }
     send(desired, service, patch, reason::POWERING_OFF, message)
@@ -132,18 +132,18 @@ fn send(
         declared: desired.powered.to_string(),
         found: (service.state.power() == Power::Serving).to_string(),
     };
-    let is_news = desired.is_news("powered");
+    let is_edit = desired.is_edit("powered");
     if desired.policies.observes {
         return drift::reported(desired, [drift].into_iter());
     }
-    if !is_news && !desired.policies.corrects_drift {
+    if !is_edit && !desired.policies.corrects_drift {
         return left_so(desired, drift);
     }
-    let told = drift::corrected([drift].into_iter().filter(|_| !is_news));
-    drift::named(Concern::act(Step::Update(Box::new(patch)), reason, message), !is_news, told)
+    let corrected = drift::corrected([drift].into_iter().filter(|_| !is_edit));
+    drift::named(Concern::act(Step::Update(Box::new(patch)), reason, message), !is_edit, corrected)
 }
 
-/// Somebody switched the service at the provider, and drift is only to be reported.
+/// The service was switched externally at the provider, and drift is only reported.
 fn left_so(desired: &Desired, drift: DriftedField) -> Concern {
     let was = if desired.powered { "off" } else { "on" };
     let message = format!(

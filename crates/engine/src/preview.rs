@@ -14,7 +14,7 @@ use valkeeper_api::{Kind, names, status::DriftedField};
 /// What a change of a field does to a service that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing that clients notice is known of it.
+    /// It has no known effect on clients.
     Online,
     /// The servers restart.
     Restart,
@@ -62,8 +62,8 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<DriftedField> 
     let Remote::Present(service) = &observed.remote else { return Vec::new() };
     let resolved = network::resolved(desired, observed);
     let desired = resolved.as_ref().unwrap_or(desired);
-    let settings = difference::settings(desired, service).into_iter().map(|one| one.told());
-    let tags = tags::differences(desired, service).into_iter().map(|one| one.told());
+    let settings = difference::settings(desired, service).into_iter().map(|one| one.drifted_field());
+    let tags = tags::differences(desired, service).into_iter().map(|one| one.drifted_field());
     let on = service.state != ServiceState::PoweredOff;
     let power = (on != desired.powered).then(|| DriftedField {
         field: "spec.powered".to_owned(),

@@ -1,4 +1,4 @@
-//! What the status is to remember of the fields that the spec declares.
+//! The record in the status of the fields that the spec declares.
 
 use super::{
     declared::Remembered,
@@ -11,10 +11,10 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Stands for a value of which only the name is remembered, and which is not declared any more.
+/// Stands for a value of which only the name is recorded, and which is no longer declared.
 const UNKNOWN: &str = "?";
 
-/// What is to be remembered after what was seen, by path: a hash, or nothing where the value is not in force.
+/// The record after an observation, by path: a hash, or nothing where the value is not in force.
 pub fn remembered(desired: &Desired, observed: &Observed) -> BTreeMap<String, String> {
     let resolved = network::resolved(desired, observed);
     let desired = resolved.as_ref().unwrap_or(desired);
@@ -22,7 +22,7 @@ pub fn remembered(desired: &Desired, observed: &Observed) -> BTreeMap<String, St
         Remote::Present(service) if ownership::is_ours(desired, service) => {
             outstanding(desired, observed, service)
         }
-        // What nobody looked at is remembered as it was.
+        // The record of anything not read stays unchanged.
         _ => return unchanged(desired),
     };
     let mut next = BTreeMap::new();
@@ -36,20 +36,19 @@ pub fn remembered(desired: &Desired, observed: &Observed) -> BTreeMap<String, St
     next
 }
 
-/// What is to be remembered of a service that this resource takes over as it is: what it declares is to be
-/// brought about, or only to be compared.
+/// The record of a service that this resource adopts: its declared values will be applied, or only compared.
 pub(super) fn adopted(desired: &Desired) -> BTreeMap<String, String> {
     let entry = |now: &String| if desired.policies.corrects_drift { String::new() } else { now.clone() };
     desired.declared.iter().map(|(path, now)| (path.clone(), entry(now))).collect()
 }
 
-/// Whether the status says exactly this.
+/// Whether the status holds exactly this record.
 pub(super) fn is(desired: &Desired, wanted: &BTreeMap<String, String>) -> bool {
     unchanged(desired) == *wanted && desired.record_is_in_status
 }
 
-/// The step before `step`, where something would be sent that nobody remembers, or where the annotation of a
-/// generation that was brought about would come before the values of that generation.
+/// The step before `step`: where it would send a field without a record, or where it would annotate a generation
+/// before recording its values.
 pub(super) fn before(step: Step, desired: &Desired, observed: &Observed) -> Step {
     if matches!(step, Step::Annotate(_)) && !desired.record_is_in_status {
         let (declared, migration) = (remembered(desired, observed), migration::remembered(desired, observed));
@@ -83,17 +82,17 @@ fn removed(desired: &Desired) -> impl Iterator<Item = (&String, &Remembered)> {
     desired.record.iter().flatten().filter(|(path, _)| desired.was_removed(path))
 }
 
-/// What is remembered of a declared field whose value is not in force.
+/// The record of a declared field whose value is not in force.
 fn written(desired: &Desired, path: &str, now: &str) -> String {
     match desired.record.as_ref().map(|record| record.get(path)) {
         Some(Some(Remembered::InForce(before))) => before.clone(),
         Some(Some(Remembered::Pending) | None) => String::new(),
-        None | Some(Some(Remembered::Assumed)) if desired.is_news(path) => String::new(),
+        None | Some(Some(Remembered::Assumed)) if desired.is_edit(path) => String::new(),
         None | Some(Some(Remembered::Assumed)) => now.to_owned(),
     }
 }
 
-/// The fields whose declared values are not in force: the service shows others, and may still come to show them.
+/// The fields whose declared values are not in force: the service shows other values, and may still change.
 fn outstanding(desired: &Desired, observed: &Observed, service: &ObservedService) -> BTreeSet<String> {
     let changes = service.state.power() == Power::Changing || observed.unsettled;
     let mut outstanding = BTreeSet::new();
@@ -109,7 +108,7 @@ fn outstanding(desired: &Desired, observed: &Observed, service: &ObservedService
         }
     }
     if matches!(desired.vpc, Vpc::Reference(_)) {
-        // Neither can be compared before it is known which network that is.
+        // Neither can be compared before the network is resolved.
         outstanding.extend(["projectVpcId", "cloudName"].map(str::to_owned));
     }
     let as_asked = if desired.powered { Power::Serving } else { Power::Off };

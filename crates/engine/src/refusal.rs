@@ -6,15 +6,15 @@ use super::request::{ServicePatch, TagPatch, Target};
 /// A request that was refused.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// What was asked for.
+    /// The refused request.
     pub request: Request,
-    /// What came of it.
+    /// Its failure.
     pub failure: Failure,
     /// It is not yet time to try again.
     pub holds: bool,
 }
 
-/// What was asked for, exactly enough to tell whether the next request would be the same.
+/// The request, exactly enough to determine whether the next one would be the same.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// A change of the service.
@@ -25,7 +25,7 @@ pub enum Request {
     Secret,
     /// Protection of the token Secret.
     Token,
-    /// Something that only one concern wants to know.
+    /// A read that only one concern needs.
     Observe(Target),
 }
 
@@ -40,13 +40,13 @@ impl Request {
     }
 }
 
-/// Why a reconciliation could not go on.
+/// Why a reconciliation could not continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// One of the reasons in [`names`].
     pub reason: &'static str,
     /// What was being done, what went wrong, what to do.
     pub message: String,
-    /// It will pass by itself.
+    /// It ends without user action.
     pub passing: bool,
 }

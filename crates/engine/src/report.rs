@@ -1,4 +1,4 @@
-//! What may be said about a resource at some moment: the material of its conditions and events.
+//! The report about a resource at one moment: the material of its conditions and events.
 
 use super::{
     desired::Desired,
@@ -8,29 +8,29 @@ use super::{
 use std::fmt::Write as _;
 use valkeeper_api::{names::reason, status::DriftedField, validate::Violation};
 
-/// More broken rules than this are counted, not told.
+/// More broken rules than this are counted, not listed.
 const MOST_VIOLATIONS: usize = 10;
 
 /// A statement about the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Whether the resource is as its spec says and its Secret is in place.
+    /// Whether the resource matches its spec and its Secret is in place.
     pub ready: Ready,
     /// One of the reasons in [`names`].
     pub reason: &'static str,
     /// For people: the object, the cause, and what to do if something is to be done.
     pub message: String,
-    /// The provider's word for the state; none leaves what the status says, see [`Report::state_after`].
+    /// The provider's name of the state; none keeps the one in the status, see [`Report::state_after`].
     pub state: Option<String>,
     /// The service exists and is ours.
     pub initialized: bool,
-    /// Whether the service takes connections; none when this look did not tell.
+    /// Whether the service accepts connections; none when this read did not show it.
     pub running: Option<bool>,
     /// The resource is paused.
     pub paused: bool,
     /// The password of a migration source stands in the spec.
     pub password_exposed: bool,
-    /// What is to be said of a migration.
+    /// The report of a migration.
     pub migration: MigrationNote,
     /// Declared fields that were found changed.
     pub drift: Option<DriftSeen>,
@@ -42,7 +42,7 @@ pub struct Report {
     pub fleeting: bool,
 }
 
-/// Declared fields that somebody changed at the provider.
+/// Declared fields that were changed externally at the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriftSeen {
     /// They are being changed back.
@@ -62,10 +62,10 @@ impl DriftSeen {
     }
 }
 
-/// What is to be said of a migration into the service.
+/// The report of a migration into the service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum MigrationNote {
-    /// What was said before still holds.
+    /// The earlier report still holds.
     #[default]
     Unchanged,
     /// There is none.
@@ -88,14 +88,14 @@ pub enum Ready {
     Yes,
     /// False, in the normal course of things.
     Progressing,
-    /// False, and somebody has to do something.
+    /// False, and a user has to act.
     Stuck,
-    /// The look failed; what was true before may well still be.
+    /// The read failed; the earlier state may still hold.
     Unchanged,
 }
 
 impl Report {
-    /// About a resource whose service does not exist, or of which nothing is known.
+    /// About a resource whose service does not exist or is unknown.
     pub fn new(ready: Ready, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             ready,
@@ -136,7 +136,7 @@ impl Report {
         Self { failed: true, fleeting: number < 2, ..self }
     }
 
-    /// The state to tell: what this look showed, else the one from before, unless there is nothing any more.
+    /// The state to report: what this read showed, else the earlier one, unless the service is gone.
     pub fn state_after(&self, before: Option<String>) -> Option<String> {
         let gone = self.state.is_none() && self.running == Some(false);
         self.state.clone().or(before.filter(|_| !gone))
@@ -144,18 +144,18 @@ impl Report {
 
     /// About a resource whose spec breaks rules.
     pub fn invalid_spec(violations: &[Violation]) -> Self {
-        let mut told =
+        let mut text =
             violations.iter().take(MOST_VIOLATIONS).map(ToString::to_string).collect::<Vec<_>>().join("; ");
         if let Some(more) = violations.len().checked_sub(MOST_VIOLATIONS).filter(|more| *more > 0) {
             // A text takes everything.
-            let _ = write!(told, "; and {more} more");
+            let _ = write!(text, "; and {more} more");
         }
-        told.push('.');
-        Self::new(Ready::Stuck, reason::INVALID_SPEC, told)
+        text.push('.');
+        Self::new(Ready::Stuck, reason::INVALID_SPEC, text)
     }
 
-    /// About a reconciliation that failed, for the time with this `number` in a row. An outage does not take back
-    /// what was true before, unless the reconciliation got far enough to learn that it is not true any more.
+    /// About a reconciliation that failed, for the time with this `number` in a row. An outage does not change the
+    /// earlier state, unless the reconciliation observed that it no longer holds.
     pub fn failed(failure: &Failure, desired: &Desired, observed: &Observed, number: u32) -> Self {
         if !desired.violations.is_empty() && !desired.deleting {
             // That has to be corrected first, and stays true whatever else happens.

@@ -1,4 +1,4 @@
-//! What is asked for: the things to read, and the bodies of requests that change a service.
+//! Requests: the targets to read, and the bodies of requests that change a service.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -146,7 +146,7 @@ impl ServicePatch {
         self.without(&self.without(other))
     }
 
-    /// Both; what `later` says of a field wins.
+    /// Both; for a field in both, `later` wins.
     #[must_use]
     pub fn and(&self, later: &Self) -> Self {
         let mut user_config = self.user_config.clone();

@@ -1,5 +1,5 @@
-//! The connection Secret: as long as the service is this resource's own and says how to connect, the Secret
-//! says the same, whatever else is wrong with the resource or under way at the provider.
+//! The connection Secret. As long as the service is this resource's own and its connection is complete, the Secret
+//! matches it. Other problems of the resource and changes at the provider do not delay it.
 
 use super::{
     concern::Concern,
@@ -31,7 +31,7 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
         };
     };
     match &observed.secret {
-        // A first Secret is written without a look: the API server says so if there is one.
+        // A first Secret is written without a read: the API server reports a conflict if one exists.
         ConnectionSecret::Unknown if serves && !was_there_before(desired) => write(target, connection),
         ConnectionSecret::Unknown | ConnectionSecret::Exists => {
             let message = format!("Reading Secret {name}.");

@@ -19,17 +19,17 @@ pub struct SecretTarget {
     pub labels: BTreeMap<String, String>,
     /// Annotations that the Secret must have.
     pub annotations: BTreeMap<String, String>,
-    /// Whether the connection is also wanted as one URI.
+    /// Whether to add the connection as one URI.
     pub uri: bool,
-    /// Whether the host of the replica is wanted.
+    /// Whether to add the host of the replica.
     pub replica_host: bool,
-    /// Whether the port of the replica is wanted.
+    /// Whether to add the port of the replica.
     pub replica_port: bool,
-    /// The `type` of a service binding, when its entries are wanted.
+    /// The `type` of a service binding, when its entries are requested.
     pub binding: Option<&'static str>,
     /// Who runs the service, for programs that read service bindings.
     pub provider: &'static str,
-    /// Whether Secrets of this kind may also hold the five keys without a prefix, which the replaced operator
+    /// Whether Secrets of this kind may also hold the five keys without a prefix, which aiven-operator
     /// wrote; those that do keep them.
     pub bare_keys: bool,
     /// What the Secret was given when it was last written.
@@ -39,7 +39,7 @@ pub struct SecretTarget {
 /// What a kind gives to each Secret that its resources write.
 #[derive(Clone, Copy, Debug)]
 pub struct KindOfSecret {
-    /// What each key starts with where the spec does not say.
+    /// Prefix of each key where the spec sets none.
     pub prefix: &'static str,
     /// Who runs the servers.
     pub provider: &'static str,
@@ -58,7 +58,7 @@ impl SecretTarget {
         kind: KindOfSecret,
     ) -> Self {
         let target = declared.cloned().unwrap_or_default();
-        // The replaced operator wrote `name: ""` into objects that had no target.
+        // aiven-operator wrote `name: ""` into objects that had no target.
         let is_named = !target.name.is_empty();
         let name = if is_named { target.name } else { own_name.to_owned() };
         let extra = target.extra_keys.unwrap_or_default();

@@ -1,5 +1,4 @@
-//! Bringing an existing service to what the spec declares: the next update, and what to say of one that shows
-//! no effect.
+//! Brings an existing service to the declared settings: the next update, and the report of an update without effect.
 
 use super::{
     concern::Concern,
@@ -28,9 +27,9 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
     }
     let disk = disk(desired, observed, service, &mut differences);
     let plan = Plan::of(desired, differences.iter(), |one| &one.path);
-    let reported = drift::reported(desired, plan.left.iter().map(|one| one.told()));
-    let told = drift::corrected(plan.drift.iter().map(|one| one.told()));
-    let sent = drift::named(send(desired, observed, service, &plan), plan.is_drift(), told);
+    let reported = drift::reported(desired, plan.left.iter().map(|one| one.drifted_field()));
+    let drifted = drift::corrected(plan.drift.iter().map(|one| one.drifted_field()));
+    let sent = drift::named(send(desired, observed, service, &plan), plan.is_drift(), drifted);
     vec![sent, disk, reported]
 }
 
@@ -64,8 +63,8 @@ fn disk(
     Concern::waits(reason::UPDATING, message, RequeueClass::Building)
 }
 
-/// Sends each change once: an answer that still shows the old values is waited for, and one that shows them
-/// for good is told instead of being sent over and over.
+/// Sends each change once. An answer with the old values is awaited; if the old values stay, that is reported and the
+/// change is not sent again.
 fn send(
     desired: &Desired,
     observed: &Observed,
@@ -102,12 +101,12 @@ fn protection_alone(patch: &ServicePatch) -> Option<ServicePatch> {
 }
 
 fn not_applied(desired: &Desired, plan: &Plan<'_, Difference>, patch: &ServicePatch) -> Concern {
-    let told: Vec<_> = plan.sent.iter().map(|one| one.told()).collect();
+    let drifted: Vec<_> = plan.sent.iter().map(|one| one.drifted_field()).collect();
     let message = format!(
         "Cannot change {} of service {}: Aiven accepted the change and still shows other values: {}. To retry, edit the spec.",
         patch.changed_fields().join(", "),
         desired.name,
-        difference::summary(&told)
+        difference::summary(&drifted)
     );
     Concern::is_stuck(reason::NOT_APPLIED, message, RequeueClass::AwaitingExternal)
 }

@@ -1,5 +1,5 @@
-//! The service that another one is made from: the source of a read replica or of a fork. It is checked
-//! before the new service is created, because the provider's own refusal does not say what is missing.
+//! The service that another one is made from: the source of a read replica or of a fork. It is checked before the new
+//! service is created, because the provider's own refusal does not state what is missing.
 
 use super::{
     concern::Concern,
@@ -10,7 +10,7 @@ use super::{
 };
 use valkeeper_api::names::reason;
 
-/// What stands in the way of creating the service; nothing where it needs no source or the source is good.
+/// The obstacle to creating the service; none where it needs no source or the source is ready.
 pub(super) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     let Some(source) = &desired.source else { return Concern::fine() };
     let (name, project, purpose) = (&source.name, &source.project, source.purpose);

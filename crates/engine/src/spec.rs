@@ -19,7 +19,7 @@ use valkeeper_api::{
 };
 
 impl Desired {
-    /// Reads a custom resource. It must have been validated: values out of bounds are not noticed here.
+    /// Reads a custom resource. It must have been validated: values out of bounds are not detected here.
     pub fn of<K: ManagedService>(object: &K, defaults: Defaults) -> Self {
         let (metadata, spec, status) = (object.meta(), object.service(), object.status());
         let name = metadata.name.clone().unwrap_or_default();
@@ -87,18 +87,18 @@ impl Desired {
     }
 }
 
-/// Objects that the replaced operator has brought up carry its annotation, whatever their conditions say.
+/// Objects that aiven-operator has brought up carry its annotation, whatever their conditions.
 fn was_processed(metadata: &ObjectMeta) -> bool {
     let annotations = metadata.annotations.as_ref();
     names::has_finalizer(metadata)
         && annotations.is_some_and(|all| all.contains_key(names::GENERATION_PROCESSED))
 }
 
-/// The status says it; one from before it did says at least how far the declared one has come.
+/// The migration in the status; an older status has at least the phase of the declared one.
 fn migration<K: ManagedService>(object: &K) -> Option<Migration> {
     let known = object.status().and_then(|status| status.migration.clone());
-    let told = |status| has_condition(object, condition::MIGRATION_COMPLETE, status);
-    let phase = match (told("True"), told("False")) {
+    let reported = |status| has_condition(object, condition::MIGRATION_COMPLETE, status);
+    let phase = match (reported("True"), reported("False")) {
         (true, _) => MigrationPhase::Complete,
         (_, true) => MigrationPhase::Running,
         (false, false) => return known,
@@ -140,7 +140,7 @@ fn source(spec: &ServiceSpec, user_config: &Map<String, Value>) -> Option<Source
     })
 }
 
-/// Whether the object is being deleted and says itself that nothing is left at Aiven.
+/// Whether the object is being deleted and its annotation states that nothing is left at Aiven.
 pub(crate) fn is_releasing(metadata: &ObjectMeta) -> bool {
     let settled = metadata.annotations.as_ref().and_then(|all| all.get(names::SERVICE_SETTLED));
     metadata.deletion_timestamp.is_some() && settled.is_some() && settled == metadata.uid.as_ref()
@@ -155,7 +155,7 @@ fn hashes(desired: &Desired) -> Hashes {
     let window = &desired.maintenance;
     let vpc = match &desired.vpc {
         Vpc::Id(id) => Some(json!(id)),
-        // Another VPC behind the same reference is another value, as soon as it is known.
+        // Another VPC behind the same reference is another value, as soon as it is resolved.
         Vpc::Reference(_) => Some(Value::Null),
         Vpc::Undeclared => None,
     };

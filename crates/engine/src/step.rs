@@ -9,7 +9,7 @@ use super::{
 use std::collections::BTreeMap;
 use valkeeper_api::status::Migration;
 
-/// The next thing to do, and what may be said about the resource before it is done.
+/// The next action, and the report about the resource before the action.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// What to do.
@@ -21,7 +21,7 @@ pub struct Decision {
 /// At most one external change.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Read what the decision depends on and nobody has read yet.
+    /// Read what the decision depends on and was not read yet.
     Observe(Target),
     /// Put the finalizer on the custom resource, and these annotations with it.
     AddFinalizer(BTreeMap<&'static str, String>),
@@ -31,10 +31,10 @@ pub enum Step {
     Create(Box<CreateRequest>),
     /// Change some fields of the service.
     Update(Box<ServicePatch>),
-    /// Write down what the spec declares, before it is sent: should this process end in between, a field that the
-    /// user then removes is still known as one to reset.
+    /// Record what the spec declares, before it is sent. If this process ends in between, a field that the user then
+    /// removes is still recorded as one to reset.
     Record {
-        /// The declared fields, as the status is to remember them.
+        /// The declared fields, in the form of the status.
         declared: BTreeMap<String, String>,
         /// The migration that is about to begin.
         migration: Option<Migration>,
@@ -53,11 +53,11 @@ pub enum Step {
     ReleaseToken(String),
     /// Let Kubernetes remove the custom resource.
     ReleaseFinalizer,
-    /// Nothing can be done now; look again after a while.
+    /// Nothing can be done now; observe again later.
     Wait(RequeueClass),
-    /// Nothing can be done until somebody changes something.
+    /// Nothing can be done until a user changes something.
     Refuse(RequeueClass),
-    /// Everything is as asked.
+    /// Everything is as declared.
     Done,
 }
 
@@ -84,8 +84,8 @@ impl Step {
         }
     }
 
-    /// Whether a service that was only read from a list is reason enough: nothing is sent to the provider,
-    /// nothing is told that is not what the resource is on its way to, and the finalizer stays.
+    /// Whether a service that was only read from a list is sufficient. It is when nothing is sent to the provider,
+    /// nothing is reported except the regular progress of the resource, and the finalizer stays.
     pub fn suits_a_listing(&self) -> bool {
         match self {
             Self::Observe(_)
@@ -114,19 +114,19 @@ impl Step {
     }
 }
 
-/// How soon to look again, the soonest first.
+/// How soon to requeue, the soonest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequeueClass {
     /// The provider works on it: often at first, then less often.
     Building,
-    /// Somebody has to act elsewhere: within a minute of it.
+    /// A user has to act elsewhere; detected within a minute.
     AwaitingExternal,
-    /// Only an edit of the resource itself helps, and that wakes us.
+    /// Only an edit of the resource itself helps, and an edit triggers a reconciliation.
     AwaitingSpecChange,
 }
 
 impl Request {
-    /// What `step` asks for; nothing for a step without which nothing else can go on either.
+    /// The request of `step`; none for a step on which every other concern depends.
     pub fn of(step: &Step) -> Option<Self> {
         Some(match step {
             Step::Update(patch) => Self::Update(patch.clone()),

@@ -1,6 +1,6 @@
-//! The conditions that say how far operator and provider agree, whatever `Ready` says: `Synced` (the last
-//! reconciliation succeeded) and `Drifted` (declared fields have other values). Guarantees that an outage that goes
-//! on changes neither of them twice.
+//! The conditions that report how far operator and provider agree, whatever `Ready` is: `Synced` (the last
+//! reconciliation succeeded) and `Drifted` (declared fields have other values). A continuing outage changes neither
+//! of them twice.
 
 use super::{
     difference,
@@ -12,7 +12,7 @@ use valkeeper_api::names::{condition, reason};
 /// Status, reason and message of a condition.
 pub(super) type Content = (&'static str, &'static str, String);
 
-/// What `Synced` says after `report`; nothing leaves it as it is.
+/// The condition `Synced` after `report`; none leaves it unchanged.
 pub(super) fn synced(before: Option<&Condition>, report: &Report, generation: i64) -> Option<Content> {
     let uncertain = report.fleeting || report.reason == reason::EXTERNAL_MISSING;
     if report.ready == Ready::Unchanged && uncertain {
@@ -34,7 +34,7 @@ pub(super) fn synced(before: Option<&Condition>, report: &Report, generation: i6
     Some(("False", report.reason, report.message.clone()))
 }
 
-/// What `Drifted` says after `report`; nothing leaves it as it is.
+/// The condition `Drifted` after `report`; none leaves it unchanged.
 pub(super) fn drifted(report: &Report) -> Option<Content> {
     if let Some(drift) = &report.drift {
         return Some(("True", reason::DRIFT, drift_message(drift)));
@@ -58,12 +58,12 @@ pub fn drift_message(drift: &DriftSeen) -> String {
     )
 }
 
-/// What to tell when reconciliations succeed again and no other event says so; `told` is the reason of the failure
-/// that the last event was about, if there was one.
-pub fn recovery(before: &[Condition], told: Option<&str>, report: &Report) -> Option<&'static str> {
+/// The event when reconciliations succeed again and no other event reports it. `last_reported` is the reason of the
+/// failure in the last event, if there was one.
+pub fn recovery(before: &[Condition], last_reported: Option<&str>, report: &Report) -> Option<&'static str> {
     let find = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
     let failed = find(condition::SYNCED).filter(|synced| synced.status == "False");
-    let failed = failed.map(|synced| synced.reason.as_str()).or(told)?;
+    let failed = failed.map(|synced| synced.reason.as_str()).or(last_reported)?;
     let same = find(condition::READY).is_some_and(|ready| ready.reason == report.reason);
     if !succeeded(report) || !same {
         return None;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn recovery_is_told_where_no_other_event_says_so() {
+    fn recovery_event_is_emitted_when_no_other_event_reports_it() {
         let ready = condition(condition::READY, "True", reason::RUNNING);
         let before = [condition(condition::SYNCED, "False", reason::PROVIDER_UNAVAILABLE), ready.clone()];
         assert!(recovery(&before, None, &report(Ready::Yes, reason::RUNNING)).is_some());

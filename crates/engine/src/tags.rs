@@ -1,5 +1,5 @@
-//! The tags of the service: those that the spec declares, key by key, and the one that marks its owner. Tags
-//! of others are left alone.
+//! The tags of the service: those that the spec declares, key by key, and the ownership tag. Foreign tags stay
+//! unchanged.
 
 use super::{
     concern::Concern,
@@ -33,8 +33,8 @@ impl TagDifference {
         Self { path: format!("tags.{key}"), key: key.to_owned(), declared, found }
     }
 
-    /// As it is told.
-    pub(super) fn told(&self) -> DriftedField {
+    /// The difference as a report shows it.
+    pub(super) fn drifted_field(&self) -> DriftedField {
         let text = |value: &Option<String>| json!(value).to_string();
         DriftedField {
             field: format!("spec.{}", self.path),
@@ -69,22 +69,22 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
     }
     let differences = differences(desired, service);
     let plan = Plan::of(desired, differences.iter(), |one| &one.path);
-    let reported = drift::reported(desired, plan.left.iter().map(|one| one.told()));
+    let reported = drift::reported(desired, plan.left.iter().map(|one| one.drifted_field()));
     let mut patch = patch(plan.sent.iter().copied());
     patch.extend(mark(desired, service, !patch.is_empty()));
-    let told = drift::corrected(plan.drift.iter().map(|one| one.told()));
-    let sent = Concern { drift: told.clone(), ..send(desired, observed, service, patch, &differences) };
-    vec![drift::named(sent, plan.is_drift(), told), reported]
+    let drifted = drift::corrected(plan.drift.iter().map(|one| one.drifted_field()));
+    let sent = Concern { drift: drifted.clone(), ..send(desired, observed, service, patch, &differences) };
+    vec![drift::named(sent, plan.is_drift(), drifted), reported]
 }
 
-/// A service that came to its resource without the mark of its owner gets it along with the next edit.
+/// The ownership tag of a service that came to its resource without one: it is added with the next edit.
 fn mark(desired: &Desired, service: &ObservedService, along: bool) -> Option<(String, Option<String>)> {
     let marks = desired.policies.marks_ownership && !service.tags.contains_key(names::OWNER_TAG);
     let now = marks && (along || !desired.is_settled()) && !desired.policies.observes;
     now.then(|| (names::OWNER_TAG.to_owned(), Some(desired.uid.clone())))
 }
 
-/// Sends each tag once, and says when that shows no effect.
+/// Sends each tag once, and reports a missing effect.
 fn send(
     desired: &Desired,
     observed: &Observed,
@@ -107,11 +107,11 @@ fn send(
     if observed.unsettled || service.state.power() == Power::Changing {
         return power::building(desired, observed, service);
     }
-    let told: Vec<_> = differences.iter().map(TagDifference::told).collect();
+    let drifted: Vec<_> = differences.iter().map(TagDifference::drifted_field).collect();
     let message = format!(
         "Cannot change tags of service {}: Aiven accepted the change and still shows other values: {}. To retry, edit the spec.",
         desired.name,
-        difference::summary(&told)
+        difference::summary(&drifted)
     );
     Concern::is_stuck(reason::NOT_APPLIED, message, RequeueClass::AwaitingExternal)
 }

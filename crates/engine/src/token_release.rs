@@ -1,14 +1,14 @@
-//! How the token of a resource is let go: its Secret was kept from deletion while the resource had something at Aiven,
-//! and goes before the resource does. The same for services and VPCs.
+//! How the token of a resource is released. Its Secret was protected from deletion while the resource had something
+//! at Aiven, and is released before the resource. The same holds for services and VPCs.
 //!
 //! ```text
-//!   nothing left at Aiven ─▶ look which token Secrets are held
+//!   nothing left at Aiven ─▶ read which token Secrets are held
 //!        none ────────────────────────────────────────────────▶ release the finalizer
-//!        some ─▶ note on the resource that it is settled ─▶ let each go ─▶ release the finalizer
+//!        some ─▶ note on the resource that it is settled ─▶ release all ─▶ release the finalizer
 //! ```
 //!
-//! Invariant: a token Secret that is held has a resource with a finalizer that reminds of it; and once one was let go,
-//! the note says that the token is not needed any more, so that a crash between two steps leaves nothing for ever.
+//! Invariant: a protected token Secret has a resource with a finalizer that refers to it. Once a Secret was released,
+//! the note states that the token is no longer needed, so that a crash between two steps leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::names;
@@ -44,7 +44,7 @@ pub(super) fn missing_note(
 pub(super) enum Release {
     /// See which token Secrets are held.
     Observe,
-    /// Note on the resource that it is settled: without the token nobody could find that out.
+    /// Note on the resource that it is settled: without the token this could not be determined later.
     Note,
     /// Let this token Secret go.
     Token(String),
@@ -52,7 +52,8 @@ pub(super) enum Release {
     Resource,
 }
 
-/// The next step to release a resource with these `held` token Secrets, which says itself that it `is_settled`.
+/// The next step to release a resource with these `held` token Secrets; `is_settled` states whether it carries the
+/// note.
 pub(super) fn release(held: Option<&BTreeSet<String>>, is_settled: bool) -> Release {
     match held.map(BTreeSet::first) {
         None => Release::Observe,

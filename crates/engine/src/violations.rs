@@ -1,5 +1,5 @@
-//! What a broken rule keeps from going on: what depends on the field that breaks it, and nothing else. A
-//! resource that breaks any rule gets no service, and before it has one no call is made for it.
+//! A broken rule blocks only what depends on the field that breaks it. A resource that breaks any rule gets no
+//! service, and before it has one no call is made for it.
 
 use super::{concern::Concern, desired::Desired, report::Report, step::RequeueClass};
 use valkeeper_api::{field_path::Segment, validate::Violation};
@@ -22,7 +22,7 @@ pub(super) fn concern(desired: &Desired, part: Part) -> bool {
     desired.violations.iter().any(|violation| part_of(violation).is_none_or(|broken| broken == part))
 }
 
-/// What is said of them.
+/// The report of the violations.
 pub(super) fn told(desired: &Desired) -> Concern {
     if desired.violations.is_empty() {
         return Concern::fine();

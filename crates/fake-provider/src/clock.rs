@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::config::Delay;
 
-/// Time as the fake sees it.
+/// Time of the fake.
 pub(crate) type Instant = DateTime<Utc>;
 
 /// Formats a time with second precision, as services do.

@@ -38,9 +38,9 @@ pub enum PowerOffShape {
 /// Answer to a power-off of a service without a backup. The reference leaves this open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UncleanPowerOff {
-    /// Accepted with data loss unless the query says `allow_unclean_poweroff=false`.
+    /// Accepted with data loss unless the query has `allow_unclean_poweroff=false`.
     LosesData,
-    /// Refused with 409 whatever the query says.
+    /// Refused with 409 whatever the query.
     Refused,
 }
 

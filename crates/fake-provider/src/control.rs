@@ -152,7 +152,7 @@ impl FakeProvider {
         })
     }
 
-    /// Turns a Redis service into a Valkey service, as the provider does after the end of life.
+    /// Replaces a Redis service by a Valkey service, as the provider does after the end of life.
     pub fn replace_redis(&self, project: &str, name: &str) -> bool {
         self.edit(project, name, |service, config, now| {
             update::become_valkey(service);

@@ -1,4 +1,4 @@
-//! HTTP side: turns requests into calls, records them, and injects faults.
+//! HTTP side: converts requests to calls, records them, and injects faults.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -100,7 +100,7 @@ pub(crate) fn check_replica(world: &World, link: &Integration, replica: &Service
     let refused = || Fail::new(403, "Creation of a read replica not allowed under current plan");
     let source = link.source_service.as_deref().unwrap_or_default();
     let source = world.present(&link.source_project, source)?;
-    // "Startup plans only" does not say whose plan; the fake checks the plan of the replica.
+    // "Startup plans only" does not state whose plan; the fake checks the plan of the replica.
     if !replica.plan.starts_with("startup-") {
         return Err(refused());
     }
@@ -178,7 +178,7 @@ pub(crate) fn one(world: &mut World, context: &Context<'_>, id: &str) -> Outcome
     Ok(json!({"service_integration": link.body(world)}))
 }
 
-/// Turns a read replica whose integration is gone into a service of its own.
+/// Promotes a read replica whose integration is gone to an independent service.
 fn promote(world: &mut World, project: &str, link: &Integration) -> Result<(), Fail> {
     let Some(dest) = link.dest_service.as_deref().filter(|_| link.kind == "read_replica" && link.active)
     else {

@@ -70,7 +70,7 @@ impl FakeProvider {
         self.with(|inner| inner.records.clone())
     }
 
-    /// Forgets the recorded requests.
+    /// Clears the recorded requests.
     pub fn clear_requests(&self) {
         self.with(|inner| {
             inner.records.clear();

@@ -154,7 +154,7 @@ impl Link<'_> {
             _ => "https",
         };
         let Service { host, port, .. } = self.service;
-        // Only the password inside a URI is redacted: the URI still looks usable.
+        // Only the password inside a URI is redacted: the URI still appears usable.
         format!("{scheme}://{}:{}@{host_prefix}{host}:{port}", self.user, self.password)
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn service_body(create: bool) -> Value {
     let text = |limit: u32| json!({"type": "string", "maxLength": limit});
     let mut properties = json!({
         "plan": text(128),
-        // The CLI sends `cloud: null` on create. The reference says nothing of an update.
+        // The CLI sends `cloud: null` on create. The reference does not cover an update.
         "cloud": {"type": if create { json!(["string", "null"]) } else { json!("string") }, "maxLength": 256},
         "project_vpc_id": {"type": ["string", "null"], "maxLength": 36},
         "disk_space_mb": {"type": "integer", "minimum": 0},

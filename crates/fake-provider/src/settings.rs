@@ -119,7 +119,7 @@ pub(crate) fn set_maintenance(service: &mut Service, window: &Map<String, Value>
         dow.clone_into(&mut service.dow);
     }
     if let Some(time) = window.get("time").and_then(Value::as_str) {
-        // An empty time answers 400 as well; the reference does not say what the provider does.
+        // An empty time answers 400 as well; the reference does not specify the provider's answer.
         if chrono::NaiveTime::parse_from_str(time, "%H:%M:%S").is_err() || time.len() != 8 {
             let text = format!("Invalid input for maintenance: Invalid time '{time}', must be HH:MM:SS");
             return Err(Fail::bad_request(text));

@@ -52,7 +52,7 @@ fn add_extras(body: &mut Value) {
     }
 }
 
-/// Turns integers into floats.
+/// Converts integers to floats.
 fn floats(value: &mut Value) {
     match value {
         Value::Number(number) => {

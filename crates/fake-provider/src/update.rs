@@ -233,7 +233,7 @@ pub(crate) fn change_type(world: &mut World, context: &Context<'_>, name: &str) 
     world.write_answer(context.project, name)
 }
 
-/// Turns a Redis service into a Valkey service under the same name.
+/// Replaces a Redis service by a Valkey service under the same name.
 pub(crate) fn become_valkey(service: &mut Service) {
     service.kind = "valkey".into();
     let mut settings = defaults("valkey");

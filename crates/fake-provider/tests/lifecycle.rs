@@ -84,7 +84,7 @@ async fn unknown_service_and_path_answer_404_and_wrong_method_405() {
 }
 
 #[tokio::test]
-async fn plan_change_reports_running_first_then_rebuilds_with_the_connection_kept() {
+async fn plan_change_reports_running_then_rebuilds_same_connection() {
     let f = Fixture::running(|_| {});
     let before = f.read().await["service_uri"].clone();
     let (status, body) = f.put(SERVICE, json!({"plan": "business-8"})).await;

@@ -29,7 +29,7 @@ impl Server {
         &mut self.connection
     }
 
-    /// Asks whether it answers at all. One that loads its data does, with an error.
+    /// Checks whether it answers at all. A server that loads its data does, with an error.
     pub async fn ping(&mut self) -> Result<(), Error> {
         self.connection.call(&["PING"]).await.map(drop)
     }

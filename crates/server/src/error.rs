@@ -1,5 +1,5 @@
-//! What can go wrong when a server is asked, in one enum with classes that callers decide by.
-//! Guarantees that no error contains an argument of a command, which may be a password.
+//! Errors of calls to a server, in one enum with classes for decisions of callers. No error contains an argument of a
+//! command, which may be a password.
 
 use std::io;
 
@@ -33,7 +33,7 @@ pub enum Error {
 /// What an error means for what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// Connect again later; it is not known whether the command was executed.
+    /// Connect again later; whether the command was executed is unknown.
     Unreachable,
     /// The server loads its data, runs a script or has lost its primary; the command was not executed.
     Busy,

@@ -108,7 +108,7 @@ impl Info {
         self.text("run_id")
     }
 
-    /// What it says about replication.
+    /// The section about replication.
     pub fn replication(&self) -> Replication {
         let is_primary = matches!(self.text("role"), "master" | "primary");
         let own = self.either("master_repl_offset", "primary_repl_offset");
@@ -137,7 +137,7 @@ impl Info {
         numbered.into_iter().map(|(_, replica)| replica).collect()
     }
 
-    /// What it says about persistence.
+    /// The section about persistence.
     pub fn persistence(&self) -> Persistence {
         let fails = |key: &str| self.text(key) == "err";
         Persistence {
@@ -148,7 +148,7 @@ impl Info {
         }
     }
 
-    /// What it says about memory.
+    /// The section about memory.
     pub fn memory(&self) -> Memory {
         Memory { used: self.number("used_memory"), limit: self.number("maxmemory") }
     }

@@ -1,14 +1,14 @@
-//! A client for Valkey and Redis servers, and typed views of what they answer.
+//! A client for Valkey and Redis servers, and typed views of their answers.
 //!
 //! ```text
 //!   Connection ──call──▶ resp (bytes ↔ Value) ──▶ info · role (Value → typed views)
 //! ```
 //!
-//! [`resp`], [`info`] and [`role`] are pure; [`connection`] and [`commands`] do the I/O. Guarantees: fields that a
-//! version does not have, or that a newer one adds, never make an answer unreadable; a connection whose answers
-//! could be assigned to the wrong command is not used again; errors carry no passwords.
+//! [`resp`], [`info`] and [`role`] are pure; [`connection`] and [`commands`] do the I/O. Fields that a version does
+//! not have, or that a newer one adds, never make an answer unreadable. A connection whose answers could be assigned
+//! to the wrong command is not used again. Errors carry no passwords.
 //!
-//! Left to others: starting servers, deciding what to send, reconnecting.
+//! Out of scope: starting servers, deciding what to send, reconnecting.
 
 pub mod commands;
 pub mod connection;

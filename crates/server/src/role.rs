@@ -2,7 +2,7 @@
 
 use crate::resp::Value;
 
-/// What a server says it is.
+/// The role that a server reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoleAnswer {
     /// It accepts writes.

@@ -8,7 +8,7 @@ use valkeeper_testbed::node::{NodeOptions, Nodes};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
-    // The client asks the process for a provider; there is none yet.
+    // The client needs a process-wide provider; there is none yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_from(Config::infer().await?)?;
     let nodes = Nodes::start(client, NodeOptions::default()).await?;

@@ -1,4 +1,5 @@
-//! What the chart tells the operator's process about itself, for programs that measure it as it is run there.
+//! The self-description that the chart passes to the operator's process, for programs that measure it under the same
+//! conditions.
 
 /// Environment of the operator: two workers, one heap, and large pieces of memory given back to the system.
 pub const ENVIRONMENT: [(&str, &str); 4] = [

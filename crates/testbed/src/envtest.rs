@@ -106,7 +106,7 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Runs a program until its own standard input is closed, which nobody writes to.
+/// Runs a program until its own standard input is closed; nothing writes to that input.
 const UNTIL_CLOSED: &str =
     r#"exec 3<&0; "$@" </dev/null 3<&- & program=$!; (cat <&3 >/dev/null; kill -9 $program) & wait $program"#;
 

@@ -1,7 +1,7 @@
-//! What tests and the sandbox run the operator against, in one process on loopback: the provider's HTTP API
-//! ([`provider`]), the servers behind its services ([`servers`]), and faults in the way of its calls and of
-//! those to Kubernetes ([`faults`]); and nodes that run pods as processes ([`node`]). A checker of histories judges
-//! what servers did to writes ([`history`]). Finds the optional tools of the machine ([`tools`]).
+//! The environment of the operator for tests and the sandbox, in one process on loopback. It has the provider's HTTP
+//! API ([`provider`]) and the servers behind its services ([`servers`]). Faults ([`faults`]) disturb calls to it and
+//! to Kubernetes, and nodes ([`node`]) run pods as processes. A checker of histories ([`history`]) judges writes of
+//! servers. [`tools`] finds the optional tools of the machine.
 
 pub mod chart;
 pub mod envtest;

@@ -1,5 +1,5 @@
-//! Tests pass on a machine without any optional tool. Each tool is hidden in turn from the test programs that use it,
-//! and all tools from all of them: every test passes, and the program reports what it skipped.
+//! Tests succeed on a machine without any optional tool. Each tool is hidden in turn from the test programs that use
+//! it, and all tools from all of them. Every test succeeds, and the program reports what it skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
@@ -76,7 +76,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// With `VALKEEPER_HIDDEN_TOOL`, that one alone.
 #[test]
 #[ignore = "runs test programs again, for minutes: cargo test --workspace --test tools -- --ignored --nocapture"]
-fn tests_pass_without_each_tool_and_without_any() {
+fn tests_succeed_without_each_tool_and_without_any() {
     let programs = programs();
     let only = std::env::var("VALKEEPER_HIDDEN_TOOL").ok();
     let mut failures = Vec::new();
@@ -123,9 +123,10 @@ struct Program {
 fn programs() -> BTreeMap<String, Program> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--workspace", "--locked", "--quiet", "--no-run", "--message-format", "json"]);
-    // What cargo told this test about itself would make some dependencies build again.
-    let told = |name: &String| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
-    for name in std::env::vars().map(|(name, _)| name).filter(told) {
+    // The variables that cargo sets for this test would make some dependencies build again.
+    let of_cargo =
+        |name: &String| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for name in std::env::vars().map(|(name, _)| name).filter(of_cargo) {
         cargo.env_remove(name);
     }
     let built = cargo.current_dir(repository()).stderr(Stdio::inherit()).output().unwrap();
@@ -170,7 +171,7 @@ fn run_without(hidden: &[&Tool], program: &Program, filters: &[&str]) -> Result<
     Ok(skipped.join("\n"))
 }
 
-/// The pages of the documentation with commands that need one of these tools; others run as they always do.
+/// The pages of the documentation with commands that need one of these tools; other pages run as usual.
 fn pages_that_use(hidden: &[&Tool]) -> String {
     let no_server = hidden.iter().filter(|tool| tool.name.ends_with("-server")).count() == 2;
     let uses = |text: &str| {

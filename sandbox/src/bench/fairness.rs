@@ -1,4 +1,4 @@
-//! How long one edit takes to reach the provider, while nothing happens and while others make trouble.
+//! How long one edit takes to reach the provider, in an idle operator and while other resources cause trouble.
 
 use super::{
     FIRST,
@@ -66,7 +66,7 @@ async fn while_services_hang(scene: &mut Scene, names: &[String]) -> anyhow::Res
     }
     let times = workload::timed_edits(&scene.client, &scene.provider, names, "hang").await?;
     scene.provider.clear_faults();
-    // What hangs now ends with the operator, so that the next figure begins with nothing under way.
+    // Hanging calls end with the operator, so that the next figure begins idle.
     scene.kill_operator().await?;
     scene.start_operator().await?;
     scene.until_quiet().await?;
@@ -89,9 +89,9 @@ async fn during_an_outage(scene: &mut Scene, names: &[String]) -> anyhow::Result
 }
 
 fn figures(times: &[TimedEdit], idle: &[TimedEdit]) -> Edits {
-    let heard = |times: &[TimedEdit]| times.iter().map(|edit| edit.heard).collect::<Vec<_>>();
+    let reacted = |times: &[TimedEdit]| times.iter().map(|edit| edit.reacted).collect::<Vec<_>>();
     let accepted: Vec<_> = times.iter().map(|edit| edit.accepted).collect();
-    let (times, idle) = (heard(times), heard(idle));
+    let (times, idle) = (reacted(times), reacted(idle));
     let ratio =
         |part| round(quantile(&times, part).as_secs_f64() / quantile(&idle, part).as_secs_f64().max(0.001));
     let milliseconds = |part| round(quantile(&times, part).as_secs_f64() * 1000.0);

@@ -17,7 +17,7 @@ pub(crate) struct Operator {
     pid: u32,
 }
 
-/// What the system says about a process.
+/// Resource usage of a process, from the system.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Memory that is in use now, in bytes.

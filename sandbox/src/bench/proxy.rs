@@ -19,7 +19,7 @@ use std::{
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The reason of conditions and events that tell of a defect.
+/// The reason of conditions and events that report a defect.
 const DEFECT: &[u8] = b"\"InternalError\"";
 
 /// A running door; it closes when this is dropped.
@@ -36,7 +36,7 @@ pub(crate) struct Tally {
     pub(crate) calls: BTreeMap<String, u64>,
     /// Secrets that were created.
     pub(crate) secrets_created: u64,
-    /// Writes of statuses and events that tell of a defect of the operator.
+    /// Writes of statuses and events that report a defect of the operator.
     pub(crate) internal_errors: u64,
     /// Names of Secrets that were read.
     pub(crate) secrets_read: HashSet<String>,
@@ -152,7 +152,7 @@ async fn forward(door: &Door, request: Request) -> anyhow::Result<Response> {
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::CONTENT_LENGTH);
     let body = body.collect().await?.to_bytes();
-    if tells_of_a_defect(&body) {
+    if reports_a_defect(&body) {
         lock(&door.tally).internal_errors += 1;
     }
     let request = http::Request::from_parts(parts, kube::client::Body::from(body));
@@ -164,7 +164,7 @@ async fn forward(door: &Door, request: Request) -> anyhow::Result<Response> {
     Ok(Response::from_parts(parts, Body::from_stream(stream)))
 }
 
-fn tells_of_a_defect(body: &[u8]) -> bool {
+fn reports_a_defect(body: &[u8]) -> bool {
     body.windows(DEFECT.len()).any(|part| part == DEFECT)
 }
 
@@ -203,7 +203,7 @@ mod tests {
     use super::resource;
 
     #[test]
-    fn a_path_tells_its_resource() {
+    fn path_identifies_its_resource() {
         let status = resource("/apis/aiven.io/v1alpha1/namespaces/default/valkeys/a/status");
         assert_eq!(status, ("valkeys/status".to_owned(), Some("a".to_owned())));
         assert_eq!(resource("/api/v1/namespaces/default/secrets").0, "secrets");

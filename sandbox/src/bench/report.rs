@@ -38,7 +38,7 @@ pub(crate) struct Create {
     pub(crate) kubernetes_reads_per_resource: f64,
     /// All of these, and the request that creates the resource.
     pub(crate) kubernetes_requests_per_resource: f64,
-    /// Writes that tell of a defect of the operator.
+    /// Writes that report a defect of the operator.
     pub(crate) internal_errors: u64,
     pub(crate) kubernetes_calls: BTreeMap<String, u64>,
     pub(crate) peak_rss_megabytes: f64,
@@ -56,7 +56,7 @@ pub(crate) struct Idle {
     pub(crate) processor_seconds_per_minute: f64,
 }
 
-/// The operator starts anew among settled resources.
+/// The operator restarts among resources in sync.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Restart {
     pub(crate) seconds_to_all_observed: f64,

@@ -20,11 +20,11 @@ use valkeeper_testbed::{
     provider::{ProviderHandle, ProviderOptions, ProviderServer, TokenSpec},
 };
 
-/// How often a condition is looked at.
+/// Interval of checks of a condition.
 const POLL: Duration = Duration::from_millis(10);
 /// How long nothing must be written until everything counts as settled.
 const QUIET: Duration = Duration::from_secs(4);
-/// Requests that the provider's log keeps: enough for those between two looks.
+/// Requests that the provider's log keeps: enough for those between two checks.
 const LOG: usize = 4_000;
 
 enum Cluster {
@@ -64,7 +64,7 @@ impl Scene {
             tokens: vec![TokenSpec::full_access("bench", workload::TOKEN)],
             build_time: options.build_time,
             latency,
-            // The status tells of backups; that is not what is measured.
+            // The status reports backups; they are not part of the measurement.
             backup_after: Duration::from_hours(1),
             log_capacity: LOG,
             ..ProviderOptions::default()

@@ -1,4 +1,4 @@
-//! What is applied, and edits that are timed until the provider hears of them.
+//! The applied resources, and edits that are timed until their first request to the provider.
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -15,7 +15,7 @@ use valkeeper_testbed::provider::ProviderHandle;
 pub(crate) const NAMESPACE: &str = "default";
 /// The token that the provider accepts.
 pub(crate) const TOKEN: &str = "bench-token";
-/// How many requests are under way at a time while resources are applied.
+/// How many requests are in progress at a time while resources are applied.
 const APPLIERS: usize = 32;
 /// Longest wait for one edit to reach the provider.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -84,7 +84,7 @@ pub(crate) struct TimedEdit {
     /// Until the API server had answered.
     pub(crate) accepted: Duration,
     /// Until the provider's first request about it.
-    pub(crate) heard: Duration,
+    pub(crate) reacted: Duration,
 }
 
 /// Edits resources one after the other.
@@ -101,7 +101,7 @@ pub(crate) async fn timed_edits(
         let begun = Utc::now();
         edit(client, name, round).await?;
         let accepted = (Utc::now() - begun).to_std().unwrap_or_default();
-        times.push(TimedEdit { accepted, heard: first_request(provider, name, before, begun).await });
+        times.push(TimedEdit { accepted, reacted: first_request(provider, name, before, begun).await });
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(times)

@@ -1,5 +1,5 @@
-//! The Kubernetes API server of a run: the embedded one, or a real one on request. Guarantees that
-//! it knows the resources of the operator before it is handed out.
+//! The Kubernetes API server of a run: the embedded one, or a real one on request. It serves the CRDs of the operator
+//! before a caller gets it.
 
 use super::nodes;
 use super::options::Options;

@@ -1,6 +1,5 @@
-//! The last proof: connects to a service with what its Secret says, and with nothing else but the
-//! provider's certificate authority. Guarantees that TLS is verified and that no value is printed which
-//! is a secret.
+//! The last proof: connects to a service with only the content of its Secret and the provider's certificate
+//! authority. TLS is verified, and no secret value is printed.
 
 use super::manifests::{Example, NAMESPACE};
 use super::screen::Screen;
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 /// What was written and read again.
 const KEY: &str = "valkeeper-sandbox";
 
-/// Connects, writes a key, reads it, and tells how it went.
+/// Connects, writes a key, reads it, and prints the result.
 pub(crate) async fn prove(
     screen: &Screen,
     client: &Client,
@@ -46,7 +45,7 @@ pub(crate) async fn prove(
     Ok(())
 }
 
-/// The library gives up after a second, which a handshake takes on a machine that is busy.
+/// The default timeout of the library is a second, which a handshake takes on a busy machine.
 fn patient() -> AsyncConnectionConfig {
     let patience = Some(Duration::from_secs(30));
     AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience)

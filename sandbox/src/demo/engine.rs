@@ -1,5 +1,5 @@
-//! What is behind the services of a run: real servers where there are programs for them, as far as the
-//! user did not decide. Guarantees that the run says which of both it is.
+//! The servers behind the services of a run: real ones where their programs are installed, unless the user decides
+//! otherwise. The run states which of both it uses.
 
 use super::options::Options;
 use anyhow::Context as _;

@@ -11,7 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// What a kubeconfig of the sandbox contains and others do not.
+/// Marker of a kubeconfig that the sandbox wrote.
 const MARK: &str = "# Written by valkeeper-sandbox";
 
 /// Paths of the files of this run.
@@ -44,7 +44,7 @@ impl Files {
         File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))
     }
 
-    /// Writes the kubeconfig, which also tells where the provider is, if there is one.
+    /// Writes the kubeconfig, which also contains the address of the provider, if there is one.
     pub(crate) fn write_kubeconfig(&self, content: &str, provider: &str) -> anyhow::Result<()> {
         let path = &self.kubeconfig;
         if path.exists() && !is_ours(path) {

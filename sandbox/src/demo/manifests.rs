@@ -1,5 +1,5 @@
-//! What is applied: the resource definitions, the token, and the examples of this repository.
-//! Guarantees that the newcomer sees the very files they will edit, with the sandbox's token.
+//! The applied manifests: the CRDs, the token, and the examples of this repository. A new user sees the very files to
+//! edit, with the sandbox's token.
 
 use anyhow::Context as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

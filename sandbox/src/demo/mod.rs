@@ -1,5 +1,5 @@
-//! The course of a run: start everything, apply the examples, show progress, check the Secrets, say
-//! what to try, and stay up. Guarantees that everything ends with the command, whichever way it ends.
+//! The course of a run: start everything, apply the examples, show progress, check the Secrets, suggest commands, and
+//! stay up. Everything ends with the command, however it ends.
 
 mod cluster;
 mod connect;
@@ -36,7 +36,7 @@ use tracing_subscriber::EnvFilter;
 use valkeeper::{controller::StartError, operator, settings::Settings};
 use valkeeper_testbed::provider::ProviderServer;
 
-/// How often the resources are looked at.
+/// Interval of reads of the resources.
 const PACE: Duration = Duration::from_millis(200);
 /// Longest wait for the Secrets, in addition to the time the provider builds.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -95,7 +95,7 @@ fn start_logging(options: &Options, files: &Files) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everything from the first look to the end of the run.
+/// Everything from the first read to the end of the run.
 async fn present(options: &Options, files: &Files, screen: &Screen, sandbox: &Sandbox) -> anyhow::Result<()> {
     let provider = &sandbox.provider;
     let client = sandbox.cluster.client().await?;
@@ -146,7 +146,7 @@ fn address(config: &kube::Config) -> String {
     config.cluster_url.to_string().trim_end_matches('/').to_owned()
 }
 
-/// Looks at the resources until all are ready and their Secrets say what the provider says.
+/// Reads the resources until all are ready and their Secrets match the provider.
 async fn until_checked(
     client: &Client,
     provider: &ProviderServer,
@@ -157,7 +157,7 @@ async fn until_checked(
 ) -> anyhow::Result<Vec<Checked>> {
     let deadline = Instant::now() + patience;
     loop {
-        progress.look(screen).await?;
+        progress.update(screen).await?;
         let waiting = examples
             .iter()
             .find(|example| !progress.report(example.kind, &example.name).is_some_and(|report| report.ready));
@@ -176,10 +176,10 @@ async fn until_checked(
     Ok(checked)
 }
 
-/// Keeps telling what changes; ends only when the API server does not answer any more.
+/// Prints changes; ends only when the API server does not answer any more.
 async fn watch(progress: &mut Progress, screen: &Screen) -> anyhow::Error {
     loop {
-        if let Err(error) = progress.look(screen).await {
+        if let Err(error) = progress.update(screen).await {
             return error.context("the Kubernetes API does not answer");
         }
         tokio::time::sleep(PACE).await;
@@ -213,7 +213,7 @@ impl Operator {
         Self { shutdown, task }
     }
 
-    /// Waits until it ends by itself, which it should not, and says why.
+    /// Waits until it ends by itself, which is an error, and returns the reason.
     async fn ended(&mut self) -> anyhow::Error {
         match (&mut self.task).await {
             Ok(Ok(())) => anyhow::anyhow!("the operator ended"),

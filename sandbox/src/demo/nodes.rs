@@ -1,5 +1,5 @@
-//! The nodes of a run, on request: pods run as processes of this machine. Guarantees that pods find the
-//! sandbox's own kubeconfig, and that the run says how they are kept apart.
+//! The nodes of a run, on request: pods run as processes of this machine. Pods find the sandbox's own kubeconfig, and
+//! the run reports how they are isolated.
 
 use super::files::Files;
 use super::options::Options;
@@ -12,7 +12,7 @@ use valkeeper_testbed::node::{Image, Images, Mode, NodeOptions, Nodes};
 /// The image of the instance manager, which this program stands in for.
 pub(crate) const MANAGER: &str = "valkeeper-sandbox/valkeeper";
 
-/// Starts the nodes that were asked for; volumes go to `data` if they are to be kept.
+/// Starts the requested nodes; volumes go to `data` if they are to be kept.
 pub(crate) async fn start(
     options: &Options,
     client: Client,

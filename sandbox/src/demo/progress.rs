@@ -33,8 +33,8 @@ impl Progress {
         Self { client, seen: BTreeMap::new(), events: BTreeSet::new() }
     }
 
-    /// Looks at all resources and prints what changed.
-    pub(crate) async fn look(&mut self, screen: &Screen) -> anyhow::Result<()> {
+    /// Reads all resources and prints what changed.
+    pub(crate) async fn update(&mut self, screen: &Screen) -> anyhow::Result<()> {
         let mut now = BTreeMap::new();
         for kind in Kind::ALL {
             let api: Api<DynamicObject> =
@@ -56,11 +56,11 @@ impl Progress {
             screen.progress(name, "Deleted");
         }
         self.seen = now;
-        self.look_at_events(screen).await
+        self.show_events(screen).await
     }
 
-    /// Prints events that say more than the conditions: what was found and done in between.
-    async fn look_at_events(&mut self, screen: &Screen) -> anyhow::Result<()> {
+    /// Prints events with more details than the conditions: findings and actions in between.
+    async fn show_events(&mut self, screen: &Screen) -> anyhow::Result<()> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
         let mut events = api.list(&ListParams::default()).await?.items;
         events.retain(|event| self.events.insert(event.name_any()));
@@ -80,7 +80,7 @@ impl Progress {
         Ok(())
     }
 
-    /// What the operator last said about a resource.
+    /// The last report of the operator about a resource.
     pub(crate) fn report(&self, kind: Kind, name: &str) -> Option<&Report> {
         self.seen.get(&format!("{}/{name}", kind.name().to_lowercase()))
     }
@@ -99,7 +99,7 @@ impl Report {
         }
     }
 
-    /// What the operator says, or the state as long as it says nothing.
+    /// The message of the operator, or the state as long as there is none.
     fn text(&self) -> &str {
         if self.message.is_empty() { &self.state } else { &self.message }
     }

@@ -40,7 +40,7 @@ impl Screen {
         }
     }
 
-    /// A name and a value, aligned with the others.
+    /// A name and a value, aligned with the other lines.
     pub(crate) fn fact(&self, name: &str, value: &str) {
         self.line(&format!("  {name:NAME_WIDTH$} {value}"));
     }

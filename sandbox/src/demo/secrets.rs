@@ -1,5 +1,5 @@
-//! The connection Secrets: whether they are there and say what the provider says. Guarantees that no
-//! value is ever printed, not even in the description of a difference.
+//! The connection Secrets: whether they exist and match the provider. No value is ever printed, not even in the
+//! description of a difference.
 
 use super::manifests::{Example, NAMESPACE};
 use super::screen::Screen;
@@ -18,7 +18,7 @@ pub(crate) struct Checked {
     keys: Vec<(String, usize)>,
 }
 
-/// Reads the Secret of an example and compares each value with what the provider says.
+/// Reads the Secret of an example and compares each value with that of the provider.
 pub(crate) async fn check(
     client: &Client,
     provider: &ProviderHandle,

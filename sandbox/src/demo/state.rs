@@ -68,7 +68,7 @@ impl State {
         self.written.get(PROVIDER).map(|text| Ok(serde_json::from_str(text)?)).transpose()
     }
 
-    /// Writes what is new. The provider was looked at after Kubernetes.
+    /// Writes changes. The provider was read after Kubernetes.
     pub(crate) fn write(
         &mut self,
         kubernetes: Option<kube::Content>,

@@ -1,5 +1,5 @@
-//! The texts around the progress: where everything is, what was applied, what came of it, what to try.
-//! Guarantees lines that fit into eighty columns, except where a path of the user is longer.
+//! The texts around the progress: addresses and paths, applied resources, results, suggestions. Lines fit into eighty
+//! columns, except where a path of the user is longer.
 
 use super::engine;
 use super::files::Files;
@@ -104,7 +104,7 @@ pub(crate) fn suggestions(screen: &Screen, files: &Files, provider: &ProviderSer
     screen.heading(WATCHING);
 }
 
-/// For people who brought manifests of their own.
+/// For users with manifests of their own.
 pub(crate) fn ready(screen: &Screen, files: &Files, provider: &ProviderServer) {
     point_kubectl(screen, files, provider);
     screen.line("  The token is in Secret aiven-token, key token, of namespace default.");

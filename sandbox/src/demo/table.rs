@@ -10,7 +10,7 @@ use valkeeper_api::{GROUP, Kind, VERSION};
 /// What makes an API server answer with a Table.
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
-/// The lines that `kubectl get` prints for a kind when several kinds are asked for.
+/// The lines that `kubectl get` prints for a kind when several kinds are requested.
 pub(crate) async fn get(client: &Client, kind: Kind) -> anyhow::Result<Vec<String>> {
     let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}/{}", kind.plural());
     let request = Request::get(path).header(header::ACCEPT, TABLE).body(Vec::new())?;

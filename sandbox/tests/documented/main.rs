@@ -1,7 +1,6 @@
-//! What the documentation tells people to type. Each block of commands is run here, page by page, against a
-//! sandbox of its own, or says in a comment of the page which test runs it or why none can. Commands within
-//! sentences are run too, without effects where they would have any. Leaves links and examples to
-//! `tests/docs.rs` of the operator.
+//! The commands in the documentation. Each block of commands is run here, page by page, against a sandbox of its own.
+//! A comment above any other block names the test that runs it, or the reason why none can. Commands within sentences
+//! are run too, without effects where they would have any. `tests/docs.rs` of the operator checks links and examples.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
@@ -70,7 +69,7 @@ async fn run(page: Page, valkeeper: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_block_that_is_not_run_says_which_test_runs_it_or_why_none_can() {
+fn unrun_block_names_its_test_or_the_reason() {
     for page in page::all() {
         for block in &page.blocks {
             match &block.fate {

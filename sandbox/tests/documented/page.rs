@@ -83,7 +83,7 @@ fn read(name: &str) -> Page {
     page
 }
 
-/// What the comment before a block says.
+/// Parses the comment before a block.
 fn fate(before: &str) -> Fate {
     let comment = before.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")).unwrap_or("");
     match (comment.strip_prefix("run by "), comment.strip_prefix("not run: ")) {

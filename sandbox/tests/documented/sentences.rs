@@ -7,7 +7,7 @@ use crate::{
 };
 use regex::Regex;
 
-/// Programs that a reader is told to run.
+/// Programs in commands for readers.
 const PROGRAMS: &[&str] =
     &["kubectl", "valkeeper", "valkeeper-sandbox", "helm", "cargo", "docker", "kind", "curl"];
 

@@ -87,7 +87,7 @@ impl Shell {
         };
         let up = tokio::time::timeout(PATIENCE, watching).await.expect("the sandbox does not come up");
         assert!(up, "the sandbox has ended");
-        // Nobody closes the pipe while the sandbox writes into it.
+        // The pipe stays open while the sandbox writes into it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { folder, path, _sandbox: sandbox }
     }

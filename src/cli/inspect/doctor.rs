@@ -1,5 +1,5 @@
-//! `valkeeper doctor`: looks for what keeps the operator from working, and names the command that mends it. Each file
-//! below is a group of checks; a check that cannot be made says so instead of counting as passed.
+//! `valkeeper doctor`: detects what keeps the operator from working, and names the command that repairs it. Each file
+//! below is a group of checks. A check that cannot run reports that and does not count as passed.
 
 mod cluster;
 mod finalizers;
@@ -55,7 +55,7 @@ impl Doctor {
     }
 }
 
-/// All checks, in the order in which one would mend what they find.
+/// All checks, in the order in which a user repairs what they find.
 pub(super) async fn examine(session: &Session, namespace: &str, lease: &str) -> Vec<Finding> {
     let mut findings = cluster::version(session).await;
     findings.extend(cluster::definitions(session).await);

@@ -170,7 +170,7 @@ pub(super) struct Declared {
     pub(super) resource: Resource,
     /// As it is, if it exists.
     pub(super) live: Option<Resource>,
-    /// What the file says.
+    /// Content of the file.
     pub(super) manifest: Value,
 }
 

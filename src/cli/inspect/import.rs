@@ -66,7 +66,7 @@ impl Import {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The services that are asked for, with all of what Aiven shows of each.
+    /// The requested services, with all that Aiven shows of each.
     async fn read(&self, provider: &Client, token: &Token) -> anyhow::Result<Vec<Service>> {
         let mut listing = provider.services(token, &self.project).await?;
         let mut services = Vec::new();
@@ -172,7 +172,7 @@ fn left_out(setting: &str) -> bool {
     setting == "migration" || setting.ends_with("_version")
 }
 
-/// Whether a value is what a setting is without anybody's doing: members that are off, or nothing at all.
+/// Whether a value equals a setting that no user changed: members that are off, or nothing at all.
 fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -1,5 +1,5 @@
-//! Commands that look and change nothing. Guarantees that nothing is written anywhere: both clients are behind a fence
-//! that is closed from the start, and only reads pass it.
+//! Read-only commands. They write nothing anywhere: both clients are behind a fence that is closed from the start and
+//! admits only reads.
 //!
 //! ```text
 //! Connection (flags) -> Session (clients, namespace) -> find (resources) -> controller::preview (what would be done)

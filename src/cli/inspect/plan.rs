@@ -1,5 +1,5 @@
-//! `valkeeper plan`: what applying a manifest, or the next reconciliation of a resource, would do. It asks the decider
-//! of the operator and writes nothing.
+//! `valkeeper plan`: the effect of applying a manifest, or of the next reconciliation of a resource. It uses the
+//! decision function of the operator and writes nothing.
 
 mod check;
 mod output;
@@ -105,7 +105,7 @@ impl Session {
         Ok(planned)
     }
 
-    /// What the service costs before and after, where Aiven publishes it.
+    /// Price of the service before and after, where Aiven publishes it.
     async fn price(&self, resource: &Resource, preview: &Preview) -> Option<Price> {
         let [before, after] = &preview.ordered;
         let after = self.monthly_price(resource, preview, after.as_ref()?).await?;

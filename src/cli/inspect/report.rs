@@ -90,7 +90,7 @@ fn is_ours(object: &DynamicObject) -> bool {
     label || name || regarding.is_some_and(|version| version.starts_with("aiven.io/"))
 }
 
-/// Takes out what may be a secret, and what nobody reads.
+/// Removes possible secrets and parts without use for a reader.
 fn hide(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -92,7 +92,7 @@ impl Output {
     }
 }
 
-/// Clients that only read, and where to look.
+/// Clients that only read, and the namespaces to read.
 pub(in crate::cli) struct Session {
     /// Sends reads and nothing else.
     pub(super) client: Client,
@@ -115,7 +115,7 @@ impl Connection {
         let client = closed.guard(asking.clone());
         let settings = self.settings();
         let provider: Provider = controller::provider(&settings, Metrics::new())?.guarded(closed);
-        // Nothing is told: the other end is dropped.
+        // No events are emitted: the receiver is dropped.
         let (recorder, _) = Recorder::start(client.clone(), String::new());
         let instruments = Instruments { health: Health::default(), metrics: Metrics::new() };
         let context = Arc::new(Context::new(settings, client.clone(), provider, recorder, instruments));
@@ -145,7 +145,7 @@ impl Connection {
             default_token_file: self.default_token_file.clone(),
             namespace_token_secret: self.namespace_token_secret.clone(),
             namespace_token_key: self.namespace_token_key.clone(),
-            // What is seen now is what is told: nobody waits here for a second look.
+            // The command reports its first observation and does not wait for a second one.
             absence_period: Duration::ZERO,
             late_effect: Some(Duration::ZERO),
             ..Settings::default()

@@ -15,7 +15,7 @@ use valkeeper_api::field_path::FieldPath;
 
 /// One document of a file. It may hold passwords, and has no `Debug`.
 pub(in crate::cli) struct Document {
-    /// What it says.
+    /// Content of the document.
     pub(in crate::cli) content: Value,
     /// What `kubectl` accepts in it although it may not be meant.
     pub(in crate::cli) remarks: Vec<Remark>,

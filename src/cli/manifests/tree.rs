@@ -1,7 +1,7 @@
-//! One YAML document as a tree that knows where each part is.
+//! One YAML document as a tree with the position of each part.
 //!
 //! Aliases and merge keys are resolved while the tree is built. A repeated key replaces the earlier one, as in
-//! `kubectl`, and leaves a remark.
+//! `kubectl`, and adds a remark.
 
 use super::{
     node::{At, Content, Entries, Node, merge},
@@ -14,7 +14,7 @@ use std::{collections::HashMap, rc::Rc};
 
 /// How many values a document may hold once its aliases are expanded. An object in a cluster has far fewer.
 const MOST_VALUES: usize = 200_000;
-/// What `kubectl` says about more.
+/// Message of `kubectl` about more aliases.
 const TOO_MANY: &str = "document contains excessive aliasing";
 /// The tag of a plain scalar, a sequence or a mapping starts with this.
 const STANDARD: &str = "tag:yaml.org,2002:";
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Tree>, Broken> {
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = match event {
             Ok(found) => found,
-            // Nobody reads on after the end of the document.
+            // The receiver stops reading at the end of the document.
             Err(_) if ended => {
                 builder.ignored(text);
                 break;

@@ -1,4 +1,4 @@
-//! Which kind a manifest means: ours, somebody else's, or ours with a typing error.
+//! The kind of a manifest: ours, foreign, or ours with a typing error.
 
 use valkeeper_api::{
     Custom as _, GROUP, Kind, ProjectVpc, VERSION, ValkeyCluster, validate::spelling, valkey_cluster,
@@ -37,7 +37,7 @@ impl Ours {
 pub(super) enum Meaning {
     /// A resource of ours.
     Resource(Ours),
-    /// A list of resources; of this kind where they do not say themselves.
+    /// A list of resources; of this kind where the items name none.
     List(Option<Ours>),
     /// Something that other controllers serve, or no manifest at all.
     Foreign,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_others_are_foreign() {
+    fn kinds_of_other_groups_are_foreign() {
         let foreign = [
             ("v1", "Secret"),
             ("", ""),

@@ -6,7 +6,7 @@ use super::finding::Severity;
 use serde_json::Value;
 use std::path::Path;
 
-/// A resource, as far as others can be in its way.
+/// A resource, reduced to the parts that can conflict with another resource.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) path: String,
@@ -22,7 +22,7 @@ pub(super) struct Seen {
     reads: Vec<String>,
 }
 
-/// What is wrong with two resources, told at the later one.
+/// A conflict of two resources, reported at the later one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Conflict {
     pub(super) severity: Severity,

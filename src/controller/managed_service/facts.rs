@@ -1,4 +1,4 @@
-//! From the provider's wire format to how clients connect, and to what the status tells.
+//! Converts the provider's wire format to the connection of clients, and to the facts in the status.
 
 use crate::provider::{self, Service};
 use valkeeper_api::{
@@ -9,12 +9,12 @@ use valkeeper_engine::{Connection, Replica};
 
 /// The type of the notification that announces the end of a version's support.
 const END_OF_LIFE: &str = "service_end_of_life";
-/// More waiting updates than this tell nobody anything.
+/// Most waiting updates in the status; a longer list helps no reader.
 const MOST_UPDATES: usize = 8;
 /// The longest description of an update, in characters.
 const LONGEST_DESCRIPTION: usize = 256;
 
-/// How to connect to a service, if the provider says all of it.
+/// How to connect to a service, if the provider's answer is complete.
 pub(in crate::controller) fn connection(service: &Service) -> Option<Connection> {
     let parameters = service.service_uri_params.as_ref()?;
     let connection = Connection::from_parameters(|name| parameters.get(name)?.as_deref())?;
@@ -30,7 +30,7 @@ fn replica(service: &Service, tls: bool) -> Replica {
         component.component.as_ref() == Some(&service.service_type)
             && component.usage.as_deref() == Some("replica")
             && component.route.as_deref() == Some("dynamic")
-            // A port with TLS is no use to a client that is told to do without, nor the other way round.
+            // A port with TLS is useless to a client without TLS, and vice versa.
             && component.ssl.is_none_or(|ssl| ssl == tls)
     };
     let mut replicas: Vec<_> = components.iter().filter(fits).collect();
@@ -43,7 +43,7 @@ fn replica(service: &Service, tls: bool) -> Replica {
     }
 }
 
-/// What the status tells about a service.
+/// The facts about a service in the status.
 pub(in crate::controller) fn of(service: &Service, connection: Option<&Connection>) -> ServiceFacts {
     let updates = service.maintenance.iter().flat_map(|window| window.updates.iter().flatten());
     let end_of_life = service

@@ -1,5 +1,5 @@
-//! What reconciliations report to the metrics. Reads what a reconciliation knows already, makes no calls and
-//! changes no decision.
+//! What reconciliations report to the metrics. It reuses the data of the reconciliation, makes no calls and changes
+//! no decision.
 
 use super::{Reconciliation, outcome};
 use crate::{
@@ -18,13 +18,13 @@ use valkeeper_engine::DriftSeen;
 const FIRST_STATUS: i64 = 60;
 
 impl<K: ManagedService> Reconciliation<K> {
-    /// The service was looked at; `None` when there is none.
+    /// The service was read; `None` when it does not exist.
     pub(super) fn measure_observation(&self, service: Option<&Service>) {
         let dates = service.map(dates).unwrap_or_default();
         self.context.metrics.fleet().observed(&self.uid(), K::KIND.name(), dates);
     }
 
-    /// Fields that somebody changed at the provider were changed back, or are told for the first time.
+    /// Fields changed externally at the provider were corrected, or are reported for the first time.
     pub(super) fn measure_drift(&self, seen: &DriftSeen) {
         // Settings below userConfig are many, and the condition names them.
         let plain = |field: &str| field.trim_start_matches("spec.").split('.').next().map(str::to_owned);
@@ -52,12 +52,12 @@ impl<K: ManagedService> Reconciliation<K> {
         let valid = match error {
             None => true,
             Some(ReconcileError::Token(_) | ReconcileError::TokenRejected(_)) => false,
-            // Nobody could read it; one that cannot be held was not looked at.
+            // The Secret is missing. A Secret that cannot be protected was not read.
             Some(ReconcileError::NoTokenSecret { .. }) if self.token_use.is_unusable() => false,
-            // It says nothing about the token.
+            // The error proves nothing about the token.
             Some(_) => return,
         };
-        // A reconciliation that goes well without a token says nothing about it.
+        // A reconciliation that succeeds without a token proves nothing about it.
         if valid && self.token_use.token().is_none() {
             return;
         }
@@ -105,7 +105,7 @@ fn dates(service: &Service) -> Dates {
     let updates =
         service.maintenance.as_ref().and_then(|window| window.updates.as_deref()).unwrap_or_default();
     let notices = service.service_notifications.iter().flatten();
-    // Backups stop when a service is powered off, and that is no reason to wake anybody.
+    // Backups stop while a service is powered off; this must not trigger an alert.
     let running = service.state == "RUNNING";
     Dates {
         pending_updates: updates.len(),

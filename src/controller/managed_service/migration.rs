@@ -34,7 +34,7 @@ impl<K: ManagedService> Reconciliation<K> {
         }
     }
 
-    /// Asks how far the data has come.
+    /// Reads the progress of the migration.
     pub(super) async fn follow_migration(&mut self) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, reference) = (self.provider.clone(), self.reference());

@@ -1,5 +1,5 @@
-//! One reconciliation of one resource: observe, decide, perform one step, again, until there is nothing to do
-//! now. A reconciliation holds everything it learnt, and the resource as it is after the reconciliation's own writes.
+//! One reconciliation of one resource: observe, decide and perform one step, until there is nothing left to do. A
+//! reconciliation holds all its observations, and the resource as it is after the reconciliation's own writes.
 
 mod facts;
 pub(super) mod measure;
@@ -54,7 +54,7 @@ const MOST_STEPS: usize = 16;
 /// How long a requested deletion is waited for before it is requested again.
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
-/// The connection Secret, as far as a reconciliation knows it.
+/// The connection Secret, as far as the reconciliation has read it.
 #[derive(Default)]
 pub(super) enum SecretSeen {
     #[default]
@@ -65,7 +65,7 @@ pub(super) enum SecretSeen {
     Present(Box<Secret>),
 }
 
-/// A reconciliation under way.
+/// A reconciliation in progress.
 pub(super) struct Reconciliation<K: ManagedService> {
     pub(super) context: Arc<Context>,
     pub(super) api: Api<K>,
@@ -85,7 +85,7 @@ pub(super) struct Reconciliation<K: ManagedService> {
     pub(super) refusal: Option<(ReconcileError, Duration)>,
     /// The service as a list showed it, to begin with.
     pub(super) listed: Option<Listed>,
-    /// What that looked like.
+    /// Digest of what the list showed.
     pub(super) list_digest: Option<u64>,
     /// When the service was as it was seen last.
     pub(super) seen_at: Instant,
@@ -95,7 +95,7 @@ pub(super) struct Reconciliation<K: ManagedService> {
     pub(super) decided_edit: u64,
     /// Schedules another reconciliation of the resource.
     pub(super) wake: Wake<K>,
-    /// Somebody waits for what an edit does, and is not told of an outage from memory.
+    /// A user waits for the effect of an edit, so these calls are sent despite a recorded outage.
     pub(super) provider: Client,
     permit: Permit,
     pub(super) token_use: TokenUse,
@@ -108,7 +108,7 @@ impl<K: ManagedService> Reconciliation<K> {
         let WorkItem { object, mut memory, listed, permit } = item;
         let edit = edits::edit(&object);
         if memory.edit.is_some_and(|known| known != edit) {
-            // Whoever edits something wants to see what comes of it.
+            // The user who edits a resource needs the current result.
             memory.refusals.try_again();
         }
         let namespace = object.namespace().unwrap_or_default();
@@ -140,7 +140,7 @@ impl<K: ManagedService> Reconciliation<K> {
         }
     }
 
-    /// Goes on until the engine wants to rest; the last decision says why.
+    /// Runs until the engine requests a pause; the last decision holds the reason.
     pub(super) async fn run(&mut self) -> Result<Decision, ReconcileError> {
         if self.memory.doubts(&self.object) {
             self.refresh().await?;
@@ -191,7 +191,7 @@ impl<K: ManagedService> Reconciliation<K> {
         Ok(())
     }
 
-    /// Reads what the engine asked for.
+    /// Reads what the engine requested.
     pub(super) async fn observe(&mut self, target: Target) -> Result<(), ReconcileError> {
         match target {
             Target::Service => self.observe_service().await,
@@ -231,7 +231,7 @@ impl<K: ManagedService> Reconciliation<K> {
         if let Found::Service(service) = &mut found
             && service.backups.as_ref().is_none_or(Vec::is_empty)
         {
-            // The service itself may not tell of them; a token without the permission to list them may not either.
+            // The service may not list its backups, and the token may lack the permission to list them.
             match self.during(provider.backups(&token, &reference)).await {
                 Ok(backups) => service.backups = Some(backups),
                 Err(error) if matches!(error.status(), Some(403 | 404)) => {}
@@ -242,7 +242,7 @@ impl<K: ManagedService> Reconciliation<K> {
         Ok(())
     }
 
-    /// Asks for the tags that an answer about the service lacks: without them nobody can tell whose it is.
+    /// Reads the tags that an answer about the service lacks: without them the owner is unknown.
     pub(super) async fn with_tags(&mut self, service: Service) -> Result<Service, ReconcileError> {
         if service.tags.is_some() {
             return Ok(service);
@@ -288,8 +288,8 @@ impl<K: ManagedService> Reconciliation<K> {
         Ok(())
     }
 
-    /// Waits for a call that changes something at the provider. Until an answer says what became of it, it may
-    /// still take effect.
+    /// Waits for a call that changes something at the provider. Without an answer that states the outcome, the call
+    /// may still take effect.
     pub(super) async fn sending<T>(
         &mut self,
         call: impl Future<Output = Result<T, ProviderError>>,
@@ -356,7 +356,7 @@ impl<K: ManagedService> Reconciliation<K> {
         self.token_use.read(&self.context, &self.object).await
     }
 
-    /// Waits for a call of the provider; while it is slow others work.
+    /// Waits for a call of the provider; while it is slow, other reconciliations use the permit.
     pub(super) async fn during<T>(&mut self, call: impl Future<Output = T>) -> T {
         self.permit.during(call).await
     }
@@ -390,7 +390,7 @@ impl<K: ManagedService> Reconciliation<K> {
     /// The report of a failed reconciliation.
     pub(super) fn failure(&self, error: &ReconcileError) -> Report {
         let mut failure = error.failure(&self.token_source());
-        // A project that cannot be found any more says nothing about the service in it.
+        // A project that cannot be found anymore proves nothing about the service in it.
         failure.passing |= self.desired.initialized && error.is_about_the_project();
         if let (ReconcileError::NoTokenSecret { secret, .. }, true) = (error, self.no_secret_can_be_created) {
             let (kind, name) = (K::KIND.name(), &self.desired.name);
@@ -434,7 +434,7 @@ impl<K: ManagedService> Reconciliation<K> {
             absence::is_certain(evidence, self.context.settings.absence_period);
     }
 
-    /// What the Secret means depends on what the service says now.
+    /// The meaning of the Secret depends on the current state of the service.
     fn recall_secret(&mut self) {
         let connection = match &self.observed.remote {
             Remote::Present(service) => service.connection.as_ref(),
@@ -463,7 +463,7 @@ impl<K: ManagedService> Reconciliation<K> {
         self.observed.sent_tags = Some(sent.tags).filter(|tags| !tags.is_empty());
     }
 
-    /// What was sent is remembered until it shows.
+    /// Drops sent changes once the service shows them.
     fn forget_what_shows(&mut self, service: &ObservedService) {
         let unsettled = self.memory.settles_at.is_some_and(|until| Instant::now() < until);
         if let (Some(sent), false) = (&mut self.memory.sent, unsettled)
@@ -482,7 +482,7 @@ impl<K: ManagedService> Reconciliation<K> {
     }
 }
 
-/// A Secret that was in the way before is looked at, or each reconciliation would try to create it.
+/// Reads a Secret that caused a conflict before; without the read, each reconciliation would try to create it.
 fn secret_before<K: ManagedService>(object: &K) -> SecretSeen {
     let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     match conditions::reason_of_ready(conditions) {

@@ -1,4 +1,4 @@
-//! From the provider's wire format to what the engine looks at.
+//! Converts the provider's wire format to the observation of the engine.
 
 use super::facts;
 use crate::provider::{Found, Integration, Migration, Service};

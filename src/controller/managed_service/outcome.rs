@@ -1,5 +1,5 @@
-//! How a reconciliation ends: in time, or as a failure like any other; and what the log says of it: one line when
-//! failures begin, or become others, and one when they are over. Those in between are for who looks closely.
+//! How a reconciliation ends: in time, or as a failure. The log has one line when failures begin or change, and one
+//! when they end. Failures in between are logged at `debug`.
 
 use crate::{
     controller::{
@@ -59,7 +59,7 @@ pub(in crate::controller) fn went_well(context: &Context, uid: &str) {
     }
 }
 
-/// A reconciliation used the token that is kept at `source`, which metrics know by `secret_hash`, or found none there.
+/// A reconciliation used the token at `source`, or found none there. Metrics identify it by `secret_hash`.
 pub(in crate::controller) fn token(
     context: &Context,
     source: &str,
@@ -73,7 +73,7 @@ pub(in crate::controller) fn token(
             log_failure!(times, secret_hash, source, "no valid token");
         }
         None if context.repeats.went_well(&what).is_some() => {
-            tracing::info!(secret_hash, source, "the token is valid again");
+            tracing::info!(secret_hash, source, "token recovered");
         }
         None => {}
     }

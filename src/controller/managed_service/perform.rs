@@ -1,5 +1,5 @@
-//! Performs one step. Each step is at most one external change; its answer becomes the next
-//! observation, so that no second look is needed to see what was done.
+//! Performs one step. Each step is at most one external change. Its answer becomes the next observation, so that no
+//! second read is needed.
 
 use super::{Reconciliation, SecretSeen};
 use crate::{
@@ -97,7 +97,7 @@ impl<K: ManagedService> Reconciliation<K> {
 
     async fn update(&mut self, patch: &ServicePatch, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
-        // Should the answer get lost, what was seen before is no longer known to be true.
+        // If the answer is lost, the earlier observation may be outdated.
         self.observed.unsettled |= patch.rebuilds();
         let body = body(patch)?;
         let (provider, reference) = (self.provider.clone(), self.reference());
@@ -112,7 +112,7 @@ impl<K: ManagedService> Reconciliation<K> {
         if matches!(&self.observed.remote, Remote::Present(service)
             if service.connection.is_none() && service.state.power() == Power::Serving)
         {
-            // An answer without credentials says nothing about the service: look.
+            // An answer without credentials proves nothing about the service: read it again.
             self.observed.remote = Remote::Unknown;
         }
         Ok(())
@@ -175,7 +175,7 @@ impl<K: ManagedService> Reconciliation<K> {
             self.emit(Severity::Normal, report.reason, "Delete", &report.message);
             self.memory.deletion_requested = Some(Instant::now());
         }
-        // Accepted is not done: only a look that finds nothing releases the finalizer.
+        // Accepted is not done: only a read that finds nothing releases the finalizer.
         self.observed.remote = Remote::Unknown;
         Ok(())
     }

@@ -1,6 +1,5 @@
-//! What a reconciliation of a resource would do, without doing it. It reads what a reconciliation reads and asks
-//! the same decider; each step is then taken as done, and the next one asked for. Guarantees that nothing is
-//! written: no step is performed, and callers hand in clients behind a closed fence.
+//! Predicts a reconciliation without performing it, with the same reads and decisions. Nothing is written: each step is
+//! taken as done, and callers pass clients behind a closed fence.
 
 use super::Reconciliation;
 use crate::{
@@ -28,7 +27,7 @@ use valkeeper_engine::{
 /// More steps than any resource needs.
 const MAX_STEPS: usize = 32;
 
-/// What would be done for a resource, and what is said of it then.
+/// The next action for a resource, and the report that would follow.
 pub struct Preview {
     /// The requests, in order.
     pub actions: Vec<Action>,
@@ -36,7 +35,7 @@ pub struct Preview {
     pub changes: Vec<Changed>,
     /// Differences that nothing is done about.
     pub left: Vec<DriftedField>,
-    /// How it ends: whether the resource is ready, or will be by itself.
+    /// The final report: whether the resource is ready, or becomes ready without user action.
     pub outcome: Report,
     /// The service as it is, if there is one.
     pub service: Option<Seen>,
@@ -70,7 +69,7 @@ pub struct Seen {
     pub cloud: Option<String>,
     /// The token may not read how to connect.
     pub credentials_are_withheld: bool,
-    /// What the status tells of it.
+    /// Facts about the service in the status.
     pub facts: ServiceFacts,
 }
 
@@ -136,7 +135,7 @@ impl<K: ManagedService> Reconciliation<K> {
                 preview.ordered[0] = Some(ordered(service));
             }
             if let Step::Observe(target) = &step {
-                if let Err(failure) = self.look(*target).await {
+                if let Err(failure) = self.observe_target(*target).await {
                     preview.outcome = failure;
                     break;
                 }
@@ -207,8 +206,8 @@ impl<K: ManagedService> Reconciliation<K> {
         }
     }
 
-    /// Reads what the decider asked for. The resource itself stays as it was handed in.
-    async fn look(&mut self, target: Target) -> Result<(), Report> {
+    /// Reads what the decision requested. The resource itself stays as it was passed.
+    async fn observe_target(&mut self, target: Target) -> Result<(), Report> {
         if target == Target::Object {
             self.observed.object_is_live = true;
             return Ok(());
@@ -274,7 +273,7 @@ fn annotate<'a>(object: &mut Value, annotations: impl Iterator<Item = (&'a str, 
     for (key, value) in annotations {
         object["metadata"]["annotations"][key] = json!(value);
     }
-    // `null` stands for one that is taken off.
+    // `null` stands for a removed one.
     if let Some(all) = object["metadata"]["annotations"].as_object_mut() {
         all.retain(|_, value| !value.is_null());
     }

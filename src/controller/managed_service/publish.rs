@@ -1,5 +1,5 @@
-//! What users see after a reconciliation: status, when it says something new, and an event when the resource
-//! passes from one condition into another.
+//! Publishes the result of a reconciliation: the status when it changes, and an event when the resource moves from
+//! one condition to another.
 
 use super::Reconciliation;
 use crate::{
@@ -59,13 +59,13 @@ impl<K: ManagedService> Reconciliation<K> {
         }
     }
 
-    /// What the status should say of drift: what this reconciliation found, else what an earlier one did, unless
-    /// that was only reported and is over.
+    /// The drift in the new status: drift found by this reconciliation, else that of an earlier one. Drift that was
+    /// only reported and is over is removed.
     fn drift(&self, report: &Report) -> Option<Drift> {
         let known = self.object.status().and_then(|status| status.drift.clone());
         let Some(seen) = self.drift_seen.as_ref().or(report.drift.as_ref()) else {
-            let looked = report.state.is_some();
-            return known.filter(|known| known.corrected || !looked);
+            let was_read = report.state.is_some();
+            return known.filter(|known| known.corrected || !was_read);
         };
         let same = |known: &Drift| !known.corrected && !seen.corrected && known.fields == seen.fields;
         known.filter(same).or_else(|| {
@@ -90,7 +90,7 @@ impl<K: ManagedService> Reconciliation<K> {
         }
     }
 
-    /// Drift that is changed back is told by the step that does it.
+    /// Emits an event for reported drift. The step that corrects drift emits its own event.
     fn emit_reported_drift(&mut self, report: &Report) {
         let Some(seen) = report.drift.as_ref().filter(|seen| !seen.corrected) else { return };
         let known = self.object.status().and_then(|status| status.drift.as_ref());

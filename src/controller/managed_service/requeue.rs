@@ -1,4 +1,4 @@
-//! How a reconciliation ends: what the clock of the resource is told, and whether lists of its project look after it.
+//! How a reconciliation ends: when the resource is requeued, and whether a project poll observes its service.
 
 use super::Reconciliation;
 use crate::{
@@ -46,7 +46,7 @@ impl<K: ManagedService> Reconciliation<K> {
         };
         let joining =
             joining(&self.context.settings, &self.object, &self.wake, known, self.memory.building_since);
-        // A list that was asked for before the last look may show what is over.
+        // A list that was requested before the last read may be outdated.
         let since = if self.observed.listed { self.seen_at } else { Instant::now() };
         let joining = Joining { since, ..joining };
         self.memory.clock = Some(poller.join(&self.context.settings, joining, plan));
@@ -87,7 +87,7 @@ impl<K: ManagedService> Reconciliation<K> {
         ending
     }
 
-    /// Something is on its way; whether the service shows it decides who may look for it.
+    /// A change is in progress. If lists show it, the project poll observes it.
     fn changing(&mut self) -> Ending {
         let elapsed = self.elapsed();
         match (&self.observed.remote, self.memory.settles_at.filter(|_| self.observed.unsettled)) {
@@ -107,7 +107,7 @@ impl<K: ManagedService> Reconciliation<K> {
         }
     }
 
-    /// The project poll that can look after the service, and what is known of that when it does.
+    /// The project poll that can observe the service, and the digests to give to it.
     fn poller(&mut self) -> Option<(Arc<ProjectPoller>, Known)> {
         let Remote::Present(service) = &self.observed.remote else { return None };
         let pollers = &self.context.project_pollers;

@@ -11,7 +11,7 @@ use valkeeper_api::{ManagedService, ProjectVpc, common::ResourceReference, names
 use valkeeper_engine::VpcReference;
 
 impl<K: ManagedService> Reconciliation<K> {
-    /// Looks for the VPC that the resource refers to.
+    /// Finds the VPC that the resource references.
     pub(super) async fn follow_vpc(&mut self) -> Result<(), ReconcileError> {
         let spec = self.object.service();
         let Some(reference) = &spec.project_vpc_ref else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Keeps project polls going: one task for each, which makes a list, waits, and ends when nobody takes part.
+//! Runs project polls: one task for each, which lists, waits, and ends when the poll has no subscribers.
 
 use super::{ProjectPoller, ProjectPollers, lock, pause};
 use crate::{
@@ -28,7 +28,7 @@ impl ProjectPollers {
     }
 }
 
-/// Keeps one project poll going until nobody takes part.
+/// Runs one project poll until it has no subscribers.
 async fn keep(context: Arc<Context>, poller: Arc<ProjectPoller>) {
     let (mut last, mut failures) = (Instant::now(), 0);
     let mut jitter = rand::random();

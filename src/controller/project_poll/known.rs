@@ -1,47 +1,47 @@
-//! What is known of a service, as digests: one for what looks show, one for what lists show. Lists may
-//! withhold what looks show (secrets, for example), so that each is only compared with its own kind.
+//! Recorded digests of a service: one of what reads show, one of what lists show. Lists may withhold what reads show
+//! (secrets, for example), so each is compared only with its own kind.
 //!
 //! ```text
-//!            look ──▶ { looked: g }
-//!   list shows d:  d = looked ─▶ lists show everything: { looked: g, listed: g }
-//!                  d = listed ─▶ nothing new
-//!                  otherwise  ─▶ news: the resource is reconciled with d; if it looks besides and finds g',
-//!                                { looked: g', listed: d }; if not, { listed: d }
+//!            read ──▶ { observed: g }
+//!   list shows d:  d = observed ─▶ lists show everything: { observed: g, listed: g }
+//!                  d = listed ───▶ no change
+//!                  otherwise ────▶ change: the resource is reconciled with d; if it also reads and finds g',
+//!                                  { observed: g', listed: d }; if not, { listed: d }
 //! ```
 
-/// What is known of one service.
+/// Recorded digests of one service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::controller) struct Known {
-    looked: Option<u64>,
+    observed: Option<u64>,
     listed: Option<u64>,
 }
 
 impl Known {
-    /// All that is known is a list that showed `digest`.
+    /// Only a list has shown the service, with `digest`.
     pub(in crate::controller) fn listed(digest: u64) -> Self {
-        Self { looked: None, listed: Some(digest) }
+        Self { observed: None, listed: Some(digest) }
     }
 
-    /// After a look that showed `digest`, in a reconciliation that a list led to which showed `list`.
+    /// After a read that showed `digest`, in a reconciliation triggered by a list that showed `list`.
     pub(in crate::controller) fn then_observed(self, digest: u64, list: Option<u64>) -> Self {
         // What lists showed before stands for the service as it is only if that has not changed.
-        let listed = list.or(self.listed.filter(|_| self.looked == Some(digest)));
-        Self { looked: Some(digest), listed }
+        let listed = list.or(self.listed.filter(|_| self.observed == Some(digest)));
+        Self { observed: Some(digest), listed }
     }
 
-    /// A list shows what is known already.
+    /// A list shows the recorded state.
     pub(super) fn listed_again(&mut self, digest: u64) {
         self.listed = Some(digest);
     }
 
-    /// Nobody has seen the service.
+    /// The service was never observed.
     pub(super) fn is_empty(self) -> bool {
         self == Self::default()
     }
 
     /// Whether a list that shows `digest` shows something new.
     pub(super) fn is_changed(self, digest: u64) -> bool {
-        self.looked != Some(digest) && self.listed != Some(digest)
+        self.observed != Some(digest) && self.listed != Some(digest)
     }
 }
 
@@ -49,30 +49,30 @@ impl Known {
 mod tests {
     use super::*;
 
-    /// A service in state `s`, as looks and as lists show it where those withhold something.
+    /// A service in state `s`, as reads and as lists show it where lists withhold something.
     fn both(s: u64) -> (u64, u64) {
         (s * 2, s * 2 + 1)
     }
 
     #[test]
-    fn lists_that_withhold_something_lead_to_one_look_per_change() {
+    fn incomplete_lists_trigger_one_read_per_change() {
         let mut known = Known::default().then_observed(both(1).0, None);
         for state in 1..5 {
-            let (look, list) = both(state);
+            let (read, list) = both(state);
             assert!(known.is_changed(list), "state {state}");
-            known = known.then_observed(look, Some(list));
+            known = known.then_observed(read, Some(list));
             for _ in 0..3 {
                 assert!(!known.is_changed(list));
                 known.listed_again(list);
                 // The resync of a resource whose service is as it was.
-                known = known.then_observed(look, None);
+                known = known.then_observed(read, None);
             }
         }
         assert!(known.is_changed(both(1).1), "back to an earlier state");
     }
 
     #[test]
-    fn lists_that_show_everything_lead_to_no_look() {
+    fn complete_lists_trigger_no_read() {
         let mut known = Known::default().then_observed(1, None);
         assert!(!known.is_changed(1));
         known.listed_again(1);

@@ -1,20 +1,18 @@
-//! One list per project and token instead of a look per resource: it wakes the resources whose service has
-//! changed, is gone, or is due to be compared again, and no others. Lists are frequent while something
-//! builds and rare when nothing does, never take more than a tenth of the time, and are not used where a
-//! project has only a few of our services, or very many of others. What a list shows is an observation
-//! like another, except that the engine never acts on it alone.
+//! One list per project and token instead of one read per resource. It schedules only resources whose service has
+//! changed, is gone, or is due for a comparison. Lists are frequent while a service builds and rare otherwise, and
+//! never take more than a tenth of the time. They are not used for projects with few of our services or very many
+//! foreign ones. The engine uses a list as an observation, but never acts on it alone.
 //!
 //! ```text
 //!            first join             lists are worth it
 //!   (none) ─────────────▶ RESTING ──────────────────────▶ LISTING every pause ─┐ whole list: hand over
 //!      ▲                   │   ▲                            │   ▲              │ what is new, due or gone
-//!      │ nobody has joined │   └────────────────────────────┘   └──────────────┘ failed: longer pauses
+//!      │ no resource joins │   └────────────────────────────┘   └──────────────┘ failed: longer pauses
 //!      │ for a resync      ▼        not any more
 //!      └───────────────── ended
 //! ```
 //!
-//! Nobody depends on a list that is made: the clock of each resource runs on (`clock`), and lists only come
-//! before it.
+//! No resource depends on a successful list: the clock of each resource runs on (`clock`), and lists only precede it.
 
 mod keep;
 mod known;
@@ -39,9 +37,9 @@ use tokio::{
 };
 use valkeeper_engine::{ObservedService, backoff};
 
-/// Listed services that wait for their resource's turn; more would only fill the memory.
+/// Most listed services that wait until their resource is reconciled; this bounds the memory.
 const SLOTS: usize = 128;
-/// A service that nobody collects for so long is dropped.
+/// A listed service that is not collected for so long is dropped.
 const UNCOLLECTED: Duration = Duration::from_secs(30);
 /// A list may take this part of the time.
 const SHARE: u32 = 10;
@@ -55,7 +53,7 @@ pub(super) struct ProjectPollers {
     slots: Arc<Semaphore>,
 }
 
-/// Tokens are told apart by a keyed hash.
+/// A keyed hash distinguishes tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     token: u64,
@@ -69,16 +67,16 @@ pub(super) struct ProjectPoller {
     hurry: Notify,
 }
 
-/// A resource that wants to take part.
+/// A resource that subscribes.
 pub(super) struct Joining {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) source: TokenSource,
     /// Reconciles the resource.
     pub(super) wake: Box<dyn Fn() + Send>,
-    /// What its service looked like, if anybody looked.
+    /// Recorded digests of its service, if it was observed.
     pub(super) known: Known,
-    /// What is known is not older than this.
+    /// Lower bound of the time of that observation.
     pub(super) since: Instant,
     /// Since when its service builds.
     pub(super) building_since: Option<Instant>,
@@ -108,7 +106,7 @@ impl ProjectPollers {
         let poller =
             Arc::new(ProjectPoller { key: key.clone(), subscribers: Mutex::default(), hurry: Notify::new() });
         pollers.insert(key, Arc::clone(&poller));
-        // Nobody receives any more when the process ends.
+        // The receiver is gone when the process ends.
         drop(self.begin.send(Arc::clone(&poller)));
         poller
     }
@@ -122,10 +120,10 @@ impl ProjectPollers {
         token.fingerprint(&self.hasher) == poller.key.token
     }
 
-    /// Ends a project poll in which nobody takes part any more.
+    /// Ends a project poll without subscribers.
     fn retire(&self, poller: &Arc<ProjectPoller>) -> bool {
         let mut pollers = lock(&self.by_key);
-        // Whoever is about to join holds a second reference, or finds no project poll any more.
+        // A resource about to join holds a second reference, or no longer finds the project poll.
         let unused = poller.subscribers().count == 0 && Arc::strong_count(poller) <= 2;
         if unused {
             pollers.remove(&poller.key);
@@ -173,17 +171,17 @@ impl ProjectPoller {
         clock
     }
 
-    /// Forgets a resource.
+    /// Drops a resource.
     pub(super) fn leave(&self, name: &str, uid: &str) {
         self.subscribers().leave(name, uid);
     }
 
-    /// What is known of the service of the resource.
+    /// The recorded digests of the service of the resource.
     pub(super) fn known(&self, name: &str, uid: &str) -> Known {
         self.subscribers().subscriber(name, uid).map(|subscriber| subscriber.known).unwrap_or_default()
     }
 
-    /// When the last list was asked for that showed nothing new of the service.
+    /// When the last list was requested that showed no change of the service.
     pub(super) fn listed(&self, name: &str, uid: &str) -> Option<Instant> {
         self.subscribers().subscriber(name, uid)?.listed
     }
@@ -198,7 +196,7 @@ impl ProjectPoller {
         self.subscribers().subscriber(name, uid)?.delivery.take()
     }
 
-    /// How often the project is listed; none when looks at each service cost less.
+    /// Interval of lists of the project; none when one read per service costs less.
     pub(super) fn pause(&self, settings: &Settings) -> Option<Duration> {
         pause(&self.subscribers(), settings, 0)
     }

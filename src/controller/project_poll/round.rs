@@ -1,5 +1,5 @@
-//! One list of a project: reads the token, offers each service to those who wait for it, and sends those to
-//! look whose service is not in it.
+//! One list of a project: reads the token, offers each service to its waiting subscribers, and triggers a read for
+//! services that are missing from the list.
 
 use super::{
     ProjectPoller, UNCOLLECTED,
@@ -88,7 +88,7 @@ impl ProjectPoller {
     /// Offers a service to those who wait for it; returns how long that had to wait for a slot.
     async fn offer(&self, context: &Context, service: Box<Service>, sighting: Sighting) -> Duration {
         let (name, begun) = (service.service_name.clone(), Instant::now());
-        if self.subscribers().sight(&name, sighting) == 0 {
+        if self.subscribers().record(&name, sighting) == 0 {
             return Duration::ZERO;
         }
         let mut remaining = Some(service);
@@ -107,7 +107,7 @@ impl ProjectPoller {
         begun.elapsed()
     }
 
-    /// A service that the list does not show as it should is looked at by those who wait for it, in intervals.
+    /// Triggers reads, in intervals, by the subscribers of a service that the list does not show properly.
     fn request_observation(&self, context: &Context, name: &str, cause: &str, round: u64) {
         let project = &self.key.project;
         let times = context.repeats.failed(&format!("service {name} in lists of {project}"), cause);
@@ -122,7 +122,7 @@ impl ProjectPoller {
         }
     }
 
-    /// Waits until fewer services are under way.
+    /// Waits until fewer services are in progress.
     async fn slot(&self, context: &Context) -> Option<OwnedSemaphorePermit> {
         loop {
             let slot = Arc::clone(&context.project_pollers.slots).acquire_owned();
@@ -134,8 +134,8 @@ impl ProjectPoller {
         }
     }
 
-    /// A list failed. Where lists are refused for good, everybody who waits for one looks; whoever does not is
-    /// called by the clock of the resource.
+    /// A list failed. Where lists are refused for good, every waiting subscriber reads its service. Other resources
+    /// are scheduled by their own clock.
     pub(super) fn failed(&self, class: Class) {
         if matches!(class, Class::Transient | Class::Throttled { .. } | Class::Conflict) {
             return;

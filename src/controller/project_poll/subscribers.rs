@@ -1,5 +1,5 @@
-//! Who takes part in the project poll of a project, what was last known of each service, and what the last list
-//! brought for whom. Pure bookkeeping: no calls, no decisions, and time is an argument.
+//! Subscribers of a project poll, the recorded digests of each service, and what the last list delivered. Pure
+//! bookkeeping: no calls, no decisions, and time is an argument.
 
 use super::known::Known;
 use crate::{
@@ -26,12 +26,12 @@ pub(super) struct Subscribers {
     /// Where the subscribers' tokens are; subscribers hold them.
     sources: Vec<Weak<TokenSource>>,
     round: u64,
-    /// Services in the project when it was last listed, ours and those of others.
+    /// Services in the project when it was last listed, ours and foreign ones.
     pub(super) listed: usize,
     /// How long the last list took, without and with the time in which its services waited to be worked on.
     pub(super) took: Duration,
     pub(super) whole: Duration,
-    /// Somebody joined whose service was not seen yet.
+    /// A resource joined whose service was not observed yet.
     pub(super) fresh: bool,
     /// When the service that was begun last began to build.
     pub(super) youngest: Option<Instant>,
@@ -44,15 +44,15 @@ pub(super) struct Subscriber {
     pub(super) wake: Box<dyn Fn() + Send>,
     /// None when its token has become another one.
     pub(super) source: Option<Arc<TokenSource>>,
-    /// What its service looked like.
+    /// Recorded digests of its service.
     pub(super) known: Known,
-    /// When it looks for itself.
+    /// When it reads its service without a list.
     pub(super) clock: Clock,
     /// Since when its service builds.
     pub(super) building_since: Option<Instant>,
-    /// What is known is not older than this.
+    /// Lower bound of the time of that observation.
     pub(super) since: Instant,
-    /// When the last list was asked for that showed nothing new.
+    /// When the last list was requested that showed no change.
     pub(super) listed: Option<Instant>,
     pub(super) round: u64,
     pub(super) delivery: Option<Delivery>,
@@ -60,11 +60,11 @@ pub(super) struct Subscriber {
     pub(super) handed: Instant,
 }
 
-/// What a project poll brings for a resource.
+/// What a project poll delivers to a resource.
 pub(in crate::controller) enum Delivery {
     /// The service as the list shows it.
     Listed(Listed),
-    /// The list does not help: look at the service itself.
+    /// The list is not sufficient: read the service itself.
     Observe,
     /// The token has changed: find the project poll of the new one.
     Moved,
@@ -73,9 +73,9 @@ pub(in crate::controller) enum Delivery {
 /// A service from a list.
 pub(in crate::controller) struct Listed {
     pub(in crate::controller) service: Box<Service>,
-    /// What it looks like there.
+    /// Digest of the service in the list.
     pub(in crate::controller) digest: u64,
-    /// When the list was asked for.
+    /// When the list was requested.
     pub(in crate::controller) asked: Instant,
     /// Bounds how many of them there are at a time.
     pub(in crate::controller) slot: OwnedSemaphorePermit,
@@ -85,7 +85,7 @@ pub(in crate::controller) struct Listed {
 #[derive(Clone, Copy)]
 pub(super) struct Sighting {
     pub(super) digest: u64,
-    /// When the list was asked for.
+    /// When the list was requested.
     pub(super) asked: Instant,
     pub(super) round: u64,
     /// How long until the next list.
@@ -120,7 +120,7 @@ impl Subscribers {
         })
     }
 
-    /// Forgets a resource.
+    /// Drops a resource.
     pub(super) fn leave(&mut self, name: &str, uid: &str) {
         let Some(entry) = self.by_name.get_mut(name) else { return };
         let before = entry.len();
@@ -131,7 +131,7 @@ impl Subscribers {
         }
     }
 
-    /// Whether lists cost less than looks at each service, for `minimum` subscribers or more.
+    /// Whether lists cost less than one read per service, for `minimum` subscribers or more.
     pub(super) fn is_worth_lists(&self, minimum: usize) -> bool {
         self.count >= minimum.max(1) && self.listed <= self.count * SPARSE
     }
@@ -141,7 +141,7 @@ impl Subscribers {
         pause.map(|pause| pause + self.whole * 2)
     }
 
-    /// Whether somebody wants to know of the service `name`.
+    /// Whether a subscriber waits for the service `name`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
     }
@@ -155,7 +155,7 @@ impl Subscribers {
         self.by_name.get_mut(name).into_iter().flatten()
     }
 
-    /// Everybody.
+    /// All subscribers.
     pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Subscriber> {
         self.by_name.values_mut().flatten()
     }
@@ -172,12 +172,12 @@ impl Subscribers {
         self.round
     }
 
-    /// Takes in what a list shows of the service `name`; how many want to see it.
-    pub(super) fn sight(&mut self, name: &str, sighting: Sighting) -> usize {
-        self.waiting(name).filter_map(|subscriber| subscriber.sights(sighting).then_some(())).count()
+    /// Records what a list shows of the service `name`; returns how many subscribers need it.
+    pub(super) fn record(&mut self, name: &str, sighting: Sighting) -> usize {
+        self.waiting(name).filter_map(|subscriber| subscriber.takes(sighting).then_some(())).count()
     }
 
-    /// Notes how a whole list went, and sends those to look whose service was not in it.
+    /// Records the result of a whole list, and triggers reads of services that were not in it.
     pub(super) fn finish(&mut self, round: u64, listed: usize, [took, whole]: [Duration; 2], now: Instant) {
         (self.listed, self.took, self.whole) = (listed, took, whole);
         self.youngest = self.all().filter_map(|subscriber| subscriber.building_since).max();
@@ -188,7 +188,7 @@ impl Subscribers {
         }
     }
 
-    /// Drops what nobody has collected for `age`.
+    /// Drops deliveries that were not collected for `age`.
     pub(super) fn reclaim(&mut self, age: Duration, now: Instant) {
         for subscriber in
             self.all().filter(|subscriber| now.saturating_duration_since(subscriber.handed) >= age)
@@ -234,8 +234,8 @@ impl Subscriber {
         (self.wake)();
     }
 
-    /// Takes in what a list shows of the service; whether that is of interest.
-    fn sights(&mut self, sighting: Sighting) -> bool {
+    /// Records what a list shows of the service; returns whether the subscriber needs it.
+    fn takes(&mut self, sighting: Sighting) -> bool {
         self.round = sighting.round;
         let wants = self.wants(sighting);
         if !wants && self.delivery.is_none() && sighting.asked > self.since {
@@ -248,7 +248,7 @@ impl Subscriber {
     /// Whether the service as a list shows it is of interest.
     pub(super) fn wants(&self, sighting: Sighting) -> bool {
         let Sighting { digest, asked, pause, .. } = sighting;
-        // A list from before the last look may show what is over.
+        // A list from before the last read may be outdated.
         asked > self.since
             && self.delivery.is_none()
             && (self.known.is_changed(digest) || self.clock.takes_list(asked, pause))

@@ -1,4 +1,5 @@
-//! Lists and the clocks of their subscribers together: whatever happens to lists, nobody waits longer than without.
+//! Lists and the clocks of their subscribers together: whatever happens to lists, no resource waits longer than
+//! without them.
 
 use super::{
     Joining, ProjectPollers,
@@ -34,7 +35,7 @@ const JITTER: f64 = 1.2;
 /// Something happens.
 #[derive(Clone, Debug)]
 enum Event {
-    /// Time passes.
+    /// Time elapses.
     Wait(u64),
     /// A service changes, and builds from then on or does not.
     Change(usize, bool),
@@ -42,13 +43,13 @@ enum Event {
     Join(usize),
     /// A resource does not take part any more: it was deleted, or fails.
     Leave(usize),
-    /// A list is asked for.
+    /// A list is requested.
     Ask,
     /// It arrives: up to this service, and without that one.
     Arrive { up_to: usize, without: usize },
     /// It fails.
     Fail,
-    /// So many services of others come.
+    /// So many foreign services appear.
     Foreign(usize),
 }
 
@@ -60,9 +61,9 @@ struct Resource {
     /// The longest time that it may be without news.
     patience: Duration,
     service: Service,
-    /// When it changed, for each version that nobody has noticed.
+    /// When it changed, for each version that was not detected.
     unnoticed: Vec<(u64, Instant)>,
-    looks: usize,
+    observations: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,9 +80,9 @@ struct Scene {
     subscribers: Subscribers,
     resources: Vec<Resource>,
     foreign: usize,
-    /// What a list under way will show, and when it was asked for.
+    /// What a list in progress will show, and when it was requested.
     asked: Option<(Instant, u64, Vec<Service>)>,
-    woken: Arc<Mutex<Vec<usize>>>,
+    notified: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Scene {
@@ -91,7 +92,7 @@ impl Scene {
         let service = Service { version: 1, builds: true };
         let patience = Duration::ZERO;
         let resource =
-            Resource { takes_part: false, clock, patience, service, unnoticed: Vec::new(), looks: 0 };
+            Resource { takes_part: false, clock, patience, service, unnoticed: Vec::new(), observations: 0 };
         let mut scene = Self {
             now,
             jitter,
@@ -100,9 +101,9 @@ impl Scene {
             resources: vec![resource; count],
             foreign: 0,
             asked: None,
-            woken: Arc::default(),
+            notified: Arc::default(),
         };
-        (0..count).for_each(|index| scene.look(index));
+        (0..count).for_each(|index| scene.observe(index));
         scene
     }
 
@@ -114,15 +115,15 @@ impl Scene {
         service.version * 2 + u64::from(list && self.withhold)
     }
 
-    /// A reconciliation that saw `service` as it was at `seen` ends, with what is known now.
+    /// A reconciliation that saw `service` as it was at `seen` ends, with these recorded digests.
     fn rest(&mut self, index: usize, service: Service, known: Known, seen: Instant) {
         self.resources[index].unnoticed.retain(|(version, _)| *version > service.version);
         // How long it has been building does not matter here.
         let ending = if service.builds { Ending::Building(Duration::ZERO) } else { Ending::Settled };
-        let (now, jitter, woken) = (self.now, self.jitter, Arc::clone(&self.woken));
+        let (now, jitter, notified) = (self.now, self.jitter, Arc::clone(&self.notified));
         let subscriber = Subscriber {
             uid: index.to_string().into(),
-            wake: Box::new(move || woken.lock().unwrap().push(index)),
+            wake: Box::new(move || notified.lock().unwrap().push(index)),
             source: Some(Arc::new(TokenSource { namespace: String::new(), own: None, pinned: false })),
             known,
             clock: Clock::after(ending, [seen, now], &INTERVALS, None, jitter),
@@ -150,26 +151,26 @@ impl Scene {
         self.subscribers.subscriber(&name, &name).map(|subscriber| subscriber.known).unwrap_or_default()
     }
 
-    fn look(&mut self, index: usize) {
-        self.look_after(index, None);
+    fn observe(&mut self, index: usize) {
+        self.observe_listed(index, None);
     }
 
-    fn look_after(&mut self, index: usize, list: Option<u64>) {
+    fn observe_listed(&mut self, index: usize, list: Option<u64>) {
         let resource = &mut self.resources[index];
         let service = resource.service;
-        resource.looks += 1;
+        resource.observations += 1;
         let digest = self.digest(service, false);
         let known = self.known(index).then_observed(digest, list);
         self.rest(index, service, known, self.now);
     }
 
-    /// A reconciliation with what a list brought.
+    /// A reconciliation with what a list delivered.
     fn collect(&mut self, index: usize) {
         let name = index.to_string();
         let delivery =
             self.subscribers.subscriber(&name, &name).and_then(|subscriber| subscriber.delivery.take());
         if matches!(delivery, Some(Delivery::Observe)) {
-            self.look(index);
+            self.observe(index);
         }
     }
 
@@ -177,8 +178,8 @@ impl Scene {
     fn take(&mut self, index: usize, service: Service, asked: Instant) {
         let list = self.digest(service, true);
         if self.withhold && !service.builds {
-            // What is missing in the list is looked at.
-            return self.look_after(index, Some(list));
+            // A service that is missing from the list is read.
+            return self.observe_listed(index, Some(list));
         }
         self.rest(index, service, Known::listed(list), asked);
     }
@@ -189,7 +190,7 @@ impl Scene {
         for (index, service) in shown {
             let digest = self.digest(*service, true);
             let sighting = Sighting { digest, asked, round, pause: PAUSE };
-            if self.subscribers.sight(&index.to_string(), sighting) > 0 {
+            if self.subscribers.record(&index.to_string(), sighting) > 0 {
                 self.take(index, *service, asked);
             }
         }
@@ -212,7 +213,7 @@ impl Scene {
                 resource.service = Service { version: resource.service.version + 1, builds };
                 resource.unnoticed.push((resource.service.version, self.now));
             }
-            Event::Join(index) => self.look(index.min(last)),
+            Event::Join(index) => self.observe(index.min(last)),
             Event::Leave(index) => {
                 let name = index.min(last).to_string();
                 self.subscribers.leave(&name, &name);
@@ -228,20 +229,20 @@ impl Scene {
             Event::Fail => self.asked = None,
             Event::Foreign(count) => self.foreign = count,
         }
-        self.turns()
+        self.reconcile_due()
     }
 
     fn reconcile_time(&mut self, length: Duration) -> Result<(), TestCaseError> {
         let end = self.now + length;
         while let Some(next) = self.next_observation().filter(|next| *next <= end) {
             self.now = next.max(self.now);
-            self.turns()?;
+            self.reconcile_due()?;
         }
         self.now = end;
-        self.turns()
+        self.reconcile_due()
     }
 
-    /// When the first of those that take part looks for itself.
+    /// When the first of the subscribers reads its service without a list.
     fn next_observation(&mut self) -> Option<Instant> {
         (0..self.resources.len()).filter_map(|index| self.due(index)).min()
     }
@@ -252,15 +253,15 @@ impl Scene {
         Some(self.resources[index].clock.next_observation(listed).0)
     }
 
-    /// Those are reconciled that were woken, or whose time has come; nobody may have waited too long.
-    fn turns(&mut self) -> Result<(), TestCaseError> {
-        let woken = std::mem::take(&mut *self.woken.lock().unwrap());
-        for index in woken {
+    /// Reconciles the resources that were notified or are due; none may have waited too long.
+    fn reconcile_due(&mut self) -> Result<(), TestCaseError> {
+        let notified = std::mem::take(&mut *self.notified.lock().unwrap());
+        for index in notified {
             self.collect(index);
         }
         for index in 0..self.resources.len() {
             if self.due(index).is_some_and(|due| due <= self.now) {
-                self.look(index);
+                self.observe(index);
             }
             let resource = &self.resources[index];
             let waited = resource.unnoticed.first().map(|(_, since)| self.now - *since).unwrap_or_default();
@@ -288,9 +289,9 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// With 300 services of others, five of ours are too few to list the project for.
+    /// With 300 foreign services, five of ours are too few to list the project.
     #[test]
-    fn nobody_waits_longer_for_news_than_a_look_would_take(
+    fn change_is_observed_within_one_read_interval(
         events in prop::collection::vec(event(), 1..60),
         count in 1..6_usize,
         jitter in 0.0..1.0_f64,
@@ -314,29 +315,34 @@ fn list(scene: &mut Scene, times: usize) {
 }
 
 #[test]
-fn lists_that_are_made_replace_looks() {
+fn successful_lists_replace_reads() {
     for withhold in [false, true] {
         let mut scene = Scene::new(4, 0.5, withhold);
         list(&mut scene, 3);
-        let before: usize = scene.resources.iter().map(|resource| resource.looks).sum();
+        let before: usize = scene.resources.iter().map(|resource| resource.observations).sum();
         list(&mut scene, 60);
         (0..4).for_each(|index| scene.happen(&Event::Change(index, false)).unwrap());
         list(&mut scene, 60);
-        let looks = scene.resources.iter().map(|resource| resource.looks).sum::<usize>() - before;
-        assert_eq!(looks, if withhold { 4 } else { 0 }, "one for each whose secrets the list withholds");
+        let observations =
+            scene.resources.iter().map(|resource| resource.observations).sum::<usize>() - before;
+        assert_eq!(
+            observations,
+            if withhold { 4 } else { 0 },
+            "one for each whose secrets the list withholds"
+        );
     }
 }
 
 #[test]
-fn list_from_before_the_last_look_is_ignored() {
+fn list_requested_before_the_last_read_is_ignored() {
     let mut scene = Scene::new(1, 0.5, false);
     let asked = scene.now;
     scene.now += PAUSE;
-    scene.look(0);
+    scene.observe(0);
     let digest = scene.digest(Service { version: 0, builds: true }, true);
     let sighting = |asked| Sighting { digest, asked, round: 1, pause: PAUSE };
-    assert_eq!(scene.subscribers.sight("0", sighting(asked)), 0, "it shows what is over");
-    assert_eq!(scene.subscribers.sight("0", sighting(scene.now + PAUSE)), 1);
+    assert_eq!(scene.subscribers.record("0", sighting(asked)), 0, "it shows what is over");
+    assert_eq!(scene.subscribers.record("0", sighting(scene.now + PAUSE)), 1);
 }
 
 fn source(namespace: &str) -> TokenSource {
@@ -401,5 +407,5 @@ fn token_rotation_leaves_no_survey_behind() {
     memory.moved("cache", "uid");
     assert_eq!(memory.edit, None, "the turn begins as one after an edit");
     let kept = super::lock(&pollers.to_keep).as_mut().unwrap().try_recv().unwrap();
-    assert!(pollers.retire(&kept), "somebody takes part still");
+    assert!(pollers.retire(&kept), "a subscriber is left");
 }

@@ -1,5 +1,5 @@
-//! One reconciliation of a `ProjectVPC`: observe, decide, perform one step, again, until there is nothing to do
-//! now. What it knows of the identity of the VPC is in the status, and nowhere else.
+//! One reconciliation of a `ProjectVPC`: observe, decide and perform one step, until there is nothing left to do. The
+//! identity of the VPC is stored only in the status.
 
 mod perform;
 mod publish;
@@ -44,7 +44,7 @@ const MAX_STEPS: usize = 16;
 /// How long to wait for a deletion that Aiven accepted before requesting it again.
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
-/// A reconciliation under way.
+/// A reconciliation in progress.
 struct Reconciliation {
     context: Arc<Context>,
     api: Api<ProjectVpc>,
@@ -109,7 +109,7 @@ impl Reconciliation {
         }
     }
 
-    /// Goes on until there is nothing to do now, and publishes what is true then.
+    /// Runs until there is nothing left to do, and publishes the resulting conditions.
     async fn run(&mut self) -> Result<RequeueClass, ReconcileError> {
         let outcome = self.steps().await;
         let requeue = self.token_use.learn(&self.context, outcome)?;
@@ -206,11 +206,11 @@ impl Reconciliation {
         }
         let delay = self.context.settings.retry.delay(class, self.memory.failures, rand::random());
         let times = outcome::failed(&self.context, &self.uid(), error, delay);
-        // A conflict means that the object has changed: nothing to tell, only to read it again.
+        // A conflict means that the object has changed: the next read resolves it.
         if !stale || self.memory.failures > 3 {
             let report = self.failure(error);
             if let Err(error) = self.publish(self.status(), &report).await {
-                log_failure!(times, %error, "status not written");
+                log_failure!(times, %error, "cannot write status");
             }
         }
         delay

@@ -102,7 +102,7 @@ impl Reconciliation {
     async fn create(&mut self, report: &Report) -> Result<(), ReconcileError> {
         let token = self.token().await?;
         let (provider, spec) = (self.provider.clone(), self.object.spec.clone());
-        // Whatever was listed before says nothing about what this request brings about.
+        // Earlier lists prove nothing about the effect of this request.
         (self.note_is_fresh, self.memory.missing) = (false, Missing::default());
         let call = provider.create_vpc(&token, &spec.project, &spec.cloud_name, &spec.network_cidr);
         match self.permit.during(call).await {
@@ -113,11 +113,11 @@ impl Reconciliation {
                 Ok(())
             }
             Err(error) => {
-                // No earlier request was under way, or this one would not have been sent.
+                // No earlier request was in progress, or this one would not have been sent.
                 if has_no_effect(&error)
                     && let Err(error) = self.note(&Note::Refused, report).await
                 {
-                    tracing::debug!(%error, "the note of a refused request stays");
+                    tracing::debug!(%error, "cannot remove the note of a refused request");
                 }
                 Err(error.into())
             }

@@ -1,5 +1,5 @@
-//! What users see of a `ProjectVPC`: its status, when it says something new, and an event when it passes from
-//! one condition into another.
+//! Publishes the result for a `ProjectVPC`: its status when it changes, and an event when it moves from one condition
+//! to another.
 
 use super::Reconciliation;
 use crate::{
@@ -13,7 +13,7 @@ use valkeeper_api::{ProjectVpcStatus, names};
 use valkeeper_engine::{Ready, Report, vpc};
 
 impl Reconciliation {
-    /// Publishes `report` in a status that says the same as `before` otherwise.
+    /// Publishes `report` in a status that otherwise equals `before`.
     pub(super) async fn publish(
         &mut self,
         before: ProjectVpcStatus,
@@ -43,7 +43,7 @@ impl Reconciliation {
     pub(super) fn failure(&self, error: &ReconcileError) -> Report {
         let mut failure = error.failure(&self.token_source());
         let deleting = self.object.metadata.deletion_timestamp.is_some();
-        // A project that cannot be found anymore says nothing about the VPC in it.
+        // A project that cannot be found anymore proves nothing about the VPC in it.
         failure.passing |= self.desired().id.is_some() && error.is_about_the_project();
         if deleting && !failure.passing {
             // A text takes everything.

@@ -1,8 +1,8 @@
-//! When a resource is looked at next: one clock per resource, computed at the end of each reconciliation from named
+//! When a resource is reconciled next: one clock per resource, computed at the end of each reconciliation from named
 //! reasons. Pure: time and chance are arguments.
 //!
 //! ```text
-//!   reconciliation ends: Ending ──▶ Clock { alarm, unseen }      next look = min( alarm,
+//!   reconciliation ends: Ending ──▶ Clock { alarm, unseen }      next read = min( alarm,
 //!                                                                       last seen + unseen )
 //!     settled ............ alarm Resync
 //!     credentials hidden . alarm Resync, at some time within its interval
@@ -14,21 +14,20 @@
 //!     not seen yet ....... alarm FirstList
 //! ```
 //!
-//! A list of the project that shows the service is a look: it moves *last seen*, and it hands over at once
-//! what is new or due. A list that is not made, fails, or does not show the service moves nothing.
+//! A list of the project that shows the service counts as a read: it moves *last seen*, and immediately delivers
+//! changed or due services. A list that is not made, fails, or does not show the service moves nothing.
 //!
-//! Invariant: news that a look would show are noticed one look interval after they came into being, whether
-//! lists are made or not.
+//! Invariant: a change that a read would show is detected within one read interval, whether lists are made or not.
 
 use tokio::time::{Duration, Instant};
 use valkeeper_engine::backoff;
 
-/// A list may be later than its pause says: for its jitter, and for the time that it takes.
+/// A list may be later than its interval: because of jitter, and of the time it takes.
 const LIST_SLACK: f64 = 1.5;
-/// Where a project is listed, a resource looks for itself after this many pauses between lists.
+/// Where a project is polled, a resource reads its service after this many intervals without a list.
 const LISTS_FIRST: u32 = 2;
 
-/// Why a resource is looked at.
+/// Why a resource is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::controller) enum Reason {
     /// A settled service and its Secret are compared again.
@@ -54,9 +53,9 @@ pub(in crate::controller) enum Reason {
 pub(in crate::controller) enum Ending {
     /// Everything is as declared.
     Settled,
-    /// The same as far as a list shows it, which hides how to connect: the Secret is compared by a look.
+    /// The same as far as a list shows it, which hides credentials: only a read allows comparing the Secret.
     CredentialsHidden,
-    /// The provider has been working on the service for this long, and both looks and lists show how far it is.
+    /// The provider has been working on the service for this long, and both reads and lists show its progress.
     Building(Duration),
     /// The same, but what is reported may be from before the last change until that time.
     Stabilizing(Duration, Instant),
@@ -74,7 +73,7 @@ pub(in crate::controller) enum Ending {
     NotBegun,
 }
 
-/// How long the pauses between looks are.
+/// Intervals between observations.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::controller) struct Intervals {
     pub(in crate::controller) resync: Duration,
@@ -83,10 +82,10 @@ pub(in crate::controller) struct Intervals {
     pub(in crate::controller) building: [Duration; 2],
 }
 
-/// When a resource is looked at next.
+/// When a resource is observed next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::controller) struct Clock {
-    /// What is known of the service is not older than this.
+    /// Lower bound of the time of the last observation.
     since: Instant,
     alarm: (Instant, Reason),
     /// How long the service may go unseen, and why.
@@ -94,13 +93,13 @@ pub(in crate::controller) struct Clock {
 }
 
 impl Intervals {
-    /// The pause after which a settled service is compared again. Where lists are made every `poll`, they come
-    /// first: a look of its own would only repeat them.
+    /// The interval after which a service in sync is compared again. Where lists are made every `poll`, they come
+    /// first: a separate read would only repeat them.
     pub(in crate::controller) fn resync(&self, poll: Option<Duration>) -> Duration {
         behind(self.resync, poll, self.resync * LISTS_FIRST)
     }
 
-    /// The pause after which a service is looked at that has been building for `elapsed`.
+    /// The interval after which a service that has been building for `elapsed` is read.
     pub(in crate::controller) fn building(&self, elapsed: Duration, poll: Option<Duration>) -> Duration {
         let [shortest, longest] = self.building;
         behind(backoff::building(elapsed, shortest, longest), poll, longest)
@@ -128,7 +127,7 @@ impl Clock {
         let waiting = |elapsed| (now + spread(intervals.building(elapsed, None)), Reason::Waiting);
         let (alarm, unseen) = match ending {
             Ending::Settled | Ending::AwaitingSpecChange => (resync, None),
-            // Not all resources look at once.
+            // Spreads the reads of all resources.
             Ending::CredentialsHidden => {
                 ((seen + intervals.resync(poll).mul_f64(jitter), Reason::Resync), None)
             }
@@ -141,7 +140,7 @@ impl Clock {
             }
             Ending::Waiting(elapsed) | Ending::Absent(elapsed, _) => (waiting(elapsed), None),
             Ending::AwaitingExternal => ((now + spread(intervals.external), Reason::AwaitingExternal), None),
-            // With a jitter of its own already.
+            // This delay includes its own jitter.
             Ending::Failed(delay) => ((now + delay, Reason::Backoff), None),
             Ending::NotBegun => ((resync.0, Reason::FirstList), None),
         };
@@ -153,7 +152,7 @@ impl Clock {
         Self { alarm: earlier(self.alarm, (at, reason)), ..self }
     }
 
-    /// When the next look is due and why, if a list showed the service when it was asked for at `listed`.
+    /// When the next read is due and why, if a list requested at `listed` showed the service.
     pub(in crate::controller) fn next_observation(&self, listed: Option<Instant>) -> (Instant, Reason) {
         let seen = listed.map_or(self.since, |listed| listed.max(self.since));
         self.unseen.map_or(self.alarm, |(pause, reason)| earlier(self.alarm, (seen + pause, reason)))
@@ -164,8 +163,8 @@ impl Clock {
         self.alarm.1 == Reason::FirstList
     }
 
-    /// Whether a list that was asked for at `asked` replaces the look that is due, or will be before the next
-    /// list if that comes after `pause`.
+    /// Whether a list requested at `asked` replaces the read that is due, or will be due before the next list if that
+    /// comes after `pause`.
     pub(in crate::controller) fn takes_list(&self, asked: Instant, pause: Duration) -> bool {
         match self.alarm {
             (at, Reason::Resync | Reason::FirstList) => asked + pause.mul_f64(LIST_SLACK) >= at,
@@ -190,7 +189,7 @@ mod tests {
         building: [Duration::from_secs(2), Duration::from_secs(30)],
     };
 
-    /// How long after `now` the next look is due, without chance.
+    /// How long after `now` the next read is due, without chance.
     fn due(ending: Ending, poll: Option<Duration>) -> (Duration, Reason) {
         let now = Instant::now();
         let (at, reason) = Clock::after(ending, [now; 2], &INTERVALS, poll, 0.5).next_observation(None);
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn earliest_reason_sets_the_next_look() {
+    async fn earliest_reason_sets_the_next_observation() {
         let soon = Instant::now() + SECOND;
         assert_eq!(due(Ending::Settled, None), (5 * MINUTE, Reason::Resync));
         assert_eq!(due(Ending::AwaitingSpecChange, None), (5 * MINUTE, Reason::Resync));
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn list_that_shows_the_service_counts_as_a_look() {
+    async fn list_that_shows_the_service_counts_as_a_read() {
         let now = Instant::now();
         let clock = Clock::after(Ending::Building(SECOND), [now; 2], &INTERVALS, Some(SECOND), 0.5);
         let next = |listed| clock.next_observation(listed);
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn list_replaces_a_look_that_would_come_before_the_next_list() {
+    async fn list_replaces_a_read_due_before_the_next_list() {
         let now = Instant::now();
         let takes = |ending, after| {
             Clock::after(ending, [now; 2], &INTERVALS, Some(MINUTE), 0.5).takes_list(now + after, MINUTE)

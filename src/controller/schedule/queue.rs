@@ -1,9 +1,9 @@
 //! The bound on concurrent work: permits, first come first served in each of three priorities. Edits and deletions
-//! go before new resources, and both before what only repeats an earlier look; an eighth of the permits is for the
-//! first of these alone, a quarter never for the last, and every eighth permit that is given goes to the lowest
-//! priority in which somebody waits, so that none starves. A reconciliation that gave its permit away during a
-//! slow call goes before all that have not begun: what is under way ends first. The runtime's own bound picks
-//! waiting keys from a hash set, which starves some under overload.
+//! precede new resources, and both precede routine repetitions. An eighth of the permits is reserved for edits, and a
+//! quarter is never used for routine work. Every eighth permit goes to the lowest priority with a waiting resource,
+//! so that none starves. A reconciliation that gave its permit away during a slow call precedes all that have not
+//! begun: work in progress ends first. The runtime's own bound picks waiting keys from a hash set, which starves some
+//! under overload.
 //!
 //! ```text
 //!               permit            call takes longer than PATIENCE
@@ -26,21 +26,21 @@ use tokio::{
     time::Duration,
 };
 
-/// A call of the provider that takes longer than this gives its permit to others.
+/// A call of the provider that takes longer than this releases its permit.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How many slow calls may be under way for each permit.
+/// How many slow calls may be in progress for each permit.
 const SLOW_PER_PERMIT: usize = 8;
-/// Of so many permits one goes to the lowest priority in which somebody waits.
-const LOWEST_TURN: u32 = 8;
+/// One of so many permits goes to the lowest priority with a waiting resource.
+const LOWEST_SHARE: u32 = 8;
 
-/// In which priority somebody waits.
+/// Priority of a waiting resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::controller) enum Priority {
-    /// Somebody edited or deleted a resource.
+    /// A user edited or deleted a resource.
     Edit,
     /// A resource is new, or its service is being built.
     New,
-    /// A look that repeats an earlier one.
+    /// A routine observation.
     Routine,
 }
 
@@ -68,7 +68,7 @@ struct State {
 /// How far a reconciliation is that waits.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// It has begun, and needs a permit to go on.
+    /// It has begun, and needs a permit to continue.
     Resuming,
     /// It has not begun.
     New,
@@ -82,11 +82,11 @@ struct Grant {
     void: bool,
 }
 
-/// The right to work; others get it when this is dropped.
+/// The right to work; dropping it releases the permit.
 pub(in crate::controller) struct Permit {
     queue: Arc<Queue>,
     priority: Priority,
-    /// None while a slow call is under way.
+    /// None while a slow call is in progress.
     grant: Option<Grant>,
     time: WorkTime,
 }
@@ -96,7 +96,8 @@ pub(in crate::controller) struct Permit {
 pub(in crate::controller) struct Closed;
 
 impl Queue {
-    /// A queue with `permits` permits for work that takes no longer than `deadline`; tells `health` who waits.
+    /// A queue with `permits` permits for work that takes no longer than `deadline`; reports the waiting work to
+    /// `health`.
     pub(in crate::controller) fn new(permits: usize, health: Health, deadline: Duration) -> Arc<Self> {
         let permits = permits.max(1);
         let state = State {
@@ -137,7 +138,7 @@ impl Queue {
         receiver.await.map_err(|_| Closed)
     }
 
-    /// Gives no more permits; those who wait are told so.
+    /// Grants no more permits; waiting resources are notified.
     pub(in crate::controller) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -170,7 +171,7 @@ impl State {
         }
         let priorities = [Priority::Edit, Priority::New, Priority::Routine];
         let next = self.first(Stage::Resuming, priorities).or_else(|| {
-            let lowest_first = self.given % LOWEST_TURN == LOWEST_TURN - 1;
+            let lowest_first = self.given % LOWEST_SHARE == LOWEST_SHARE - 1;
             let priorities =
                 if lowest_first { [Priority::Routine, Priority::New, Priority::Edit] } else { priorities };
             let first = self.first(Stage::New, priorities)?;
@@ -182,7 +183,7 @@ impl State {
         Some(next)
     }
 
-    /// Takes the first out of the first of these priorities in which somebody waits for a permit that is to be had.
+    /// Takes the first out of the first of these priorities in which a resource waits for an available permit.
     fn first(
         &mut self,
         stage: Stage,
@@ -221,8 +222,8 @@ impl Permit {
         self.time.clone()
     }
 
-    /// Waits for `call`. While it is slow the permit works for others: a service that does not answer
-    /// must not keep a healthy one waiting.
+    /// Waits for `call`. While it is slow, another resource uses the permit: a service that does not answer must not
+    /// delay a healthy one.
     pub(in crate::controller) async fn during<T>(&mut self, call: impl Future<Output = T>) -> T {
         tokio::pin!(call);
         tokio::select! {
@@ -232,7 +233,7 @@ impl Permit {
         let Some(_slot) = self.slow_slot() else { return call.await };
         self.grant = None;
         let outcome = call.await;
-        // How long the line is says nothing about this reconciliation.
+        // The length of the queue does not count as work of this reconciliation.
         let stopped = self.time.stop();
         self.grant = self.queue.grant(Stage::Resuming, self.priority).await.ok();
         drop(stopped);

@@ -1,7 +1,6 @@
-//! Schedules the reconciliations of the resources of one watch: at once when something asks for one, or when the
-//! time has come that the last reconciliation named, and never two reconciliations of one resource at a time. Each
-//! reconciliation is a task of its own; one that ends wakes nobody but this loop, however many others wait for
-//! their permit.
+//! Schedules the reconciliations of the resources of one watch: immediately on a request, or at the time that the
+//! last reconciliation requested. A resource never has two reconciliations at a time. Each reconciliation is a task
+//! of its own. The end of a reconciliation notifies only this loop, however many resources wait for their permit.
 
 use super::queue::{Permit, Priority, Queue};
 use crate::controller::watch::cached::Cached;
@@ -32,21 +31,21 @@ const LONGEST: Duration = Duration::from_hours(24 * 30);
 /// When a resource whose reconciliation panicked gets another one.
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 
-/// When a resource is reconciled next, unless something asks for one before.
+/// When a resource is reconciled next, unless it is requested earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::controller) enum Next {
     /// After this time.
     After(Duration),
-    /// Not before something asks for it.
+    /// Only on request.
     WhenAsked,
 }
 
 /// What leads to reconciliations.
 #[derive(Debug)]
 pub(in crate::controller) enum Request<K: Custom> {
-    /// This resource has changed, or wants a reconciliation for another reason.
+    /// This resource has changed, or needs a reconciliation for another reason.
     One(Arc<ObjectRef<Cached<K>>>),
-    /// The watch has begun anew, and these are all there are.
+    /// The watch has restarted, and these are all objects.
     All(Vec<ObjectRef<Cached<K>>>),
 }
 
@@ -57,7 +56,7 @@ pub(in crate::controller) struct Wake<K: Custom> {
     pub(in crate::controller) reference: Arc<ObjectRef<Cached<K>>>,
 }
 
-/// What a reconciliation that waits for its permit can be told.
+/// State of a reconciliation that waits for its permit.
 #[derive(Debug, Default)]
 pub(in crate::controller) struct Call {
     begun: AtomicBool,
@@ -74,7 +73,7 @@ pub(in crate::controller) struct Scheduler<K: Custom, T> {
 
 enum State {
     Due(delay_queue::Key),
-    /// Somebody asked `before` the reconciliation had begun, or wants one `after` it.
+    /// A reconciliation was requested `before` this one had begun, or another one is wanted `after` it.
     Taken {
         call: Arc<Call>,
         before: bool,
@@ -84,7 +83,7 @@ enum State {
 
 impl<K: Custom> Wake<K> {
     pub(in crate::controller) fn wake(&self) {
-        // Nobody receives any more when the process ends.
+        // The receiver is gone when the process ends.
         drop(self.sender.send(Arc::clone(&self.reference)));
     }
 }
@@ -95,8 +94,8 @@ impl Call {
         self.begun.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for a permit, and moves into a better priority when somebody edits the resource meanwhile; not when
-    /// the resource is in no `priority` at first.
+    /// Waits for a permit, and moves to a better priority when the resource is edited meanwhile; not when the
+    /// resource has no `priority` at first.
     pub(in crate::controller) async fn permit(
         &self,
         queue: &Arc<Queue>,
@@ -143,7 +142,7 @@ where
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(request) = requests.next() => self.hear(request),
+                Some(request) = requests.next() => self.handle(request),
                 Some(ended) = self.running.join_next() => {
                     // A reconciliation neither panics nor is aborted while this loop is there.
                     let Ok((reference, next)) = ended else { continue };
@@ -155,7 +154,7 @@ where
         while self.running.join_next().await.is_some() {}
     }
 
-    fn hear(&mut self, request: Request<K>) {
+    fn handle(&mut self, request: Request<K>) {
         match request {
             Request::One(reference) => self.ask(reference),
             Request::All(references) => {
@@ -196,7 +195,7 @@ where
 
     fn end(&mut self, reference: Arc<ObjectRef<Cached<K>>>, next: Next) {
         if let Some(State::Taken { call, before, after }) = self.states.get(&reference) {
-            // One that ended without having begun may not have seen what it was asked for.
+            // One that ended without having begun may have missed the reason of the request.
             if *after || (*before && !call.has_begun()) {
                 return self.begin(reference);
             }

@@ -1,5 +1,5 @@
-//! How long a reconciliation has worked, for its deadline and for the probe. Time in which it waits for a permit is not
-//! its own: however many others come first, a reconciliation only fails for what it does itself.
+//! How long a reconciliation has worked, for its deadline and for the probe. Time spent waiting for a permit does not
+//! count: a reconciliation fails only because of its own work, however many precede it.
 //!
 //! ```text
 //!            wait for a permit
@@ -26,7 +26,7 @@ struct Shared {
     reading: watch::Sender<Reading>,
     health: Health,
     limit: Duration,
-    /// What the probe is told: work under way that has to end in time.
+    /// State of the probe: work in progress that has to end in time.
     work: Mutex<Option<Work>>,
 }
 
@@ -107,7 +107,7 @@ impl WorkTime {
     }
 }
 
-/// Work time that stands still until this is dropped.
+/// Work time that is paused until this is dropped.
 pub(in crate::controller) struct Stopped(WorkTime);
 
 impl Drop for Stopped {

@@ -18,7 +18,7 @@ const MOST: usize = 1_000;
 /// Namespace and name of a token Secret.
 pub(in crate::controller) type TokenSecret = (String, String);
 
-/// What is known of token Secrets.
+/// Cached state of token Secrets.
 #[derive(Default)]
 pub(in crate::controller) struct TokenReads(Mutex<State>);
 
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl TokenReads {
-    /// Forgets all values.
+    /// Drops all values.
     pub(in crate::controller) fn forget(&self) {
         self.lock().values.clear();
     }
@@ -46,7 +46,7 @@ impl TokenReads {
         self.lock().held.insert(secret, held);
     }
 
-    /// Forgets that the Secret was seen.
+    /// Drops the record that the Secret was seen.
     pub(in crate::controller) fn released(&self, secret: &TokenSecret) {
         self.lock().held.remove(secret);
     }

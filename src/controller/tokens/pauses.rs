@@ -1,6 +1,6 @@
-//! A token that the provider does not accept is left alone for a while, by all resources that use it and
-//! by no other. When the pause is over one resource tries it again, and the others go on waiting for what
-//! comes out. Tokens are told apart by a keyed hash: the tokens themselves are not kept.
+//! A token that the provider rejects is paused for all resources that use it, and for no other. After the pause, one
+//! resource retries it while the other resources wait for the result. A keyed hash distinguishes tokens: the tokens
+//! themselves are not stored.
 
 use crate::{
     controller::error::ReconcileError,
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 
-/// After this many pauses nobody asks for the token any more: it was replaced.
+/// After this many pauses without a use, the token counts as replaced.
 const FORGOTTEN_AFTER: u32 = 20;
 
 /// The tokens that were refused.
@@ -46,7 +46,7 @@ impl TokenPauses {
         }
     }
 
-    /// Notes what came of using `token`, and says it in the same words for every resource.
+    /// Records the result of using `token`, and reports it in the same words for every resource.
     pub(in crate::controller) fn learn(
         &self,
         token: &Token,
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_token_is_tried_by_one_at_a_time_and_others_go_on() {
+    async fn refused_token_is_retried_by_one_resource_at_a_time() {
         let pauses = TokenPauses::new(Duration::from_secs(30));
         let (bad, good) = (Token::parse("bad").unwrap(), Token::parse("good").unwrap());
         assert!(pauses.check(&bad, "s").is_ok());
-        let told = pauses.learn(&bad, "Secret n/s, key k", refusal()).to_string();
+        let text = pauses.learn(&bad, "Secret n/s, key k", refusal()).to_string();
         let again = pauses.check(&bad, "Secret n/s, key k").unwrap_err().to_string();
-        assert_eq!(told, again, "one text, or the status would change back and forth");
-        assert!(told.contains("(HTTP 401): Invalid token") && !told.contains("bad"), "{told}");
+        assert_eq!(text, again, "one text, or the status would change back and forth");
+        assert!(text.contains("(HTTP 401): Invalid token") && !text.contains("bad"), "{text}");
         assert!(pauses.check(&good, "s").is_ok());
 
         tokio::time::advance(Duration::from_secs(31)).await;

@@ -67,8 +67,8 @@ pub(in crate::controller) async fn token(
 }
 
 impl Context {
-    /// The token in this Secret and key of a namespace, else the one that resources without a reference use there;
-    /// the error says what to do.
+    /// The token in this Secret and key of a namespace, else the one that resources without a reference use there.
+    /// The error names the fix.
     pub async fn token_for_reading(
         &self,
         namespace: &str,

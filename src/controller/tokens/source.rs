@@ -1,7 +1,7 @@
 //! Which token a resource uses: its own `authSecretRef`, else the one of its namespace, else the operator's
 //! default.
 
-use crate::{controller::secret_tracker::Place, settings::Settings};
+use crate::{controller::secret_tracker::SecretKey, settings::Settings};
 use kube::ResourceExt as _;
 use valkeeper_api::{Custom, common::SecretKeyReference, field_path::FieldPath, names, validate::Violation};
 use valkeeper_engine::Desired;
@@ -47,7 +47,7 @@ pub(in crate::controller) fn misplaced_connection(
 }
 
 /// The Secret in which the token of `object` is, if it is in one.
-pub(in crate::controller) fn secret<K: Custom>(settings: &Settings, object: &K) -> Option<Place> {
+pub(in crate::controller) fn secret<K: Custom>(settings: &Settings, object: &K) -> Option<SecretKey> {
     let own = object.auth_secret_ref();
     let name = own.map(|reference| &reference.name).or(settings.namespace_token_secret.as_ref())?;
     Some((object.namespace().unwrap_or_default(), name.clone()))

@@ -17,14 +17,14 @@ pub(in crate::controller) fn decode<K: Custom>(
 ) -> impl Stream<Item = Result<Event<Cached<K>>, watcher::Error>> {
     watch.filter_map(move |event| {
         let set_aside = |object: InvalidObject| {
-            tracing::warn!(kind = K::NAME, name = object.metadata.name, "object cannot be decoded");
-            // Nobody listens only while the program ends.
+            tracing::warn!(kind = K::NAME, name = object.metadata.name, "cannot decode object");
+            // The receiver is gone only while the program ends.
             drop(malformed.send(object));
             None
         };
         let keep = |object: K| {
             let cached = Cached::of(object);
-            cached.inspect_err(|error| tracing::error!(kind = K::NAME, %error, "object cannot be kept")).ok()
+            cached.inspect_err(|error| tracing::error!(kind = K::NAME, %error, "cannot cache object")).ok()
         };
         let event = match event {
             Ok(Event::Apply(DeserializeGuard(Ok(object)))) => keep(object).map(Event::Apply).map(Ok),

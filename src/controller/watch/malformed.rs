@@ -1,6 +1,6 @@
-//! Tells an object that cannot be decoded that it is malformed, once for each generation. A mark that fails is
-//! tried again with growing pauses until it is made, or the object is another one. The rest of the status stays: it
-//! may hold what only this program knows, such as the identity of a VPC.
+//! Reports in the status of an object that cannot be decoded that it is malformed, once for each generation. A failed
+//! write is retried with growing pauses until it succeeds or the object changes. The rest of the status stays: it may
+//! be the only record of data such as the identity of a VPC.
 
 use crate::cluster::{ClusterError, bounded, managers};
 use futures::StreamExt as _;
@@ -19,10 +19,10 @@ use valkeeper_api::{
 };
 use valkeeper_engine::{backoff::Bounds, conditions::short, failure::Class};
 
-/// Conditions that say how an object fares, all of which the mark replaces.
+/// Conditions that describe the state of an object, all of which the mark replaces.
 const REPLACED: [&str; 4] = [condition::READY, condition::RECONCILING, condition::STALLED, condition::SYNCED];
 
-/// So many answers in a row that there is no such object are believed.
+/// The object counts as deleted after this many 404 answers in a row.
 const MAX_NOT_FOUND: u32 = 5;
 
 /// An object that waits for its mark.
@@ -39,7 +39,7 @@ pub(in crate::controller) async fn keep_marking<K: Custom>(
 ) {
     let mut due = DelayQueue::new();
     let mut waiting: HashMap<String, Waiting> = HashMap::new();
-    // The mark itself changes the object, and brings it back here.
+    // The mark itself changes the object, and its event arrives here again.
     let mut marked: HashMap<String, Option<i64>> = HashMap::new();
     loop {
         tokio::select! {
@@ -60,12 +60,12 @@ pub(in crate::controller) async fn keep_marking<K: Custom>(
                     Ok(()) => {
                         marked.insert(uid, mark.object.metadata.generation);
                     }
-                    // It is gone, and so is what was to be told.
+                    // The object is deleted, so there is nothing to mark.
                     Err(error) if error.class() == Class::NotFound && mark.attempts >= MAX_NOT_FOUND => {}
                     Err(error) => {
                         mark.attempts += 1;
                         let retry_in = retry.delay(error.class(), mark.attempts, rand::random());
-                        tracing::warn!(%error, ?retry_in, "cannot tell that an object is malformed");
+                        tracing::warn!(%error, ?retry_in, "cannot mark malformed object");
                         due.insert(uid.clone(), retry_in);
                         waiting.insert(uid, mark);
                     }
@@ -83,7 +83,7 @@ async fn try_to_mark<K: Custom>(client: &Client, object: &InvalidObject) -> Resu
     let doing = || format!("mark {} {name}", K::NAME);
     let stored = bounded(doing, api.get(name)).await?;
     if stored.metadata.uid != meta.uid || stored.metadata.generation != meta.generation {
-        // The watch tells of what is there now.
+        // The watch reports the current object.
         return Ok(());
     }
     let body = json!({
@@ -123,7 +123,7 @@ fn marked(status: Option<Value>, object: &InvalidObject) -> Value {
     status
 }
 
-/// What the decoder says, without the value it stumbled over: people paste tokens where references belong.
+/// The message of the decoder, without the offending value: users paste tokens where references belong.
 fn without_value(error: &str) -> String {
     let Some((before, rest)) = ["invalid type: ", "invalid value: "].iter().find_map(|start| {
         let at = error.find(start)? + start.len();
@@ -151,9 +151,9 @@ mod tests {
             let object =
                 json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Valkey", "metadata": {}, "spec": spec});
             let error = serde_json::from_value::<Valkey>(object).unwrap_err().to_string();
-            let told = without_value(&error);
-            assert!(told.contains("invalid type") && told.contains(", expected"), "{told}");
-            assert!(!told.contains("hunter2") && !told.contains("4711"), "{told}");
+            let text = without_value(&error);
+            assert!(text.contains("invalid type") && text.contains(", expected"), "{text}");
+            assert!(!text.contains("hunter2") && !text.contains("4711"), "{text}");
         }
         assert_eq!(without_value("missing field `plan`"), "missing field `plan`");
     }

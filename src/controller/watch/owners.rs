@@ -7,7 +7,7 @@ use valkeeper_api::Custom;
 
 type Search = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// All resources that are watched, by their identity. Nothing is kept: to search is rare, and to remember is not.
+/// All watched resources, by their identity. Nothing is cached: searches are rare, and a cache costs memory always.
 #[derive(Default)]
 pub(in crate::controller) struct Owners(Mutex<Vec<Search>>);
 

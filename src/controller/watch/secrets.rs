@@ -4,7 +4,7 @@
 use super::sync;
 use crate::controller::{
     context::Context,
-    secret_tracker::{Place, SecretTracker},
+    secret_tracker::{SecretKey, SecretTracker},
 };
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
@@ -30,7 +30,7 @@ pub(in crate::controller) async fn keep(
     namespace: Option<String>,
     shutdown: CancellationToken,
 ) {
-    let Some(news) = &context.secret_tracker else { return };
+    let Some(tracker) = &context.secret_tracker else { return };
     let api: Api<PartialObjectMeta<Secret>> = match &namespace {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
@@ -38,13 +38,13 @@ pub(in crate::controller) async fn keep(
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = sync::observed(watch, NAME, &context, namespace.as_deref());
     let watch = watch.take_until(shutdown.cancelled_owned());
-    follow(watch, news, namespace.as_deref(), || context.token_reads.forget()).await;
+    follow(watch, tracker, namespace.as_deref(), || context.token_reads.forget()).await;
 }
 
-/// Passes on what the watch shows; calls `reread` when a token may have changed.
+/// Forwards what the watch shows; calls `reread` when a token may have changed.
 async fn follow(
     watch: impl Stream<Item = Result<Event<PartialObjectMeta<Secret>>, watcher::Error>>,
-    news: &SecretTracker,
+    tracker: &SecretTracker,
     namespace: Option<&str>,
     reread: impl Fn(),
 ) {
@@ -54,33 +54,33 @@ async fn follow(
         match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(secret)) => {
-                let place = place(&secret);
-                report(news, &place, &secret, false, &reread);
-                if news.concerns(&place) {
-                    listed.insert(place);
+                let key = key(&secret);
+                report(tracker, &key, &secret, false, &reread);
+                if tracker.concerns(&key) {
+                    listed.insert(key);
                 }
             }
-            Ok(Event::InitDone) => news.listed(namespace, &std::mem::take(&mut listed)),
-            Ok(Event::Apply(secret)) => report(news, &place(&secret), &secret, false, &reread),
-            Ok(Event::Delete(secret)) => report(news, &place(&secret), &secret, true, &reread),
+            Ok(Event::InitDone) => tracker.listed(namespace, &std::mem::take(&mut listed)),
+            Ok(Event::Apply(secret)) => report(tracker, &key(&secret), &secret, false, &reread),
+            Ok(Event::Delete(secret)) => report(tracker, &key(&secret), &secret, true, &reread),
             Err(_) => {}
         }
     }
 }
 
 fn report(
-    news: &SecretTracker,
-    place: &Place,
+    tracker: &SecretTracker,
+    key: &SecretKey,
     secret: &PartialObjectMeta<Secret>,
     gone: bool,
     reread: &impl Fn(),
 ) {
     let version = crate::cluster::version(secret);
-    if news.changed(place, version, gone) {
+    if tracker.changed(key, version, gone) {
         reread();
     }
 }
 
-fn place(secret: &PartialObjectMeta<Secret>) -> Place {
+fn key(secret: &PartialObjectMeta<Secret>) -> SecretKey {
     (secret.namespace().unwrap_or_default(), secret.name_any())
 }

@@ -1,6 +1,6 @@
-//! What a watch tells: kept in the store, and turned into requests. After an interruption reconciliations begin only
-//! when the new list is complete; a resource that was deleted meanwhile leaves no event, it is only missing
-//! from that list, and whoever remembers something of it is told.
+//! The events of a watch: kept in the store, and converted to requests. After an interruption, reconciliations begin
+//! only when the new list is complete. A resource deleted meanwhile has no event and is only missing from that list;
+//! the `forget` callback then drops its state.
 
 use super::cached::Cached;
 use crate::controller::schedule::scheduler::Request;
@@ -20,7 +20,7 @@ pub(in crate::controller) struct Watched<K: Custom, F> {
 }
 
 impl<K: Custom, F: Fn(&Cached<K>)> Watched<K, F> {
-    /// None yet; `forget` is called with each one that is gone.
+    /// An empty store; it calls `forget` for each resource that is gone.
     pub(in crate::controller) fn new(forget: F) -> Self {
         let (store, writer) = reflector::store();
         Self { store, writer, listed: Vec::new(), forget }
@@ -32,7 +32,7 @@ impl<K: Custom, F: Fn(&Cached<K>)> Watched<K, F> {
     }
 
     /// Takes an event in.
-    pub(in crate::controller) fn hear(
+    pub(in crate::controller) fn handle(
         &mut self,
         event: Result<Event<Cached<K>>, watcher::Error>,
     ) -> Option<Request<K>> {
@@ -83,19 +83,22 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_was_deleted_while_the_watch_was_down_is_not_counted_any_more() {
+    fn resource_deleted_during_watch_outage_leaves_the_count() {
         let metrics = Metrics::new();
         for name in ["kept", "gone"] {
             metrics.fleet().reported(&format!("uid-of-{name}"), "Valkey", "True", "Running");
         }
-        let told = metrics.clone();
-        let mut watched = Watched::new(move |object: &Cached<Valkey>| told.fleet().forget(object.uid()));
+        let exported = metrics.clone();
+        let mut watched = Watched::new(move |object: &Cached<Valkey>| exported.fleet().forget(object.uid()));
         let both = [Event::Init, Event::InitApply(valkey("kept")), Event::InitApply(valkey("gone"))];
-        assert!(both.into_iter().all(|event| watched.hear(Ok(event)).is_none()), "the list is not complete");
-        let requests = watched.hear(Ok(Event::InitDone));
+        assert!(
+            both.into_iter().all(|event| watched.handle(Ok(event)).is_none()),
+            "the list is not complete"
+        );
+        let requests = watched.handle(Ok(Event::InitDone));
         assert!(matches!(requests, Some(Request::All(all)) if all.len() == 2));
         for event in [Event::Init, Event::InitApply(valkey("kept")), Event::InitDone] {
-            watched.hear(Ok(event));
+            watched.handle(Ok(event));
         }
         let text = metrics.render().unwrap();
         assert!(text.contains("{kind=\"Valkey\",ready=\"True\",reason=\"Running\"} 1"), "{text}");

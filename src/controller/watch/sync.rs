@@ -1,4 +1,4 @@
-//! Tells probes and metrics how far a watch is: nothing yet, all objects known, or what stands in its way.
+//! Reports the state of a watch to probes and metrics: nothing yet, synced, or the cause of an interruption.
 
 use crate::{
     controller::context::Context,
@@ -7,7 +7,7 @@ use crate::{
 use futures::{Stream, StreamExt as _};
 use kube::runtime::watcher::{self, Event};
 
-/// Passes events on and notes what they say about the watch of this `kind` itself.
+/// Forwards events and records the state of the watch of this `kind`.
 pub(in crate::controller) fn observed<T, S>(
     watch: S,
     kind: &'static str,
@@ -26,7 +26,7 @@ where
     health.watch(&name, Err("not synced yet".to_owned()));
     metrics.watch_synced(kind, false);
     watch.inspect(move |event| {
-        told(event, &name, &repeats);
+        log_transition(event, &name, &repeats);
         match event {
             Ok(Event::InitDone) => {
                 health.watch(&name, Ok(()));
@@ -43,13 +43,13 @@ where
     })
 }
 
-/// Tells when a watch is interrupted, or in another way, and when it goes on.
-fn told<T>(event: &Result<Event<T>, watcher::Error>, name: &str, repeats: &Repeats) {
+/// Logs when a watch is interrupted, when the cause changes, and when the watch continues.
+fn log_transition<T>(event: &Result<Event<T>, watcher::Error>, name: &str, repeats: &Repeats) {
     let what = format!("watch of {name}");
     match event {
         // A list that begins is not an answer yet.
         Ok(Event::Init) => {}
-        Ok(_) if repeats.went_well(&what).is_some() => tracing::info!(watch = name, "the watch goes on"),
+        Ok(_) if repeats.went_well(&what).is_some() => tracing::info!(watch = name, "watch recovered"),
         Ok(_) => {}
         Err(error) => {
             let times = repeats.failed(&what, &error.to_string());

@@ -31,7 +31,7 @@ const STUCK: Seen = Seen { argo: "Degraded", flux: "Failed" };
 const PAUSED: Seen = Seen { argo: "Suspended", flux: "Current" };
 const GOING: Seen = Seen { argo: "Progressing", flux: "Terminating" };
 
-/// Longer than any scenario: what takes time at the provider ends when the scenario says so.
+/// Longer than any scenario: the scenario ends what takes time at the provider.
 const LONG: Duration = Duration::from_hours(5);
 
 fn hold_still(world: &World) {
@@ -83,7 +83,7 @@ async fn the_life_of_a_valkey(mut world: World) -> World {
     edit(&world, "valkey/cache", json!({"terminationProtection": false})).await;
     reader.sees("valkey/deletion-refused", "valkey/cache", GOING).await;
     world.provider.clear_faults();
-    // The provider says yes, and the service is still there.
+    // The provider accepts, and the service still exists.
     let delete = Matcher::new(Some("DELETE"), "/service/cache$").unwrap();
     world.provider.fail_next(delete, 1000, Fault::status(200, "deleted"));
     reader.sees("valkey/deleting", "valkey/cache", GOING).await;
@@ -132,7 +132,7 @@ async fn what_befalls_a_valkey_that_runs(world: World) -> World {
 
     edit(&world, "valkey/drifted", json!({"driftPolicy": "Report"})).await;
     world.until_ready("drifted").await;
-    // Nobody sees it being rebuilt.
+    // No reader sees it being rebuilt.
     world.provider.set_build_time(Duration::ZERO);
     assert!(world.provider.set_plan(PROJECT, "drifted", "business-4"));
     reader.sees("valkey/drifted", "valkey/drifted", WELL).await;

@@ -54,7 +54,7 @@ pub(super) async fn read(world: &World, object: &str) -> Option<Value> {
     api.get_opt(name).await.unwrap().map(|object| serde_json::to_value(object).unwrap())
 }
 
-/// A Secret of somebody else.
+/// A Secret of another owner.
 pub(super) async fn secret(world: &World, name: &str) {
     let secret = serde_json::from_value(json!({"metadata": {"name": name}, "stringData": {"other": "x"}}));
     world.secrets().create(&PostParams::default(), &secret.unwrap()).await.unwrap();

@@ -14,15 +14,15 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// Longest wait for an object to look as it should.
+/// Longest wait for an object to match.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Time between looks.
+/// Time between reads.
 const PAUSE: Duration = Duration::from_millis(200);
-/// An object that looks the same for so long is settled: the operator has passed over it again. Only files
-/// that are written anew depend on it.
+/// An object that is unchanged for so long is settled: the operator has reconciled it again. Only files that are
+/// rewritten depend on it.
 const SETTLED: Duration = Duration::from_secs(4);
 
-/// Somebody who watches objects with `kubectl`, Argo CD and Flux.
+/// A reader who watches objects with `kubectl`, Argo CD and Flux.
 pub(super) struct Reader<'w> {
     world: &'w World,
     kubectl: Kubectl,
@@ -30,12 +30,12 @@ pub(super) struct Reader<'w> {
 }
 
 impl<'w> Reader<'w> {
-    /// `None` after saying what is missing.
+    /// `None`, with a message about what is missing.
     pub(super) fn new(world: &'w World) -> Option<Self> {
         Some(Self { world, kubectl: Kubectl::new(world)?, argo: Argo::new() })
     }
 
-    /// Waits until `object` looks as in the file of `phase`; then tools must make `seen` of it.
+    /// Waits until `object` matches the file of `phase`; then tools must make `seen` of it.
     pub(super) async fn sees(&self, phase: &str, object: &str, seen: Seen) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/golden").join(phase);
         let file = file.with_extension("txt");
@@ -45,7 +45,7 @@ impl<'w> Reader<'w> {
         let golden = std::fs::read_to_string(&file).unwrap_or_default();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let text = self.look(object).await;
+            let text = self.current(object).await;
             if text == golden {
                 break;
             }
@@ -62,7 +62,7 @@ impl<'w> Reader<'w> {
     async fn write(&self, file: &PathBuf, object: &str) {
         let (mut text, mut since) = (String::new(), Instant::now());
         while since.elapsed() < SETTLED {
-            let now = self.look(object).await;
+            let now = self.current(object).await;
             if now != text {
                 (text, since) = (now, Instant::now());
             }
@@ -72,7 +72,7 @@ impl<'w> Reader<'w> {
         std::fs::write(file, text).unwrap();
     }
 
-    async fn look(&self, object: &str) -> String {
+    async fn current(&self, object: &str) -> String {
         let mut shown = String::new();
         for (command, reading) in [
             (format!("get {object}"), table as fn(&str) -> String),

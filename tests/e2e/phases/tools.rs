@@ -25,7 +25,7 @@ pub(super) struct Argo {
 }
 
 impl Argo {
-    /// `None` after saying what is missing. Argo CD itself interprets Lua 5.1.
+    /// `None`, with a message about what is missing. Argo CD itself interprets Lua 5.1.
     pub(super) fn new() -> Option<Self> {
         let interpreter = tools::LUA.or_skip()?;
         let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guides/argocd.yaml");
@@ -37,7 +37,7 @@ impl Argo {
 
     /// The health of an object.
     pub(super) fn health(&self, object: &Value) -> String {
-        // Argo CD asks no check about what is being deleted.
+        // Argo CD runs no check on an object that is being deleted.
         if !object["metadata"]["deletionTimestamp"].is_null() {
             return "Progressing".to_owned();
         }
@@ -76,7 +76,7 @@ fn quoted(text: &str) -> String {
     format!("\"{bytes}\"")
 }
 
-/// The status that kstatus computes for an object of a kind that it does not know, in its order of rules.
+/// The status that kstatus computes for an object of an unknown kind, in its order of rules.
 pub(super) fn kstatus(object: &Value) -> &'static str {
     let (metadata, status) = (&object["metadata"], &object["status"]);
     if !metadata["deletionTimestamp"].is_null() {
@@ -96,7 +96,7 @@ pub(super) fn kstatus(object: &Value) -> &'static str {
     }
     match conditions.iter().find(|condition| condition["type"] == "Ready") {
         Some(ready) if ready["status"] != "True" => "InProgress",
-        // Without any condition that it knows, an object is taken for finished.
+        // Without any condition that it evaluates, an object counts as finished.
         _ => "Current",
     }
 }

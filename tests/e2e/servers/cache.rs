@@ -1,4 +1,4 @@
-//! A resource, its Secret, and a client that knows nothing but the Secret.
+//! A resource, its Secret, and a client that uses only the Secret.
 
 use crate::world::{PROJECT, World, texts, until};
 use kube::{
@@ -93,12 +93,12 @@ impl<'a> Cache<'a> {
             .collect()
     }
 
-    /// Connects with what the Secret says.
+    /// Connects with the content of the Secret.
     pub(crate) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         connect(&self.secret().await, &self.world.provider.certificate_authority().unwrap()).await
     }
 
-    /// Runs a command with what the Secret says, as soon as that is possible.
+    /// Runs a command with the content of the Secret, as soon as that is possible.
     pub(crate) async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -114,7 +114,7 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// What the server says a directive is set to: users may not ask, so the platform does.
+    /// The value of a directive on the server: users lack the permission, so the platform reads it.
     pub(crate) async fn directive(&self, name: &str) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {

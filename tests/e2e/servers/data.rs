@@ -8,11 +8,11 @@ use valkeeper_api::Kind;
 use valkeeper_testbed::provider::ProviderHandle;
 
 super::with_servers![
-    data_survives_power_off_plan_change_cloud_change_and_a_new_operator,
+    data_survives_power_off_plan_cloud_and_operator_changes,
     without_persistence_power_off_loses_the_data,
     a_server_that_crashes_is_started_again,
     deleting_a_resource_ends_its_server,
-    a_read_replica_follows_its_source_and_stands_alone_after_promotion,
+    read_replica_follows_source_until_promotion,
     a_fork_starts_from_the_backup_it_names,
     a_password_reset_reaches_the_secret_and_the_old_one_fails,
     a_redis_becomes_a_valkey_with_its_data,
@@ -22,7 +22,7 @@ super::with_servers![
     patterns_limit_channels_whatever_the_default_is,
 ];
 
-async fn data_survives_power_off_plan_change_cloud_change_and_a_new_operator(mut world: World) -> World {
+async fn data_survives_power_off_plan_cloud_and_operator_changes(mut world: World) -> World {
     {
         let cache = Cache::ready(&world, Kind::Valkey, "cache", json!({})).await;
         cache.set("greeting", "hello").await;
@@ -30,7 +30,7 @@ async fn data_survives_power_off_plan_change_cloud_change_and_a_new_operator(mut
 
         cache.patch(json!({"powered": false})).await;
         cache.until_ready("PoweredOff").await;
-        assert!(cache.connect().await.is_err(), "nobody is there");
+        assert!(cache.connect().await.is_err(), "there is no listener");
         cache.edit(json!({"powered": true})).await;
         assert_eq!(cache.get("greeting").await.as_deref(), Some("hello"), "after power off");
 
@@ -95,7 +95,7 @@ async fn deleting_a_resource_ends_its_server(world: World) -> World {
     world
 }
 
-async fn a_read_replica_follows_its_source_and_stands_alone_after_promotion(world: World) -> World {
+async fn read_replica_follows_source_until_promotion(world: World) -> World {
     let source = Cache::ready(&world, Kind::Valkey, "source", json!({})).await;
     source.set("before", "1").await;
     source.back_up();

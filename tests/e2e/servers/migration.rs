@@ -1,4 +1,4 @@
-//! Data that comes from a server elsewhere, and what the provider says while it does.
+//! Data that comes from an external server, and the provider's reports meanwhile.
 
 use super::Cache;
 use crate::world::{PROJECT, World, until};
@@ -8,7 +8,7 @@ use valkeeper_api::Kind;
 super::with_servers![
     a_migration_by_dump_copies_the_keys_and_ends,
     a_migration_by_replication_follows_until_it_is_removed,
-    a_migration_that_cannot_connect_says_so,
+    migration_without_connection_is_reported,
 ];
 
 /// The settings of a migration from `source`, with its password in a Secret as the documentation advises.
@@ -24,7 +24,7 @@ async fn migration_from(world: &World, source: &Cache<'_>, method: &str) -> Valu
     })
 }
 
-/// What the provider says about the migration, as any client asks it.
+/// The provider's answer about the migration, as any client gets it.
 async fn progress(world: &World, service: &str) -> (u16, Value) {
     let url = format!("{}/v1/project/{PROJECT}/service/{service}/migration", world.provider_url());
     let request = reqwest::Client::new().get(url).bearer_auth(crate::world::token());
@@ -90,7 +90,7 @@ async fn a_migration_by_replication_follows_until_it_is_removed(world: World) ->
     world
 }
 
-async fn a_migration_that_cannot_connect_says_so(world: World) -> World {
+async fn migration_without_connection_is_reported(world: World) -> World {
     let target = Cache::ready(&world, Kind::Valkey, "target", json!({})).await;
     for (method, reported) in [("dump", "scan"), ("replication", "replication")] {
         let source =

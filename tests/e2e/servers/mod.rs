@@ -1,5 +1,5 @@
-//! Services that are real servers: what the connection Secret says is used to connect, with TLS verified
-//! against the provider's certificate authority, and the server itself is asked.
+//! Services that are real servers. The tests connect with the connection Secret, with TLS verified against the
+//! provider's certificate authority, and query the server itself.
 
 mod cache;
 mod command_line;
@@ -12,7 +12,7 @@ use crate::{cluster, world};
 use cache::Cache;
 use valkeeper_testbed::{provider::Engine, servers::Binaries, tools};
 
-/// Makes a test of each scenario that needs servers; it says so when there are none.
+/// Makes a test of each scenario that needs servers; it reports when there are none.
 macro_rules! with_servers {
     ($($scenario:ident),* $(,)?) => {
         mod with_servers {

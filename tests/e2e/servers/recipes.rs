@@ -14,7 +14,7 @@ use valkeeper_api::Kind;
 
 super::with_servers![
     clients_connect_with_the_uri_of_the_secret,
-    programs_that_read_mounted_files_keep_working_through_a_password_reset,
+    programs_with_mounted_files_survive_a_password_reset,
 ];
 
 /// The page.
@@ -48,7 +48,7 @@ async fn clients_connect_with_the_uri_of_the_secret(world: World) -> World {
     world
 }
 
-async fn programs_that_read_mounted_files_keep_working_through_a_password_reset(world: World) -> World {
+async fn programs_with_mounted_files_survive_a_password_reset(world: World) -> World {
     let cache = Cache::ready(&world, Kind::Valkey, "cache", with_uri()).await;
     let authority = world.provider.certificate_authority().unwrap();
     let secrets = world.secrets();

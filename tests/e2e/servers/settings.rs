@@ -75,7 +75,7 @@ async fn every_setting_of_a_valkey_is_the_servers(world: World) -> World {
     let effort = json!({"userConfig": {"valkey_active_expire_effort": 7, "valkey_activedefrag": true}});
     cache.edit(effort).await;
     until(|| cache.directive("active-expire-effort"), |value| value == "7").await;
-    // Debian's build cannot defragment memory: the server itself says so, to everybody.
+    // Debian's build cannot defragment memory: the server itself refuses it for every client.
     let refused = cache.command_of_platform(&["CONFIG", "SET", "activedefrag", "yes"]).await;
     let expected = if refused.is_ok() { "yes" } else { "no" };
     until(|| cache.directive("activedefrag"), |value| value == expected).await;

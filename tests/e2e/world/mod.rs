@@ -172,8 +172,7 @@ impl World {
         }
     }
 
-    /// How the operator reaches Kubernetes: on a server of its own, with the rights of the chart and no
-    /// others.
+    /// How the operator reaches Kubernetes: on a server of its own, with exactly the permissions of the chart.
     pub(crate) async fn operator_config(&self) -> Config {
         let mut config = self.cluster.config().await;
         if self.has_roles() {
@@ -182,8 +181,7 @@ impl World {
         config
     }
 
-    /// A server of one's own enforces roles; the sandbox has none, and a cluster of somebody else is left
-    /// as it is.
+    /// A server of one's own enforces roles; the sandbox has none, and a foreign cluster stays unchanged.
     pub(crate) fn has_roles(&self) -> bool {
         matches!(self.cluster, Cluster::Started(_))
     }
@@ -193,12 +191,12 @@ impl World {
         matches!(self.cluster, Cluster::Sandbox(_))
     }
 
-    /// All, as with the values that the chart has by default, where nobody else's resources can be.
+    /// All, as with the default values of the chart, where no foreign resources can exist.
     fn watched_namespaces(&self) -> Vec<String> {
         if self.has_roles() { Vec::new() } else { vec![self.namespace.clone()] }
     }
 
-    /// The API server forgets its history, so that a watch that was interrupted has to list anew; whether it can.
+    /// The API server drops its history, so that an interrupted watch has to list again; returns whether it can.
     pub(crate) fn forget_history(&self) -> bool {
         let Cluster::Sandbox(server) = &self.cluster else { return false };
         server.compact();

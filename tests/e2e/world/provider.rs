@@ -1,4 +1,4 @@
-//! What the provider was asked, and what it says itself.
+//! Requests to the provider, and its own state.
 
 use super::{PROJECT, World, token};
 use serde_json::Value;

@@ -38,7 +38,7 @@ impl World {
         self.secrets().patch(secret, &PatchParams::apply("e2e").force(), &Patch::Apply(body)).await.unwrap();
     }
 
-    /// Puts the finalizer on the token Secret, as an earlier resource or the replaced operator has done.
+    /// Puts the finalizer on the token Secret, as an earlier resource or aiven-operator has done.
     pub(crate) async fn protect_token(&self) {
         let patch = Patch::Merge(json!({"metadata": {"finalizers": [TOKEN_FINALIZER]}}));
         self.secrets().patch("aiven-token", &PatchParams::default(), &patch).await.unwrap();
@@ -59,8 +59,8 @@ impl World {
     pub(crate) async fn ready_redis(&self, name: &str, spec: Value) -> Redis {
         let api = self.redis();
         api.create(&PostParams::default(), &manifest("Redis", name, spec)).await.unwrap();
-        let look = || async { api.get(name).await.unwrap() };
-        until(look, |redis| ready(redis).is_some_and(|ready| ready.status == "True")).await
+        let read = || async { api.get(name).await.unwrap() };
+        until(read, |redis| ready(redis).is_some_and(|ready| ready.status == "True")).await
     }
 
     /// Creates one and waits until it is ready.
@@ -141,12 +141,12 @@ pub(crate) fn manifest<K: ManagedService>(kind: &str, name: &str, spec: Value) -
 
 /// Polls until `wanted`; panics with the last value when it takes too long.
 pub(crate) async fn until<T: Debug, F: Future<Output = T>>(
-    mut look: impl FnMut() -> F,
+    mut read: impl FnMut() -> F,
     wanted: impl Fn(&T) -> bool,
 ) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let value = look().await;
+        let value = read().await;
         if wanted(&value) {
             return value;
         }

@@ -1,4 +1,4 @@
-//! What users change: settings, one or several at once, and whether the service is on.
+//! Changes by users: settings, one or several together, and whether the service is on.
 
 use super::{End, Scenario, has, ready};
 use crate::world::{NAME, OTHER_TOKEN_SECRET, PROJECT, World};
@@ -52,7 +52,7 @@ pub(super) fn edits(scenario: Scenario, edited: Scenario) -> Vec<Scenario> {
     ]
 }
 
-/// Another Secret with a token, which is held from then on; the former one is let go.
+/// Another Secret with a token, which is protected from then on; the former one is released.
 pub(super) fn tokens(scenario: Scenario) -> Vec<Scenario> {
     vec![Scenario {
         name: "name another token",
@@ -74,7 +74,7 @@ pub(super) fn switches(scenario: Scenario) -> Vec<Scenario> {
         Scenario {
             name: "power off",
             prepare: act!(|world| {
-                // The provider says RUNNING for a while after it has accepted.
+                // The provider reports RUNNING for a while after it has accepted.
                 world.settings.stabilization_period = std::time::Duration::from_secs(5);
                 ready(world, json!({})).await;
                 world.provider.take_backup(PROJECT, NAME);

@@ -23,11 +23,11 @@ type Act = for<'a> fn(&'a mut World) -> BoxFuture<'a, ()>;
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// Brings the world to where the scenario begins; nothing goes wrong yet.
+    /// Prepares the initial state of the scenario; without faults.
     pub(crate) prepare: Act,
-    /// What somebody does.
+    /// The action of a user.
     pub(crate) act: Act,
-    /// The operator is down while it is done, because no watch tells it.
+    /// The operator is down meanwhile, because no watch delivers the change.
     pub(crate) operator_is_down: bool,
     /// Whether what was to happen has happened.
     pub(crate) goal: fn(&World) -> bool,
@@ -37,7 +37,7 @@ pub(crate) struct Scenario {
 /// How the world must be in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// One service of ours runs, and the Secret says how to reach it.
+    /// One service of ours runs, and the Secret holds its connection.
     Serving,
     /// The service is off, and the Secret is as it was.
     PoweredOff,

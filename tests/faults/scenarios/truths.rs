@@ -1,4 +1,4 @@
-//! What becomes different while nobody looks, and what a resource may ask for beyond its settings.
+//! External changes that no watch delivers, and what a resource may request beyond its settings.
 
 use super::{End, Scenario, beginnings::make_foreign_service, has, ready, secret_is_true};
 use crate::{
@@ -10,7 +10,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use valkeeper_testbed::provider::TokenSpec;
 
-/// What changes while nobody looks.
+/// Changes that no watch delivers.
 pub(super) fn truths(unseen: Scenario) -> Vec<Scenario> {
     vec![
         Scenario {
@@ -57,7 +57,7 @@ pub(super) fn truths(unseen: Scenario) -> Vec<Scenario> {
     ]
 }
 
-/// What a resource may ask for beyond its settings.
+/// Requests of a resource beyond its settings.
 pub(super) fn policies(scenario: Scenario, unseen: Scenario) -> Vec<Scenario> {
     vec![
         Scenario {

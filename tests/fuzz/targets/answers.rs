@@ -1,5 +1,5 @@
-//! What the provider answers: read or refused, never a panic, never more of it passed on than was asked for,
-//! and nothing secret in any error or `Debug`.
+//! Answers of the provider: read or refused, never a panic, never more content passed on than requested, and nothing
+//! secret in any error or `Debug`.
 
 use super::{
     draw::Draw,
@@ -40,7 +40,7 @@ const RETRY: [&str; 9] = [
 ];
 
 /// Five bytes choose call, status, and headers; the rest is the body, in which `{token}`, `{password}` and
-/// `{generated}` stand for the secrets, also as they look inside JSON and in a URL.
+/// `{generated}` stand for the secrets, also as encoded in JSON and in a URL.
 pub(crate) fn run(input: &[u8]) {
     let (head, body) = input.split_at(input.len().min(5));
     let mut draw = Draw::new(head);
@@ -57,14 +57,14 @@ pub(crate) fn run(input: &[u8]) {
     // A server sends no body with these.
     let body = if [204, 304].contains(&status) { Vec::new() } else { with_secrets(body) };
     let puppet = Puppet::get();
-    puppet.says(Answer { status, headers, body: body.clone() });
+    puppet.answers(Answer { status, headers, body: body.clone() });
     wait(ask(&puppet, call));
     if let Ok(service) = serde_json::from_slice::<Service>(&body) {
         follow(service);
     }
 }
 
-/// The secret as it is, as it looks inside JSON, and in a URL.
+/// The secret as it is, as encoded in JSON, and in a URL.
 fn forms(secret: &str) -> [String; 3] {
     let quoted = serde_json::to_string(secret).unwrap();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -123,7 +123,7 @@ fn check<T: Debug>(answer: &Result<T, ProviderError>) {
     assert!(!passed_on.contains(['\n', '\r']), "more than a line: {passed_on:?}");
     assert!(!passed_on.is_empty(), "an error without an explanation: {error:?}");
     let _ = error.class();
-    // A password can only be told from other words where it was sent.
+    // A password can be distinguished from other words only where it was sent.
     let sent: &[&str] =
         if ["creating s", "updating s"].iter().any(|doing| error.to_string().starts_with(doing)) {
             &[TOKEN, PASSWORD]
@@ -142,10 +142,10 @@ fn is_clean(text: &str, secrets: &[&str]) {
     assert!(!text.contains(GENERATED), "{GENERATED} shows in {text}");
 }
 
-/// Whatever the provider says about a service, there is a decision, and it follows from what is known.
+/// Every answer of the provider about a service leads to a decision that follows from the observation.
 fn follow(service: Service) {
-    // Of these the operator speaks; the others are settings and credentials.
-    let told = format!(
+    // The operator reports these parts; the remaining ones are settings and credentials.
+    let output = format!(
         "{} {} {} {} {:?} {:?}",
         service.service_name,
         service.service_type,
@@ -154,7 +154,7 @@ fn follow(service: Service) {
         service.tags,
         service.maintenance
     );
-    let secrets = if told.contains("canary") { None } else { Some([TOKEN, PASSWORD]) };
+    let secrets = if output.contains("canary") { None } else { Some([TOKEN, PASSWORD]) };
     let is_clean = |text: &str| secrets.iter().for_each(|secrets| is_clean(text, secrets));
     is_clean(&format!("{service:?}"));
     let seen = observed_service(service);

@@ -1,5 +1,5 @@
-//! Turns bytes into choices, so that a mutation of the bytes is a mutation of what is built from them. When
-//! the bytes are used up, every choice is the first one, which must be the plain one.
+//! Converts bytes to choices, so that a mutation of the bytes is a mutation of what is built from them. When the
+//! bytes are used up, every choice is the first one, which must be the plain one.
 
 /// Choices, made by bytes.
 pub(crate) struct Draw<'b>(&'b [u8]);

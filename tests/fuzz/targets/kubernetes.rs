@@ -65,7 +65,7 @@ fn parse(text: &[u8]) -> Option<Request<Body>> {
 fn check(about: &str, answer: Response<Body>) {
     let status = answer.status();
     let json = answer.headers().get("content-type").is_some_and(|kind| kind == "application/json");
-    // A watch goes on; what is there at once is enough.
+    // A watch goes on; the first frames are enough.
     let mut frames = answer.into_body().into_data_stream();
     let mut body = Vec::new();
     while let Some(Some(Ok(frame))) = frames.next().now_or_never() {
@@ -108,13 +108,13 @@ async fn everything(server: &Kubernetes) -> Vec<Value> {
                 None => format!("{collection}/{name}"),
             };
             let mut read = read(server, &path).await.unwrap_or_else(|status| panic!("{path}: {status}"));
-            // Items of a list do not repeat what the list says.
-            for said in ["kind", "apiVersion"] {
-                read.as_object_mut().expect("an object").remove(said);
+            // Items of a list do not repeat the fields of the list.
+            for field in ["kind", "apiVersion"] {
+                read.as_object_mut().expect("an object").remove(field);
             }
             let mut item = item.clone();
-            for said in ["kind", "apiVersion"] {
-                item.as_object_mut().expect("an object").remove(said);
+            for field in ["kind", "apiVersion"] {
+                item.as_object_mut().expect("an object").remove(field);
             }
             assert_eq!(read, item, "{path}");
             all.push(item);

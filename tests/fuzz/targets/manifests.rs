@@ -1,4 +1,4 @@
-//! Files that somebody wants to have checked before a cluster sees them: any text at all.
+//! Files that a user checks before applying them: any text at all.
 
 use std::str;
 use valkeeper::cli::validate::Report;

@@ -1,5 +1,5 @@
-//! Patches of every type by several writers, against what must hold whatever they say: a refusal changes
-//! nothing, saying a thing twice is like saying it once, and a merge does what its standard says.
+//! Patches of every type by several writers, against invariants for every content: a refusal changes nothing, a
+//! repeated patch has no further effect, and a merge follows its standard.
 
 use super::{draw::Draw, schemas, servers::Kubernetes};
 use axum::body::{Body, to_bytes};
@@ -20,7 +20,7 @@ struct Subject {
     builtin: bool,
 }
 
-/// The first byte chooses the kind of object; the others make up to six patches.
+/// The first byte chooses the kind of object; the remaining bytes make up to six patches.
 pub(crate) fn run(input: &[u8]) {
     let mut draw = Draw::new(input);
     let subject = subjects().swap_remove(draw.below(3));
@@ -121,7 +121,7 @@ fn subjects() -> Vec<Subject> {
     ]
 }
 
-/// An object that a patch may say, from the words of the subject.
+/// An object for a patch, from the words of the subject.
 fn content(draw: &mut Draw<'_>, words: &[&str], depth: usize) -> Value {
     match draw.below(if depth == 0 { 5 } else { 9 }) {
         0 => json!("1"),
@@ -145,31 +145,32 @@ async fn patch(server: &Kubernetes, subject: &Subject, draw: &mut Draw<'_>) {
     let body = if kind == JSON_PATCH {
         (0..=draw.below(4)).map(|_| operation(draw, subject.words)).collect()
     } else {
-        let mut said = Value::Object(object(draw, subject.words, 4));
+        let mut reply = Value::Object(object(draw, subject.words, 4));
         if kind == APPLY {
-            said["apiVersion"] = subject.first["apiVersion"].clone();
-            said["kind"] = subject.first["kind"].clone();
+            reply["apiVersion"] = subject.first["apiVersion"].clone();
+            reply["kind"] = subject.first["kind"].clone();
         }
-        said
+        reply
     };
     let (_, before) = ask(server, "GET", subject.path, "", &Value::Null).await;
     let path = format!("{}?fieldManager={manager}{}", subject.path, if force { "&force=true" } else { "" });
-    let (status, said) = ask(server, "PATCH", &path, kind, &body).await;
+    let (status, reply) = ask(server, "PATCH", &path, kind, &body).await;
     let about = format!("{kind} by {manager}: {body} on {before}");
-    let untyped = said["message"].as_str().is_some_and(|why| why.starts_with("failed to create typed patch"));
-    assert!(status < 500 || untyped, "{about}: {said}");
+    let untyped =
+        reply["message"].as_str().is_some_and(|why| why.starts_with("failed to create typed patch"));
+    assert!(status < 500 || untyped, "{about}: {reply}");
     let (_, after) = ask(server, "GET", subject.path, "", &Value::Null).await;
     if status >= 400 {
-        assert_eq!(before, after, "{about} is refused, and changes something: {said}");
-        assert!(said["message"].is_string(), "{about}: {said}");
-        assert!(subject.builtin || kind != STRATEGIC || status == 415, "{about}: {said}");
+        assert_eq!(before, after, "{about} is refused, and changes something: {reply}");
+        assert!(reply["message"].is_string(), "{about}: {reply}");
+        assert!(subject.builtin || kind != STRATEGIC || status == 415, "{about}: {reply}");
         return;
     }
     if after["kind"] == "Status" {
         // What was marked as deleted goes with its last finalizer.
         return;
     }
-    assert_eq!(said, after, "{about}");
+    assert_eq!(reply, after, "{about}");
     managers_are_whole(&after, &about);
     if kind == MERGE {
         merges(&before, &body, &after, &about);
@@ -210,7 +211,7 @@ fn managers_are_whole(object: &Value, about: &str) {
     }
 }
 
-/// Where the schema leaves everything as it is, the outcome is what RFC 7386 says.
+/// Where the schema changes nothing, the outcome follows RFC 7386.
 fn merges(before: &Value, body: &Value, after: &Value, about: &str) {
     let mut expected = before.clone();
     merge(&mut expected, body);
@@ -248,6 +249,6 @@ async fn ask(server: &Kubernetes, method: &str, path: &str, kind: &str, body: &V
     }
     let answer = server.ask(request.body(Body::from(content)).expect("a request")).await;
     let status = answer.status().as_u16();
-    let said = to_bytes(answer.into_body(), usize::MAX).await.expect("in memory");
-    (status, serde_json::from_slice(&said).expect("JSON"))
+    let reply = to_bytes(answer.into_body(), usize::MAX).await.expect("in memory");
+    (status, serde_json::from_slice(&reply).expect("JSON"))
 }

@@ -1,5 +1,5 @@
-//! Resources of any form, from the manifest to the provider and back. What passes the checks is decoded, is
-//! taken by the provider, and leaves nothing to be changed afterwards; what does not pass makes nothing panic.
+//! Resources of any form, from the manifest to the provider and back. A valid one is decoded, is accepted by the
+//! provider, and leaves nothing to change afterwards. An invalid one makes nothing panic.
 
 use super::{
     draw::Draw,
@@ -21,9 +21,9 @@ const PROJECT: &str = "my-aiven-project";
 const UID: &str = "uid-1";
 const PLANS: [&str; 4] = ["startup-4", "business-4", "premium-8", "hobbyist"];
 
-/// The first byte chooses the kind; the others build a resource and an edit of it.
+/// The first byte chooses the kind; the remaining bytes build a resource and an edit of it.
 pub(crate) fn run(input: &[u8]) {
-    // A fuzzer that watches comparisons learns the password, and writes it where it is none.
+    // A fuzzer that watches comparisons finds the password, and writes it where it is none.
     if input.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()) {
         return;
     }
@@ -60,7 +60,7 @@ fn live<T: ManagedService + PartialEq>(draw: &mut Draw<'_>) {
     }
 }
 
-/// Judges a manifest in every way there is; whether it may pass.
+/// Judges a manifest in every way there is; returns whether it is valid.
 fn judge<T: ManagedService + PartialEq>(manifest: &Value) -> bool {
     let violations = validate_manifest(T::KIND, manifest);
     for violation in &violations {
@@ -77,7 +77,7 @@ fn judge<T: ManagedService + PartialEq>(manifest: &Value) -> bool {
     let written = serde_json::to_value(&object).expect("plain data");
     assert_eq!(serde_json::from_value::<T>(written).expect("what was written"), object);
     let own = validate::validate(&object);
-    // The definition's checks see more: fields that nobody knows, and entries in an old form.
+    // The checks of the CRD find more: undeclared fields, and entries in an old form.
     assert!(own.is_empty() || !violations.is_empty(), "{own:?} in {manifest}, which passes");
     for remote in [Remote::Unknown, Remote::Absent] {
         let decision = decide(&wanted(&object, own.clone()), &seen(remote));
@@ -109,7 +109,7 @@ fn served(manifest: &Value) -> Value {
     }
 }
 
-/// The same, except for what only a catalogue or other services can tell to be wrong.
+/// The same, except for errors that only a catalogue or other services can reveal.
 fn at_the_provider(manifest: &Value, plan: &str) -> Value {
     let mut manifest = served(manifest);
     let spec = manifest["spec"].as_object_mut().expect("a spec that passed");
@@ -151,7 +151,7 @@ fn seen(remote: Remote) -> Observed {
     }
 }
 
-/// Creates what the first manifest says, edits it to the second, and finds nothing left to do after each.
+/// Creates the first manifest, edits it to the second, and finds nothing left to do after each.
 async fn round_trip<T: ManagedService>(provider: &str, manifests: &[Value; 2]) {
     let client = servers::client(provider);
     let token = Token::parse("sandbox-token").expect("a token");

@@ -58,7 +58,7 @@ const TEXTS: &[&str] = &[
     "read_replica",
     "valkeeper-owner",
 ];
-/// A password, wherever the schema asks for one.
+/// A password, wherever the schema requires one.
 pub(crate) const PASSWORD: &str = "canary-password-51d0";
 
 thread_local! {

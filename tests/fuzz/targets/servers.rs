@@ -1,5 +1,5 @@
-//! What the targets talk to: one runtime per thread, a provider that says what an input tells it to say, the
-//! simulated provider, and a Kubernetes API server that is asked without a network in between.
+//! The servers of the targets: one runtime per thread, a provider with scripted answers, the simulated provider, and
+//! a Kubernetes API server that is called without a network in between.
 
 use axum::{Router, body::Body, response::Response};
 use http::Request;
@@ -87,13 +87,13 @@ impl Puppet {
     }
 
     /// What it answers from now on.
-    pub(crate) fn says(&self, answer: Answer) {
+    pub(crate) fn answers(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
     }
 }
 
-/// The address of a simulated provider whose services are ready at once. It is a new one now and then, so that
-/// it does not get slower.
+/// The address of a simulated provider whose services are ready immediately. It is replaced now and then, so that it
+/// does not get slower.
 pub(crate) fn provider() -> String {
     PROVIDER.with_borrow_mut(|provider| {
         let used = provider.as_ref().map_or(SERVED, |(_, used)| *used);

@@ -1,5 +1,5 @@
-//! Between the world of token Secrets and the real engine: what an object and an observation look like to it, and what
-//! its steps mean here.
+//! Between the world of token Secrets and the real engine: converts objects and observations to the engine's types,
+//! and its steps to those of this world.
 
 use super::{Answers, Move, Object, Reconciliation, Seen, Token, UID};
 use serde_json::{Value, json};

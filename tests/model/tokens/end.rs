@@ -28,13 +28,13 @@ pub(super) fn comes_to_its_end(answers: &mut Answers, from: State) -> Result<(),
     }
     let held = [0, 1].map(|index| state.tokens[index].exists && state.tokens[index].held);
     let Some(object) = state.object else {
-        return must(held == [false, false], "a token is held for ever");
+        return must(held == [false, false], "a token is protected forever");
     };
     let token = state.tokens[object.names];
     must(!object.deleting || !token.exists, "a deleted resource with a token stays")?;
     if token.exists && object.finalizer && !token.deleting {
         must(state.service && held[object.names], "it has no service, or may lose its token")?;
-        must(!held[1 - object.names], "a token is held that nobody needs")?;
+        must(!held[1 - object.names], "an unneeded token is protected")?;
     }
     Ok(())
 }

@@ -23,10 +23,10 @@ struct Object {
     finalizer: bool,
     deleting: bool,
     initialized: bool,
-    /// The annotations of the replaced operator are there.
+    /// The annotations of aiven-operator are there.
     processed: bool,
     settled: bool,
-    /// The status remembers what was declared.
+    /// The status holds the record of the declarations.
     recorded: bool,
     names: usize,
     edits: u8,
@@ -71,7 +71,7 @@ enum Fate {
     CrashAfter,
 }
 
-/// What the engine decided, as far as this world knows it.
+/// The decision of the engine, as far as this world represents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Move {
     Look,
@@ -168,7 +168,7 @@ fn begin(state: State) -> Option<State> {
     Some(State { reconciliation: Some(reconciliation), ..state })
 }
 
-/// The state after this step; a reconciliation that cannot go on ends.
+/// The state after this step; a reconciliation that cannot continue ends.
 fn perform(state: State, reconciliation: Reconciliation, step: Move, fate: Fate) -> State {
     let ended = State { reconciliation: None, ..state };
     if fate == Fate::CrashBefore {
@@ -227,7 +227,7 @@ fn execute(state: State, reconciliation: Reconciliation, step: Move) -> Option<S
         }
         Move::ReleaseFinalizer => {
             state.object.filter(|object| *object == reconciliation.object)?;
-            assert!(!state.service, "a service is left that nobody owns: {state:?}");
+            assert!(!state.service, "a service is left without an owner: {state:?}");
             Some(State { object: None, reconciliation: None, ..state })
         }
         Move::Requeue { initialized } => {

@@ -27,7 +27,7 @@ pub(crate) fn files(root: &Path) -> Result<[File; 2]> {
     let leaves = leaves(&values, &notes)?;
     let mut schema = object_schema(&values, "", &notes);
     schema["$schema"] = json!("https://json-schema.org/draft-07/schema#");
-    // Helm passes these to charts that others include.
+    // Helm passes these to included charts.
     schema["properties"]["global"] = json!({"type": "object"});
     let schema = serde_json::to_string_pretty(&schema)? + "\n";
     Ok([
@@ -95,7 +95,7 @@ fn object_schema(value: &Value, path: &str, notes: &BTreeMap<String, String>) ->
                 .iter()
                 .map(|(key, value)| (key.clone(), object_schema(value, &below(key), notes)))
                 .collect();
-            // One whose members are explained is complete; the others follow a type of Kubernetes.
+            // A value whose members are explained is complete; the remaining ones follow a type of Kubernetes.
             let closed = note.is_none();
             if closed {
                 json!({"type": "object", "properties": properties, "additionalProperties": false})

@@ -42,16 +42,16 @@ fn section(page: &mut String, title: &str, about: &str, arguments: &[&Arg]) -> R
     if !about.is_empty() {
         write!(page, "\n{about}")?;
     }
-    let told: Vec<&&Arg> = arguments
+    let shown: Vec<&&Arg> = arguments
         .iter()
         .filter(|argument| !argument.is_hide_set())
         .filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"))
         .collect();
-    if told.is_empty() {
+    if shown.is_empty() {
         return Ok(());
     }
     page.push_str("\n| flag | variable | default | meaning |\n|---|---|---|---|\n");
-    for argument in told {
+    for argument in shown {
         writeln!(page, "{}", row(argument))?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use valkeeper_api::{crd, yaml};
 
 use super::File;
 
-/// Where they come from, for whoever opens one.
+/// The source of the file, for its readers.
 const HEADER: &str =
     "# Written by the generator: change crates/api or schemas and run `cargo xtask generate`.\n";
 

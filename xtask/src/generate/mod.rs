@@ -89,7 +89,7 @@ fn report(sources: &[&Path], derived: &[&Path]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Writes the files that differ; says whether there were any.
+/// Writes the files that differ; returns whether there were any.
 fn write(root: &Path, files: &[File]) -> Result<bool> {
     let stale = stale(root, files);
     for file in files.iter().filter(|file| stale.contains(&file.path.as_path())) {

@@ -177,7 +177,7 @@ fn removals(kind: Kind) -> String {
     rows
 }
 
-/// Tells of the path of a field whether it counts only at creation.
+/// Whether the field at a path counts only at creation.
 pub(super) type CreateOnly<'c> = dyn Fn(&str) -> bool + 'c;
 
 /// An object and, after it, the objects inside it.

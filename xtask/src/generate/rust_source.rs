@@ -1,4 +1,4 @@
-//! Turns a schema into the Rust module of a kind's `userConfig`: structs, patterns and the table of facts.
+//! Converts a schema to the Rust module of a kind's `userConfig`: structs, patterns and the table of facts.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

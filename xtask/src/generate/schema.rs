@@ -1,7 +1,7 @@
 //! Reads `schemas/*.json`: the provider's `user_config` schema in the keywords the generator supports.
 //!
-//! A keyword it does not know is an error rather than something lost on the way. Where the contract is
-//! narrower than the provider (`x_contract`), the narrower bound is taken.
+//! An unsupported keyword is an error, so that nothing is lost silently. Where the contract is narrower than the
+//! provider (`x_contract`), the narrower bound is taken.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(crate) struct Schema {
     pub(crate) secure: bool,
     #[serde(rename = "x_restarts_service")]
     pub(crate) restarts: bool,
-    /// Says that users of the replaced operator do not know this property.
+    /// Marks a property that aiven-operator does not have.
     #[serde(rename = "x_absent_from_contract")]
     _absent_from_contract: bool,
     #[serde(rename = "x_contract")]

@@ -1,4 +1,4 @@
-//! What a schema turns into, for every shape and keyword the generator supports.
+//! The result of a schema, for every shape and keyword the generator supports.
 
 use std::path::Path;
 

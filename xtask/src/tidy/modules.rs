@@ -1,5 +1,5 @@
-//! The modules of a crate and what each uses of the others, read from the sources: `use` statements and paths in
-//! code. A name that a module only passes on leads to the module that defines it.
+//! The modules of a crate and what each uses of the other modules, read from the sources: `use` statements and paths
+//! in code. A re-exported name leads to the module that defines it.
 
 use anyhow::{Context as _, Result};
 use std::{
@@ -19,9 +19,9 @@ type ModulePath = Vec<String>;
 #[derive(Debug, Default)]
 struct Module {
     file: PathBuf,
-    /// What it passes on: a name, and the path where that is.
+    /// Its re-exports: a name, and the path where that is.
     reexports: BTreeMap<String, Vec<String>>,
-    /// Modules of which it passes on everything.
+    /// Modules that it re-exports entirely.
     globs: Vec<Vec<String>>,
     /// Names that are defined in it.
     defined: BTreeSet<String>,

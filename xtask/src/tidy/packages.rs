@@ -52,7 +52,7 @@ const PURE: [(&str, &[&str]); 4] = [
     ("valkeeper-cluster", &["chrono", "fnv", "k8s-openapi", "kube", "serde_json"]),
 ];
 
-/// Libraries that talk to somebody. No pure package may have one below it, at whatever distance.
+/// Libraries with network access. No pure package may have one below it, at whatever distance.
 const TALKATIVE: [&str; 7] = ["axum", "hyper", "kube-client", "reqwest", "rustls", "tokio", "tower"];
 
 /// A package and what it depends on.
@@ -123,7 +123,7 @@ fn arrows(packages: &[Package]) -> Vec<String> {
     wrong
 }
 
-/// Libraries that talk to somebody below a pure package.
+/// Libraries with network access below a pure package.
 fn talkative(root: &Path, name: &str) -> Result<Vec<String>> {
     let tree = cargo(
         root,

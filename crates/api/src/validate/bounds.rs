@@ -1,7 +1,7 @@
 //! Checks a value against an OpenAPI schema the way the API server does.
 //!
-//! Covers the keywords our definitions use. `null` counts as absent, because the API server drops it. Values
-//! under a field of format [`crd::SECRET_FORMAT`], and values nobody declared, are never repeated in a violation.
+//! Covers the keywords our CRDs use. `null` counts as absent, because the API server drops it. Values under a field
+//! of format [`crd::SECRET_FORMAT`], and undeclared values, are never repeated in a violation.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::field_path::FieldPath;
 /// How much of a value a violation repeats.
 const SHOWN: usize = 80;
 
-/// A schema with its patterns compiled; what it says of inner values is in fields of its own.
+/// A schema with its patterns compiled; the schemas of inner values are in fields of their own.
 pub(crate) struct Bounds {
     schema: JSONSchemaProps,
     pattern: Option<Regex>,
@@ -92,8 +92,8 @@ impl Bounds {
         found
     }
 
-    /// Reports the fields of `status` that nobody declared. Their values are the operator's, so the API server drops
-    /// what a manifest says, but it refuses fields that it does not know.
+    /// Reports undeclared fields of `status`. Their values are the operator's, so the API server drops those of a
+    /// manifest, but it refuses unknown fields.
     pub(crate) fn unknown_in_status(&self, manifest: &Value, found: &mut Vec<Violation>) {
         if let (Some(status), Some(bounds)) = (manifest.get("status"), self.properties.get("status")) {
             bounds.unknown_fields(found, &FieldPath::of(&["status"]), status);

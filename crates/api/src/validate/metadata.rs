@@ -1,6 +1,6 @@
 //! Judges the `metadata` of a manifest as the API server does: names, labels, annotations, finalizers, owners.
 //!
-//! Stored objects have passed this already, so the operator looks at the types only.
+//! Stored objects have been validated already, so the operator checks only the types.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize as _;
@@ -120,7 +120,7 @@ pub(crate) fn check(manifest: &Value) -> Vec<Violation> {
     found
 }
 
-/// A name for anything but a service at the provider: that one has stricter rules of its own.
+/// A name for anything but a service at the provider, whose names have stricter rules.
 pub(super) fn object_name(manifest: &Value) -> Option<Violation> {
     let name = manifest.pointer("/metadata/name").and_then(Value::as_str)?;
     let rule =

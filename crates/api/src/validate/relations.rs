@@ -1,4 +1,4 @@
-//! What a schema cannot say: how fields of one resource depend on each other, and what their text means.
+//! Rules that a schema cannot express: relations between fields of one resource, and the meaning of their text.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::{names, rules};
 
 /// Suffix of the longest key in a connection Secret; a key has at most 253 characters.
 const LONGEST_KEY: &str = "PASSWORD";
-/// The same when the replica is asked for.
+/// The same when the replica is requested.
 const LONGEST_EXTRA_KEY: &str = "REPLICA_HOST";
 
 /// The longest e-mail address that the provider takes.

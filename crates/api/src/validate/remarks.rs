@@ -19,7 +19,7 @@ const ANNOTATIONS: [&str; 10] = [
     names::REFERENCED_FROM,
     names::SERVICE_SETTLED,
     names::TOKEN_SECRET,
-    // Of the replaced operator.
+    // Of aiven-operator.
     "controllers.aiven.io/secret-source-updated",
 ];
 
@@ -106,7 +106,7 @@ impl<'m> Remarks<'m> {
         }
     }
 
-    /// Entries of a list that say the same as an earlier one.
+    /// Entries of a list that repeat an earlier one.
     fn repeated(&mut self, list: &str, what: impl Fn(&'m Value) -> Option<&'m Value>) {
         let entries = self.get(&[list]).and_then(Value::as_array).into_iter().flatten();
         let values: Vec<_> = entries.map(what).collect();
@@ -173,7 +173,7 @@ impl<'m> Remarks<'m> {
     }
 }
 
-/// Annotations in our domains that the operator does not know.
+/// Annotations in our domains that the operator does not use.
 fn about_metadata(manifest: &Value) -> Vec<Violation> {
     let metadata = manifest.get("metadata");
     let annotations = metadata.and_then(|metadata| metadata.get("annotations")?.as_object());

@@ -1,4 +1,4 @@
-//! Which known word a user probably meant.
+//! Finds the valid word that a user probably meant.
 
 /// The word that differs only in case, hyphens and underscores, or else the one with the fewest typing errors, of
 /// which there may be two.

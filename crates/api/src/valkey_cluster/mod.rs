@@ -1,7 +1,7 @@
 //! The `ValkeyCluster` kind: servers that this operator runs itself, in the user's own Kubernetes cluster.
 //!
 //! Types, names and rules only. Stored objects decode leniently, as those of the other kinds do; [`violations`]
-//! judges a spec by what the schema cannot say.
+//! judges a spec by the rules that the schema cannot express.
 
 mod parts;
 mod rules;

@@ -1,4 +1,4 @@
-//! The rules of a `ValkeyCluster` that bounds cannot say, as CEL for the API server.
+//! The rules of a `ValkeyCluster` that bounds cannot express, as CEL for the API server.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
@@ -52,16 +52,16 @@ pub const RESERVED_DIRECTIVES: [&str; 33] = [
     "user",
 ];
 
-/// What is said about a version that the engine does not have.
+/// Message about a version that the engine does not have.
 pub(super) const VERSION_RULE: &str =
     "must be 8.0 or later for Valkey, such as 8.1 or 9.0.1, and 7.2 or 7.2.x for Redis";
-/// What is said about a name in `config`.
+/// Message about a name in `config`.
 pub(super) const DIRECTIVE_RULE: &str =
     "must be names of directives in lower case that the operator does not set itself";
 /// How many directives there may be.
 pub(super) const MOST_DIRECTIVES: usize = 64;
 
-/// What is said about a volume without a size.
+/// Message about a volume without a size.
 pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 
 /// Every CEL rule of the kind.

@@ -1,4 +1,4 @@
-//! Judges the spec of a `ValkeyCluster`: the bounds of its schema, and what a schema cannot say.
+//! Judges the spec of a `ValkeyCluster`: the bounds of its schema, and the rules that a schema cannot express.
 
 use regex::Regex;
 use serde_json::Value;

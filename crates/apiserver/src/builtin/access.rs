@@ -1,4 +1,4 @@
-//! Roles and their bindings. They are stored and grant nothing: everybody may do everything.
+//! Roles and their bindings. They are stored and grant nothing: every client may do everything.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::metadata::{fields, set_default};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-/// A role without rules says so.
+/// A role without rules gets an empty list.
 pub(super) fn default_role(role: &mut Value) {
     if role["rules"].as_array().is_none_or(Vec::is_empty) {
         role["rules"] = Value::Null;

@@ -7,7 +7,7 @@ use crate::field_error::FieldError;
 use crate::metadata::names;
 use crate::metadata::{fields, set_default};
 
-/// What the rules and selectors of a webhook or a policy say unless told otherwise.
+/// Defaults of the rules and selectors of a webhook or a policy.
 fn default_match(target: &mut Value, rules: &str) {
     set_default(target, "matchPolicy", "Equivalent");
     set_default(target, "namespaceSelector", json!({}));

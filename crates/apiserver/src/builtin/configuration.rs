@@ -52,7 +52,7 @@ pub(super) fn validate_secret(new: &Value, old: Option<&Value>) -> Vec<FieldErro
     errors
 }
 
-/// What secrets of well-known types must contain.
+/// Required content of secrets of well-known types.
 fn validate_type(secret: &Value, errors: &mut Vec<FieldError>) {
     let has = |key: &str| secret["data"].get(key).is_some();
     let mut require = |keys: &[&str]| {

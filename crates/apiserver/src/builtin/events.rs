@@ -24,7 +24,7 @@ pub fn to_core(event: &Value) -> Value {
     event
 }
 
-/// What is written even when it says nothing.
+/// Fields that are written even when empty.
 pub(super) fn default(event: &mut Value) {
     if event["apiVersion"] != "v1" {
         return;

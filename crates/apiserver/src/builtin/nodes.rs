@@ -8,7 +8,7 @@ use crate::field_error::FieldError;
 use crate::metadata::names;
 use crate::metadata::{fields, set_default};
 
-/// A new node brings its status along: kubelets register with it.
+/// A new node contains its status: kubelets register with it.
 pub(super) fn default_node(node: &mut Value) {
     fields(node, "spec");
     let Some(status) = fields(node, "status") else { return };

@@ -10,11 +10,11 @@ use crate::field_error::FieldError;
 use crate::metadata::{self, NameRule};
 use crate::{definitions, schema};
 
-/// Fills in the defaults of a new object and tells what is wrong with it, its metadata included.
+/// Fills in the defaults of a new object and returns its errors, including those of its metadata.
 ///
-/// The object is one that [`decode_error`](crate::definitions::decode_error) finds nothing wrong with. It
-/// carries its `apiVersion` and `kind`, and a namespaced object its namespace. Unknown fields
-/// and nulls are dropped, and so is what clients do not decide, such as most of a status.
+/// The object is one that [`decode_error`](crate::definitions::decode_error) accepts. It carries its
+/// `apiVersion` and `kind`, and a namespaced object its namespace. Unknown fields and nulls are dropped, and so are
+/// parts that clients do not decide, such as most of a status.
 pub fn prepare_create(object: &mut Value) -> Vec<FieldError> {
     let kind = Kind::of(object);
     kind.clean(object);
@@ -37,8 +37,8 @@ pub fn prepare_create(object: &mut Value) -> Vec<FieldError> {
     errors
 }
 
-/// Fills in the defaults of `new`, takes over from `old` what an update cannot change, and tells what is
-/// wrong with the change, in the metadata too. Both objects are of the same version.
+/// Fills in the defaults of `new`, copies from `old` the parts that an update cannot change, and returns the errors
+/// of the change, including those of the metadata. Both objects are of the same version.
 pub fn prepare_update(new: &mut Value, old: &Value) -> Vec<FieldError> {
     let kind = Kind::of(new);
     kind.clean(new);

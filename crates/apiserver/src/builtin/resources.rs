@@ -1,4 +1,4 @@
-//! What discovery says about the built-in resources.
+//! Discovery documents of the built-in resources.
 
 /// A built-in resource.
 #[derive(Debug)]

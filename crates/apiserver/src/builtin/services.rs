@@ -6,7 +6,7 @@ use crate::field_error::FieldError;
 use crate::metadata::names;
 use crate::metadata::{self, fields};
 
-/// How long a client sticks to a pod unless the service says otherwise, in seconds.
+/// Default of how long a client sticks to a pod, in seconds.
 const AFFINITY_SECONDS: u64 = 10800;
 
 /// Whether the service gets an address that it does not have yet.

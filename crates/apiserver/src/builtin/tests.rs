@@ -1,4 +1,4 @@
-//! Built-in objects, compared with what an API server was seen to make or say of them.
+//! Built-in objects, compared with recorded objects and messages of a real API server.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn comparable(mut object: Value) -> Value {
 }
 
 #[test]
-fn new_objects_are_defaulted_and_refused_like_the_api_server_does_it() {
+fn new_objects_are_defaulted_and_refused_as_by_the_api_server() {
     let mut differences = Vec::new();
     for case in Case::all(CREATES).into_iter().filter(|case| case.get("errors").is_some()) {
         let mut object = case.object();
@@ -56,7 +56,7 @@ fn new_objects_are_defaulted_and_refused_like_the_api_server_does_it() {
 }
 
 #[test]
-fn changes_are_defaulted_and_refused_like_the_api_server_does_it() {
+fn changes_are_defaulted_and_refused_as_by_the_api_server() {
     let mut differences = Vec::new();
     for case in Case::all(UPDATES) {
         let (mut object, old) = (case.object(), case.get("old").unwrap());

@@ -70,7 +70,7 @@ pub(super) fn validate_claim(new: &Value, old: Option<&Value>) -> Vec<FieldError
     {
         munged["resources"] = before.clone();
     }
-    // The volume is named by whoever binds the claim.
+    // The controller that binds the claim sets the volume name.
     if old["spec"]["volumeName"].is_null() {
         munged.as_object_mut().map(|fields| fields.remove("volumeName"));
     }

@@ -10,7 +10,7 @@ use crate::storage::object::{Metadata, Object};
 use crate::storage::store::{Change, Key};
 use crate::write::delete::release;
 
-/// Looks at what a change may have released.
+/// Checks what a change may have released.
 pub(super) fn follow(api: &Api, change: &Change) {
     if !change.resource.group.is_empty() {
         return;

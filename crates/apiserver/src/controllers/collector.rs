@@ -20,7 +20,7 @@ type Place = (GroupResource, Key);
 #[derive(Debug, Default)]
 pub(super) struct Dependents(HashMap<String, BTreeSet<Place>>);
 
-/// What is known about an owner.
+/// State of an owner.
 enum Owner {
     Present,
     Absent,
@@ -110,7 +110,7 @@ impl Dependents {
         }
     }
 
-    /// Deletes a dependent without owners, or forgets those that are gone.
+    /// Deletes a dependent without owners, or drops deleted owners.
     fn check(&self, api: &Api, place: &Place) {
         let Some(target) = target(api, &place.0, &place.1) else { return };
         let Some(object) = api.store.get(&place.0, &place.1) else { return };

@@ -164,7 +164,7 @@ fn conflict(names: &Value, taken: &[&Value]) -> Option<(&'static str, String)> {
     None
 }
 
-/// Says that something is not the case.
+/// Sets a condition to `False`.
 fn set_condition(status: &mut Value, kind: &str, reason: &str, message: &str) {
     if !status["conditions"].is_array() {
         status["conditions"] = json!([]);

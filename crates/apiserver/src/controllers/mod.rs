@@ -1,5 +1,5 @@
-//! What a cluster's controllers do in the background: garbage collection, the end of namespaces and of
-//! definitions. Guarantees that every change is looked at once, in order; nothing polls.
+//! The controllers of a cluster in the background: garbage collection, the end of namespaces and of CRDs. Every
+//! change is processed once, in order; nothing polls.
 
 mod claims;
 mod collector;

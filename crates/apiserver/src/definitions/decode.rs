@@ -18,7 +18,7 @@ const NAMED_TEXTS: [(&str, &str, &str); 4] = [
 
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
-/// Why the object cannot be decoded as the built-in kind, as said after `cannot be handled as a Secret: `.
+/// Why the object cannot be decoded as the built-in kind, as the text after `cannot be handled as a Secret: `.
 pub fn decode_error(group: &str, version: &str, kind: &str, object: &Value) -> Option<String> {
     let wanted = serde_json::json!({"group": group, "version": version, "kind": kind});
     let named = |schema: &Value| {

@@ -22,7 +22,7 @@ pub(crate) const REFERENCE: &str = "#/definitions/";
 /// The definition that contains itself.
 const SCHEMA: &str = "JSONSchemaProps";
 
-/// Where the schema of a built-in kind ends, the definition that would go on.
+/// Where the schema of a built-in kind ends, the definition that would continue it.
 const CONTAINS: &str = "x-contains";
 
 /// What a place in a built-in schema contains that ends there because it contains itself.
@@ -52,8 +52,8 @@ static RESOLVED: LazyLock<HashMap<(String, String, String), Value>> = LazyLock::
 
 /// The schema of a built-in kind with every reference replaced by what it refers to.
 ///
-/// Where a definition contains itself (the schemas inside of a `CustomResourceDefinition`), the schema ends
-/// and says that unknown fields are to be kept.
+/// Where a definition contains itself (the schemas inside of a `CustomResourceDefinition`), the schema ends and keeps
+/// unknown fields.
 pub fn builtin_schema(group: &str, version: &str, kind: &str) -> Option<&'static Value> {
     RESOLVED.get(&(group.to_owned(), version.to_owned(), kind.to_owned()))
 }
@@ -140,7 +140,7 @@ fn register<T: Resource + ListableResource + JsonSchema>(
     kinds.insert(T::schema_name().into_owned(), kind);
 }
 
-/// What upstream's document says besides, by definition.
+/// Further content of upstream's document, by definition.
 static ADORNMENTS: LazyLock<HashMap<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("adornments.json")).unwrap_or_default());
 

@@ -68,7 +68,7 @@ pub(super) struct Owned {
     pub(super) time: Option<String>,
 }
 
-/// Who owns which fields, as an object says it.
+/// Reads an entry of `managedFields`: the manager and its fields.
 pub(super) fn read_entry(entry: &Value) -> Option<(ManagerId, Owned)> {
     let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
     let operation = match entry["operation"].as_str()? {

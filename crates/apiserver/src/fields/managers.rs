@@ -17,7 +17,7 @@ pub(crate) struct Managers(BTreeMap<ManagerId, Owned>);
 /// Fields that other managers own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApplyError {
-    /// What the failure says.
+    /// Message of the failure.
     pub(crate) message: String,
     /// The manager and the path of each conflict.
     pub(crate) causes: Vec<(String, String)>,
@@ -123,14 +123,14 @@ impl Managers {
         Ok(result)
     }
 
-    /// Notes that what is in an object nobody managed was there before the first apply.
+    /// Records that the fields of an object without managers existed before the first apply.
     pub(crate) fn adopt(&mut self, schema: Option<&Value>, live: &Value, writer: &Writer) {
         let before = Writer { manager: "before-first-apply".to_owned(), ..writer.clone() };
         let empty = json!({"apiVersion": live["apiVersion"], "kind": live["kind"]});
         self.update(schema, &empty, live, &before);
     }
 
-    /// Removes what the applier owned before, does not apply any more and nobody else owns.
+    /// Removes the fields that the applier owned before, no longer applies, and no other manager owns.
     fn drop_abandoned(&self, schema: Option<&Value>, merged: Value, last: &FieldSet) -> Value {
         if last.is_empty() {
             return merged;

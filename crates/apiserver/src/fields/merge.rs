@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn list_entries_keep_their_order_and_take_the_applied_one_where_shared() {
+    fn list_entries_keep_order_and_take_the_applied_value() {
         let schema = json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}});
         for (live, applied, expected) in [
             (json!(["a", "b", "c"]), json!(["x", "b"]), json!(["a", "x", "b", "c"])),

@@ -101,7 +101,7 @@ impl FieldSet {
         Self(combined.collect())
     }
 
-    /// The set with every path that `is_named_field` says yes to, given it is the start of a path in it.
+    /// The set with every path that `is_named_field` accepts, if it is the start of a path in the set.
     pub(crate) fn with_named_fields(&self, schema: Option<&Value>) -> Self {
         let named = self.0.iter().map(|(step, node)| {
             let (child, named) = super::shape::descend(schema, step);

@@ -7,7 +7,7 @@ use super::set::shown_step;
 use super::shape::{entries, field};
 use crate::field_error::quoted;
 
-/// The first thing that does not fit, as upstream says it: `.spec.nope: field not declared in schema`.
+/// The first violation, in upstream's words: `.spec.nope: field not declared in schema`.
 pub(crate) fn typecheck(schema: &Value, value: &Value) -> Option<String> {
     check(schema, value, "")
 }

@@ -11,7 +11,7 @@ use crate::failure::{Answer, Failure, GroupResource};
 use crate::protocol::request::{Query, Target};
 use crate::storage::store::Key;
 
-/// What the kubelet is told of the request.
+/// Parameters of the request that the kubelet receives.
 const PASSED: [&str; 7] =
     ["follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "tailLines", "timestamps"];
 
@@ -58,7 +58,7 @@ fn plain(body: Body) -> Response {
     response
 }
 
-/// The container that is asked for, or the only one.
+/// The requested container, or the only one.
 fn container(pod: &str, value: &Value, wanted: &str) -> Answer<String> {
     let names = |key: &str| {
         let list = value["spec"][key].as_array().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! HTTP: finds out what a request asks for, has it done and writes the answer. Everybody may do everything.
+//! HTTP: parses a request, executes it and writes the answer. Every client may do everything.
 
 pub(crate) mod log;
 

@@ -66,11 +66,11 @@ fn version() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], format!("{version:#}")).into_response()
 }
 
-/// An OpenAPI 2 document without content, in the only format `kubectl` reads it in. It does so where the
-/// OpenAPI 3 documents do not have a kind, and with this it says that the kind is not known.
+/// An OpenAPI 2 document without content, in the only format in which `kubectl` reads it. `kubectl` reads it where
+/// the OpenAPI 3 documents do not have a kind; the empty document reports the kind as unknown.
 fn blank_openapi() -> Response {
     const SWAGGER_2_0: &[u8] = b"\x0a\x032.0";
-    // What is asked for is no valid media type and would not be understood.
+    // The requested media type is invalid and would not be parsed.
     let format = OPENAPI_PROTOBUF.replace('@', ".");
     ([(header::CONTENT_TYPE, format)], SWAGGER_2_0).into_response()
 }
@@ -136,7 +136,7 @@ fn subresource_kind<'r>(resource: &'r Resource, part: &str) -> (&'static str, &'
     }
 }
 
-/// The aggregated form: all resources of the core group or of all others in one document.
+/// The aggregated form: all resources of the core group or of all other groups in one document.
 fn groups(catalog: &Catalog, core: bool) -> Value {
     let groups = catalog.groups();
     let items = groups.iter().filter(|(group, _)| group.is_empty() == core).map(|(group, versions)| {

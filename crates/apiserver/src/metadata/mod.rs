@@ -9,7 +9,7 @@ use crate::field_error::{FieldError, quoted};
 const MAXIMUM_ANNOTATIONS: usize = 256 * 1024;
 const IMMUTABLE: &str = "field is immutable";
 
-/// What a name must look like.
+/// Format of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameRule {
     /// A DNS subdomain, RFC 1123: most kinds, and every custom resource.
@@ -30,7 +30,7 @@ impl NameRule {
     }
 }
 
-/// Drops from the metadata what says nothing: nulls, empty texts, lists and maps.
+/// Drops empty metadata: nulls, and empty texts, lists and maps.
 pub(crate) fn normalize(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     metadata.retain(|_, value| !is_nothing(value));
@@ -56,7 +56,7 @@ pub(crate) fn validate_create(object: &Value, rule: NameRule, namespaced: bool) 
     let metadata = &object["metadata"];
     let mut errors = Vec::new();
     if let Some(prefix) = metadata["generateName"].as_str().filter(|prefix| !prefix.is_empty()) {
-        // The name goes on after a trailing dash.
+        // The name continues after a trailing dash.
         let sample = match prefix.strip_suffix('-') {
             Some(stem) if !stem.is_empty() => format!("{}a", &prefix[..stem.len()]),
             _ => prefix.to_owned(),

@@ -1,5 +1,5 @@
-//! What names, keys and values of labels may look like, in the API server's words. Every function answers
-//! with what is wrong, and with nothing if the text is fine.
+//! Formats of names, keys and values of labels, with the messages of the API server. Every function returns the
+//! violations, and nothing if the text is valid.
 
 use std::sync::LazyLock;
 

@@ -50,7 +50,7 @@ const POD: &[Field] = &[
     Field(7, "nodeSelector", Type::TextMap),
     Field(8, "serviceAccountName", Type::Text),
     Field(9, "serviceAccount", Type::Text),
-    // Sent empty at least; what is in it is not known.
+    // Sent empty at least; its content is not supported.
     Field(14, "securityContext", Type::Message(&[])),
     Field(19, "schedulerName", Type::Text),
     Field(20, "initContainers", Type::Messages(CONTAINER)),

@@ -1,5 +1,5 @@
-//! The fields of the protobuf messages of built-in kinds, as far as `kubectl create` and controllers send
-//! them; a message that says more is refused as a whole.
+//! The fields of the protobuf messages of built-in kinds, as far as `kubectl create` and controllers send them; a
+//! message with further fields is refused as a whole.
 
 use super::inert;
 

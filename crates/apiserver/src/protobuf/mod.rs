@@ -1,6 +1,6 @@
-//! Reads the protobuf that Kubernetes clients in Go send for built-in kinds: `kubectl create configmap` has
-//! no other way to write one. Guarantees the same object as its JSON, or none if it says something that
-//! `messages` does not name; answers are always JSON, which these clients accept.
+//! Reads the protobuf that Kubernetes clients in Go send for built-in kinds: `kubectl create configmap` has no other
+//! way to write one. The result is the same object as its JSON, or none if it has parts that `messages` does not
+//! name. Answers are always JSON, which these clients accept.
 
 mod inert;
 mod messages;
@@ -14,7 +14,7 @@ use self::messages::{Field, Type};
 
 const MAGIC: &[u8] = b"k8s\0";
 
-/// Reads an object; none if the bytes are malformed or not known well enough.
+/// Reads an object; none if the bytes are malformed or have unsupported parts.
 pub(crate) fn read(bytes: &[u8]) -> Option<Value> {
     const TYPE: &[Field] = &[Field(1, "apiVersion", Type::Text), Field(2, "kind", Type::Text)];
     let (mut head, mut raw) = (Map::new(), &[][..]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_dropped() {
+    fn unrecognized_parts_are_kept() {
         let unknown = |content: &[u8]| {
             let kind = [field(1, b"v1"), field(2, b"Secret")].concat();
             [MAGIC.to_vec(), field(1, &kind), field(2, &field(9, content))].concat()

@@ -1,4 +1,4 @@
-//! Bodies of requests: JSON, YAML and protobuf. What they say is left to the callers.
+//! Bodies of requests: JSON, YAML and protobuf. The callers interpret the content.
 
 use http::{HeaderMap, header};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::failure::{Answer, Failure};
 use crate::protobuf;
 
-/// Reads a body as the content type says, JSON unless it says something else.
+/// Reads a body in the format of its content type, by default JSON.
 pub(crate) fn parse_body(headers: &HeaderMap, body: &[u8], kind: &str) -> Answer<Value> {
     let parsed = match content_type(headers) {
         "application/json" | "" => serde_json::from_slice(body).map_err(|error| error.to_string()),

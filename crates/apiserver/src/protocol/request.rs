@@ -1,5 +1,5 @@
-//! What a request asks for: the resource its path names, its options and the format it accepts. Guarantees
-//! that malformed requests are refused in the API server's words before anything is looked up.
+//! Parses a request: the resource its path names, its options and the format it accepts. Malformed requests are
+//! refused in the API server's words before any lookup.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// The parameter as a number, where it is given and says anything.
+    /// The parameter as a number, where it is present and not empty.
     pub(crate) fn positive(&self, name: &str) -> Answer<Option<u64>> {
         let text = self.get(name);
         if text.is_empty() {
@@ -120,7 +120,7 @@ impl Query {
     }
 }
 
-/// What to do with fields that the schema does not know.
+/// Handling of fields that the schema does not declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldValidation {
     Ignore,
@@ -163,7 +163,7 @@ impl WriteOptions {
     }
 }
 
-/// Who writes when the request does not say: the program's name from the user agent.
+/// The writer of a request that does not name one: the program's name from the user agent.
 fn user_agent(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("unknown");
     agent.split('/').next().unwrap_or_default().chars().take(128).collect()

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// Whether a string has the format, which holds for every format that is not known.
+/// Whether a string has the format; true for every unsupported format.
 pub(super) fn matches(format: &str, text: &str) -> bool {
     match format {
         "date-time" | "datetime" => chrono::DateTime::parse_from_rfc3339(text).is_ok(),

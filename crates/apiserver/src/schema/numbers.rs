@@ -35,7 +35,7 @@ pub(super) fn check(schema: &Value, number: &Number, path: &str, errors: &mut Ve
     }
 }
 
-/// From here on, numbers with a fraction do not tell one whole number from the next.
+/// From here on, floating-point numbers do not distinguish consecutive whole numbers.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
 
 /// Writes whole numbers as such: an API server takes `5.0` for an integer and serves `5`.

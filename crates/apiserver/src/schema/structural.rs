@@ -252,7 +252,7 @@ fn check_default(schema: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// A branch of `allOf` and its like says nothing but what values must be.
+/// A branch of `allOf`, `anyOf`, `oneOf` or `not` may only restrict values.
 fn check_branch(branch: &Value, path: &str, types_allowed: bool, errors: &mut Vec<FieldError>) {
     let Some(fields) = branch.as_object() else { return };
     let words = |key: &str| match key {

@@ -1,5 +1,5 @@
-//! Walks an object together with its schema to drop unknown fields, name them, or fill in defaults.
-//! Guarantees that a field is known to [`unknown_fields`] exactly when [`prune`] keeps it.
+//! Traverses an object together with its schema to drop unknown fields, name them, or fill in defaults.
+//! [`unknown_fields`] omits a field exactly when [`prune`] keeps it.
 
 use std::sync::LazyLock;
 
@@ -11,10 +11,10 @@ use crate::metadata;
 /// What every object may have besides the fields of its schema.
 const ROOT_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Where numbers with a fraction stop telling one whole number from the next.
+/// From here on, floating-point numbers do not distinguish consecutive whole numbers.
 const MAXIMUM_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// The paths of the fields that `schema` does not know, such as `spec.ports[0].nope`.
+/// The paths of the fields that `schema` does not declare, such as `spec.ports[0].nope`.
 pub fn unknown_fields(schema: &Value, object: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk(
@@ -22,14 +22,14 @@ pub fn unknown_fields(schema: &Value, object: &Value) -> Vec<String> {
         &mut object.clone(),
         &mut Visit { path: String::new(), root: true, found: &mut found },
     );
-    // The API server reads metadata before it looks at the schema, and embedded metadata after.
+    // The API server reads metadata before it applies the schema, and embedded metadata after.
     found.sort_by_cached_key(|path| {
         (!path.starts_with("metadata."), path.contains(".metadata."), path.clone())
     });
     found
 }
 
-/// Drops the fields that `schema` does not know, and from the metadata what is empty.
+/// Drops the fields that `schema` does not declare, and empty parts of the metadata.
 pub fn prune(schema: &Value, object: &mut Value) {
     walk(Some(schema), object, &mut Visit { path: String::new(), root: true, found: &mut Vec::new() });
     metadata::normalize(object);

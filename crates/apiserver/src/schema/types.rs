@@ -25,7 +25,7 @@ pub(super) fn check_type(schema: &Value, new: &Value, path: &str, errors: &mut V
     if !fits {
         let detail = format!("{} in body must be of type {wanted}: \"{actual}\"", shown_path(path));
         errors.push(FieldError::type_invalid(shown_path(path), &Value::from(actual), &detail));
-        // The API server goes on with the checks of the actual type where it has some.
+        // The API server continues with the checks of the actual type where it has some.
         if wanted == "integer" && actual == "number" {
             let detail = format!("Checked value must be of type integer (default format) in {path}");
             errors.push(FieldError::invalid("<nil>", &Value::from(""), &detail));

@@ -13,7 +13,7 @@ pub(crate) struct Listing {
     pub(crate) revision: u64,
     /// The token for the next page.
     pub(crate) next: Option<String>,
-    /// How many objects follow, where that is known without looking at them.
+    /// How many objects follow, where the number is available without reading them.
     pub(crate) remaining: Option<usize>,
 }
 

@@ -26,7 +26,7 @@ impl Key {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
-    /// The place an object says it has.
+    /// The key in the object's metadata.
     pub(crate) fn of(object: &Value) -> Self {
         Self::new(object.meta("namespace"), object.meta("name"))
     }
@@ -58,10 +58,10 @@ pub(crate) enum Refusal {
     NamespaceTerminating,
 }
 
-/// A state is asked for that is older than the history.
+/// The requested state is older than the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expired {
-    /// The oldest revision that is known.
+    /// The oldest revision in the history.
     pub(crate) oldest: u64,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct State {
     revision: u64,
-    /// Changes up to this revision are forgotten for all resources.
+    /// Changes up to this revision have expired for all resources.
     floor: u64,
     collections: HashMap<GroupResource, Collection>,
 }
@@ -85,16 +85,16 @@ struct State {
 struct Collection {
     objects: BTreeMap<Key, Arc<Object>>,
     history: VecDeque<Change>,
-    /// Changes up to this revision are forgotten.
+    /// Changes up to this revision have expired.
     floor: u64,
     /// Signals every write.
     latest: watch::Sender<u64>,
-    /// Signals the writes of one namespace, as long as somebody listens.
+    /// Signals the writes of one namespace, as long as it has receivers.
     quarters: HashMap<String, watch::Sender<u64>>,
 }
 
 impl Store {
-    /// An empty store that remembers `capacity` changes of each resource and reports every change.
+    /// An empty store that keeps `capacity` changes of each resource and reports every change.
     pub(crate) fn new(capacity: usize) -> (Self, mpsc::UnboundedReceiver<Change>) {
         let (changes, receiver) = mpsc::unbounded_channel();
         let state = Mutex::new(State { revision: 1, floor: 0, collections: HashMap::new() });
@@ -110,7 +110,7 @@ impl Store {
         (state.revision, objects.collect())
     }
 
-    /// Fills an empty store with what another one held; nothing before its revision is known.
+    /// Fills an empty store with the content of another one; the history starts at its revision.
     pub(crate) fn load(&self, revision: u64, objects: Vec<(GroupResource, Object)>) {
         let mut state = self.lock();
         (state.revision, state.floor) = (revision, revision);
@@ -232,7 +232,7 @@ impl Store {
         Ok(self.record(&mut state, Change { resource, key, object, previous, deleted: false }))
     }
 
-    /// Removes an object whose present version is `expected`; `last` is what watches are told it was.
+    /// Removes an object whose present version is `expected`; `last` is its final state for watches.
     pub(crate) fn delete(
         &self,
         resource: &GroupResource,
@@ -250,7 +250,7 @@ impl Store {
         Ok(self.record(&mut state, Change { resource, key, object, previous, deleted: true }))
     }
 
-    /// Remembers and reports a write, and answers with its object.
+    /// Records and reports a write, and returns its object.
     fn record(&self, state: &mut State, change: Change) -> Arc<Object> {
         let object = Arc::clone(&change.object);
         let revision = object.revision;
@@ -263,7 +263,7 @@ impl Store {
         }
         collection.history.push_back(change.clone());
         collection.signal(&change.key.namespace, revision, self.capacity);
-        // Nobody listens once the server has stopped.
+        // The receiver is gone once the server has stopped.
         let _ = self.changes.send(change);
         object
     }
@@ -275,7 +275,7 @@ impl Store {
         collections.all(|found| select(&found.objects, Some(namespace)).next().is_none())
     }
 
-    /// Ends the watches of a resource that is no longer served, once they have reported what is known.
+    /// Ends the watches of a resource that is no longer served, once they have reported the whole history.
     pub(crate) fn end_watches(&self, resource: &GroupResource) {
         let mut state = self.lock();
         let revision = state.revision;
@@ -285,7 +285,7 @@ impl Store {
         }
     }
 
-    /// Forgets the history of all resources, as the compaction of etcd does.
+    /// Drops the history of all resources, as the compaction of etcd does.
     pub(crate) fn compact(&self) {
         let mut state = self.lock();
         state.floor = state.revision;
@@ -304,7 +304,7 @@ impl Collection {
         Self { objects, history, floor, latest, quarters }
     }
 
-    /// Wakes those who are concerned by a write, and all before what they have seen is forgotten.
+    /// Notifies the watches that a write concerns, and every watch before its position expires.
     fn signal(&self, namespace: &str, revision: u64, capacity: usize) {
         let part = u64::try_from(capacity / 4).unwrap_or(u64::MAX).max(1);
         let before = self.latest.send_replace(revision);

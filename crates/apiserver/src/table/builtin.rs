@@ -46,7 +46,7 @@ pub(super) fn columns(kind: &str) -> Vec<Column> {
     columns
 }
 
-/// The same column where `kubectl` shows it only if asked for more.
+/// The same column where `kubectl` shows it only in the wide output.
 pub(super) fn wide(column: Column) -> Column {
     Column { priority: 1, ..column }
 }

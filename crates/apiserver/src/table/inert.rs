@@ -1,5 +1,5 @@
-//! The columns of the kinds that are stored without having an effect: deployments, disruption budgets,
-//! access control and admission; of all others, the age alone.
+//! The columns of the kinds that are stored without having an effect: deployments, disruption budgets, access control
+//! and admission; of all other kinds, the age alone.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

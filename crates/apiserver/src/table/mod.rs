@@ -1,5 +1,5 @@
-//! Tables (`meta.k8s.io/v1`), which is how `kubectl get` asks for objects: the columns of the built-in
-//! kinds and those that a `CustomResourceDefinition` names. Ages are told as of a given time.
+//! Tables (`meta.k8s.io/v1`), the format in which `kubectl get` requests objects: the columns of the built-in kinds
+//! and those that a `CustomResourceDefinition` names. Ages are relative to a given time.
 
 mod age;
 mod builtin;
@@ -61,7 +61,7 @@ impl Columns {
         Self { columns: builtin::columns(kind) }
     }
 
-    /// The columns that one entry of a `CustomResourceDefinition`'s `spec.versions` asks for.
+    /// The columns of one entry of a `CustomResourceDefinition`'s `spec.versions`.
     pub fn custom(version: &Value) -> Self {
         let mut columns = vec![Column::name()];
         match version["additionalPrinterColumns"].as_array().filter(|columns| !columns.is_empty()) {

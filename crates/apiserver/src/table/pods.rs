@@ -42,7 +42,7 @@ pub(super) fn nodes() -> Vec<Column> {
     ]
 }
 
-/// What a row says of a pod's containers.
+/// Summary of a pod's containers in a row.
 struct Summary {
     ready: usize,
     total: usize,
@@ -128,7 +128,7 @@ impl Summary {
     }
 }
 
-/// What there is to say of init containers.
+/// Summary of init containers.
 #[derive(Default)]
 struct InitContainers {
     /// Those that run as long as the pod.

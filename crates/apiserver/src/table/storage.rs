@@ -112,7 +112,7 @@ fn phase(object: &Value) -> Value {
     if deleted { "Terminating".into() } else { text(object, "/status/phase", "") }
 }
 
-/// What is known of a claim once it has a volume.
+/// Columns of a claim once it has a volume.
 fn of_bound(claim: &Value, shown: Value) -> Value {
     if claim["spec"]["volumeName"].as_str().is_none_or(str::is_empty) { "".into() } else { shown }
 }

@@ -1,5 +1,5 @@
-//! Server-side apply of a request, and the field managers of all others. Guarantees that what cannot be
-//! merged is refused before anything is; the merge itself is in `fields`.
+//! Server-side apply of a request, and the field managers of all other writes. What cannot be merged is refused
+//! before anything is written; the merge itself is in `fields`.
 
 use std::borrow::Cow;
 
@@ -128,13 +128,13 @@ pub(crate) fn first_manager(target: &Target, sent: &Value, new: &Value, manager:
     managers
 }
 
-/// A copy of what a client sent, of the kinds that [`own_part`] looks at.
+/// A copy of what a client sent, for the kinds that [`own_part`] handles.
 pub(crate) fn remember(target: &Target, sent: &Value) -> Value {
     let completed = ["Secret", "Service"].contains(&target.resource.kind.as_str());
     if completed && target.resource.builtin.is_some() { sent.clone() } else { Value::Null }
 }
 
-/// The object as far as its fields are the client's: what upstream completes late is nobody's.
+/// The object as far as its fields are the client's: fields that upstream completes late have no manager.
 pub(crate) fn own_part<'o>(sent: &Value, live: &Value, new: &'o Value) -> Cow<'o, Value> {
     let mut own = Cow::Borrowed(new);
     match sent["kind"].as_str() {

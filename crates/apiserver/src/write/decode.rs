@@ -1,5 +1,5 @@
-//! From what a client sends to an object of a kind: is it one, does it belong where the URL says, which of
-//! its fields are known. Guarantees the API server's failures; rules of the kind are left to validation.
+//! Converts a request body to an object of a kind: checks its kind, its namespace and name against the URL, and its
+//! fields against the schema. Failures are those of the API server; validation applies the rules of the kind.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(crate) fn check_kind(target: &Target, new: &mut Value, is_patch: bool) -> An
     })
 }
 
-/// Custom resources have to say what they are.
+/// Custom resources have to state their type.
 fn check_typed(new: &Value, api_version: &str, kind: &str) -> Answer<()> {
     if new["kind"].as_str().is_none_or(str::is_empty) {
         return Err(Failure::bad_request(format!(
@@ -83,7 +83,7 @@ pub(crate) fn check_namespace(target: &Target, new: &mut Value) -> Answer<()> {
     Ok(())
 }
 
-/// Drops what the schema does not know, fills in its defaults, and tells about the former as asked.
+/// Drops undeclared fields, fills in defaults, and reports the dropped fields as requested.
 pub(crate) fn decode(
     target: &Target,
     new: &mut Value,

@@ -37,14 +37,14 @@ pub(crate) enum Propagation {
 pub(crate) struct DeleteOptions {
     uid: Option<String>,
     resource_version: Option<String>,
-    /// Background unless the object's finalizers say otherwise.
+    /// Background unless the object's finalizers require another one.
     pub(crate) propagation: Option<Propagation>,
-    /// How long a pod may take to end, if the request says so.
+    /// How long a pod may take to end, if the request sets it.
     grace: Option<i64>,
     dry_run: bool,
 }
 
-/// What a deletion came to.
+/// Outcome of a deletion.
 #[derive(Debug)]
 pub(crate) enum Deleted {
     /// The object is gone; this is its last state.
@@ -180,7 +180,7 @@ impl Api {
         for item in &mut listing.items {
             match self.delete(&target.named(&Key::of(&item.value)), options) {
                 Ok(Deleted::Gone(object) | Deleted::Pending(object)) => *item = object,
-                // Somebody else was faster.
+                // Another writer was faster.
                 Err(failure) if failure.code() == http::StatusCode::NOT_FOUND => {}
                 Err(failure) => return Err(failure),
             }

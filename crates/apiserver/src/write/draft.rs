@@ -199,7 +199,7 @@ pub(crate) fn initialise(target: &Target, new: &mut Value) {
     }
 }
 
-/// Completes a new object and tells what is wrong with it.
+/// Completes a new object and returns its errors.
 pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError> {
     if target.resource.builtin.is_some() {
         return builtin::prepare_create(new);
@@ -210,7 +210,7 @@ pub(crate) fn create_errors(target: &Target, new: &mut Value) -> Vec<FieldError>
     errors
 }
 
-/// Completes a changed object and tells what is wrong with it.
+/// Completes a changed object and returns its errors.
 pub(crate) fn update_errors(target: &Target, new: &mut Value, live: &Value) -> Vec<FieldError> {
     let is_part = matches!(target.subresource.as_deref(), Some("status" | "finalize"));
     match target.resource.builtin {

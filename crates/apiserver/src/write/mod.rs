@@ -116,12 +116,12 @@ impl Api {
             _ => refused(target, &key.name, refusal),
         })?;
         self.written(resource);
-        // Definitions get their conditions at once.
+        // CRDs get their conditions immediately.
         let stored = self.store.get(&resource.storage, &key).unwrap_or(stored);
         Ok(view(resource, target.version, &stored))
     }
 
-    /// Gives a service an address nobody has.
+    /// Assigns an unused address to a service.
     fn allocate_address(&self, resource: &Resource, new: &mut Value) {
         if resource.builtin.is_none() || resource.kind != "Service" || !builtin::needs_cluster_ip(new) {
             return;
@@ -148,7 +148,7 @@ impl Api {
                     Edit::Patch(_) => return Err(target.not_found()),
                 };
                 match created {
-                    // Somebody else created it meanwhile.
+                    // Another writer created it meanwhile.
                     Err(failure) if failure.is_already_exists() => continue,
                     result => return result,
                 }
@@ -253,7 +253,7 @@ fn refused(target: &Target, name: &str, refusal: Refusal) -> Failure {
 }
 
 fn generated_name(prefix: &str) -> String {
-    // Without vowels and look-alikes, as upstream.
+    // Without vowels and similar letters, as upstream.
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut random = rand::rng();
     let suffix = (0..5).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::failure::{Answer, Failure};
 use crate::protocol::request::Target;
 
-/// A patch of a known type.
+/// A patch of a supported type.
 #[derive(Clone, Debug)]
 pub(crate) enum Patch {
     Json(json_patch::Patch),
@@ -63,7 +63,7 @@ const RETAIN: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
 const DELETE: &str = "$deleteFromPrimitiveList/";
 
-/// Merges strategically: lists whose schema says so merge by entry.
+/// Merges strategically: lists merge by entry where their schema requests it.
 fn merge(schema: Option<&Value>, live: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
         *live = patch.clone();
@@ -150,8 +150,8 @@ fn merge_entries(schema: Option<&Value>, entries: &mut Vec<Value>, changes: &[Va
     reorder(entries, changes, &before, key);
 }
 
-/// Puts the entries that `order` names in that order; each of the others comes before the first of these
-/// that it was in front of `before`.
+/// Puts the entries that `order` names in that order. Each remaining entry precedes the first of these that it
+/// preceded in `before`.
 fn reorder(entries: &mut Vec<Value>, order: &[Value], before: &[Value], key: Option<&str>) {
     let place = |list: &[Value], entry: &Value| list.iter().position(|other| same_entry(other, entry, key));
     let (mut named, others): (Vec<Value>, Vec<Value>) =

@@ -35,7 +35,7 @@ fn deployment(replicas: u32) -> Deployment {
 }
 
 #[tokio::test]
-async fn a_deployment_keeps_the_status_that_is_written_and_starts_nothing() {
+async fn deployment_keeps_written_status_and_starts_nothing() {
     let cluster = Cluster::start().await;
     let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), "default");
     let created = api.create(&PostParams::default(), &deployment(2)).await.unwrap();

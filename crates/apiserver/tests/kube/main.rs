@@ -1,4 +1,4 @@
-//! The in-memory Kubernetes API as a client in Rust sees it.
+//! The in-memory Kubernetes API, from a client in Rust.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 

@@ -41,7 +41,7 @@ async fn a_forgotten_version_is_gone() {
 }
 
 #[tokio::test]
-async fn a_watch_that_falls_behind_the_history_is_told_so() {
+async fn watch_behind_the_history_receives_expired() {
     let cluster = Cluster::with(KubeOptions { history: 2, ..KubeOptions::default() }).await;
     let version = cluster.create("a").await.resource_version().unwrap();
     for name in ["b", "c", "d"] {

@@ -64,7 +64,7 @@ fn a_spec_that_is_already_true_sends_nothing() {
 }
 
 #[test]
-fn a_field_that_the_user_removed_is_reset_and_one_never_declared_is_left_alone() {
+fn removed_field_is_reset_and_undeclared_field_is_unchanged() {
     let mut current = service();
     current.user_config.insert("valkey_timeout".to_owned(), json!(10));
     current.user_config.insert("backup_hour".to_owned(), json!(3));
@@ -90,7 +90,7 @@ fn a_field_that_the_user_removed_is_reset_and_one_never_declared_is_left_alone()
 }
 
 #[test]
-fn note_beside_the_finalizer_counts_until_the_service_was_brought_about() {
+fn note_with_the_finalizer_counts_until_the_service_exists() {
     let mut current = service();
     current.user_config.insert("backup_hour".to_owned(), json!(3));
     let noted = |processed: Value| {
@@ -102,7 +102,7 @@ fn note_beside_the_finalizer_counts_until_the_service_was_brought_about() {
 }
 
 #[test]
-fn the_note_that_came_with_the_finalizer_goes_along_with_what_else_is_annotated() {
+fn finalizer_note_is_removed_with_other_annotations() {
     let stale =
         |metadata: Value| match decide(&resource(json!({"metadata": metadata})), &seen(service())).step {
             Step::Annotate(stale) => stale,
@@ -126,7 +126,7 @@ fn a_member_that_the_user_removed_goes_with_its_whole_value() {
 }
 
 #[test]
-fn tags_are_compared_key_by_key_and_those_of_others_stay() {
+fn tags_are_compared_by_key_and_foreign_tags_stay() {
     let mut current = service();
     current.tags.insert("theirs".to_owned(), "1".to_owned());
     current.tags.insert("env".to_owned(), "old".to_owned());
@@ -143,11 +143,11 @@ fn tags_are_compared_key_by_key_and_those_of_others_stay() {
     assert_eq!(tags(&edited(declared, json!({}))), Some(json!({"env": null})));
     let names_only =
         resource(json!({"status": {"declaredValues": null, "declaredFields": ["plan", "tags"]}}));
-    assert_eq!(tags(&names_only), None, "nobody knows which of them were declared");
+    assert_eq!(tags(&names_only), None, "it is unknown which of them were declared");
 }
 
 #[test]
-fn tags_are_sent_once_and_what_shows_no_effect_is_told() {
+fn tags_are_sent_once_and_a_missing_effect_is_reported() {
     let desired = resource(json!({"spec": {"tags": {"env": "test"}}}));
     let sent_tags = Some([("env".to_owned(), Some("test".to_owned()))].into());
     let later = Observed { sent_tags, ..seen(service()) };
@@ -172,7 +172,7 @@ fn values_that_mean_the_same_are_no_difference() {
 }
 
 #[test]
-fn cloud_change_says_which_network() {
+fn cloud_change_states_the_network() {
     let to = |spec: Value| resource(json!({"spec": spec}));
     let cloud = "aws-eu-west-1";
     assert_eq!(

@@ -22,7 +22,7 @@ fn the_way_of_a_new_service() {
 }
 
 #[test]
-fn a_service_that_vanished_is_not_silently_replaced_by_an_empty_one() {
+fn vanished_service_is_not_silently_recreated_empty() {
     let certain = Observed { absence_is_certain: true, ..nothing() };
     assert_eq!(outcome(&resource(json!({})), &certain), ("refuse", reason::EXTERNAL_MISSING, Ready::Stuck));
 }
@@ -57,7 +57,7 @@ fn power_follows_the_spec_when_that_is_safe() {
 }
 
 #[test]
-fn an_update_is_sent_once_and_one_without_effect_is_told() {
+fn update_is_sent_once_and_a_missing_effect_is_reported() {
     let desired = resource(json!({"spec": {"plan": "business-4"}}));
     let sent = Some(ServicePatch { plan: Some("business-4".to_owned()), ..ServicePatch::default() });
     let later = Observed { sent, ..seen(service()) };
@@ -77,13 +77,13 @@ fn powering_off_may_take_as_long_as_the_last_backup() {
 }
 
 #[test]
-fn running_right_after_a_change_is_not_believed() {
+fn running_right_after_a_change_is_ignored() {
     let early = Observed { unsettled: true, ..seen(service()) };
     assert_eq!(outcome(&resource(json!({})), &early), ("wait", reason::UPDATING, Ready::Progressing));
 }
 
 #[test]
-fn a_secret_is_written_only_when_it_is_ours_and_known_in_full() {
+fn secret_is_written_only_when_owned_and_fully_read() {
     let desired = resource(json!({}));
     let with = |secret| Observed { secret, ..seen(service()) };
     let foreign = with(ConnectionSecret::Foreign { owner: "belongs to Deployment x".to_owned() });
@@ -144,7 +144,7 @@ fn deletion_waits_until_nothing_is_left() {
 }
 
 #[test]
-fn tokens_are_let_go_before_the_resource_and_noted_before_that() {
+fn tokens_are_noted_then_released_before_the_resource() {
     let deleted = |annotations: Value| {
         resource(
             json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "annotations": annotations}}),
@@ -168,7 +168,7 @@ fn tokens_are_let_go_before_the_resource_and_noted_before_that() {
 }
 
 #[test]
-fn former_token_is_let_go_before_the_note_of_it() {
+fn former_token_is_released_before_its_note() {
     let edited = Desired {
         token_secret: Some("new".to_owned()),
         ..resource(json!({"metadata": {"annotations": {names::TOKEN_SECRET: "old"}}}))
@@ -201,7 +201,7 @@ fn name_of_the_secret_is_checked_before_anything_is_created() {
 }
 
 #[test]
-fn first_secret_is_written_without_a_look_and_one_that_exists_is_looked_at() {
+fn first_secret_is_written_unread_and_an_existing_one_is_read() {
     let fresh = new_resource(json!({"metadata": {"finalizers": [names::FINALIZER]}}));
     let with = |secret| Observed { secret, ..seen(service()) };
     assert_eq!(outcome(&fresh, &with(ConnectionSecret::Unknown)).0, "write secret");

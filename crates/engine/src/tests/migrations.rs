@@ -22,7 +22,7 @@ fn known(host: &str, phase: MigrationPhase) -> Desired {
     desired
 }
 
-fn told(desired: &Desired, observed: &Observed) -> (bool, &'static str) {
+fn reported(desired: &Desired, observed: &Observed) -> (bool, &'static str) {
     match decide(desired, observed).report.migration {
         MigrationNote::Now { complete, reason, .. } => (complete, reason),
         other => panic!("{other:?}"),
@@ -34,7 +34,7 @@ fn migration_is_written_down_sent_and_followed_to_its_end() {
     let fresh = edited(json!({}), declared("a"));
     let Step::Record { migration: Some(begun), .. } = decide(&fresh, &seen(service())).step else { panic!() };
     assert_eq!(begun.phase, MigrationPhase::Started);
-    assert_eq!(told(&fresh, &seen(service())), (false, reason::MIGRATING));
+    assert_eq!(reported(&fresh, &seen(service())), (false, reason::MIGRATING));
     assert_eq!(outcome(&fresh, &seen(service())).0, "update");
 
     let started = known("a", MigrationPhase::Started);
@@ -49,7 +49,7 @@ fn migration_is_written_down_sent_and_followed_to_its_end() {
     assert_eq!(syncing.step.name(), "wait");
     assert!(syncing.report.password_exposed);
     for end in [MigrationState::Done, MigrationState::Forgotten] {
-        assert_eq!(told(&running, &at(end.clone())), (true, reason::MIGRATED));
+        assert_eq!(reported(&running, &at(end.clone())), (true, reason::MIGRATED));
         assert_eq!(remembered_migration(&running, &at(end)).unwrap().phase, MigrationPhase::Complete);
     }
 }
@@ -64,7 +64,7 @@ fn complete_migration_is_never_sent_again_while_it_is_declared() {
     let mut moved = complete.clone();
     moved.migration_password_in_secret = true;
     assert_eq!(outcome(&moved, &seen(service())).0, "done");
-    // A status from before the phase was remembered.
+    // A status from before the phase was recorded.
     let condition = json!({"type": "MigrationComplete", "status": "True", "reason": "Migrated", "message": "",
         "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let mut changes = declared("a");
@@ -75,7 +75,7 @@ fn complete_migration_is_never_sent_again_while_it_is_declared() {
 }
 
 #[test]
-fn other_migration_begins_with_its_password_and_takes_the_condition_back() {
+fn changed_migration_starts_with_password_and_resets_condition() {
     let mut other = known("a", MigrationPhase::Complete);
     other.user_config = resource(declared("b")).user_config;
     other.declared = resource(declared("b")).declared;
@@ -84,7 +84,7 @@ fn other_migration_begins_with_its_password_and_takes_the_condition_back() {
     assert_eq!(decide(&other, &observed).step.name(), "observe migration password");
     let read = Observed { migration_password_is_known: true, ..observed };
     assert_eq!(decide(&other, &read).step.name(), "record");
-    assert_eq!(told(&other, &read), (false, reason::MIGRATING));
+    assert_eq!(reported(&other, &read), (false, reason::MIGRATING));
     assert_eq!(outcome(&other, &read).0, "update");
 }
 
@@ -95,6 +95,6 @@ fn failed_migration_is_not_ended_by_being_forgotten() {
     assert_eq!(decide(&failed, &forgotten).report.migration, MigrationNote::Unchanged);
     assert_eq!(remembered_migration(&failed, &forgotten).unwrap().phase, MigrationPhase::Failed);
     let failing = Observed { migration: Some(MigrationState::Failed("no".to_owned())), ..forgotten };
-    assert_eq!(told(&failed, &failing), (false, reason::MIGRATION_FAILED));
+    assert_eq!(reported(&failed, &failing), (false, reason::MIGRATION_FAILED));
     assert_eq!(remembered_migration(&resource(json!({})), &failing), None, "not declared any more");
 }

@@ -22,12 +22,12 @@ mod reports;
 mod sequences;
 mod upkeep;
 
-/// Stands for a status that remembers all there is.
+/// Stands for a status with a complete record.
 const EVERYTHING: &str = "everything";
 const UID: &str = "0f8e6a52-0000-4000-8000-000000000001";
 
-/// A resource that has been through everything: finalizer, annotations, and a status that remembers every value
-/// as in force, unless `changes` say otherwise.
+/// A resource that has completed every phase: finalizer, annotations, and a status that records every value as in
+/// force, unless `changes` override it.
 fn resource(changes: Value) -> Desired {
     let mut desired = stored(changes);
     if desired.record.as_ref().is_some_and(|record| record.contains_key(EVERYTHING)) {

@@ -30,11 +30,11 @@ fn a_service_that_is_gone_or_owned_again_does_not_count() {
     orphans.listed(["owned"], |_| true, at(30));
     assert_eq!(orphans.count(at(60)), 0);
     orphans.listed(["owned"], is_known, at(60));
-    assert_eq!(orphans.count(at(65)), 0, "its time begins anew");
+    assert_eq!(orphans.count(at(65)), 0, "its time starts again");
 }
 
 #[test]
-fn services_of_others_carry_no_mark() {
+fn foreign_services_carry_no_ownership_tag() {
     assert_eq!(owner(&BTreeMap::from([("env".to_owned(), "test".to_owned())])), None);
     assert_eq!(owner(&BTreeMap::from([(names::OWNER_TAG.to_owned(), "uid".to_owned())])), Some("uid"));
 }

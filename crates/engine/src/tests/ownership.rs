@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_service_of_somebody_else_is_never_touched() {
+fn foreign_service_is_never_changed() {
     let unmarked = ObservedService { tags: [].into(), plan: "other".to_owned(), ..service() };
     let marked = ObservedService {
         tags: [(names::OWNER_TAG.to_owned(), "another".to_owned())].into(),
@@ -18,7 +18,7 @@ fn a_service_of_somebody_else_is_never_touched() {
     for foreign in [marked, typed] {
         assert_eq!(outcome(&deleting, &seen(foreign)).0, "release finalizer");
     }
-    // What the replaced operator created has no mark, but its object says so.
+    // A service created by aiven-operator has no tag, but its object identifies it.
     let inherited = ObservedService { plan: "startup-4".to_owned(), ..unmarked };
     assert_eq!(outcome(&resource(json!({})), &seen(inherited)).0, "done");
 }
@@ -37,7 +37,7 @@ fn adoption_is_asked_for_and_happens_once() {
     assert_eq!(serde_json::to_value(tags).unwrap(), json!({names::OWNER_TAG: UID}));
     let stale = Observed { object_is_live: false, ..seen(unmarked.clone()) };
     assert_eq!(outcome(&new_resource(held), &stale).0, "observe object");
-    // Somebody else adopted it later: that is not undone.
+    // Another resource adopted it later: that is not undone.
     let taken =
         ObservedService { tags: [(names::OWNER_TAG.to_owned(), "other".to_owned())].into(), ..unmarked };
     assert_eq!(outcome(&resource(adopting), &seen(taken)), ("refuse", reason::NOT_OWNED, Ready::Stuck));
@@ -56,7 +56,7 @@ fn restored_resource_adopts_its_service_although_annotated() {
 }
 
 #[test]
-fn a_mark_reaches_an_inherited_service_with_the_next_edit_and_not_before() {
+fn ownership_tag_reaches_inherited_service_with_the_next_edit() {
     let inherited = ObservedService { tags: [].into(), ..service() };
     assert_eq!(outcome(&resource(json!({})), &seen(inherited.clone())).0, "done");
     let edited = resource(json!({"metadata": {"generation": 4}}));
@@ -64,7 +64,7 @@ fn a_mark_reaches_an_inherited_service_with_the_next_edit_and_not_before() {
 }
 
 #[test]
-fn a_redis_that_became_valkey_says_what_to_do() {
+fn redis_upgraded_to_valkey_reports_the_action() {
     let mut redis = resource(json!({}));
     redis.kind = valkeeper_api::Kind::Redis;
     let decision = decide(&redis, &seen(service()));
@@ -75,7 +75,7 @@ fn a_redis_that_became_valkey_says_what_to_do() {
 }
 
 #[test]
-fn redis_beside_a_valkey_of_its_name_is_told_whose_service_it_is() {
+fn redis_beside_valkey_of_same_name_reports_the_owner() {
     let mut redis = resource(json!({}));
     redis.kind = valkeeper_api::Kind::Redis;
     let tags = [(names::OWNER_TAG.to_owned(), "another".to_owned())].into();

@@ -21,7 +21,7 @@ fn a_copy_waits_for_a_source_that_can_be_copied() {
 }
 
 #[test]
-fn drift_is_told_field_by_field_and_corrected_unless_the_user_wants_it_reported_only() {
+fn drift_is_reported_per_field_and_corrected_unless_report_only() {
     let changed =
         ObservedService { plan: "business-4".to_owned(), state: ServiceState::Running, ..service() };
     let decision = decide(&resource(json!({})), &seen(changed.clone()));

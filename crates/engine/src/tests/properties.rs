@@ -42,7 +42,7 @@ proptest! {
         let ours = service.tags.get(names::OWNER_TAG).map_or(initialized, |owner| owner == UID);
         let decision = decide(&desired, &observed);
         if listed {
-            // A list is never enough for a request to the provider, nor to let go of a service.
+            // A list is never enough for a request to the provider, nor to release a service.
             let live = decide(&desired, &Observed { listed: false, ..observed.clone() });
             match live.step {
                 Step::Create(_) | Step::Delete | Step::Update(_) | Step::PatchTags(_) | Step::ReleaseFinalizer
@@ -61,7 +61,7 @@ proptest! {
         }
         let is_bookkeeping = match &decision.step {
             Step::Done | Step::Annotate(_) => true,
-            // What is in force is remembered before the annotation says that it is.
+            // What is in force is recorded before the annotation states that it is.
             Step::Record { .. } => {
                 let recorded = Desired { record_is_in_status: true, ..desired.clone() };
                 matches!(decide(&recorded, &observed).step, Step::Annotate(_))
@@ -144,14 +144,14 @@ proptest! {
         let known = ["plan", "user_config", "termination_protection"];
         prop_assert!(body.as_object().unwrap().keys().all(|key| known.contains(&key.as_str())), "{}", body);
         prop_assert!(body.get("termination_protection").is_none() || protected.is_some() || was_protected);
-        // A write that took effect is never made again, whether or not the status knows of it already.
+        // A write that took effect is never repeated, whether or not the status records it already.
         let after = updated(&service, &body);
         let again = decided(&desired, &seen(after)).step;
         prop_assert!(!matches!(again, Step::Update(_)), "{:?} after {}", again, body);
     }
 
     #[test]
-    fn power_goes_off_only_when_the_spec_of_this_moment_says_so_and_nothing_is_lost(
+    fn power_off_follows_only_the_current_spec_and_keeps_data(
         service in any_service(), live: bool, accepts: bool, sent: bool,
     ) {
         let policy = if accepts { "AcceptDataLoss" } else { "RequireBackup" };
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn ready_is_said_only_of_what_was_seen_in_place(
+    fn ready_requires_an_observation_of_everything_in_place(
         service in any_service(), unsettled: bool, powered: bool, disabled: bool, secret in 0_usize..5,
     ) {
         let desired = resource(json!({"spec": {"powered": powered, "connInfoSecretTargetDisabled": disabled}}));
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_written_to_a_secret_that_is_empty_or_a_placeholder(
+    fn empty_or_placeholder_values_are_never_written_to_a_secret(
         values in prop::collection::vec(prop_oneof![Just(None), Just(Some("")), Just(Some("<redacted>")), Just(Some("real"))], 5),
     ) {
         let names = ["host", "port", "user", "password", "ssl"];

@@ -1,4 +1,4 @@
-//! What removing a field does is what the table of the reference pages says.
+//! Removing a field has the effect that the table of the reference pages states.
 
 use super::*;
 use valkeeper_api::removal::{self, Removal};
@@ -37,7 +37,7 @@ fn service_with_everything() -> ObservedService {
 }
 
 #[test]
-fn removal_of_a_field_does_what_the_reference_says() {
+fn field_removal_matches_the_reference() {
     for (field, removal) in removal::FIELDS {
         let mut service = service_with_everything();
         if field == "powered" {
@@ -52,7 +52,7 @@ fn removal_of_a_field_does_what_the_reference_says() {
 }
 
 #[test]
-fn removal_of_a_setting_does_what_the_reference_says() {
+fn setting_removal_matches_the_reference() {
     for facts in valkeeper_api::Kind::Valkey.user_config_facts() {
         let mut service = service();
         service.user_config.insert(facts.name.to_owned(), json!("something else"));

@@ -1,11 +1,11 @@
-//! What is said of a resource.
+//! Reports about a resource.
 
 use super::*;
 use chrono::DateTime;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 #[test]
-fn conditions_that_say_the_same_come_out_equal() {
+fn equivalent_conditions_compare_equal() {
     let report = decide(&resource(json!({})), &seen(service())).report;
     let at = |seconds| DateTime::from_timestamp(seconds, 5_000).unwrap();
     let first = conditions::next(&[], &report, 3, at(1_700_000_000));
@@ -31,21 +31,21 @@ fn an_outage_takes_ready_back_only_with_a_reason() {
     let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
     let before = conditions::next(&[], &report, 3, now);
     let failure = Failure { reason: reason::PROVIDER_UNAVAILABLE, message: "down".to_owned(), passing: true };
-    let told = |before: &[_], desired: &Desired, observed: &Observed| {
+    let reported = |before: &[_], desired: &Desired, observed: &Observed| {
         let next = conditions::next(before, &Report::failed(&failure, desired, observed, 2), 3, now);
         let ready = next.iter().find(|entry| entry.type_ == condition::READY).unwrap();
         (next.clone(), ready.status.clone())
     };
-    let outage = told(&before, &desired, &Observed::default()).0;
-    let others = |all: &[Condition]| {
+    let outage = reported(&before, &desired, &Observed::default()).0;
+    let remaining = |all: &[Condition]| {
         all.iter().filter(|one| one.type_ != condition::SYNCED).cloned().collect::<Vec<_>>()
     };
-    assert_eq!(others(&outage), others(&before));
+    assert_eq!(remaining(&outage), remaining(&before));
     let synced = outage.iter().find(|entry| entry.type_ == condition::SYNCED).unwrap();
     assert_eq!((synced.status.as_str(), synced.message.as_str()), ("False", "down"));
-    assert_eq!(told(&before, &desired, &seen(service())).1, "True");
-    assert_eq!(told(&[], &desired, &Observed::default()).1, "False");
-    // What the reconciliation has learnt before it failed counts.
+    assert_eq!(reported(&before, &desired, &seen(service())).1, "True");
+    assert_eq!(reported(&[], &desired, &Observed::default()).1, "False");
+    // The observations of the reconciliation before its failure count.
     let rebuilding = ObservedService { state: ServiceState::Rebuilding, ..service() };
     let stale = ConnectionSecret::Ours { current: false, immutable: false };
     for observed in [
@@ -54,10 +54,10 @@ fn an_outage_takes_ready_back_only_with_a_reason() {
         Observed { unsettled: true, ..seen(service()) },
         Observed { secret: stale, ..seen(service()) },
     ] {
-        assert_eq!(told(&before, &desired, &observed).1, "False", "{observed:?}");
+        assert_eq!(reported(&before, &desired, &observed).1, "False", "{observed:?}");
     }
     let deleting = resource(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
-    assert_eq!(told(&before, &deleting, &Observed::default()).1, "False");
+    assert_eq!(reported(&before, &deleting, &Observed::default()).1, "False");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `driftPolicy: Report` and `adoptionPolicy: Observe` through random lives: edits of the spec and at the
-//! provider, `kubectl replace`, restarts, lost status, in any order. What the user did not change is not sent.
+//! `driftPolicy: Report` and `adoptionPolicy: Observe` through random lives: edits of the spec and at the provider,
+//! `kubectl replace`, restarts, lost status, in any order. Fields that the user did not change are not sent.
 
 use super::*;
 use proptest::prelude::*;
@@ -21,11 +21,11 @@ const FIELDS: [(&str, &str, [&str; 2]); 8] = [
 enum Event {
     /// The user sets a field, or removes it.
     Edit(usize, Option<usize>),
-    /// Somebody changes a field at the provider.
+    /// An external change of a field at the provider.
     Intervene(usize, usize),
     /// `kubectl replace` with the same manifest.
     Replace,
-    /// A new process, which remembers nothing.
+    /// A new process, without any memory.
     Restart,
     /// The status is lost, as when a resource comes from elsewhere.
     LoseStatus,
@@ -50,7 +50,7 @@ struct World {
     sent: Sent,
     /// What the user changed since the operator rested last.
     changed: BTreeSet<&'static str>,
-    /// The spec of that time; none where nothing is remembered of it.
+    /// The spec of that time; none without a record of it.
     before: Option<Value>,
     writes: usize,
 }
@@ -93,7 +93,7 @@ impl World {
             Event::Restart => self.sent = Sent::default(),
             Event::LoseStatus => {
                 self.object["status"] = Value::Null;
-                // Nobody can tell any more what the user has changed.
+                // The earlier changes of the user are unknown.
                 self.before = None;
             }
             Event::Reconcile => self.reconcile(),

@@ -158,7 +158,7 @@ fn secret_is_written_whatever_else_is_wrong() {
 }
 
 #[test]
-fn secret_is_looked_at_before_anything_else_is_done() {
+fn secret_is_read_before_anything_else_is_done() {
     for trouble in all() {
         let (desired, observed) = scene(&[&trouble], &ConnectionSecret::Unknown, "x");
         assert_eq!(outcome(&desired, &observed).0, "observe secret", "{}", trouble.name);
@@ -173,8 +173,8 @@ fn secret_upkeep_hides_no_trouble() {
         let (desired, observed) = scene(&[&trouble], &current, "x");
         let decision = decide(&desired, &observed);
         assert!(decision.step.ends_reconciliation(), "{}: {:?}", trouble.name, decision.step);
-        let says_ready = decision.report.ready == Ready::Yes;
-        assert_eq!(says_ready, ready(trouble.name), "{}: {}", trouble.name, decision.report.message);
+        let is_ready = decision.report.ready == Ready::Yes;
+        assert_eq!(is_ready, ready(trouble.name), "{}: {}", trouble.name, decision.report.message);
     }
 }
 
@@ -235,7 +235,7 @@ fn refused_settings_stop_neither_tags_nor_power_nor_protection() {
 }
 
 #[test]
-fn refused_request_is_made_again_when_its_time_has_come_or_it_changes() {
+fn refused_request_is_retried_when_due_or_changed() {
     let desired = resource(json!({"spec": {"plan": "nope"}}));
     let mut observed = seen(service());
     refused(&mut observed, update(plan("nope")), reason::PROVIDER_REJECTED);

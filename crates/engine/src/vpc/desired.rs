@@ -1,4 +1,4 @@
-//! What a `ProjectVPC` asks for, and what its status and annotations say of earlier reconciliations.
+//! What a `ProjectVPC` requests, and the record of earlier reconciliations in its status and annotations.
 
 use super::observed::{ACTIVE, SeenVpc};
 use crate::{
@@ -30,7 +30,7 @@ pub struct DesiredVpc {
     pub(super) has_finalizer: bool,
     pub(super) policies: Policies,
     pub(super) annotations: BTreeMap<String, String>,
-    /// A VPC was asked for, and the result is not known.
+    /// A VPC was requested, and the result is unknown.
     pub(super) requested: bool,
     /// The VPC was active when it was last seen.
     pub(super) was_active: bool,
@@ -66,7 +66,7 @@ impl DesiredVpc {
         current.into_iter().chain(token_release::former(current, &self.annotations))
     }
 
-    /// Whether a VPC is one as this object asks for.
+    /// Whether a VPC matches this object.
     pub(super) fn fits(&self, vpc: &SeenVpc) -> bool {
         vpc.cloud == self.cloud && vpc.cidr == self.cidr
     }

@@ -27,7 +27,7 @@ pub(super) fn decide(desired: &DesiredVpc, observed: &ObservedVpc, vpc: &SeenVpc
     let stale = stale_annotations(desired, vpc);
     if !stale.is_empty() {
         let (current, held) = (desired.token_secret.as_deref(), observed.held_names.as_ref());
-        // A token Secret that an annotation names is let go before nothing reminds of it.
+        // A token Secret that an annotation names is released before the annotation is removed.
         let first = token_release::before_note(current, &desired.annotations, held);
         return (first.map_or(VpcStep::Annotate(stale), VpcStep::from), report);
     }

@@ -1,4 +1,4 @@
-//! Where the VPC of a resource is: known, just found, another resource's, or nowhere.
+//! The VPC of a resource: identified, just found, another resource's, or absent.
 
 use super::{
     desired::DesiredVpc,
@@ -8,13 +8,13 @@ use super::{
 /// Where the VPC of a resource is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Located<'v> {
-    /// Known and listed.
+    /// Identified and listed.
     Known(&'v SeenVpc),
-    /// Known and not listed.
+    /// Identified and not listed.
     Unlisted(&'v str),
     /// Just found, and not noted yet.
     Found(&'v SeenVpc),
-    /// One that fits is listed; whether it is another resource's is not known yet.
+    /// A matching one is listed; whether it belongs to another resource is still unknown.
     Unclear,
     /// One that fits is listed, and it is not this resource's.
     Foreign(&'v SeenVpc),
@@ -22,7 +22,7 @@ pub(super) enum Located<'v> {
     Nowhere,
 }
 
-/// Whether the list shows a VPC that is the resource's; none while that is not known.
+/// Whether the list shows the VPC of the resource; none while that is unknown.
 pub fn is_listed(desired: &DesiredVpc, observed: &ObservedVpc) -> Option<bool> {
     match locate(desired, observed, observed.vpcs.as_ref()?) {
         Located::Known(_) | Located::Found(_) => Some(true),

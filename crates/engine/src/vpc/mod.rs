@@ -1,6 +1,6 @@
-//! Decisions about a `ProjectVPC`. Aiven neither names nor marks a VPC, so the operator writes down that it is
-//! about to create one before it does, and the identifier as soon as it knows it. A lost answer then leads to
-//! the VPC that was created, and a VPC of another owner is never mistaken for it.
+//! Decisions about a `ProjectVPC`. Aiven neither names nor tags a VPC. So the operator records the intent to create
+//! one first, and the identifier as soon as it is available. A lost answer then leads to the VPC that was created,
+//! and a VPC of another owner is never mistaken for it.
 //!
 //! ```text
 //!                     Note(Requested)              Create: answered, or listed later

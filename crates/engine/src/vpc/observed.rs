@@ -31,7 +31,7 @@ pub struct ObservedVpc {
     pub absence_is_certain: bool,
     /// The Secret with the token is protected.
     pub token_is_held: bool,
-    /// Those of its token Secrets that are kept from deletion; none when nobody looked.
+    /// Those of its token Secrets that are protected from deletion; none when they were not read.
     pub held_names: Option<BTreeSet<String>>,
     /// Aiven accepted a deletion a moment ago.
     pub deletion_requested: bool,

@@ -1,16 +1,16 @@
-//! The status of a `ProjectVPC`. Identity and report are written by different functions, so that no report can
-//! change what is known of the identity.
+//! The status of a `ProjectVPC`. Identity and report are written by different functions, so that no report can change
+//! the recorded identity.
 
 use crate::{conditions, report::Report};
 use chrono::{DateTime, Utc};
 use valkeeper_api::ProjectVpcStatus;
 
-/// What became known of the identity of the VPC.
+/// What an observation showed of the identity of the VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A VPC is about to be asked for.
+    /// A VPC is about to be requested.
     Requested,
-    /// What was asked for was refused, and nothing that was asked for before can come of it.
+    /// The request was refused, and no earlier request can take effect any more.
     Refused,
     /// The VPC has this identifier.
     Id(String),
@@ -29,7 +29,7 @@ pub fn noted(before: ProjectVpcStatus, note: &Note) -> ProjectVpcStatus {
     ProjectVpcStatus { id, creation_requested, ..before }
 }
 
-/// The status with what `report` says in it.
+/// The status with `report` in it.
 #[must_use]
 pub fn reported(
     before: ProjectVpcStatus,

@@ -13,7 +13,7 @@ pub enum VpcStep {
     AddFinalizer,
     /// Protect the Secret with the token.
     AddTokenFinalizer,
-    /// Write into the status what is known of the VPC's identity.
+    /// Write what is known of the VPC's identity into the status.
     Note(Note),
     /// Create the VPC.
     Create,

@@ -44,7 +44,7 @@ fn vpc(id: &str, state: &str) -> SeenVpc {
     }
 }
 
-/// A list with these, and nothing that stands in the way.
+/// A list with these, and no obstacle.
 fn listed(vpcs: &[(&str, &str)]) -> ObservedVpc {
     ObservedVpc {
         vpcs: Some(vpcs.iter().map(|(id, state)| vpc(id, state)).collect()),
@@ -91,7 +91,7 @@ fn unanswered_create_is_repeated_only_when_absence_is_certain() {
 }
 
 #[test]
-fn only_a_vpc_that_nobody_else_claims_is_taken_for_the_created_one() {
+fn created_vpc_is_identified_only_among_unclaimed_vpcs() {
     let requested = with_status(&json!({"creationRequested": true}));
     let unread = ObservedVpc { claimed: None, ..listed(&[("v", "ACTIVE")]) };
     assert_eq!(step(&requested, &unread), VpcStep::Observe(VpcTarget::Claims));
@@ -108,7 +108,7 @@ fn only_a_vpc_that_nobody_else_claims_is_taken_for_the_created_one() {
 }
 
 #[test]
-fn unread_claims_say_nothing_about_presence() {
+fn unread_claims_prove_no_presence() {
     let requested = with_status(&json!({"creationRequested": true}));
     let unread = ObservedVpc { claimed: None, ..listed(&[("v", "ACTIVE")]) };
     let theirs = ObservedVpc { claimed: Some(["v".to_owned()].into()), ..unread.clone() };
@@ -223,7 +223,7 @@ fn deletion_during_a_create_leaves_no_vpc() {
 }
 
 #[test]
-fn released_resource_needs_no_look_at_the_provider() {
+fn released_resource_needs_no_provider_read() {
     let releasing = desired(&json!({
         "status": {"id": "v"},
         "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "annotations": {names::SERVICE_SETTLED: "u"}},

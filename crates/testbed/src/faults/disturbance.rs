@@ -14,11 +14,11 @@ pub enum Disturbance {
     WatchLag(Duration),
     /// Lists of services contain only the fields that the API guarantees.
     BareLists,
-    /// Lists of services hide secrets, whether the request asks for them or not.
+    /// Lists of services hide secrets, whether the request wants them or not.
     RedactedLists,
     /// Lists contain the service with this name in a form that does not decode.
     BrokenListEntry(String),
-    /// Each project contains this many services that belong to others.
+    /// Each project contains this many foreign services.
     ForeignServices(u32),
     /// A policy of the provider adds a tag to every service, and adds it again when it is removed.
     ForeignTag,

@@ -63,12 +63,12 @@ where
     fn call(&mut self, mut request: http::Request<RequestBody>) -> Self::Future {
         let (plan, inner) = (self.plan.clone(), Arc::clone(&self.inner));
         async move {
-            let tells = is_of_custom_resources(&request);
+            let delivers = is_of_custom_resources(&request);
             let started = plan.begin(describe(&request)).await;
             if started.mode.is_some_and(|mode| !mode.executes()) {
                 return without_effect(&plan, &started).await;
             }
-            if tells == Some(Telling::Valkeys)
+            if delivers == Some(Delivered::Valkeys)
                 && let Some(revision) = plan.past()
             {
                 show_past(&mut request, &revision)?;
@@ -81,7 +81,7 @@ where
             let response = answer.await.map_err(Into::into)?;
             plan.finish(&started, response.status().as_u16());
             let mut response = response.map(Body::new);
-            if tells == Some(Telling::Changes) {
+            if delivers == Some(Delivered::Changes) {
                 response = response.map(|body| news::relayed(plan.clone(), body));
             }
             match started.mode {
@@ -93,24 +93,24 @@ where
     }
 }
 
-/// What an answer tells of custom resources.
+/// The part of an answer that concerns custom resources.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Telling {
+enum Delivered {
     /// All resources of kind `Valkey`.
     Valkeys,
     /// Changes of resources of any kind.
     Changes,
 }
 
-fn is_of_custom_resources(request: &http::Request<RequestBody>) -> Option<Telling> {
+fn is_of_custom_resources(request: &http::Request<RequestBody>) -> Option<Delivered> {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if *request.method() != Method::GET || !is_collection(path) {
         return None;
     }
     if query.contains("watch=") {
-        return Some(Telling::Changes);
+        return Some(Delivered::Changes);
     }
-    path.ends_with("/valkeys").then_some(Telling::Valkeys)
+    path.ends_with("/valkeys").then_some(Delivered::Valkeys)
 }
 
 /// Whether `path` is that of all custom resources of a kind.
@@ -119,7 +119,7 @@ fn is_collection(path: &str) -> bool {
     path.starts_with("/apis/aiven.io/") && ["valkeys", "redis", "projectvpcs"].contains(&kind)
 }
 
-/// Asks for the state as of `revision`, which a lagging API server would have answered.
+/// Requests the state as of `revision`, which a lagging API server would have answered.
 fn show_past(request: &mut http::Request<RequestBody>, revision: &str) -> Result<(), BoxError> {
     let mut parts = request.uri().clone().into_parts();
     let kept = request.uri().query().unwrap_or_default().split('&').filter(|part| part.starts_with("limit="));
@@ -131,7 +131,7 @@ fn show_past(request: &mut http::Request<RequestBody>, revision: &str) -> Result
     Ok(())
 }
 
-/// What the plan needs to know of a request.
+/// The description of a request for the plan.
 fn describe(request: &http::Request<RequestBody>) -> Request {
     let (method, path) = (request.method(), request.uri().path());
     let query = request.uri().query().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Faults by plan: every call of an operator, to Kubernetes and to the provider alike, gets a number from
-//! one counter, and a [`Schedule`] says what goes wrong at which number, and which [`Disturbance`] lasts all
-//! along. Guarantees that a schedule prints as one line which [`Schedule::parse`] reads back, and that every call is kept in a log with what became
-//! of it. It leaves it to the caller to end and restart the operator when the plan says that it crashed.
+//! Faults by plan. Every call of an operator, to Kubernetes and to the provider alike, gets a number from one
+//! counter. A [`Schedule`] states which fault happens at which number, and which [`Disturbance`] lasts all along. A
+//! schedule prints as one line that [`Schedule::parse`] reads back, and a log keeps every call with its outcome. The
+//! caller ends and restarts the operator when the plan reports a crash.
 
 mod disturbance;
 mod kubernetes;

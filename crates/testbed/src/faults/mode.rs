@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum Mode {
     /// The operator ends before the call is made.
     CrashBefore,
-    /// The call takes effect, and the operator ends before it learns the answer.
+    /// The call takes effect, and the operator ends before it receives the answer.
     CrashAfter,
     /// The call takes effect, and the connection breaks instead of an answer.
     LostResponse,
@@ -29,7 +29,7 @@ pub enum Mode {
     Status(u16),
     /// The call takes effect, and is answered with this status nevertheless.
     StatusAfter(u16),
-    /// No answer comes, and the call takes effect after the caller has given up.
+    /// No answer comes, and the call takes effect after the caller's timeout.
     Late,
     /// A proxy answers with an HTML page and this status.
     Page(u16),

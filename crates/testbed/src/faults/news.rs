@@ -1,6 +1,6 @@
-//! Watches whose news go astray: one change of a custom resource is lost, told twice, told late, or the
-//! stream ends with or without an explanation; or all changes arrive late. Guarantees that every other line
-//! arrives as it was sent, and that lines which are only late keep their order.
+//! Watches with delivery faults: one change of a custom resource is lost, repeated or late, or the stream ends with
+//! or without an explanation; or all changes arrive late. Every other line arrives as it was sent, and lines that are
+//! only late keep their order.
 
 use super::plan::FaultPlan;
 use axum::body::{Body, BodyDataStream, Bytes};
@@ -9,7 +9,7 @@ use serde_json::json;
 use std::collections::VecDeque;
 use tokio::time::Instant;
 
-/// What happens to one change that a watch tells.
+/// The fault of one change in a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// It never arrives; later ones do.
@@ -20,7 +20,7 @@ pub enum News {
     Swapped,
     /// The connection ends instead.
     Ended,
-    /// The API server says `410 Gone` instead.
+    /// The API server answers `410 Gone` instead.
     Gone,
 }
 
@@ -105,8 +105,8 @@ impl Relay {
     }
 
     fn pass(&mut self, line: Bytes) {
-        let tells = !line.starts_with(b"{\"type\":\"BOOKMARK\"");
-        match tells.then(|| self.plan.next_news()).flatten() {
+        let is_change = !line.starts_with(b"{\"type\":\"BOOKMARK\"");
+        match is_change.then(|| self.plan.next_fault()).flatten() {
             Some(News::Dropped) => {}
             Some(News::Repeated) => {
                 self.push(line.clone());
@@ -125,7 +125,7 @@ impl Relay {
             }
             None => {
                 self.push(line);
-                if let Some(late) = self.late.take_if(|_| tells) {
+                if let Some(late) = self.late.take_if(|_| is_change) {
                     self.push(late);
                 }
             }

@@ -91,7 +91,7 @@ struct State {
     calls: Vec<CallRecord>,
     message: String,
     inspector: Option<Inspector>,
-    /// Which of the changes that watches tell from now on goes astray, and how.
+    /// Which of the next changes in watches has a fault, and which one.
     news: Option<(usize, News)>,
     /// The revision as of which the next list of custom resources is answered.
     past: Option<String>,
@@ -101,7 +101,7 @@ struct State {
     disturbed: Option<Disturbed>,
 }
 
-/// A call under way.
+/// A call in progress.
 pub(crate) struct Started {
     volume: usize,
     index: usize,
@@ -115,7 +115,7 @@ impl State {
     fn mode_at(&mut self, place: Place, side: Side) -> Option<Mode> {
         match self.schedule.take(place) {
             Some(fault) if fault.times == 1 => return Some(fault.mode),
-            // Repeated faults are the provider's: a call to Kubernetes only says when they begin.
+            // Repeated faults are the provider's: a call to Kubernetes only determines when they begin.
             Some(fault) => self.spell = Some((fault.mode, fault.times)),
             None => {}
         }
@@ -131,7 +131,7 @@ impl FaultPlan {
         Self::default()
     }
 
-    /// Counts from 0 from now on, and lets go wrong what `schedule` says.
+    /// Counts from 0 from now on, and injects the faults of `schedule`.
     pub fn arm(&self, schedule: Schedule) {
         self.disturb_with(schedule.disturbances());
         let mut state = self.lock();
@@ -152,7 +152,7 @@ impl FaultPlan {
         std::mem::take(&mut state.schedule)
     }
 
-    /// Sets who is told which disturbances hold from now on.
+    /// Sets the receiver of the active disturbances.
     pub fn set_disturbed(&self, disturbed: Disturbed) {
         self.lock().disturbed = Some(disturbed);
     }
@@ -203,8 +203,8 @@ impl FaultPlan {
         state.news.is_some() || state.past.is_some()
     }
 
-    /// What happens to the next change that a watch tells.
-    pub(crate) fn next_news(&self) -> Option<News> {
+    /// The fault of the next change in a watch.
+    pub(crate) fn next_fault(&self) -> Option<News> {
         let mut state = self.lock();
         match &mut state.news {
             Some((0, _)) => state.news.take().map(|(_, news)| news),
@@ -236,7 +236,7 @@ impl FaultPlan {
         self.lock().next.get(&lane).copied().unwrap_or_default()
     }
 
-    /// Waits until the plan says that the operator has crashed.
+    /// Waits until the plan reports that the operator has crashed.
     pub async fn crashed(&self) {
         self.crashed.notified().await;
     }
@@ -245,7 +245,7 @@ impl FaultPlan {
         self.crashed.notify_one();
     }
 
-    /// Numbers a call and says what happens to it.
+    /// Numbers a call and returns its fate.
     pub(crate) async fn begin(&self, request: Request) -> Started {
         let (started, inspector) = {
             let mut state = self.lock();

@@ -27,13 +27,13 @@ pub fn address(address: SocketAddr) -> Option<ConnectionInfo> {
 pub struct Load {
     /// How many clients there are.
     pub clients: u32,
-    /// How many of them ask with `WAIT` after each write, and for how many replicas.
+    /// How many of them send `WAIT` after each write, and for how many replicas.
     pub waiting: (u32, u32),
     /// How many registers, sets and lists they share, of each.
     pub keys: u32,
     /// What the keys begin with.
     pub prefix: String,
-    /// How long a client waits for an answer before it gives up and connects again.
+    /// How long a client waits for an answer before it connects again.
     pub patience: Duration,
     /// Pause between two writes of a client.
     pub pause: Duration,
@@ -63,7 +63,7 @@ impl Load {
     }
 }
 
-/// Running clients. Dropping them ends them at once.
+/// Running clients. Dropping them ends them immediately.
 #[derive(Debug)]
 pub struct Clients {
     tasks: JoinSet<()>,
@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// One write, from its invocation to whatever becomes known of it.
+    /// One write, from its invocation to its outcome, as far as that is known.
     async fn write(&mut self) {
         let Some(connection) = self.connection.as_mut() else { return };
         let value = self.recorder.number();
@@ -145,7 +145,7 @@ impl Client {
                 self.recorder.answer(write, Outcome::Acknowledged { at, reign, replicas: None });
             }
             Err(error) => {
-                // Only a transaction that was not executed is known to have had no effect.
+                // Only a transaction that was not executed certainly had no effect.
                 if error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort) {
                     self.recorder.answer(write, Outcome::Refused);
                 } else {

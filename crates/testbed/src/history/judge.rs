@@ -209,10 +209,10 @@ fn excuse(view: &View<'_>, lost: usize, (first, end): (usize, u64), promises: &P
     for (number, fault) in faults {
         let unsent =
             at >= fault.from.0.saturating_sub(lag) && invoked <= fault.from.0.saturating_add(cut_off);
-        // What a process that stood still does before it looks at the clock.
-        let woken =
+        // Writes of a resumed process before it reads the clock.
+        let resumed =
             healed(fault).is_some_and(|until| until <= invoked && invoked <= until.saturating_add(lag));
-        if unsent || woken {
+        if unsent || resumed {
             return Excuse::Fault;
         }
         nearest = Some(number);

@@ -1,4 +1,4 @@
-//! History checker: clients that write unique values while servers fail over, and a judge that says afterwards
+//! History checker: clients that write unique values while servers fail over, and a judge that determines afterwards
 //! which promises of a self-hosted cluster were broken.
 //!
 //! ```text
@@ -21,10 +21,10 @@
 //! assert!(verdict.is_kept(), "{verdict}");
 //! ```
 //!
-//! The promises are G1 to G5 of self-hosted clusters ([`Promise`]). The judge is pure. It knows the protocol of the
-//! servers only: a *reign* is a server's run id together with its replication id, which changes with each
-//! promotion and is read in the same transaction as the write. It shares no code with the failover that it
-//! judges. Reads by clients are not judged: replicas may serve stale data.
+//! The promises are G1 to G5 of self-hosted clusters ([`Promise`]). The judge is pure. It uses only the protocol of
+//! the servers. A *reign* is a server's run id together with its replication id, which changes with each promotion
+//! and is read in the same transaction as the write. It shares no code with the failover that it judges. Reads by
+//! clients are not judged: replicas may serve stale data.
 
 mod clients;
 mod counterexample;

@@ -11,7 +11,7 @@ pub enum Promise {
     Faithful,
     /// G1: two instances never hold one term.
     OneHolder,
-    /// G2: no write is acknowledged by two sides at once.
+    /// G2: two sides never acknowledge writes at the same time.
     OneSide,
     /// G3: a write that enough replicas confirmed survives.
     Confirmed,
@@ -46,7 +46,7 @@ pub struct Promises {
     pub confirmed_by: Option<u64>,
     /// What an unplanned failover may lose: writes acknowledged up to so long before the fault.
     pub lag: Duration,
-    /// For how long after a fault a primary that is cut off, or does not know of it, may acknowledge.
+    /// For how long after a fault a primary may acknowledge while it is cut off or has not detected the fault.
     pub cut_off: Duration,
 }
 

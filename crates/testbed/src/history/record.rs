@@ -1,5 +1,5 @@
-//! A history: what clients did and were told, which instances claimed a term, and what happened to them. Plain
-//! data that reads back from the JSON that it is written as.
+//! A history: the calls of clients and their answers, the terms that instances claimed, and the faults. Plain data
+//! that reads back from the JSON that it is written as.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub enum Structure {
     List,
 }
 
-/// What a client knows of a write.
+/// The outcome of a write, from the client's view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The server has acknowledged it.
@@ -38,7 +38,7 @@ pub enum Outcome {
         at: Moment,
         /// Who acknowledged it.
         reign: Reign,
-        /// How many replicas confirmed it, if the client asked with `WAIT`.
+        /// How many replicas confirmed it, if the client sent `WAIT`.
         replicas: Option<u64>,
     },
     /// The server has refused it: it must not be there.
@@ -65,7 +65,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// When it was acknowledged, and by whom.
+    /// When it was acknowledged, and by which reign.
     pub fn acknowledged(&self) -> Option<(Moment, &Reign)> {
         match &self.outcome {
             Outcome::Acknowledged { at, reign, .. } => Some((*at, reign)),

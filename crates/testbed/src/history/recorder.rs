@@ -1,4 +1,4 @@
-//! The recorder: one clock and one list for everybody who has something to say about a run. Cheap to clone.
+//! The recorder: one clock and one list for every source of a run. Cheap to clone.
 
 use super::record::{Claim, Content, Disturbance, History, Moment, Outcome, Structure, Write};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl Recorder {
         Self::default()
     }
 
-    /// How long the recording goes on.
+    /// Time since the beginning of the recording.
     pub fn now(&self) -> Moment {
         Moment(u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
@@ -65,7 +65,7 @@ impl Recorder {
         }
     }
 
-    /// This life of an instance says, or is said, to hold a term. What was said before is not kept twice.
+    /// This life of an instance claims a term, or is reported to hold it. Repeated claims are recorded once.
     pub fn claim(&self, instance: impl Into<String>, term: u64) {
         let claim = Claim { instance: instance.into(), term, at: self.now() };
         let mut history = self.lock();
@@ -84,12 +84,12 @@ impl Recorder {
         History { contents, ..self.lock().clone() }
     }
 
-    /// A number that nobody else gets, for a client or a value.
+    /// A unique number, for a client or a value.
     pub(super) fn number(&self) -> u64 {
         self.0.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A write is about to be sent. Until something is known of it, it may be there or not.
+    /// A write is about to be sent. Until its outcome is known, it may have taken effect or not.
     pub(super) fn invoke(&self, client: u64, key: &str, structure: Structure, value: u64) -> usize {
         let mut history = self.lock();
         let (key, invoked) = (key.to_owned(), self.now());

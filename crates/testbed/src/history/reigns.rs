@@ -3,7 +3,7 @@
 use super::record::{Content, History, Moment, Reign, Structure, Write};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// A history with what the judge asks of it again and again.
+/// A history with the indexes that the judge needs repeatedly.
 pub(super) struct View<'a> {
     pub(super) history: &'a History,
     /// By their first acknowledgment.

@@ -1,5 +1,5 @@
-//! What the controllers see of the API, and the loop that each of them is: look at everything, change what
-//! is not as it should be, wait for a change. Guarantees that one that failed looks again soon.
+//! The view of the API for the controllers, and the loop of each: observe everything, correct deviations, wait for a
+//! change. A failed reconciliation is retried soon.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use super::kubelet::LEASES;
 use super::options::Pace;
 use super::view::{Views, changed};
 
-/// How soon a controller looks again without a change.
-const LOOK: Duration = Duration::from_millis(250);
+/// How soon a controller observes again without a change.
+const POLL: Duration = Duration::from_millis(250);
 
 /// Everything the controllers read.
 pub(super) struct Cluster {
@@ -73,7 +73,7 @@ pub(super) trait Controller: Send + 'static {
     /// What it is called in the log.
     const NAME: &'static str;
 
-    /// Looks at everything and changes what is not as it should be.
+    /// Observes everything and corrects deviations.
     fn reconcile(&mut self, cluster: &Cluster) -> impl Future<Output = Result<(), kube::Error>> + Send;
 }
 
@@ -82,14 +82,14 @@ pub(super) async fn run<C: Controller>(mut controller: C, cluster: Arc<Cluster>)
     let mut changes = cluster.changes();
     loop {
         if let Err(error) = controller.reconcile(&cluster).await {
-            // Another writer was faster, or the API is not there: both pass.
+            // Another writer was faster, or the API is down: both are transient.
             tracing::debug!(controller = C::NAME, %error, "tried again");
         }
-        changed(&mut changes, LOOK).await;
+        changed(&mut changes, POLL).await;
     }
 }
 
-/// Whether an error says that an object is already as wanted or gone.
+/// Ignores an error which means that an object is already as wanted or gone.
 pub(super) fn ignore_races<T>(result: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     match result {
         Ok(found) => Ok(Some(found)),

@@ -1,5 +1,5 @@
-//! One container: its process from start to end, again and again as its policy says. Guarantees that at most
-//! one process of it runs, and that after [`run`] returned none does.
+//! One container: its process from start to end, restarted by its policy. At most one process of it runs, and none
+//! after [`run`] has returned.
 
 use std::fs::File;
 use std::process::ExitStatus;
@@ -32,7 +32,7 @@ pub(super) enum Policy {
     Never,
 }
 
-/// Runs a container until it is done or told to stop.
+/// Runs a container until it is done or stopped.
 pub(super) async fn run(
     pod: Arc<PodContext>,
     container: Arc<Container>,
@@ -109,7 +109,7 @@ impl Runner {
     /// Waits, but not beyond an order to stop.
     async fn pause(&mut self, time: Duration) {
         let stopped = self.orders.wait_for(|order| *order != Order::Run);
-        // Without the sender nobody waits for this container.
+        // Without the sender, no task waits for this container.
         let _ = tokio::time::timeout(time, stopped).await;
     }
 

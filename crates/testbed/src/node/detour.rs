@@ -1,11 +1,11 @@
-//! Detours: connections of one pod to another that arrive later. The sender's packets are led to this machine,
-//! which answers in the name of the receiver, and passes on what was said after a while.
+//! Detours: connections of one pod to another that arrive later. The sender's packets are routed to this machine,
+//! which answers in the name of the receiver, and forwards the data after a delay.
 //!
 //! ```text
 //! pod a ──neighbour entry──▶ bridge ──rule: from a to b, port 6379──▶ listener as b ──delay──▶ pod b
 //! ```
 //!
-//! Connections that exist are reset when a detour begins or ends. Packets to other ports pass undelayed.
+//! Existing connections are reset when a detour begins or ends. Packets to other ports are not delayed.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The name server of isolated pods: answers from what services and endpoints are, or from what they were when a
-//! fault stopped it from looking. Pods find it by a `resolv.conf` of their own, which needs mounts of their own.
+//! The name server of isolated pods. It answers from the current services and endpoints, or from an older state while
+//! a fault stops its updates. Pods find it by a `resolv.conf` of their own, which needs mounts of their own.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};

@@ -63,7 +63,7 @@ fn resolve(
     container: &Container,
     sources: &Sources<'_>,
 ) -> Result<Option<String>, String> {
-    let looked_up = |kind: &str, name: &str, key: &str, data: Option<BTreeMap<String, String>>, optional| {
+    let value_of = |kind: &str, name: &str, key: &str, data: Option<BTreeMap<String, String>>, optional| {
         let missing = match &data {
             None => format!("{kind} \"{name}\" not found"),
             Some(_) => format!("couldn't find key {key} in {kind} {name}"),
@@ -78,11 +78,11 @@ fn resolve(
     }
     if let Some(key) = &source.secret_key_ref {
         let data = (sources.secret)(&key.name).map(|secret| texts(secret.data));
-        return looked_up("secret", &key.name, &key.key, data, key.optional);
+        return value_of("secret", &key.name, &key.key, data, key.optional);
     }
     if let Some(key) = &source.config_map_key_ref {
         let data = (sources.config_map)(&key.name).map(|map| map.data.unwrap_or_default());
-        return looked_up("configmap", &key.name, &key.key, data, key.optional);
+        return value_of("configmap", &key.name, &key.key, data, key.optional);
     }
     if let Some(field) = &source.resource_field_ref {
         let (kind, name) = field.resource.split_once('.').unwrap_or(("limits", &field.resource));
@@ -94,7 +94,7 @@ fn resolve(
     Err("this source of a variable is not supported".to_owned())
 }
 
-/// An amount as a whole number, the way a container sees its memory; others stay as they are.
+/// An amount as a whole number, the way a container sees its memory; other texts stay unchanged.
 fn bytes_of(amount: &str) -> String {
     let factors = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40)];
     let found = factors.iter().find_map(|(suffix, shift)| {

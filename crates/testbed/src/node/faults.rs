@@ -25,19 +25,19 @@ pub enum NodeFault {
     KillServer(PodName),
     /// Stops the processes of a pod with SIGSTOP: they keep their connections and answer nothing.
     Freeze(PodName),
-    /// Lets frozen processes go on.
+    /// Resumes frozen processes.
     Thaw(PodName),
-    /// Cuts a node off the API: its heartbeats end, its pods go on.
+    /// Cuts a node off the API: its heartbeats end, its pods continue.
     Vanish(String),
     /// Connects the node again.
     Return(String),
     /// Cuts the wire from one pod to another, in this direction only. In isolated mode.
     Cut(PodName, PodName),
-    /// Mends that wire.
+    /// Restores that wire.
     Join(PodName, PodName),
     /// Cuts a pod off everything but other pods, such as the API and the addresses of services. In isolated mode.
     CutOutside(PodName),
-    /// Mends that.
+    /// Restores that wire.
     JoinOutside(PodName),
     /// Something that lasts until it is ended.
     Begin(Lasting),
@@ -52,12 +52,12 @@ pub enum Lasting {
     FreezeManager(PodName),
     /// Stops the Valkey and Redis servers of a pod only.
     FreezeServer(PodName),
-    /// No packet passes between two pods, in either direction. In isolated mode.
+    /// Drops all packets between two pods, in both directions. In isolated mode.
     Split(PodName, PodName),
-    /// No packet passes between a pod and any other pod that is there. In isolated mode.
+    /// Drops all packets between a pod and every other existing pod. In isolated mode.
     SplitFromPeers(PodName),
-    /// A pod does not reach the API, nor does who speaks from the address of the API reach the pod. In isolated
-    /// mode.
+    /// Cuts the wire between a pod and the API, and every client at the address of the API, in both directions. In
+    /// isolated mode.
     SplitFromApi(PodName),
     /// What the first pod sends to port 6379 of the second one arrives so much later. In isolated mode.
     Delay(PodName, PodName, Duration),
@@ -71,16 +71,17 @@ pub enum Lasting {
     ClockShift(PodName, i64),
     /// An image cannot be pulled any more.
     MissingImage(String),
-    /// Nobody reaches the API: kubelets, controllers, and who uses the kubeconfig of pods.
+    /// The API is unreachable for kubelets, controllers, and clients with the kubeconfig of pods.
     ApiOutage,
     /// Each request to the API takes so much longer.
     ApiSlow(Duration),
-    /// Names of services and pods lead where they led when this began. In isolated mode with mounts of its own.
+    /// Names of services and pods keep their addresses from the beginning of the fault. In isolated mode with mounts
+    /// of its own.
     StaleDns,
 }
 
 impl NodeFault {
-    /// What ends this fault; none if it is over at once, or is itself an end.
+    /// The fault that ends this one; none if it is instantaneous, or is itself an end.
     pub fn healed_by(&self) -> Option<Self> {
         match self {
             Self::Freeze(pod) => Some(Self::Thaw(pod.clone())),

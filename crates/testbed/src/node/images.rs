@@ -14,7 +14,7 @@ pub struct Image {
     pub program: Option<PathBuf>,
     /// The folder that the image works in.
     pub working_dir: Option<String>,
-    /// Arguments that make the program listen on the address of its pod, after all others. `$(POD_IP)` is
+    /// Arguments that make the program listen on the address of its pod, after all other arguments. `$(POD_IP)` is
     /// that address.
     pub arguments: Vec<String>,
 }

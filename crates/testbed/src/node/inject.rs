@@ -1,5 +1,5 @@
-//! What faults do. Each that lasts is remembered with what it takes to end it, so that all can be healed at the
-//! end. What this mode or machine cannot do is refused with the reason.
+//! Injects faults. Each lasting fault is recorded with the means to end it, so that all can be healed at the end. A
+//! fault that this mode or machine does not support is refused with the reason.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ enum Hold {
     /// Wires that were cut: the process that holds a pod's network, and the address it does not reach.
     Wires(Vec<(u32, Ipv4Addr)>),
     Detour(Detour, PodName),
-    /// A task that cuts and mends a wire.
+    /// A task that cuts and restores a wire.
     Bursts(JoinSet<()>, u32, Ipv4Addr),
     Volume(PathBuf, u64),
     Tracer(Running),
@@ -181,7 +181,7 @@ impl Nodes {
         }
     }
 
-    /// Makes the API what all faults together say.
+    /// Sets the state of the API to the sum of all faults.
     fn reconsider_api(&self) {
         let out = self.active.find(|lasting| (*lasting == Lasting::ApiOutage).then_some(())).is_some();
         let slow = self.active.find(|lasting| match lasting {
@@ -259,7 +259,7 @@ fn cut(wires: Vec<(u32, Ipv4Addr)>) -> anyhow::Result<Hold> {
     Ok(Hold::Wires(wires))
 }
 
-/// Cuts and mends a wire, so that it is cut for a share of the time.
+/// Cuts and restores a wire, so that it is cut for a share of the time.
 async fn bursts(process: u32, target: Ipv4Addr, percent: u8) {
     let mut ticks = tokio::time::interval(BURST);
     let mut up = true;

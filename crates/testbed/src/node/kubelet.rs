@@ -1,5 +1,5 @@
-//! The agent of one node: registers it, sends heartbeats, and runs the pods that are bound to it. Everything
-//! it does with the API takes the node's link; while that is cut, its pods go on.
+//! The agent of one node: registers it, sends heartbeats, and runs the pods that are bound to it. All its calls to
+//! the API use the node's link; while that is cut, its pods continue.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub(super) const PORT: u16 = 10250;
 pub(super) const LEASES: &str = "kube-node-lease";
 /// The time that a pod gets which was deleted by force.
 const FORCED: Duration = Duration::from_secs(1);
-/// How often the pods are looked at without a change.
-const LOOK: Duration = Duration::from_millis(500);
+/// Interval of checks of the pods without a change.
+const POLL: Duration = Duration::from_millis(500);
 
 /// The agent.
 pub(super) struct Kubelet {
@@ -49,11 +49,11 @@ impl Kubelet {
             for pod in pods {
                 self.follow(&pod);
             }
-            changed(&mut self.changes, LOOK).await;
+            changed(&mut self.changes, POLL).await;
         }
     }
 
-    /// Drops the workers that are done, and ends the pods that the API no longer knows.
+    /// Drops workers that are done, and ends pods that were deleted from the API.
     fn forget(&mut self, pods: &[Arc<Pod>]) {
         self.workers.retain(|_, worker| !worker.has_ended());
         for (uid, worker) in &self.workers {
@@ -63,7 +63,7 @@ impl Kubelet {
         }
     }
 
-    /// Brings the worker of a pod in line with it.
+    /// Updates the worker of a pod.
     fn follow(&mut self, pod: &Arc<Pod>) {
         let uid = pod.uid().unwrap_or_default();
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Kubelet {
     }
 }
 
-/// Registers the node, and tells again and again that it lives.
+/// Registers the node, and renews its heartbeat.
 pub(super) async fn heartbeat(machine: Arc<Machine>, nodes: Store<Node>) {
     let api: Api<Node> = Api::all(machine.client.clone());
     let leases: Api<Lease> = Api::namespaced(machine.client.clone(), LEASES);

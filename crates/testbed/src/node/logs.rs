@@ -1,5 +1,5 @@
-//! What an API server asks a kubelet for: the log of a container. Served with a certificate of its own,
-//! which no API server checks by default.
+//! Requests of an API server to a kubelet: the log of a container. Served with a certificate of its own, which no API
+//! server checks by default.
 
 use std::io::SeekFrom;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,8 +25,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::machine::{Machine, Place};
 
-/// How often a log that is followed is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval of reads of a followed log.
+const POLL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,7 +127,7 @@ fn follow(
                 let groups = machine.groups(&place.namespace, &place.pod);
                 let running = groups.iter().any(|(container, _)| *container == place.container);
                 match grown(&file, at).await {
-                    Ok(bytes) if bytes.is_empty() && running => tokio::time::sleep(LOOK).await,
+                    Ok(bytes) if bytes.is_empty() && running => tokio::time::sleep(POLL).await,
                     Ok(bytes) if bytes.is_empty() => return None,
                     Ok(bytes) => {
                         let at = at + bytes.len() as u64;

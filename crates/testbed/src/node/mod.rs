@@ -124,7 +124,7 @@ impl Nodes {
         self.place
     }
 
-    /// The processes of a pod's containers by name, whatever the API knows of them.
+    /// The processes of a pod's containers by name, whatever the state in the API.
     pub fn processes(&self, pod: &PodName) -> Vec<(String, u32)> {
         let groups = self.machines.iter().flat_map(|machine| machine.groups(&pod.namespace, &pod.name));
         groups.map(|(container, group)| (container, group.number())).collect()
@@ -136,7 +136,7 @@ impl Nodes {
         self.door.as_ref().map(|door| door.kubeconfig.as_str())
     }
 
-    /// The address of the API in isolated mode. Who speaks to pods from here is cut off together with it.
+    /// The address of the API in isolated mode. Clients at this address are cut off together with it.
     pub fn control_address(&self) -> Option<Ipv4Addr> {
         (self.mode() == Mode::Isolated).then_some(network::CONTROL)
     }
@@ -145,7 +145,7 @@ impl Nodes {
         self.machines.iter().find(|machine| machine.name == name)
     }
 
-    /// Ends all pods at once, without telling the API, and waits until no process is left.
+    /// Ends all pods immediately, without reporting to the API, and waits until no process is left.
     pub async fn stop(mut self) {
         const LOOK: Duration = Duration::from_millis(5);
         let groups: Vec<Group> = self.machines.iter().flat_map(|machine| machine.all_groups()).collect();

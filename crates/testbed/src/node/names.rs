@@ -1,5 +1,4 @@
-//! Names of services and pods, and the answers of a name server for them. Pure; only addresses of the fourth
-//! version of IP are known.
+//! Names of services and pods, and the answers of a name server for them. Pure; supports only IPv4 addresses.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -62,7 +61,7 @@ pub(super) fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let addresses: &[Ipv4Addr] = found.filter(|_| asked).map_or(&[], Vec::as_slice);
     let code = if found.is_some() { 0 } else { NAME_ERROR };
     let mut out = query.get(..2)?.to_vec();
-    // An answer with authority, to who may ask on.
+    // An authoritative answer, with recursion available.
     out.extend([0x85, 0x80 | code, 0, 1]);
     out.extend(u16::try_from(addresses.len()).ok()?.to_be_bytes());
     out.extend([0; 4]);
@@ -79,7 +78,7 @@ pub(super) fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The name that is asked for, and where its type begins.
+/// The requested name, and where its type begins.
 fn question(query: &[u8]) -> Option<(String, usize)> {
     let is_query = query.get(2)? & 0xf8 == 0 && query.get(4..6)? == [0, 1];
     let (mut labels, mut at) = (Vec::new(), HEADER);
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_carry_the_question_and_what_is_known() {
+    fn answers_carry_the_question_and_the_recorded_facts() {
         let zone = Zone::from([("a.b".to_owned(), vec![Ipv4Addr::new(1, 2, 3, 4)])]);
         let asked = query("A.b", ADDRESS);
         let found = answer(&asked, &zone).unwrap();
@@ -156,7 +155,7 @@ mod tests {
         assert_eq!(found[6..8], [0, 1]);
         assert_eq!(found[HEADER..asked.len()], asked[HEADER..]);
         assert!(found.ends_with(&[0, 4, 1, 2, 3, 4]));
-        // Another type of a known name, and an unknown name.
+        // Another type of an existing name, and a missing name.
         let (other, unknown) =
             (answer(&query("a.b", 28), &zone).unwrap(), answer(&query("x", 1), &zone).unwrap());
         assert_eq!((other[3], other[7]), (0x80, 0));

@@ -18,10 +18,10 @@ use super::process::{Guard, Namespace, Program, Running};
 /// The bridge of all pods, and its address: what pods reach the world outside by.
 const BRIDGE: &str = "pods";
 pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 1);
-/// Where pods find the API, and from where an operator may speak to be cut off together with it.
+/// Address of the API for pods, and of an operator that is to be cut off together with it.
 pub(super) const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 2);
 /// An address that no interface has.
-const NOBODY: &str = "02:de:ad:00:00:01";
+const UNUSED_MAC: &str = "02:de:ad:00:00:01";
 /// The interface inside of a pod.
 const INTERFACE: &str = "eth0";
 /// Programs, and the packages that bring them.
@@ -213,7 +213,7 @@ pub(super) fn set_wire(process: u32, to: Ipv4Addr, up: bool) -> anyhow::Result<(
         let entry = inside(process, &["neigh", "del", &to, "dev", INTERFACE]);
         return entry.or(Ok(()));
     }
-    inside(process, &["neigh", "replace", &to, "lladdr", NOBODY, "dev", INTERFACE, "nud", "permanent"])
+    inside(process, &["neigh", "replace", &to, "lladdr", UNUSED_MAC, "dev", INTERFACE, "nud", "permanent"])
 }
 
 /// The same for what this machine sends to a pod.
@@ -222,7 +222,7 @@ pub(super) fn set_gateway_wire(to: Ipv4Addr, up: bool) -> anyhow::Result<()> {
     if up {
         return ip(&["neigh", "del", &to, "dev", BRIDGE]).or(Ok(()));
     }
-    ip(&["neigh", "replace", &to, "lladdr", NOBODY, "dev", BRIDGE, "nud", "permanent"])
+    ip(&["neigh", "replace", &to, "lladdr", UNUSED_MAC, "dev", BRIDGE, "nud", "permanent"])
 }
 
 /// Leads what a pod sends to an address over this machine.
@@ -235,7 +235,7 @@ pub(super) fn lead_over_gateway(process: u32, to: Ipv4Addr) -> anyhow::Result<()
     inside(process, &["neigh", "replace", &to, "lladdr", hardware, "dev", INTERFACE, "nud", "permanent"])
 }
 
-/// Lets this machine pass packets on from one pod to another.
+/// Lets this machine forward packets from one pod to another.
 pub(super) fn forward() -> anyhow::Result<()> {
     for (name, value) in
         [("ip_forward", "1"), ("conf/all/send_redirects", "0"), ("conf/pods/send_redirects", "0")]

@@ -1,4 +1,4 @@
-//! What stands in the way of faults: what this mode or machine cannot do, named with what it would take.
+//! Obstacles to faults: what this mode or machine does not support, and what would be needed.
 
 use super::faults::{Lasting, NodeFault};
 use super::{Mode, Nodes, slowness};

@@ -24,9 +24,9 @@ pub struct NodeOptions {
     pub environment: BTreeMap<String, String>,
     /// Where volumes, logs and the files of pods are kept; a temporary folder otherwise.
     pub folder: Option<PathBuf>,
-    /// How much faster than upstream the time of nodes passes: heartbeats, the patience with a node that does
-    /// not send them, tolerations, back-offs, and the delays and periods of probes. Timeouts and grace periods
-    /// are not scaled, nor is any time of the programs themselves.
+    /// Speed of the time of nodes relative to upstream: heartbeats, the tolerance for a node that does not send them,
+    /// tolerations, back-offs, and the delays and periods of probes. Timeouts and grace periods are not scaled, nor
+    /// is any time of the programs themselves.
     pub speed: u32,
     /// The kubeconfig of the API server, for pods: they find one in `KUBECONFIG` that leads to the same server over
     /// an address which isolated pods reach as well, and which faults of the API shut.

@@ -20,8 +20,8 @@ pub struct Company<'a> {
 }
 
 impl Nodes {
-    /// Plays a schedule to its end. What had not ended by then goes on. Answers the events that did not happen,
-    /// with the reason of each.
+    /// Plays a schedule to its end. Lasting faults that have not ended by then continue. Returns the events that did
+    /// not happen, with the reason of each.
     pub async fn play(&self, schedule: &NodeSchedule, company: &Company<'_>) -> anyhow::Result<Vec<String>> {
         let begun = Instant::now();
         let mut open: Vec<(NodeFault, Fault)> = Vec::new();
@@ -56,7 +56,7 @@ impl Nodes {
             if let Some(end) = fault.healed_by() {
                 open.push((end, noted));
             } else {
-                // Over at once.
+                // Instantaneous.
                 self.inject(fault)?;
                 recorder.healed(noted);
                 return Ok(());

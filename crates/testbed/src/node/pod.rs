@@ -1,5 +1,5 @@
-//! One pod on a node: what is known of it, its folders, and telling the API about it. Guarantees that the
-//! status which was told last is the one that holds now; running the containers is left to others.
+//! One pod on a node: its state, its folders, and reports to the API about it. The last reported status is the
+//! current one. The workers run the containers.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -43,8 +43,8 @@ pub(super) struct PodContext {
     pub(super) address: Ipv4Addr,
     pub(super) uid: String,
     known: Mutex<Knowledge>,
-    /// Something is known that was not told yet.
-    pub(super) news: Notify,
+    /// A change that was not reported yet.
+    pub(super) changed: Notify,
     token: Mutex<Option<String>>,
     wire: Mutex<Option<Wire>>,
 }
@@ -77,8 +77,8 @@ impl PodContext {
             mounted: false,
         };
         let uid = present.uid().unwrap_or_default();
-        let (news, token) = (Notify::new(), Mutex::new(None));
-        Self { machine, pod, address, uid, known: Mutex::new(known), news, token, wire: Mutex::new(None) }
+        let (changed, token) = (Notify::new(), Mutex::new(None));
+        Self { machine, pod, address, uid, known: Mutex::new(known), changed, token, wire: Mutex::new(None) }
     }
 
     pub(super) fn present(&self) -> Arc<Pod> {
@@ -139,14 +139,14 @@ impl PodContext {
         known.containers.iter().find(|record| record.name == name).cloned()
     }
 
-    /// Changes what is known of a container.
+    /// Changes the recorded state of a container.
     pub(super) fn note(&self, name: &str, change: impl FnOnce(&mut Record)) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(record) = known.containers.iter_mut().find(|record| record.name == name) {
             let before = record.clone();
             change(record);
             if *record != before {
-                self.news.notify_one();
+                self.changed.notify_one();
             }
         }
     }
@@ -163,7 +163,7 @@ impl PodContext {
 
     pub(super) fn note_mounted(&self) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).mounted = true;
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
     /// Calls with what references of this pod may lead to.
@@ -175,7 +175,7 @@ impl PodContext {
         call(&Sources { pod: &pod, address: &address, host: &host, secret: &secret, config_map: &config_map })
     }
 
-    /// Makes the folders of the volumes what they should be, or tells what is missing.
+    /// Updates the folders of the volumes, or returns what is missing.
     pub(super) fn publish_volumes(&self) -> Result<(), String> {
         let (pod, namespace) = (self.present(), self.namespace());
         let claim = |name: &str| self.machine.claim_folder(&namespace, name);
@@ -214,7 +214,7 @@ impl PodContext {
         mounts.collect()
     }
 
-    /// Gets a token for the account of the pod, if a volume wants one.
+    /// Gets a token for the account of the pod, if a volume needs one.
     pub(super) async fn fetch_token(&self) -> Result<(), kube::Error> {
         let pod = self.present();
         let wanted = volumes::of(&pod).iter().any(|volume| {
@@ -243,7 +243,7 @@ impl PodContext {
         Api::namespaced(self.machine.client.clone(), &self.namespace())
     }
 
-    /// Tells the API what is known, as often as it takes; false if it no longer knows the pod.
+    /// Reports the state to the API, with retries; false if the pod was deleted there.
     pub(super) async fn publish(&self) -> bool {
         loop {
             let pod = self.present();
@@ -262,7 +262,7 @@ impl PodContext {
         }
     }
 
-    /// Confirms that the pod has ended: the API forgets it.
+    /// Confirms that the pod has ended: the API deletes it.
     pub(super) async fn confirm_end(&self) {
         let pod = self.present();
         let options = DeleteParams {

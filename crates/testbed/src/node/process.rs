@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 pub(super) use super::session::Group;
 
-/// Kills the groups and sessions it was told of when its input ends.
+/// Kills the registered groups and sessions when its input ends.
 const GUARD: &str = r#"
 groups=
 while read -r verb group; do
@@ -57,7 +57,7 @@ impl Guard {
         Ok(Self { pipe: Mutex::new(pipe), process: Mutex::new(process) })
     }
 
-    fn tell(&self, verb: &str, group: Pid) {
+    fn send(&self, verb: &str, group: Pid) {
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipe) = pipe.as_mut()
             && let Err(error) = writeln!(pipe, "{verb} {}", group.as_raw_nonzero())
@@ -116,7 +116,7 @@ impl Program {
         if let Some(Namespace { process, mounts }) = self.namespace {
             words.extend(["nsenter", "--target", &process.to_string(), "--net"].map(OsString::from));
             if mounts {
-                // Whoever enters mounts leaves the folder that it was in.
+                // A process that enters mounts leaves the folder that it was in.
                 words.extend(["--mount", "--", "sh", "-c", "cd \"$0\" && exec \"$@\""].map(OsString::from));
                 words.push(self.folder.clone().into());
             } else {
@@ -147,7 +147,7 @@ impl Program {
         Running::new(command.spawn()?, guard)
     }
 
-    /// Runs it to its end, and tells whether it succeeded and what it printed. Dropping the future kills it.
+    /// Runs it to its end, and returns whether it succeeded and what it printed. Dropping the future kills it.
     pub(super) async fn run(&self, guard: &Arc<Guard>) -> std::io::Result<(bool, String)> {
         let mut command = self.command();
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -183,7 +183,7 @@ impl Running {
     fn new(child: tokio::process::Child, guard: &Arc<Guard>) -> std::io::Result<Self> {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let id = id.ok_or_else(|| std::io::Error::other("the process ended before it had a number"))?;
-        guard.tell("add", id);
+        guard.send("add", id);
         Ok(Self { child, group: Group::of(id), guard: Arc::clone(guard), ended: false })
     }
 
@@ -191,7 +191,7 @@ impl Running {
         self.group
     }
 
-    /// Asks the leader to end.
+    /// Signals the leader to end.
     pub(super) fn terminate(&self) {
         if self.child.id().is_some()
             && let Err(error) = kill_process(self.group.leader(), Signal::TERM)
@@ -219,7 +219,7 @@ impl Drop for Running {
         if !self.ended {
             self.clear();
         }
-        self.guard.tell("del", self.group.leader());
+        self.guard.send("del", self.group.leader());
     }
 }
 
@@ -257,7 +257,7 @@ mod tests {
         }
         let process = std::fs::read_to_string(&file).unwrap();
         assert!(is_alive(&process));
-        // As if this process were killed: nobody drops what runs, but the pipe closes.
+        // As if this process were killed: nothing drops what runs, but the pipe closes.
         drop(guard.pipe.lock().unwrap().take());
         while is_alive(&process) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

@@ -1,5 +1,5 @@
-//! Bytes from one connection to another, with a delay in one direction. Guarantees their order, and that a delay
-//! does not slow a connection down beyond itself: what is under way does not wait for what went before.
+//! Forwards bytes from one connection to another, with a delay in one direction. They keep their order, and a delay
+//! does not reduce throughput: chunks in progress do not wait for earlier ones.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 const CHUNK: usize = 16 * 1024;
-/// Chunks that may be under way.
+/// Chunks that may be in progress.
 const WINDOW: usize = 1024;
 
 /// Relays until either side ends. What the client sends is delayed, as the delay is when it is sent.

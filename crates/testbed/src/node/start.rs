@@ -174,7 +174,7 @@ fn address([first, second]: Half, node: u8) -> Ipv4Addr {
     Ipv4Addr::new(first, second, node, 1)
 }
 
-/// Addresses that nobody uses: kubelets listen there from now on.
+/// Unused addresses: kubelets listen there from now on.
 async fn claim_world(count: u8) -> anyhow::Result<(u8, Vec<TcpListener>)> {
     const ATTEMPTS: usize = 50;
     let mut last = None;

@@ -1,5 +1,5 @@
-//! What a kubelet says of a pod: phase, conditions and container statuses. Guarantees that they follow from
-//! what is known of the containers alone; finding that out is left to the workers.
+//! The status of a pod as a kubelet reports it: phase, conditions and container statuses. They follow only from the
+//! recorded state of the containers, which the workers determine.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
@@ -55,7 +55,7 @@ impl Ended {
     }
 }
 
-/// What is known of a container.
+/// Recorded state of a container.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Record {
     pub(super) name: String,
@@ -99,7 +99,7 @@ impl Record {
     }
 }
 
-/// What is known of a pod on its node.
+/// Recorded state of a pod on its node.
 #[derive(Clone, Debug)]
 pub(super) struct Knowledge {
     pub(super) containers: Vec<Record>,
@@ -167,7 +167,7 @@ pub(super) fn status(pod: &Pod, known: &Knowledge, now: DateTime<Utc>) -> Value 
     status
 }
 
-/// What a condition says.
+/// Content of a condition.
 struct Finding {
     kind: &'static str,
     holds: bool,

@@ -1,5 +1,5 @@
-//! What a controller or a kubelet sees of the API: stores that watches keep up to date, and one signal for
-//! everything that changed. Guarantees that a store is complete before it is handed out.
+//! The view of the API for a controller or a kubelet: stores that watches keep up to date, and one signal for every
+//! change. A store is complete before a caller gets it.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -60,7 +60,7 @@ impl Views {
     }
 }
 
-/// Waits for a change, or for `pause` to pass: what failed is tried again.
+/// Waits for a change, or until `pause` has elapsed: a failed action is retried.
 pub(super) async fn changed(changes: &mut watch::Receiver<u64>, pause: Duration) {
     // Changes come in bursts.
     const BURST: Duration = Duration::from_millis(2);

@@ -24,7 +24,7 @@ pub(super) enum Content {
     Files(Files, u32),
 }
 
-/// What to put into a volume; `claim` tells the folder of a claim, once it is bound.
+/// The content of a volume; `claim` returns the folder of a claim, once it is bound.
 pub(super) fn content(
     volume: &Volume,
     sources: &Sources<'_>,

@@ -1,5 +1,5 @@
-//! The life of a pod on its node: volumes, init containers in order, containers, and the end. Guarantees
-//! that the API is told of the end only when no process of the pod runs any more.
+//! The life of a pod on its node: volumes, init containers in order, containers, and the end. The API receives the
+//! end only when no process of the pod runs any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::container::{self, Policy};
 use super::pod::{Order, PodContext};
 use super::status::State;
 
-/// How soon files follow their secrets and config maps, and how soon what is missing is looked for again.
+/// How soon files follow their secrets and config maps, and how soon missing objects are read again.
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// What a kubelet holds of a pod: dropping it kills the processes of the pod.
@@ -53,7 +53,7 @@ impl Worker {
 /// The whole life of a pod.
 async fn live(context: Arc<PodContext>, orders: watch::Receiver<Order>) {
     let mut helpers = JoinSet::new();
-    helpers.spawn(tell(Arc::clone(&context)));
+    helpers.spawn(report_status(Arc::clone(&context)));
     if mount(&context, &orders).await {
         helpers.spawn(refresh(Arc::clone(&context)));
         run(&context, &orders).await;
@@ -67,12 +67,12 @@ async fn live(context: Arc<PodContext>, orders: watch::Receiver<Order>) {
     context.machine.return_address(context.address);
 }
 
-/// Tells the API what is new.
-async fn tell(context: Arc<PodContext>) {
-    // What is known at first is new, too.
-    context.news.notify_one();
+/// Reports changes to the API.
+async fn report_status(context: Arc<PodContext>) {
+    // The initial state is a change, too.
+    context.changed.notify_one();
     loop {
-        context.news.notified().await;
+        context.changed.notified().await;
         context.publish().await;
     }
 }
@@ -119,7 +119,7 @@ async fn run(context: &Arc<PodContext>, orders: &watch::Receiver<Order>) {
     let spec = spec(context);
     let always = spec.restart_policy.as_deref().unwrap_or("Always");
     let mut sidecars = JoinSet::new();
-    // Sidecars end after all others.
+    // Sidecars end after all other containers.
     let (later, sidecar_orders) = watch::channel(Order::Run);
     for init in spec.init_containers.iter().flatten() {
         let container = Arc::new(init.clone());

@@ -1,5 +1,5 @@
-//! The real server behind a service: what the service wants of it, and what it has reported. Guarantees
-//! that a service runs, or is off, only once its server is; keeping the server is left to others.
+//! The real server behind a service: the configuration that the service wants, and the state that the server reports.
+//! A service runs, or is off, only once its server is. The keeper runs the server.
 
 use super::clock::Moment;
 use super::lifecycle::{Cause, Lifecycle};
@@ -9,7 +9,7 @@ use super::world::World;
 use crate::servers::{self, AclUser, Course, Identity, Migration, Phase, Report, Seed, Settings, Wanted};
 use serde_json::Value;
 
-/// What is known about the server of a service.
+/// Recorded state of the server of a service.
 #[derive(Clone, Default)]
 pub(super) struct Backing {
     /// What its data starts from.
@@ -33,7 +33,7 @@ impl Backing {
         self.migration.as_ref().is_some_and(Course::has_copied)
     }
 
-    /// Remembers that they were.
+    /// Records that they were.
     pub(super) fn mark_copied(service: &mut Service) {
         if let Some(backing) = &mut service.backing {
             backing.migration = Some(Course::copied());
@@ -42,12 +42,12 @@ impl Backing {
 }
 
 impl Service {
-    /// What tells this service from every other one, also from an earlier one of its name.
+    /// Distinguishes this service from every other one, including an earlier one of its name.
     pub(super) fn identity(&self) -> Identity {
         Identity { project: self.project.clone(), service: self.name.clone(), created: self.create_time }
     }
 
-    /// The transition under way, identified by its end.
+    /// The transition in progress, identified by its end.
     fn transition(&self) -> Option<Moment> {
         match self.lifecycle {
             Lifecycle::Building { until, .. } | Lifecycle::PoweringOff { until } => Some(until),
@@ -55,7 +55,7 @@ impl Service {
         }
     }
 
-    /// Whether the transition under way is not done for the server.
+    /// Whether the server has not completed the transition in progress.
     pub(super) fn waits_for_server(&self) -> bool {
         self.backing.as_ref().is_some_and(|backing| backing.completed != self.transition())
     }
@@ -113,7 +113,7 @@ impl Service {
     }
 
     /// Takes in what the server reports.
-    pub(super) fn hear(&mut self, report: &Report) {
+    pub(super) fn handle_report(&mut self, report: &Report) {
         if let Some((port, plain_port)) = report.ports {
             (self.connection.port, self.connection.plain_port) = (port, plain_port);
         }
@@ -131,7 +131,7 @@ impl Service {
     }
 }
 
-/// Commands that nobody can run at the provider, whatever their rules say.
+/// Commands that are disabled at the provider, whatever the rules of a user.
 const DISABLED: [&str; 14] = [
     "acl",
     "bgrewriteaof",

@@ -1,6 +1,5 @@
-//! One request on its way through a handler: who asks, for what, with which body. Guarantees that a
-//! handler gets decoded parameters, a world in which everything due has happened, and the provider's
-//! messages for bodies that do not fit.
+//! One request on its way through a handler: its caller, target and body. A handler gets decoded parameters, a state
+//! in which everything due has happened, and the provider's messages for malformed bodies.
 
 use super::clock::Moment;
 use super::control::Token;
@@ -27,7 +26,7 @@ pub(super) struct Call<'a> {
     pub(super) reads: bool,
 }
 
-/// The query keys that mean something; all others are ignored.
+/// The supported query keys; all other keys are ignored.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Query {
     pub(super) include_secrets: Option<bool>,
@@ -128,7 +127,7 @@ impl Call<'_> {
         self.rendered(world, |scene| Reply::wrapped("service", &render::text(&service, scene)))
     }
 
-    /// `{"service": …}` for a service looked up by name.
+    /// `{"service": …}` for a service found by name.
     pub(super) fn named_service_reply(
         &self,
         world: MutexGuard<'_, World>,

@@ -86,7 +86,7 @@ pub struct Plan {
     pub processors: u32,
     /// Memory of each node.
     pub memory_mb: u64,
-    /// Disk over all nodes unless the service asks for more.
+    /// Disk over all nodes unless the service requests more.
     pub disk_mb: u64,
     /// Step in which disk can be added; `None` when it cannot.
     pub disk_step_mb: Option<u64>,

@@ -1,6 +1,6 @@
-//! Everything a provider holds, in a form that outlives it. Guarantees that a provider which starts with it
-//! has the same services with the same credentials; what happened before (events, requests) is not part
-//! of it, and neither are tokens and timing, which are set up anew.
+//! The whole content of a provider, in a form that outlives it. A provider started with it has the same services with
+//! the same credentials. History (events, requests) is not part of it, and neither are tokens and timing, which are
+//! set up again.
 
 use super::backing::Backing;
 use super::catalogue::ServiceType;

@@ -32,7 +32,7 @@ impl Token {
             || INCLUDED.iter().any(|(wide, narrow)| *narrow == permission && granted.contains(*wide))
     }
 
-    /// Whether the token has any of `permissions`; an empty list asks for none.
+    /// Whether the token has any of `permissions`; an empty list requires none.
     pub(super) fn may_any(&self, permissions: &[&str]) -> bool {
         permissions.is_empty() || permissions.iter().any(|permission| self.may(permission))
     }

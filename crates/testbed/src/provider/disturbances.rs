@@ -1,5 +1,4 @@
-//! The disturbances that hold at the moment, in terms of what they change. Guarantees that a provider
-//! without any behaves as its options say.
+//! The active disturbances, in terms of what they change. A provider without any behaves as its options state.
 
 use super::handle::ProviderHandle;
 use super::schema::Object;
@@ -132,7 +131,7 @@ impl ProviderHandle {
         world.tag_all();
     }
 
-    /// Lets `plan` number every request, decide what goes wrong with it, and say which disturbances hold.
+    /// Lets `plan` number every request, decide on its fault, and define the active disturbances.
     pub fn follow(&self, plan: FaultPlan) {
         let handle = Arc::downgrade(&self.shared);
         plan.set_disturbed(Arc::new(move |disturbances| {

@@ -1,5 +1,5 @@
-//! Scripted misbehaviour: which requests go wrong, how often, and how. Guarantees that rules apply
-//! in the order they were added and that a rule is used up exactly as often as it was asked for.
+//! Scripted misbehaviour: which requests go wrong, how often, and how. Rules apply in the order of their addition,
+//! and each rule is used up exactly as often as requested.
 
 use regex::Regex;
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ impl Matcher {
     }
 }
 
-/// What goes wrong. `executed` says whether the request takes effect before it does.
+/// A fault. `executed` states whether the request takes effect first.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// An error in the provider's shape.
@@ -46,7 +46,7 @@ pub enum Fault {
     },
     /// 404: the project does not exist, or does not exist yet.
     ProjectMissing,
-    /// No answer; the request takes effect some time after the client has given up.
+    /// No answer; the request takes effect some time after the client's timeout.
     Late {
         /// How long after.
         after: Duration,

@@ -1,5 +1,5 @@
-//! Services of a project that belong to nobody who is watched: they only make lists longer. Guarantees that
-//! they have no servers and leave nothing behind.
+//! Services of a project without a resource: they only make lists longer. They have no servers and leave nothing
+//! behind.
 
 use super::catalogue::ServiceType;
 use super::clock::Moment;

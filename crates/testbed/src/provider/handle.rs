@@ -1,7 +1,6 @@
-//! The control surface for tests and demonstrations: look at what was asked of the provider, move
-//! time, hand out and revoke tokens, make requests fail. Changes to services behind the operator's
-//! back are in the file next to this one. Guarantees that clones act on the
-//! same provider and that nothing here shows up in the request log.
+//! The control surface for tests and demonstrations: read the requests to the provider, move time, create and revoke
+//! tokens, make requests fail. External changes to services are in the file next to this one. Clones act on the same
+//! provider, and nothing here shows up in the request log.
 
 use super::clock::after;
 use super::content::Content;
@@ -33,7 +32,7 @@ impl fmt::Debug for ProviderHandle {
     }
 }
 
-/// What is known about requests.
+/// Reads of the request log.
 impl ProviderHandle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
@@ -65,7 +64,7 @@ impl ProviderHandle {
     }
 }
 
-/// What is known about services.
+/// Reads of services.
 impl ProviderHandle {
     /// Every service of a project as a token with full access sees it, in order of name.
     pub fn services(&self, project: &str) -> Vec<Value> {
@@ -235,8 +234,8 @@ impl ProviderHandle {
         self.shared.script().add(matcher, times, fault);
     }
 
-    /// How far the provider's time moves with every request from now on, so that what takes time is a
-    /// matter of looks and not of the speed of a machine.
+    /// How far the provider's time moves with every request from now on, so that durations are a matter of reads and
+    /// not of the speed of a machine.
     pub fn set_time_per_request(&self, time: Duration) {
         self.shared.world().control.time_per_request = time;
     }
@@ -251,7 +250,7 @@ impl ProviderHandle {
         self.shared.late.load(Ordering::SeqCst)
     }
 
-    /// Forgets all scripted failures.
+    /// Drops all scripted failures.
     pub fn clear_faults(&self) {
         self.shared.script().clear();
     }

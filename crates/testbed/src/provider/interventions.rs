@@ -1,6 +1,5 @@
-//! Changes to services that do not come from the operator: what a colleague does in the provider's
-//! console, or the platform by itself. Guarantees that they follow the same lifecycle as changes
-//! that arrive over HTTP, and that none of them shows up in the request log.
+//! External changes to services: those of a colleague in the provider's console, or of the platform. They follow the
+//! same lifecycle as changes that arrive over HTTP, and none of them shows up in the request log.
 
 use super::ProviderHandle;
 use super::clock::{after, seconds};

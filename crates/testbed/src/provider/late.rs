@@ -1,5 +1,5 @@
-//! Requests that take effect after their client has given up: no answer is sent, and once the connection is
-//! closed, the request is carried out. Guarantees that it is carried out once, as if it had just arrived.
+//! Requests that take effect after their client's timeout: no answer is sent, and once the connection is closed, the
+//! request is executed. It is executed once, as if it had just arrived.
 
 use super::pipeline;
 use super::planned::Planned;

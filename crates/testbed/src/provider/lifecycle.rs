@@ -1,6 +1,5 @@
-//! How a service changes as time passes: building, running, moving data, powering off, backups,
-//! removal after a long time off. Guarantees that the outcome depends only on the moments involved,
-//! not on when anybody looked.
+//! How a service changes over time: building, running, moving data, powering off, backups, removal after a long time
+//! off. The outcome depends only on the moments involved, not on when it was read.
 
 use super::catalogue::ServiceType;
 use super::clock::{Moment, after};
@@ -55,7 +54,7 @@ pub(super) struct Timing {
     pub(super) redis_end_of_life: Option<Moment>,
 }
 
-/// Something that happened by itself, for the project's event list.
+/// An automatic transition, for the project's event list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Occurrence {
     Built,

@@ -1,5 +1,5 @@
-//! The record of requests: what was asked, by which token, with which result. Guarantees that it
-//! holds no token values, no bodies and no query values, and that its counters outlive the entries.
+//! The record of requests: target, token and result of each. It holds no token values, no bodies and no query values,
+//! and its counters outlive the entries.
 
 use super::clock::Moment;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +21,7 @@ pub struct RequestRecord {
     pub route: &'static str,
     /// Name of the token; `None` when it was missing or wrong.
     pub token: Option<String>,
-    /// Status sent; `None` while the request is under way and when nothing was sent.
+    /// Status sent; `None` while the request is in progress and when nothing was sent.
     pub status: Option<u16>,
     /// Whether the request took effect, even if its answer was lost.
     pub executed: bool,
@@ -36,7 +36,7 @@ pub(super) struct Log {
     writes: u64,
 }
 
-/// What is known when a request arrives.
+/// The data of a request at its arrival.
 pub(super) struct Arrival {
     pub(super) time: Moment,
     pub(super) method: String,
@@ -101,7 +101,7 @@ impl Log {
         self.writes
     }
 
-    /// Empties the log and resets its counters; sequence numbers go on.
+    /// Empties the log and resets its counters; sequence numbers continue.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.counts.clear();

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// The project that exists by default and that the examples use.
 const DEFAULT_PROJECT: &str = "my-aiven-project";
 
-/// From then on, reads redact secrets unless they ask for them.
+/// From then on, reads redact secrets unless they request them.
 const SECRETS_HIDDEN_FROM: &str = "2027-03-01T00:00:00Z";
 
 /// Everything that can be chosen when the simulated provider starts.
@@ -154,7 +154,7 @@ pub struct RateLimit {
 /// Behaviour of the real provider that documentation does not settle, each with the choice made here.
 #[derive(Debug, Clone)]
 pub struct Unknowns {
-    /// What a powered-off service says about its endpoints.
+    /// Endpoints in the answer about a powered-off service.
     pub powered_off_connection: PoweredOffConnection,
     /// Whether a service may be powered off before it has a backup.
     pub power_off_without_backup: PowerOffWithoutBackup,
@@ -170,11 +170,11 @@ pub struct Unknowns {
     pub vpc_overlap_status: u16,
     /// `Retry-After` sent with 429 and 503.
     pub retry_after: Option<Duration>,
-    /// Secrets when a read does not say `include_secrets`, until `secrets_hidden_from`.
+    /// Secrets when a read does not set `include_secrets`, until `secrets_hidden_from`.
     pub secrets_by_default: DefaultSecrets,
-    /// From when on secrets are redacted unless a read asks for them.
+    /// From when on secrets are redacted unless a read requests them.
     pub secrets_hidden_from: DateTime<Utc>,
-    /// Secrets when the token may not read them although the request asks.
+    /// Secrets when the request wants them and the token may not read them.
     pub secrets_without_permission: DeniedSecrets,
     /// How the name is written in `Service … does not exist`.
     pub name_quoting: NameQuoting,
@@ -182,11 +182,11 @@ pub struct Unknowns {
     pub connection_info_items: EndpointFormat,
     /// Create-only `user_config` keys in an update.
     pub create_only_on_update: CreateOnlyOnUpdate,
-    /// Top-level body keys that the endpoint does not know.
+    /// Handling of undeclared top-level body keys.
     pub unknown_body_keys: UnknownKeys,
     /// Whether read replicas are limited to startup plans.
     pub replicas_need_startup_plan: bool,
-    /// Reads that still say `RUNNING` after an update that rebuilds the service.
+    /// Reads that still answer `RUNNING` after an update that rebuilds the service.
     pub running_reads_after_rebuild: u32,
     /// Reads of a new service that answer 404.
     pub missing_reads_after_create: u32,
@@ -229,7 +229,7 @@ impl Default for Unknowns {
     }
 }
 
-/// What a powered-off service says about its endpoints.
+/// Endpoints in the answer about a powered-off service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoweredOffConnection {
     /// The same as while it ran.
@@ -262,7 +262,7 @@ pub enum PoweredOffUpdates {
     },
 }
 
-/// Secrets when a read does not say `include_secrets`.
+/// Secrets when a read does not set `include_secrets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultSecrets {
     /// Shown.
@@ -275,7 +275,7 @@ pub enum DefaultSecrets {
     Empty,
 }
 
-/// Secrets when the token may not read them although the request asks.
+/// Secrets when the request wants them and the token may not read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeniedSecrets {
     /// Replaced by `<redacted>`, as for read-only users from before permissions were granular.
@@ -313,7 +313,7 @@ pub enum CreateOnlyOnUpdate {
     Rejected,
 }
 
-/// Top-level body keys that the endpoint does not know.
+/// Handling of undeclared top-level body keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownKeys {
     /// Dropped silently.

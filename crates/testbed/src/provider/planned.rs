@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// Size of an answer that is far too large.
 const BOMB: usize = 512 * 1024;
-/// The pause that a refusal with 429 asks for, in seconds.
+/// The `Retry-After` of a refusal with 429, in seconds.
 const PAUSE: u64 = 1;
 
-/// How long after its sender has given up a late request takes effect.
+/// How long after its sender's timeout a late request takes effect.
 const AFTERWARDS: Duration = Duration::from_millis(200);
 
 /// A request that a plan has numbered.

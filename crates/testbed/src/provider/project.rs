@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Events a project keeps.
 const EVENTS_KEPT: usize = 1_000;
 
-/// Actor of everything the platform does by itself.
+/// Actor of all automatic changes by the platform.
 pub(super) const AUTOMATION: &str = "Aiven Automation";
 
 /// A project.
@@ -78,7 +78,7 @@ impl Project {
         self.vpcs.values().filter(|vpc| vpc.cloud == cloud).find(overlaps)
     }
 
-    /// The active VPC of a cloud, where services go that do not say otherwise.
+    /// The active VPC of a cloud, the default of services there.
     pub(super) fn active_vpc_in(&self, cloud: &str) -> Option<&Vpc> {
         self.vpcs.values().find(|vpc| vpc.cloud == cloud && vpc.state == VpcState::Active)
     }
@@ -100,7 +100,7 @@ pub(super) struct Vpc {
     pub(super) state: VpcState,
     pub(super) create_time: Moment,
     pub(super) update_time: Moment,
-    /// When the current state ends by itself.
+    /// When the current state ends.
     pub(super) changes_at: Option<Moment>,
     /// Until when a service that left still blocks deletion.
     pub(super) in_use_until: Option<Moment>,

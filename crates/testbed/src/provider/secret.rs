@@ -1,5 +1,5 @@
-//! Text that must not be printed: passwords and tokens. Guarantees that `Debug` never shows the
-//! value; whoever needs it says so with [`Secret::expose`].
+//! Text that must not be printed: passwords and tokens. `Debug` never shows the value; callers that need it use
+//! [`Secret::expose`].
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use std::fmt;

@@ -29,7 +29,7 @@ pub(super) struct Shared {
     log: Mutex<Log>,
     script: Mutex<Script>,
     plan: Mutex<Option<FaultPlan>>,
-    /// Requests that take effect although nobody waits for their answers any more.
+    /// Requests that take effect although no caller waits for their answers any more.
     pub(super) late: AtomicUsize,
 }
 
@@ -50,7 +50,7 @@ impl Shared {
         locked(&self.log)
     }
 
-    /// The plan that numbers the requests of this provider together with those of others.
+    /// The plan that numbers the requests of this provider together with those of other servers.
     pub(super) fn plan(&self) -> MutexGuard<'_, Option<FaultPlan>> {
         locked(&self.plan)
     }

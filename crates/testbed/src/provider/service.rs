@@ -1,6 +1,6 @@
-//! One simulated service: what was asked for, what it has become, and how to reach it. Guarantees
-//! that everything needed to connect is in [`Connection`] and nowhere else; progress over time is
-//! left to the lifecycle, the wire format to the rendering.
+//! One simulated service: its requested configuration, its current state, and its connection. Everything needed to
+//! connect is in [`Connection`] and nowhere else. The lifecycle moves it over time, and the rendering makes the wire
+//! format.
 
 use super::backing::Backing;
 use super::catalogue::{Cloud, Plan, ServiceType};
@@ -237,7 +237,7 @@ impl Service {
         let mut config = schema.defaults();
         for (key, value) in std::mem::take(&mut self.user_config) {
             let key = key.replacen("redis_", "valkey_", 1);
-            if schema.knows(&key) && key != "valkey_version" {
+            if schema.has(&key) && key != "valkey_version" {
                 config.insert(key, value);
             }
         }
@@ -245,7 +245,7 @@ impl Service {
     }
 }
 
-/// A hash that is the same in every run, for numbers that only have to look arbitrary.
+/// A hash that is the same in every run, for numbers that only have to appear arbitrary.
 pub(super) fn stable_hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);

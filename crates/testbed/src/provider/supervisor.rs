@@ -1,6 +1,6 @@
-//! Brings services and their servers together: tells every keeper what its service wants, and every
-//! service what its keeper reports. Guarantees that a service which is gone takes its server along, and
-//! that servers end in an orderly way when the provider is stopped.
+//! Connects services and their servers: sends every keeper the configuration of its service, and every service the
+//! reports of its keeper. A deleted service takes its server along, and servers end in an orderly way when the
+//! provider is stopped.
 
 use super::clock::Moment;
 use super::server::Shared;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often services are looked at; nobody else lets their time pass when no request comes in.
+/// Interval of checks of services; it moves their time when no request comes in.
 const PACE: Duration = Duration::from_millis(50);
 
 /// Runs until the provider ends.
@@ -41,14 +41,16 @@ pub(super) async fn run(shared: Arc<Shared>, servers: Arc<Servers>, lifetime: Ca
 
 fn start(shared: &Arc<Shared>, servers: &Arc<Servers>, identity: Identity, wanted: Wanted) -> Keeper {
     let (shared, reporter) = (Arc::clone(shared), identity.clone());
-    Keeper::start(Arc::clone(servers), identity, wanted, move |report| hear(&shared, &reporter, report))
+    Keeper::start(Arc::clone(servers), identity, wanted, move |report| {
+        handle_report(&shared, &reporter, report)
+    })
 }
 
-fn hear(shared: &Shared, identity: &Identity, report: &Report) {
+fn handle_report(shared: &Shared, identity: &Identity, report: &Report) {
     let mut world = shared.world();
     // It may be gone, or another one of the same name.
     if world.find(&identity.project, &identity.service).is_some_and(|known| known.identity() == *identity) {
-        let _ = world.edit(&identity.project, &identity.service, |service| service.hear(report));
+        let _ = world.edit(&identity.project, &identity.service, |service| service.handle_report(report));
     }
 }
 

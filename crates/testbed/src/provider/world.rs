@@ -1,6 +1,6 @@
-//! Everything the simulated provider remembers, behind one lock. Guarantees that whoever holds the
-//! lock sees a world in which all that became due has happened, at a cost that depends on what is
-//! due and not on how many services exist; readers take cheap references out and render unlocked.
+//! The whole state of the simulated provider, behind one lock. The holder of the lock sees a state in which
+//! everything due has happened. The cost depends on what is due and not on how many services exist. Readers take
+//! cheap references out and render unlocked.
 
 use super::catalogue::{Cloud, Plan};
 use super::clock::{Moment, after, before};
@@ -35,7 +35,7 @@ pub(super) struct World {
     agenda: BTreeMap<Moment, Vec<Due>>,
 }
 
-/// How much longer than the lag of reads the past is kept, so that tests can ask what readers saw.
+/// How much longer than the lag of reads the past is stored, so that tests can check what readers saw.
 const KEPT: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
@@ -304,7 +304,7 @@ impl World {
         }
     }
 
-    /// Forgets an integration everywhere it is listed.
+    /// Removes an integration everywhere it is listed.
     pub(super) fn remove_integration(&mut self, id: &str) {
         let Some(integration) =
             self.projects.values_mut().find_map(|project| project.integrations.remove(id))
@@ -328,13 +328,13 @@ impl World {
         self.clouds.iter().find(|cloud| cloud.name == name)
     }
 
-    /// Forgets every rendering, because something changed that all of them depend on.
+    /// Drops every rendering, because a common dependency changed.
     pub(super) fn forget_renderings(&mut self) {
         let services = self.projects.values_mut().flat_map(|project| project.services.values_mut());
         services.for_each(|service| Arc::make_mut(service).rendered.forget());
     }
 
-    /// Makes every service's next appointment anew, because timing changed.
+    /// Recomputes every service's next appointment, because timing changed.
     pub(super) fn schedule_all(&mut self) {
         let names = |(project, content): (&String, &Project)| {
             content.services.keys().map(|name| (project.clone(), name.clone())).collect::<Vec<_>>()

@@ -4,7 +4,7 @@
 use super::control::{Control, USER};
 use super::wanted::AclUser;
 
-/// Makes the server's users those in `wanted`, knowing which ones were made before.
+/// Makes the server's users those in `wanted`; `known` are those made before.
 pub(super) async fn apply(control: &mut Control, known: &mut Vec<AclUser>, wanted: &[AclUser]) {
     if known == wanted {
         return;

@@ -1,5 +1,4 @@
-//! The server programs of this machine. Guarantees that a program which is listed here was run once and
-//! told its version.
+//! The server programs of this machine. Every listed program was run once and reported its version.
 
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
@@ -26,7 +25,7 @@ pub struct Binaries {
 }
 
 impl Binary {
-    /// Asks the program at `path` for its version.
+    /// Runs the program at `path` for its version.
     pub fn at(path: &Path) -> anyhow::Result<Self> {
         let output = Command::new(path)
             .arg("--version")

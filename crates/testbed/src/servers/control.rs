@@ -52,7 +52,7 @@ impl Control {
         &mut self.connection
     }
 
-    /// A section of what the server says about itself.
+    /// A section of the server's `INFO`.
     pub(super) async fn info(&mut self, section: &str) -> anyhow::Result<BTreeMap<String, String>> {
         let text: String = redis::cmd("INFO").arg(section).query_async(&mut self.connection).await?;
         let pairs = text.lines().filter_map(|line| line.trim_end().split_once(':'));

@@ -1,6 +1,6 @@
-//! The port that clients connect to. Guarantees that the port stays the same while the server behind it
-//! is restarted, and that whoever the `ip_filter` does not admit, or stops to admit, is cut off; TLS is
-//! left to the server, the gate sees only encrypted bytes.
+//! The port that clients connect to. The port stays the same while the server behind it is restarted. Clients that
+//! the `ip_filter` does not admit, or no longer admits, are cut off. The server does TLS; the gate sees only
+//! encrypted bytes.
 
 use super::networks::Networks;
 use std::io;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Who may pass, and to where.
+/// The admitted clients, and their destination.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Rules {
     pub(super) networks: Networks,
@@ -26,7 +26,7 @@ impl Rules {
     }
 }
 
-/// A listening port; nobody passes until [`Gate::set`].
+/// A listening port; it admits no client until [`Gate::set`].
 pub(super) struct Gate {
     port: u16,
     rules: watch::Sender<Rules>,
@@ -48,7 +48,7 @@ impl Gate {
         let port = listener.local_addr()?.port();
         let (rules, watched) = watch::channel(Rules::default());
         let mut tasks = JoinSet::new();
-        // Clients that try IPv6 first find somebody there; machines without it have none of those.
+        // Clients that try IPv6 first find a listener there; machines without IPv6 have none of those.
         if let Ok(second) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
             tasks.spawn(accept(second, watched.clone()));
         }

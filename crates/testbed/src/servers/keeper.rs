@@ -1,6 +1,6 @@
-//! Keeps the server of one service in line with what the provider wants. Guarantees that a transition is
-//! reported as completed only when clients would notice it: a new server answers, a replica has its
-//! source's data, a server that was to stop is gone and its last snapshot is written.
+//! Keeps the server of one service in line with the provider's wanted state. A transition is reported as completed
+//! only when clients would notice it: a new server answers, a replica has its source's data, a stopped server is gone
+//! and its last snapshot is written.
 
 mod task;
 
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) migration: Option<Course>,
 }
 
-/// What a keeper is told.
+/// The order for a keeper.
 #[derive(Clone)]
 enum Order {
     Keep(Box<Wanted>),
@@ -45,7 +45,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts to keep; `report` is called whenever there is something new to say.
+    /// Starts to keep; `report` is called on every change.
     pub(crate) fn start(
         servers: Arc<Servers>,
         identity: Identity,
@@ -57,7 +57,7 @@ impl Keeper {
         Self { orders, task: tokio::spawn(task.run(incoming, report)) }
     }
 
-    /// Tells what is wanted now.
+    /// Sets the wanted state.
     pub(crate) fn keep(&self, wanted: Wanted) {
         self.orders.send_if_modified(|current| {
             let changed = !matches!(current, Order::Keep(known) if **known == wanted);

@@ -1,7 +1,7 @@
-//! Starts processes that end when the sandbox ends, however it ends. Guarantees this on Linux, where
-//! the kernel tells a process that its parent died; elsewhere a sandbox that is killed leaves its
-//! servers behind. The kernel watches the thread that started a process and not the whole program,
-//! which is why one thread that lives as long as the launcher starts them all.
+//! Starts processes that end when the sandbox ends, however it ends. This holds on Linux, where the kernel notifies a
+//! process that its parent died; elsewhere a killed sandbox leaves its servers behind. The kernel watches the thread
+//! that started a process and not the whole program. So one thread that lives as long as the launcher starts them
+//! all.
 
 use anyhow::Context as _;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ struct Request {
 /// The thread that starts processes.
 pub(super) struct Launcher {
     requests: mpsc::Sender<Request>,
-    /// Whether `setpriv` is there, which asks the kernel to watch the parent.
+    /// Whether `setpriv` is installed, which makes the kernel watch the parent.
     watched: bool,
 }
 
@@ -29,7 +29,7 @@ impl Launcher {
             .name("launcher".to_owned())
             .spawn(move || {
                 for mut request in incoming {
-                    // Nobody waits any more when the sandbox is about to end; the child ends with it.
+                    // The caller stops waiting when the sandbox is about to end; the child ends with it.
                     let _ = request.answer.send(request.command.spawn());
                 }
             })
@@ -69,7 +69,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; waiting removes it from the process table.
+        // It may have ended already; waiting removes it from the process table.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

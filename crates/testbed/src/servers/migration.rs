@@ -1,6 +1,5 @@
-//! Fetching data from a server elsewhere: by following it, or by copying every key once. Guarantees that
-//! a failure is reported with its reason, without credentials; when to stop is left to whoever set the
-//! migration up.
+//! Fetches data from an external server: by following it, or by copying every key once. A failure is reported with
+//! its reason, without credentials. The caller decides when to stop.
 
 use super::Servers;
 use super::control::Control;
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 
 /// How long a source may be out of reach before the migration counts as failed.
 const GRACE: Duration = Duration::from_secs(3);
-/// Keys asked for in one go.
+/// Keys per request.
 const BATCH: usize = 500;
 /// The authorities that systems trust, in one file.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -77,7 +76,7 @@ pub(super) struct Running {
     settings: Migration,
     since: Instant,
     course: Arc<Mutex<Course>>,
-    /// Copies the keys; a source that is followed needs nobody.
+    /// Copies the keys; a followed source needs no task.
     _copying: JoinSet<()>,
 }
 
@@ -122,18 +121,18 @@ impl Running {
     }
 
     /// How it is doing now.
-    pub(super) async fn look(&self, server: &mut Server) -> anyhow::Result<Course> {
+    pub(super) async fn observe(&self, server: &mut Server) -> anyhow::Result<Course> {
         if self.settings.dump {
             return Ok(locked(&self.course).clone());
         }
         let info = server.control.info("replication").await?;
-        let says = |key: &str, value: &str| info.get(key).is_some_and(|text| text == value);
+        let is_value = |key: &str, value: &str| info.get(key).is_some_and(|text| text == value);
         let mut course = Course::new(false);
-        let connected = says("master_link_status", "up");
+        let connected = is_value("master_link_status", "up");
         course.connected = Some(connected);
         if connected {
             course.status = "done";
-        } else if !says("master_sync_in_progress", "1") && self.since.elapsed() > GRACE {
+        } else if !is_value("master_sync_in_progress", "1") && self.since.elapsed() > GRACE {
             course.fail("Could not connect to the source".to_owned());
         }
         course.databases.insert("0".to_owned(), course.status);

@@ -66,7 +66,7 @@ impl Servers {
         let temporary = tempfile::Builder::new().prefix("valkeeper-servers-").tempdir()?;
         let data = data.map_or_else(|| temporary.path().join("data"), Path::to_path_buf);
         std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
-        // As the kernel names it, when it says where a process works.
+        // As the kernel names the working folder of a process.
         let data = data.canonicalize()?;
         Ok(Arc::new(Self {
             binaries,

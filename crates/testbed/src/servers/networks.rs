@@ -1,5 +1,5 @@
-//! The networks a service admits: its `ip_filter`. Guarantees that an address is admitted only if one of
-//! the listed networks contains it; an entry that is no network admits nobody.
+//! The networks a service admits: its `ip_filter`. An address is admitted only if one of the listed networks contains
+//! it; an entry that is no network admits no address.
 
 use serde_json::Value;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,7 +17,7 @@ struct Network {
 }
 
 impl Networks {
-    /// Reads an `ip_filter`; a service without one admits everybody.
+    /// Reads an `ip_filter`; a service without one admits every address.
     pub(super) fn read(filter: Option<&Value>) -> Self {
         let Some(items) = filter.and_then(Value::as_array) else {
             return Self(["0.0.0.0/0", "::/0"].into_iter().filter_map(Network::read).collect());

@@ -1,6 +1,5 @@
-//! One running server process: started from a configuration file, ready when it answers, and kept in
-//! line with what is wanted without a restart where that is possible. Guarantees that clients cannot log
-//! in before their users are set.
+//! One running server process: started from a configuration file, ready when it answers, and updated to the wanted
+//! state without a restart where possible. Clients cannot log in before their users are set.
 
 use super::access;
 use super::binaries::Binary;
@@ -68,7 +67,7 @@ pub(super) struct Server {
     fixed: Vec<Directive>,
     live: BTreeMap<&'static str, String>,
     users: Vec<AclUser>,
-    /// Where it listens with TLS; known to the gate only.
+    /// Port for TLS; used only by the gate.
     pub(super) tls_port: u16,
     /// Where it listens without.
     pub(super) plain_port: Option<u16>,
@@ -109,7 +108,7 @@ impl Server {
         Err(failure.unwrap_or_else(|| anyhow::anyhow!("the server does not start")))
     }
 
-    /// Whether what is wanted can be had without a restart.
+    /// Whether the wanted state needs no restart.
     pub(super) fn suits(&self, binary: &Binary, wanted: &Wanted) -> bool {
         self.binary == *binary && self.fixed == wanted.settings.fixed
     }
@@ -118,7 +117,7 @@ impl Server {
         self.process.ended().is_some()
     }
 
-    /// Makes settings and users what is wanted.
+    /// Applies the wanted settings and users.
     pub(super) async fn apply(&mut self, wanted: &Wanted) -> anyhow::Result<()> {
         for (directive, value) in &wanted.settings.live {
             if self.live.get(directive) == Some(value) {
@@ -195,7 +194,7 @@ pub(super) struct Source<'a> {
     pub(super) tls: bool,
 }
 
-/// A port that nobody listens on at the moment.
+/// A currently unused port.
 fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?.local_addr()?.port())
 }
@@ -226,7 +225,7 @@ fn configuration(servers: &Servers, place: &Place, wanted: &Wanted, tls_port: u1
     directive("pidfile", &file("server.pid"));
     directive("appendonly", "no");
     directive("save", "");
-    // A server that is told to end saves its data, but waits for nobody and ends even if that fails.
+    // A server that is stopped saves its data, but waits for no client and ends even if that fails.
     directive("shutdown-timeout", "0");
     directive("shutdown-on-sigterm", "now force");
     for (name, value) in &wanted.settings.fixed {

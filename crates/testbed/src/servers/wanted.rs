@@ -1,6 +1,5 @@
-//! What the provider wants a server to be: which program, with which settings, users, data and ports,
-//! and whether it runs. Guarantees that everything a `user_config` says about the engine is a directive
-//! here; how directives reach a process is left to the server.
+//! The wanted state of a server: its program, settings, users, data and ports, and whether it runs. Every setting of
+//! a `user_config` about the engine is a directive here. The server applies directives to a process.
 
 use super::networks::Networks;
 use chrono::{DateTime, Utc};
@@ -27,7 +26,7 @@ impl Identity {
 /// What is to become of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It runs; a change that needs a restart is made at once.
+    /// It runs; a change that needs a restart is made immediately.
     Up,
     /// It runs; a change that needs a restart waits.
     Old,
@@ -119,7 +118,7 @@ pub(super) type Directive = (&'static str, String);
 pub(crate) struct Settings {
     /// Take effect at a restart only.
     pub(super) fixed: Vec<Directive>,
-    /// Take effect at once.
+    /// Take effect immediately.
     pub(super) live: Vec<Directive>,
     pub(super) networks: Networks,
     /// Whether clients may connect without TLS.

@@ -1,5 +1,5 @@
-//! Optional programs of the machine that tests run: where each is found, and the one way to skip a test without
-//! it. Guarantees that a test which asks here passes without the program and reports what it did not test.
+//! Optional programs of the machine that tests run: where each is found, and the one way to skip a test without it. A
+//! test that requests a tool here succeeds without the program and reports what it did not test.
 
 mod skip;
 mod table;
@@ -25,14 +25,14 @@ pub enum Place {
     Programs(&'static [&'static str], &'static [&'static str], fn(&str) -> bool),
     /// A file at one of these paths.
     Files(&'static [&'static str]),
-    /// Only where its variable says.
+    /// Only at the path in its variable.
     Variable,
 }
 
 /// An optional tool.
 #[derive(Debug, Clone, Copy)]
 pub struct Tool {
-    /// Its name, as a reader of the documentation knows it.
+    /// Its name in the documentation.
     pub name: &'static str,
     /// What to do to have it.
     pub advice: &'static str,
@@ -61,7 +61,7 @@ impl Tool {
         }
     }
 
-    /// The path of the tool; otherwise skips the test that asks.
+    /// The path of the tool; without it, skips the calling test.
     ///
     /// # Panics
     ///

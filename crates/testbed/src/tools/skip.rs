@@ -24,7 +24,7 @@ pub fn skip(tool: &str, advice: &str) {
     let line = format!("skipped: {advice}{test}");
     let first = REPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(tool.to_owned());
     if first {
-        // The harness captures what macros print in a test that passes.
+        // The harness captures what macros print in a successful test.
         let _ = writeln!(std::io::stderr(), "{line} and others");
     } else {
         eprintln!("{line}");

@@ -84,7 +84,7 @@ pub(crate) async fn lost_node_leaves_its_process_running(world: World) {
         world.pod("a").await.filter(|pod| pod.metadata.deletion_timestamp.is_some())
     })
     .await;
-    // Its grace period is over, but nobody can confirm that.
+    // Its grace period is over, but its end cannot be confirmed.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert!(world.pod("a").await.is_some());
     assert!(is_alive(process));

@@ -1,4 +1,4 @@
-//! Faults by name: each does what it says, and its end undoes it.
+//! Faults by name: each has its documented effect, and its end undoes it.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn is_stopped(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap().contains(") T ")
 }
 
-/// Asks a server; none if it does not answer soon.
+/// Sends a command to a server; none if it does not answer soon.
 pub(crate) async fn ask(address: &str, command: &[&str]) -> Option<String> {
     let answer = async {
         let client = redis::Client::open(format!("redis://{address}/")).ok()?;
@@ -121,7 +121,7 @@ pub(crate) async fn api_outage_stops_pods_and_kubelets_from_reaching_it(world: W
     world.nodes.inject(&NodeFault::Begin(outage.clone())).unwrap();
     let maps: Api<ConfigMap> = world.api();
     assert!(maps.get_opt("m").await.unwrap().is_some(), "this test has a way of its own");
-    // Longer than pods tolerate a node that is silent: nobody deletes them when the API is back.
+    // Longer than pods tolerate a silent node: no pod is deleted when the API is back.
     tokio::time::sleep(Duration::from_secs(18)).await;
     // What is not there for kubelets is not started.
     world.apply(&shell("b", "sleep 600")).await;

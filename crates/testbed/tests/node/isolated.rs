@@ -20,13 +20,13 @@ pub(crate) fn inside(test: &str) {
         .args(["--exact", test, "--ignored", "--nocapture"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    println!("{said}");
-    assert!(output.status.success() && said.contains("1 passed"));
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    println!("{printed}");
+    assert!(output.status.success() && printed.contains("1 passed"));
 }
 
 #[test]
-fn cut_wire_stops_replication_until_it_is_mended() {
+fn cut_wire_stops_replication_until_it_is_restored() {
     if tools::server_or_skip() {
         inside("isolated::wires");
     }
@@ -39,7 +39,7 @@ fn services_lead_to_pods_in_networks_of_their_own() {
     }
 }
 
-/// Asks a server; none if it does not answer soon.
+/// Sends a command to a server; none if it does not answer soon.
 pub(crate) async fn ask(address: &str, command: &[&str]) -> Option<String> {
     let answer = async {
         let client = redis::Client::open(format!("redis://{address}/")).ok()?;
@@ -52,7 +52,7 @@ pub(crate) async fn ask(address: &str, command: &[&str]) -> Option<String> {
     tokio::time::timeout(Duration::from_secs(2), answer).await.ok()?
 }
 
-/// Starts a server and says where it is.
+/// Starts a server and returns its address.
 pub(crate) async fn server(world: &World, name: &str, arguments: &[&str]) -> String {
     let image = if tools::VALKEY_SERVER.find().is_some() { "valkey/valkey" } else { "redis" };
     let arguments = serde_json::to_string(arguments).unwrap();
@@ -77,8 +77,8 @@ spec:
 }
 
 pub(crate) async fn until_there(address: &str, key: &str) {
-    let look = || async { ask(address, &["GET", key]).await.filter(|value| value == "v") };
-    eventually(&format!("{key} arrives at {address}"), look).await;
+    let read = || async { ask(address, &["GET", key]).await.filter(|value| value == "v") };
+    eventually(&format!("{key} arrives at {address}"), read).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

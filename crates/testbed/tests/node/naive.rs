@@ -1,5 +1,5 @@
-//! Proof that the checker can fail: a failover that promotes after one failed poll and stops nobody. With real
-//! servers, it lets two sides acknowledge writes and loses what one of them has acknowledged.
+//! Proof that the checker can fail: a failover that promotes after one failed poll and stops no server. With real
+//! servers, it lets two sides acknowledge writes and loses acknowledged writes of one of them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ const PORT: u16 = 6379;
 struct Naive {
     world: World,
     hosts: Vec<IpAddr>,
-    /// From where it speaks.
+    /// Source address of its connections.
     source: Option<Ipv4Addr>,
     primary: Mutex<usize>,
 }
@@ -87,7 +87,7 @@ spec: {selector: {app: x, role: primary}, ports: [{port: 6379}]}",
         }
     }
 
-    /// One poll, from where it speaks.
+    /// One poll, from its source address.
     async fn answers(&self, server: usize) -> bool {
         const PATIENCE: Duration = Duration::from_millis(300);
         let poll = async {

@@ -58,11 +58,11 @@ spec:
     (address, world.nodes.processes(&named(name))[0].1)
 }
 
-/// Datagrams that have reached a pod. Its interface counts more: the bridge shows packets to nobody to all.
+/// Datagrams that have reached a pod. Its interface counts more: the bridge floods packets without a known receiver.
 fn received(process: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/net/snmp")).unwrap();
     let numbers = text.lines().filter_map(|line| line.strip_prefix("Udp: ")).nth(1).unwrap();
-    // Delivered, and to a port where nobody listens.
+    // Delivered, and to a port without a listener.
     numbers.split(' ').take(2).map(|number| number.parse::<u64>().unwrap()).sum()
 }
 
@@ -132,7 +132,7 @@ async fn delays() {
     assert!(round() < 700);
     begin(&world, &delay);
     assert!(round() >= 700);
-    // Another pod's way is not delayed, and replication goes on.
+    // The path of another pod is not delayed, and replication continues.
     assert!(
         world
             .nodes

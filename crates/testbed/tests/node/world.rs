@@ -1,4 +1,4 @@
-//! An API server with three nodes, and what scenarios ask of it.
+//! An API server with three nodes, and helpers of scenarios.
 
 use std::future::Future;
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl World {
 
     pub(crate) async fn real() -> Option<Self> {
         let assets = tools::ENVTEST.or_skip()?;
-        // Its client asks the process for a provider.
+        // Its client needs a process-wide provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let server = RealApiServer::start(&assets).await.unwrap();
         let options = NodeOptions {
@@ -179,11 +179,11 @@ pub(crate) fn is_alive(process: u32) -> bool {
 }
 
 /// Waits until something is there.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, read: impl Fn() -> F) -> T {
     println!("waiting until {what}");
     let all = async {
         loop {
-            if let Some(found) = look().await {
+            if let Some(found) = read().await {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -49,7 +49,7 @@ async fn a_token_sees_only_its_projects() {
 }
 
 #[tokio::test]
-async fn a_token_may_only_do_what_its_permissions_say() {
+async fn token_actions_are_limited_by_its_permissions() {
     let api = Api::start().await;
     api.running("cache", json!({})).await;
     api.handle()
@@ -169,7 +169,7 @@ async fn token_without_the_permission_does_not_get_secrets() {
 }
 
 #[tokio::test]
-async fn beyond_the_rate_limit_requests_are_throttled_until_the_window_ends() {
+async fn rate_limit_throttles_requests_until_the_window_ends() {
     let api = Api::start_with(|options| {
         options.rate_limit = Some(RateLimit { requests: 2, per: Duration::from_hours(1) });
         options.unknowns.retry_after = Some(Duration::from_secs(7));

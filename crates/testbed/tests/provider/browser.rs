@@ -1,5 +1,5 @@
-//! The console in a real browser: headless Chromium, driven over its debugging pipe. Looks at what a
-//! reader sees and presses keys, as somebody without a mouse does.
+//! The console in a real browser: headless Chromium, driven over its debugging pipe. Reads what a reader sees and
+//! presses keys, as a user without a mouse does.
 
 use crate::harness::Api;
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ async fn in_browser(width: u32, scenario: impl FnOnce(&mut Browser, &Api) + Send
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_follows_the_provider_and_works_with_the_keyboard_alone() {
+async fn page_follows_the_provider_and_works_with_keyboard_only() {
     in_browser(1200, |browser, api| {
         browser.until("document.querySelector('.state').textContent === 'RUNNING'");
         browser.press("Tab", 9, "");
@@ -176,7 +176,7 @@ async fn the_page_follows_the_provider_and_works_with_the_keyboard_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_narrow_screen_nothing_is_cut_off_and_every_control_has_a_name() {
+async fn narrow_screen_cuts_nothing_off_and_controls_have_names() {
     in_browser(360, |browser, _| {
         browser.until("document.querySelector('.state').textContent === 'RUNNING'");
         assert_eq!(browser.value("document.documentElement.scrollWidth <= innerWidth"), true);

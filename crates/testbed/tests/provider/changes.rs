@@ -114,7 +114,7 @@ async fn another_cloud_rebuilds_under_the_same_name() {
 }
 
 #[tokio::test]
-async fn disk_grows_at_once_shrinks_by_rebalancing_and_waits_for_a_rebuild() {
+async fn disk_grows_immediately_and_shrinks_by_rebalancing() {
     let api = Api::start().await;
     let base = api.running("cache", json!({})).await["disk_space_mb"].as_u64().unwrap();
     let step = 5 * 1024;
@@ -202,7 +202,7 @@ async fn tags_are_replaced_merged_and_cleared() {
 }
 
 #[tokio::test]
-async fn maintenance_without_updates_is_a_message_and_with_updates_a_rebuild() {
+async fn maintenance_rebuilds_only_when_updates_are_waiting() {
     let api = Api::start().await;
     api.running("cache", json!({})).await;
     let (status, answer) = api.put("service/cache/maintenance/start", json!({})).await;
@@ -245,7 +245,7 @@ async fn redis_becomes_valkey_in_place_and_never_back() {
 }
 
 #[tokio::test]
-async fn after_the_end_of_life_the_platform_turns_redis_into_valkey() {
+async fn platform_upgrades_redis_to_valkey_after_end_of_life() {
     let api = Api::start().await;
     api.running("old", json!({ "service_type": "redis" })).await;
     assert_eq!(api.service("old").await["service_notifications"], json!([]));

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// What the documentation says about the parts that are missing.
+/// The documentation of the parts that are missing.
 const PAGE: &str = include_str!("../../../../docs/sandbox.md");
 
 /// A provider, and the client in a home of its own.
@@ -84,7 +84,7 @@ impl Cli {
         assert!(!output.success && all.contains(expected), "{command} {arguments}: {all}");
     }
 
-    /// The command asks for something that is not built, and the documentation says so.
+    /// The command needs something that is not built, and the documentation states so.
     async fn is_not_built(&self, command: &str, arguments: &str) {
         let output = self.run(command, arguments).await;
         assert!(!output.success, "{command} works: take it out of the list");

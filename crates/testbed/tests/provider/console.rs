@@ -18,7 +18,7 @@ async fn press(api: &Api, path: &str, fields: &[(&str, &str)]) -> (u16, String) 
 }
 
 #[tokio::test]
-async fn the_page_shows_services_users_backups_and_requests_but_no_secret() {
+async fn page_shows_services_users_backups_requests_but_no_secret() {
     let api = Api::start().await;
     api.backed_up("cache", json!({ "tags": { "team": "a&b" } })).await;
     let service = api.service("cache").await;
@@ -60,7 +60,7 @@ async fn buttons_change_services_and_stay_out_of_the_request_log() {
 }
 
 #[tokio::test]
-async fn a_browser_without_scripts_comes_back_to_the_page_with_the_sentence() {
+async fn browser_without_scripts_returns_to_page_with_message() {
     let api = Api::start().await;
     api.running("cache", json!({})).await;
     let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use valkeeper_testbed::provider::ProviderOptions;
 
 #[tokio::test]
-async fn a_new_service_rebuilds_without_endpoints_and_then_runs_with_them() {
+async fn new_service_rebuilds_without_endpoints_then_runs_with_them() {
     let api = Api::start().await;
     let (status, created) = api.create("cache", json!({ "plan": "business-4" })).await;
     let created = &created["service"];
@@ -204,7 +204,7 @@ async fn a_fork_needs_a_backup_and_may_copy_tags() {
 }
 
 #[tokio::test]
-async fn a_service_without_persistence_has_no_backups_and_cannot_be_forked() {
+async fn service_without_persistence_has_no_backups_and_no_forks() {
     let api = Api::start().await;
     api.backed_up("source", json!({})).await;
     assert_eq!(api.service("source").await["backups"].as_array().unwrap().len(), 1);

@@ -67,7 +67,7 @@ async fn reads_of_vpcs_show_writes_after_the_lag() {
 }
 
 #[tokio::test]
-async fn all_versions_that_readers_may_see_are_known_to_tests() {
+async fn all_versions_visible_to_readers_are_covered_by_tests() {
     let api = disturbed(Disturbance::ReadLag(LAG)).await;
     api.create("cache", json!({})).await;
     api.put("service/cache", json!({ "termination_protection": true })).await;
@@ -151,7 +151,7 @@ async fn values_are_stored_in_the_form_of_the_provider() {
 }
 
 #[tokio::test]
-async fn disk_change_during_a_rebuild_is_refused_with_the_chosen_status() {
+async fn disk_change_during_rebuild_is_refused_with_configured_status() {
     let api = Api::start().await;
     let disk = api.running("cache", json!({})).await["disk_space_mb"].as_u64().unwrap();
     api.put("service/cache", json!({ "plan": "startup-8" })).await;

@@ -1,4 +1,4 @@
-//! A provider whose time only moves when a test says so, and a client for it.
+//! A provider whose time moves only on request of a test, and a client for it.
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ impl Api {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    /// Asks for a path below `/v1`.
+    /// Requests a path below `/v1`.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let response = self.send(method, path, body).await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
@@ -81,7 +81,7 @@ impl Api {
         request.send().await
     }
 
-    /// Asks for a path below the project.
+    /// Requests a path below the project.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call(Method::GET, &in_project(path), None).await
     }

@@ -70,7 +70,7 @@ async fn replicas_are_for_startup_plans_and_at_most_five() {
 }
 
 #[tokio::test]
-async fn the_integration_is_listed_on_both_services_and_deleting_it_promotes() {
+async fn integration_is_listed_on_both_services_and_deletion_promotes() {
     let api = Api::start().await;
     api.backed_up("source", json!({})).await;
     api.running("copy", replica("source")).await;

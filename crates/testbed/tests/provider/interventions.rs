@@ -51,7 +51,7 @@ async fn a_colleague_changes_plan_and_power() {
 }
 
 #[tokio::test]
-async fn the_platform_turns_one_redis_into_valkey() {
+async fn platform_upgrades_one_redis_to_valkey() {
     let api = Api::start().await;
     api.running("old", json!({ "service_type": "redis" })).await;
     assert!(api.handle().migrate_to_valkey(PROJECT, "old"));
@@ -81,7 +81,7 @@ async fn projects_timing_and_latency_can_change_while_it_runs() {
 }
 
 #[tokio::test]
-async fn without_a_build_time_a_service_runs_at_once_in_real_time() {
+async fn zero_build_time_runs_a_service_immediately() {
     let options = ProviderOptions { build_time: Duration::ZERO, ..ProviderOptions::default() };
     let server = ProviderServer::start(options).await.unwrap();
     assert!(server.url().starts_with("http://127.0.0.1:"));

@@ -1,10 +1,10 @@
-//! Changes that are not visible at once.
+//! Changes that are not visible immediately.
 
 use crate::harness::Api;
 use serde_json::json;
 
 #[tokio::test]
-async fn running_may_still_be_reported_right_after_a_change_that_rebuilds() {
+async fn running_may_be_reported_after_a_change_that_rebuilds() {
     let api = Api::start_with(|options| options.unknowns.running_reads_after_rebuild = 2).await;
     api.running("cache", json!({})).await;
     let (_, answer) = api.put("service/cache", json!({ "plan": "startup-8" })).await;
@@ -34,7 +34,7 @@ async fn posts_below_a_new_service_may_not_find_it() {
 }
 
 #[tokio::test]
-async fn a_new_user_may_be_missing_and_a_reset_password_blank_for_some_reads() {
+async fn new_user_and_reset_password_may_lag_for_some_reads() {
     let api = Api::start_with(|options| {
         options.unknowns.missing_user_reads = 1;
         options.unknowns.blank_password_reads = 2;

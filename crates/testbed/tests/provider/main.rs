@@ -1,6 +1,5 @@
-//! The simulated provider, asked over HTTP: one test for each row of its behaviour matrix, for each
-//! knob and for each way a request can fail. Guarantees that an operator tested against it meets
-//! what it would meet in production.
+//! The simulated provider over HTTP: one test for each row of its behaviour matrix, for each knob and for each way a
+//! request can fail. An operator tested against it meets the conditions of production.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

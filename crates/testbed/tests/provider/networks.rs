@@ -31,7 +31,7 @@ async fn a_service_cannot_be_placed_in_a_vpc_that_is_not_active() {
 }
 
 #[tokio::test]
-async fn absent_places_in_the_vpc_of_the_cloud_and_null_in_the_public_network() {
+async fn absent_vpc_selects_cloud_vpc_and_null_selects_public_network() {
     let api = Api::start().await;
     let id = active_vpc(&api).await;
     let absent = json!({ "service_name": "inside", "service_type": "valkey", "plan": "startup-4" });
@@ -63,7 +63,7 @@ async fn in_an_update_absent_keeps_the_vpc_and_null_leaves_it() {
 }
 
 #[tokio::test]
-async fn a_vpc_in_use_cannot_be_deleted_not_even_right_after_its_services() {
+async fn vpc_deletion_fails_while_in_use_and_right_after() {
     let api = Api::start().await;
     let id = active_vpc(&api).await;
     api.running("cache", json!({ "project_vpc_id": id })).await;

@@ -85,7 +85,7 @@ async fn powering_to_the_present_state_changes_nothing() {
 }
 
 #[tokio::test]
-async fn powering_on_rebuilds_restores_and_applies_pending_maintenance() {
+async fn power_on_rebuilds_restores_and_applies_maintenance() {
     let api = Api::start().await;
     api.powered_off("cache").await;
     let project = crate::harness::PROJECT;
@@ -148,7 +148,7 @@ async fn users_cannot_be_managed_while_the_service_is_off() {
 }
 
 #[tokio::test]
-async fn a_service_that_stays_off_is_announced_for_removal_and_then_removed() {
+async fn service_left_powered_off_is_announced_then_removed() {
     let api = Api::start().await;
     api.powered_off("cache").await;
     assert_eq!(api.service("cache").await["service_notifications"], json!([]));

@@ -48,7 +48,7 @@ async fn a_list_holds_every_service_of_the_project_in_order_of_name() {
 }
 
 #[tokio::test]
-async fn backups_appear_some_time_after_the_build_and_then_twice_a_day() {
+async fn backups_appear_after_the_build_and_then_twice_a_day() {
     let api = Api::start().await;
     api.running("cache", json!({ "plan": "business-4" })).await;
     assert_eq!(api.get("service/cache/backups").await.1["backups"], json!([]));
@@ -149,7 +149,7 @@ async fn full_catalogue_lists_plans_with_their_clouds() {
 }
 
 #[tokio::test]
-async fn versions_are_listed_for_everybody_and_for_accounts() {
+async fn versions_are_listed_publicly_and_for_accounts() {
     let api = Api::start().await;
     let (_, project) = api.call(Method::GET, &format!("project/{PROJECT}"), None).await;
     let account = project["project"]["account_id"].as_str().unwrap();
@@ -171,7 +171,7 @@ async fn project_tags_are_replaced_and_merged() {
 }
 
 #[tokio::test]
-async fn the_account_knows_its_caller_and_its_projects() {
+async fn account_names_its_caller_and_its_projects() {
     let api = Api::start().await;
     let (_, me) = api.call(Method::GET, "me", None).await;
     assert_eq!(me["user"]["projects"], json!([PROJECT, "my-other-project"]));
@@ -184,7 +184,7 @@ async fn the_account_knows_its_caller_and_its_projects() {
 }
 
 #[tokio::test]
-async fn project_events_tell_what_happened_newest_first() {
+async fn project_events_are_listed_newest_first() {
     let api = Api::start().await;
     api.running("cache", json!({})).await;
     api.put("service/cache", json!({ "termination_protection": false })).await;

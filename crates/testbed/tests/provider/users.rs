@@ -101,7 +101,7 @@ async fn access_rules_are_normalised_and_unknown_ones_refused() {
 }
 
 #[tokio::test]
-async fn all_passwords_can_be_reset_at_once() {
+async fn all_passwords_can_be_reset_in_one_request() {
     let api = Api::start().await;
     with_user(&api).await;
     let before = api.service("cache").await["users"].clone();

@@ -1,5 +1,5 @@
-//! A client of the cluster, which knows what its Secret says and nothing else. Guarantees that a write counts as
-//! acknowledged only if the server said so, and that no password is printed.
+//! A client of the cluster that uses only the content of its Secret. A write counts as acknowledged only if the
+//! server confirmed it, and no password is printed.
 
 use super::super::manifests::NAMESPACE;
 use anyhow::Context as _;

@@ -1,5 +1,5 @@
-//! What the operator tells about the cluster: its events, as `kubectl get events` shows them, and its status. Guarantees
-//! that nothing else is shown.
+//! The operator's reports about the cluster: its events, as `kubectl get events` shows them, and its status. Nothing
+//! else is shown.
 
 use super::super::manifests::NAMESPACE;
 use super::super::screen::Screen;
@@ -19,7 +19,7 @@ pub(super) struct Feed {
     shown: BTreeSet<String>,
 }
 
-/// Whether the operator says so, of the newest spec.
+/// Whether the operator reports the newest spec as ready.
 pub(super) fn is_ready(status: &ClusterStatus) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
@@ -38,28 +38,28 @@ impl Feed {
     ) -> anyhow::Result<ClusterStatus> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.look(screen).await?;
+            self.update(screen).await?;
             let object = self.object().await?;
             let generation = object.metadata.generation;
             let status = object.status.unwrap_or_default();
             if status.observed_generation == generation && fits(&status) {
-                // What was told while the status was read.
-                self.look(screen).await?;
+                // Events that arrived while the status was read.
+                self.update(screen).await?;
                 return Ok(status);
             }
             if Instant::now() > deadline {
                 let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
-                let says = ready.map_or("nothing", |condition| condition.message.as_str());
-                bail!("{} is not {what}; the operator says: {says}", self.name);
+                let text = ready.map_or("nothing", |condition| condition.message.as_str());
+                bail!("{} is not {what}; the operator says: {text}", self.name);
             }
             tokio::time::sleep(PACE).await;
         }
     }
 
-    /// Shows what is new for ever.
+    /// Shows changes until it is dropped.
     pub(super) async fn watch(&mut self, screen: &Screen) -> anyhow::Result<()> {
         loop {
-            self.look(screen).await?;
+            self.update(screen).await?;
             tokio::time::sleep(PACE).await;
         }
     }
@@ -81,7 +81,7 @@ impl Feed {
         Ok(api.get(&self.name).await?)
     }
 
-    async fn look(&mut self, screen: &Screen) -> anyhow::Result<()> {
+    async fn update(&mut self, screen: &Screen) -> anyhow::Result<()> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
         let mut events = api.list(&ListParams::default()).await?.items;
         events.retain(|event| {

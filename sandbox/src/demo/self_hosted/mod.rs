@@ -1,6 +1,6 @@
-//! The course of a run with a self-hosted cluster: a manifest, three real servers on nodes of this machine, a write, the
-//! end of the primary's pod, the failover as the operator tells it, and the write again. Guarantees that every figure is
-//! counted in this run, and that everything ends with the command.
+//! The course of a run with a self-hosted cluster: a manifest, three real servers on nodes of this machine, and a
+//! write. Then the pod of the primary ends, the run shows the failover as the operator reports it, and repeats the
+//! write. Every figure is counted in this run, and everything ends with the command.
 
 mod client;
 mod feed;
@@ -26,7 +26,7 @@ use valkeeper_testbed::tools;
 
 const MANIFEST: &str = include_str!("../../../../examples/self-hosted/cluster.yaml");
 const FILE: &str = "examples/self-hosted/cluster.yaml";
-/// How often the cluster is looked at.
+/// Interval of reads of the cluster.
 const PACE: Duration = Duration::from_millis(100);
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -82,7 +82,7 @@ fn settings() -> Settings {
     Settings {
         self_hosted: true,
         manager_image: format!("{}:demo", nodes::MANAGER),
-        // Names of Services are known in a cluster only.
+        // Names of Services resolve only in a cluster.
         service_addresses: true,
         resync_interval: Duration::from_secs(5),
         ..Settings::default()

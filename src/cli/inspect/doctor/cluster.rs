@@ -22,12 +22,12 @@ pub(super) async fn version(session: &Session) -> Vec<Finding> {
     };
     let digits: String = info.minor.chars().take_while(char::is_ascii_digit).collect();
     let minor = digits.parse().unwrap_or(u32::MAX);
-    let told = format!("Kubernetes {}.{}", info.major, info.minor);
+    let release = format!("Kubernetes {}.{}", info.major, info.minor);
     if info.major == "1" && minor < OLDEST_MINOR {
-        let message = format!("{told} is older than 1.{OLDEST_MINOR}, the oldest supported version");
+        let message = format!("{release} is older than 1.{OLDEST_MINOR}, the oldest supported version");
         return vec![Finding::error(CHECK, message, "kubectl version")];
     }
-    vec![Finding::ok(CHECK, told)]
+    vec![Finding::ok(CHECK, release)]
 }
 
 pub(super) async fn definitions(session: &Session) -> Vec<Finding> {

@@ -1,5 +1,5 @@
-//! What should be gone and is not: resources whose deletion takes long, and token Secrets that nobody needs any more.
-//! Of Secrets only metadata is read.
+//! Objects that should be deleted and still exist: resources whose deletion takes long, and token Secrets that no
+//! resource needs. The checks read only the metadata of Secrets.
 
 use super::finding::Finding;
 use crate::{
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use valkeeper_api::names;
 
 const CHECK: &str = "finalizers";
-/// A deletion that takes longer is worth a look.
+/// A deletion that takes longer is reported.
 const SLOW_MINUTES: i64 = 10;
 
 pub(super) async fn check(session: &Session) -> Vec<Finding> {

@@ -1,4 +1,4 @@
-//! What a check came to, and the command that mends it.
+//! Result of a check, and the command that repairs what it found.
 
 use serde::Serialize;
 
@@ -10,13 +10,13 @@ pub(in crate::cli::inspect) enum Level {
     Ok,
     /// The check could not be made.
     Skipped,
-    /// Worth a look.
+    /// Needs attention.
     Warning,
     /// It keeps something from working.
     Error,
 }
 
-/// What a check came to.
+/// Result of a check.
 #[derive(Debug, Serialize)]
 pub(in crate::cli::inspect) struct Finding {
     pub(super) level: Level,
@@ -24,7 +24,7 @@ pub(in crate::cli::inspect) struct Finding {
     pub(super) check: &'static str,
     /// What is so.
     pub(super) message: String,
-    /// The command that mends it, or shows more.
+    /// Command that repairs the finding or shows details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
 }

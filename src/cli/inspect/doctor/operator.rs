@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use crate::cli::inspect::session::Session;
-use crate::{cluster::bounded, replaced};
+use crate::{aiven_operator, cluster::bounded};
 use k8s_openapi::{
     api::{coordination::v1::Lease, core::v1::Pod},
     jiff::Timestamp,
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// The label of the operator's pods.
 const LABEL: &str = "app.kubernetes.io/name=valkeeper";
-/// The label that tells releases of the chart apart.
+/// Label that distinguishes releases of the chart.
 const RELEASE: &str = "app.kubernetes.io/instance";
 
 pub(super) async fn replicas(session: &Session, namespace: &str) -> Vec<Finding> {
@@ -79,11 +79,11 @@ pub(super) async fn lease(session: &Session, namespace: &str, name: &str) -> Vec
             format!("there is no lease {namespace}/{name}: no replica leads, or leader election is off");
         return vec![Finding::warning(CHECK, message, "kubectl get leases --all-namespaces")];
     };
-    vec![match replaced::holder_of(&lease, Timestamp::now()) {
+    vec![match aiven_operator::holder_of(&lease, Timestamp::now()) {
         Some(holder) => Finding::ok(CHECK, format!("{holder} leads")),
         None => Finding::error(
             CHECK,
-            format!("nobody renews lease {namespace}/{name}: no replica leads"),
+            format!("lease {namespace}/{name} is not renewed: no replica leads"),
             format!("kubectl --namespace {namespace} logs --selector={LABEL} --tail=50"),
         ),
     }]
@@ -91,7 +91,7 @@ pub(super) async fn lease(session: &Session, namespace: &str, name: &str) -> Vec
 
 pub(super) async fn others(session: &Session) -> Vec<Finding> {
     const CHECK: &str = "aiven-operator";
-    match replaced::running(&session.client, None).await {
+    match aiven_operator::running(&session.client, None).await {
         Err(error) => vec![Finding::skipped(CHECK, &error)],
         Ok(found) if found.is_empty() => vec![Finding::ok(CHECK, "no aiven-operator leads")],
         Ok(found) => found

@@ -126,8 +126,8 @@ fn vpc_condition(check: &'static str, vpc: &Value) -> Option<Finding> {
     if ready.is_some_and(|ready| ready["status"] == "True") {
         return None;
     }
-    let told = |key: &str| ready.and_then(|ready| ready[key].as_str()).unwrap_or("no status");
-    let message = format!("ProjectVPC {namespace}/{name}: {}: {}", told("reason"), told("message"));
+    let field = |key: &str| ready.and_then(|ready| ready[key].as_str()).unwrap_or("no status");
+    let message = format!("ProjectVPC {namespace}/{name}: {}: {}", field("reason"), field("message"));
     Some(Finding::warning(
         check,
         message,
@@ -154,7 +154,7 @@ mod tests {
             let object = json!({"metadata": {"name": "a"}, "status": {"conditions": conditions}});
             condition("resources", &Resource { kind: Kind::Valkey, object }).map(|finding| finding.level)
         };
-        assert_eq!(resource(&[]), Some(Level::Error), "nobody works on it");
+        assert_eq!(resource(&[]), Some(Level::Error), "no operator works on it");
         assert_eq!(resource(&[("Ready", "True"), ("Synced", "True"), ("Drifted", "False")]), None);
         assert_eq!(resource(&[("Ready", "True"), ("Synced", "False")]), Some(Level::Warning));
         assert_eq!(resource(&[("Ready", "True"), ("Drifted", "True")]), Some(Level::Warning));

@@ -1,4 +1,4 @@
-//! May this user do what the operator has to: one question to the API server for each permission. `--as` asks for
+//! Checks whether this user has the permissions of the operator: one access review for each permission. `--as` checks
 //! another user, such as the service account of the operator.
 
 use super::finding::Finding;

@@ -53,7 +53,7 @@ fn immutable(resource: &Resource, before: &Value, after: &Value) -> Vec<Problem>
 }
 
 impl Session {
-    /// What Aiven does not offer. Where it does not answer, nothing is found: the plan says why.
+    /// Settings that Aiven does not offer. Empty when Aiven does not answer; the plan then states the reason.
     pub(super) async fn offered(&self, resource: &Resource, preview: &Preview) -> Vec<Problem> {
         let Some(token) = &preview.token else { return Vec::new() };
         let (project, of) = (resource.text("/spec/project"), resource.kind.service_type());

@@ -38,7 +38,7 @@ pub(super) struct Price {
     pub(super) after: f64,
 }
 
-/// What the condition `Ready` would say.
+/// The condition `Ready` that the plan predicts.
 #[derive(Serialize)]
 pub(super) struct Outcome {
     pub(super) stuck: bool,

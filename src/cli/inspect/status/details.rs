@@ -1,4 +1,4 @@
-//! What is known of a resource.
+//! The facts about a resource that `status` shows.
 
 use crate::{cli::inspect::find::Resource, controller::Changed};
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub(super) struct Line {
     pub(super) drifted: String,
     pub(super) last_backup_time: String,
     pub(super) message: String,
-    /// Nothing moves until somebody acts.
+    /// Reconciliation cannot progress until a user acts.
     pub(super) stalled: bool,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Details {
     pub(super) project: String,
     pub(super) deleting_since: String,
     pub(super) conditions: Vec<Value>,
-    /// What the status tells of the service.
+    /// The part of the status that describes the service.
     pub(super) service: Value,
     pub(super) secret: SecretSeen,
     pub(super) token: Token,

@@ -62,7 +62,7 @@ async fn routine_never_takes_all_permits_and_never_starves() {
             edits.push_back(permit.unwrap());
         }
         rounds += 1;
-        assert!(rounds <= LOWEST_TURN, "routine starves");
+        assert!(rounds <= LOWEST_SHARE, "routine starves");
     }
 }
 
@@ -94,7 +94,7 @@ async fn a_call_that_hangs_holds_no_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_nobody_gives_back_is_noticed_by_the_probe() {
+async fn leaked_permit_is_detected_by_the_probe() {
     let health = Health::default();
     let queue = Queue::new(1, health.clone(), Duration::from_mins(3));
     let held = fill(&queue, Priority::Edit, 1).await;
@@ -110,7 +110,7 @@ async fn a_permit_that_nobody_gives_back_is_noticed_by_the_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resumed_pass_goes_before_all_that_have_not_begun() {
+async fn resumed_reconciliation_precedes_all_that_have_not_begun() {
     let queue = queue(1);
     let mut permit = queue.permit(Priority::Routine).await.unwrap();
     let mut slow = Box::pin(permit.during(tokio::time::sleep(Duration::from_secs(1))));
@@ -121,7 +121,7 @@ async fn resumed_pass_goes_before_all_that_have_not_begun() {
     let mut waiting: Vec<_> = (0..50).map(|_| Box::pin(queue.permit(Priority::Edit))).collect();
     assert!(waiting.iter_mut().all(|permit| permit.now_or_never().is_none()));
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!((&mut slow).now_or_never().is_none(), "somebody else has the permit");
+    assert!((&mut slow).now_or_never().is_none(), "another one has the permit");
     drop(held);
     assert!(slow.now_or_never().is_some());
 }

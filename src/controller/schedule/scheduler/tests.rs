@@ -1,4 +1,4 @@
-//! Who has a reconciliation, when, and in which order, by a clock that only moves when nobody works.
+//! Which resource is reconciled, when, and in which order, by a clock that only moves while no task works.
 
 use super::*;
 use crate::server::health::Health;
@@ -9,9 +9,9 @@ use valkeeper_api::Valkey;
 
 type Reference = Arc<ObjectRef<Cached<Valkey>>>;
 
-/// What happened, as text, and the way to ask for reconciliations.
+/// The events as text, and the way to request reconciliations.
 struct Scene {
-    told: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Vec<String>>>,
     requests: mpsc::UnboundedSender<Request<Valkey>>,
     shutdown: CancellationToken,
     giving: tokio::task::JoinHandle<()>,
@@ -20,11 +20,11 @@ struct Scene {
 impl Scene {
     /// Reconciliations that wait for their permit as long as `waiting`, and then last for `lasting`.
     fn begin(waiting: u64, lasting: u64, next: impl Fn(usize) -> Next + Send + Sync + 'static) -> Self {
-        let (told, shutdown) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
-        let (requests, mut heard) = mpsc::unbounded_channel();
-        let (notes, next) = (told.clone(), Arc::new(next));
+        let (log, shutdown) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+        let (requests, mut incoming) = mpsc::unbounded_channel();
+        let (notes, next) = (log.clone(), Arc::new(next));
         let begun = time::Instant::now();
-        let turns = Scheduler::new(move |reference: Reference, call: Arc<Call>| {
+        let scheduler = Scheduler::new(move |reference: Reference, call: Arc<Call>| {
             let (notes, next) = (notes.clone(), next.clone());
             let note = move |what: &str| {
                 let mut notes = notes.lock().unwrap();
@@ -44,9 +44,9 @@ impl Scene {
             }
             .boxed()
         });
-        let heard = stream::poll_fn(move |cx| heard.poll_recv(cx));
-        let giving = tokio::spawn(turns.give(heard, shutdown.clone()));
-        Self { told, requests, shutdown, giving }
+        let incoming = stream::poll_fn(move |cx| incoming.poll_recv(cx));
+        let giving = tokio::spawn(scheduler.give(incoming, shutdown.clone()));
+        Self { log, requests, shutdown, giving }
     }
 
     fn ask(&self, name: &str) {
@@ -56,7 +56,7 @@ impl Scene {
     /// What happened within so many seconds.
     async fn after(&self, seconds: u64) -> Vec<String> {
         time::sleep(Duration::from_secs(seconds)).await;
-        std::mem::take(&mut *self.told.lock().unwrap())
+        std::mem::take(&mut *self.log.lock().unwrap())
     }
 }
 
@@ -65,7 +65,7 @@ fn never(_: usize) -> Next {
 }
 
 #[tokio::test]
-async fn an_edit_of_a_resource_that_waits_lets_it_pass_the_others() {
+async fn edit_of_a_waiting_resource_raises_its_priority() {
     let queue = Queue::new(1, Health::default(), Duration::from_mins(3));
     let busy = queue.permit(Priority::Edit).await.unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -91,7 +91,7 @@ async fn an_edit_of_a_resource_that_waits_lets_it_pass_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_during_a_turn_leads_to_one_more_turn_after_it() {
+async fn request_during_reconciliation_schedules_one_more() {
     let scene = Scene::begin(0, 10, never);
     scene.ask("a");
     time::sleep(Duration::from_secs(5)).await;
@@ -103,7 +103,7 @@ async fn a_request_during_a_turn_leads_to_one_more_turn_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_before_the_permit_is_told_to_the_turn_that_waits() {
+async fn request_before_the_permit_joins_the_waiting_work_item() {
     let scene = Scene::begin(100, 1, never);
     scene.ask("a");
     time::sleep(Duration::from_secs(5)).await;
@@ -112,24 +112,24 @@ async fn a_request_before_the_permit_is_told_to_the_turn_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_reaches_no_turn_in_time_leads_to_another_one() {
+async fn request_too_late_for_one_work_item_schedules_another() {
     let taken = Arc::new(AtomicUsize::new(0));
     let count = taken.clone();
     // A reconciliation that finds that it comes too early ends without having begun.
-    let turns = Scheduler::new(move |_: Reference, _: Arc<Call>| {
+    let scheduler = Scheduler::new(move |_: Reference, _: Arc<Call>| {
         count.fetch_add(1, Ordering::SeqCst);
         time::sleep(Duration::from_secs(1)).map(|()| Next::After(LONGEST)).boxed()
     });
     let reference = Arc::new(ObjectRef::new("a"));
     let requests = [Request::One(reference.clone()), Request::One(reference)];
     let requests = stream::iter(requests).chain(stream::pending());
-    let giving = turns.give(requests, CancellationToken::new());
+    let giving = scheduler.give(requests, CancellationToken::new());
     assert!(time::timeout(Duration::from_mins(1), giving).await.is_err());
     assert_eq!(taken.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_comes_when_its_time_has_come_or_when_asked_for_before() {
+async fn work_item_starts_when_due_or_when_requested_earlier() {
     let scene = Scene::begin(0, 0, |_| Next::After(Duration::from_secs(30)));
     scene.ask("a");
     time::sleep(Duration::from_secs(10)).await;
@@ -139,36 +139,36 @@ async fn a_turn_comes_when_its_time_has_come_or_when_asked_for_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_panics_comes_again_and_hurts_nobody_else() {
+async fn panicking_reconciliation_is_retried_without_side_effects() {
     let scene = Scene::begin(0, 0, |count| {
         assert!(count != 1, "the first turn of all");
         Next::WhenAsked
     });
     scene.ask("a");
     scene.ask("b");
-    let told = scene.after(120).await;
-    assert_eq!(told.iter().filter(|note| note.starts_with("a begins")).count(), 2, "{told:?}");
-    assert_eq!(told.iter().filter(|note| note.starts_with("b begins")).count(), 1, "{told:?}");
+    let log = scene.after(120).await;
+    assert_eq!(log.iter().filter(|note| note.starts_with("a begins")).count(), 2, "{log:?}");
+    assert_eq!(log.iter().filter(|note| note.starts_with("b begins")).count(), 1, "{log:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_watch_begins_anew_those_that_are_gone_have_a_turn_as_well() {
+async fn watch_restart_schedules_resources_deleted_meanwhile() {
     let scene = Scene::begin(0, 0, |_| Next::After(Duration::from_hours(1)));
     scene.ask("gone");
     scene.after(1).await;
     scene.requests.send(Request::All(vec![ObjectRef::new("new")])).unwrap();
-    let mut told = scene.after(1).await;
-    told.retain(|note| note.contains("begins"));
-    told.sort();
-    assert_eq!(told, ["gone begins 1", "new begins 1"]);
+    let mut log = scene.after(1).await;
+    log.retain(|note| note.contains("begins"));
+    log.sort();
+    assert_eq!(log, ["gone begins 1", "new begins 1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_under_way_ends_before_the_end() {
+async fn running_work_item_ends_before_the_scheduler() {
     let scene = Scene::begin(0, 10, |_| Next::After(Duration::ZERO));
     scene.ask("a");
     time::sleep(Duration::from_secs(1)).await;
     scene.shutdown.cancel();
     scene.giving.await.unwrap();
-    assert_eq!(*scene.told.lock().unwrap(), ["a begins 0", "a ends 10"]);
+    assert_eq!(*scene.log.lock().unwrap(), ["a begins 0", "a ends 10"]);
 }

@@ -109,14 +109,14 @@ impl Program {
         loop {
             let answer = timeout(PATIENCE, self.output.next_line()).await.expect("an answer").unwrap();
             let answer = answer.unwrap_or_else(|| panic!("{} ended", self.library));
-            // A test program says that it runs a test.
+            // A test program reports that it runs a test.
             if answer == line || answer.starts_with("error") {
                 return answer;
             }
         }
     }
 
-    /// Asks again until it gets the line back.
+    /// Repeats the request until it gets the line back.
     pub(super) async fn until(&mut self, line: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {

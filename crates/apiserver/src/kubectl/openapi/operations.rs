@@ -1,5 +1,5 @@
-//! The operations on a resource, as far as clients look at them: which there are, on which kind, and
-//! whether they understand field validation and dry runs.
+//! The operations on a resource, as far as clients read them: which exist, on which kind, and whether they support
+//! field validation and dry runs.
 
 use serde_json::{Map, Value, json};
 

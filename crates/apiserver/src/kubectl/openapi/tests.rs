@@ -45,7 +45,7 @@ fn every_built_in_kind_has_a_schema_without_references() {
 }
 
 #[test]
-fn lists_say_how_they_merge() {
+fn lists_declare_how_they_merge() {
     let service = builtin_schema("", "v1", "Service").unwrap();
     assert_eq!(
         service["properties"]["spec"]["properties"]["ports"]["x-kubernetes-list-map-keys"],

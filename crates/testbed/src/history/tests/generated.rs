@@ -181,16 +181,16 @@ proptest! {
     }
 
     #[test]
-    fn answers_that_never_came_accuse_nobody(eras in eras(), choice in any::<prop::sample::Index>()) {
+    fn missing_answers_are_no_violation(eras in eras(), choice in any::<prop::sample::Index>()) {
         let mut history = ideal(&eras);
         let unknown = choice.index(history.writes.len());
         history.writes[unknown].outcome = Outcome::Unknown;
         prop_assert!(judge(&history, &promises()).is_kept());
     }
 
-    /// Where each write took effect is not known: whatever is possible accuses nobody.
+    /// The moment at which each write took effect is unknown: a possible order is no violation.
     #[test]
-    fn longer_writes_accuse_nobody(eras in eras(), early in 0..200_u64, late in 0..200_u64) {
+    fn longer_writes_are_no_violation(eras in eras(), early in 0..200_u64, late in 0..200_u64) {
         let mut history = ideal(&eras);
         for write in &mut history.writes {
             write.invoked = Moment(write.invoked.0 - early);

@@ -39,7 +39,7 @@ fn lists_keep_the_order_of_their_writes() {
     };
     assert_eq!(of((11, 12), [1, 2]), []);
     assert_eq!(of((11, 12), [2, 1]), [Promise::Faithful]);
-    // At once: either order.
+    // Concurrent: either order.
     assert_eq!(of((5, 12), [2, 1]), []);
 }
 
@@ -163,7 +163,7 @@ fn unplanned_failover_loses_the_last_lag_only() {
     };
     assert_eq!(of(950, None), []);
     assert_eq!(of(1_500, None), []);
-    // Longer ago than the lag, and longer than a cut-off primary may go on.
+    // Longer ago than the lag, and longer than a cut-off primary may continue.
     assert_eq!(of(800, None), [Promise::LastLag]);
     assert_eq!(of(2_500, None), [Promise::LastLag]);
     // In the instant after a freeze, and no longer.

@@ -1,5 +1,5 @@
-//! Volumes for claims: a folder each, in the zone of the node that needs it first. Grows them, keeps what is
-//! in use, and removes what is not wanted any more. Guarantees that a claim gets one volume only.
+//! Volumes for claims: a folder each, in the zone of the node that needs it first. Extends them, keeps volumes in
+//! use, and removes unused ones. A claim gets one volume only.
 
 use std::path::{Path, PathBuf};
 
@@ -139,7 +139,7 @@ impl Binder {
     }
 }
 
-/// Says that claim and volume are bound, and lets the volume grow.
+/// Marks claim and volume as bound, and lets the volume grow.
 async fn settle(
     cluster: &Cluster,
     claim: &PersistentVolumeClaim,

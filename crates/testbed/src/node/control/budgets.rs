@@ -1,5 +1,5 @@
-//! The status of disruption budgets: how many of the selected pods may be evicted now. Pods count by
-//! themselves; the replicas that their controllers want are not asked for.
+//! The status of disruption budgets: how many of the selected pods may be evicted now. Only the pods count, not the
+//! replicas that their controllers want.
 
 use std::sync::Arc;
 

@@ -31,17 +31,17 @@ impl Controller for Lifecycle {
     const NAME: &'static str = "node lifecycle";
 
     async fn reconcile(&mut self, cluster: &Cluster) -> Result<(), kube::Error> {
-        let (silent, heard): (Vec<_>, Vec<_>) =
+        let (silent, responding): (Vec<_>, Vec<_>) =
             cluster.nodes.state().into_iter().partition(|node| self.is_silent(cluster, node));
         for node in &silent {
             mark(cluster, node).await?;
             // Counted from the mark, which an API out of reach delays.
             let since = *self.unreachable.entry(node.name_any()).or_insert_with(Instant::now);
-            if !heard.is_empty() {
+            if !responding.is_empty() {
                 evict(cluster, node, since).await?;
             }
         }
-        for node in heard {
+        for node in responding {
             self.unreachable.remove(&node.name_any());
             if kubelet::is_ready(&node) {
                 clear(cluster, &node).await?;

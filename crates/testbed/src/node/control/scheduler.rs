@@ -1,5 +1,5 @@
-//! Binds pods to nodes, their claims first. Where a pod may run is decided in `fit`; claims are bound by the
-//! binder, which is told the node.
+//! Binds pods to nodes, their claims first. `fit` decides where a pod may run; the binder binds claims on the node
+//! that this scheduler names.
 
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ fn claims(cluster: &Cluster, pod: &Pod) -> Claims {
     if waiting.is_empty() { Claims::Bound(volumes) } else { Claims::Waiting(waiting) }
 }
 
-/// Tells the binder where the claims are needed.
+/// Reports to the binder where the claims are needed.
 async fn select_node(cluster: &Cluster, pod: &Pod, claims: &[String], node: &str) -> Result<(), kube::Error> {
     let namespace = pod.namespace().unwrap_or_default();
     let api: Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> =
@@ -146,7 +146,7 @@ async fn select_node(cluster: &Cluster, pod: &Pod, claims: &[String], node: &str
     Ok(())
 }
 
-/// Says why a pod is not bound.
+/// Reports why a pod is not bound.
 async fn refuse(cluster: &Cluster, pod: &Pod, message: &str) -> Result<(), kube::Error> {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let known = conditions

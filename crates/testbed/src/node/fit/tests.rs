@@ -39,7 +39,7 @@ fn pods_are_spread_over_nodes() {
 }
 
 #[test]
-fn pods_that_fit_nowhere_are_told_why() {
+fn unschedulable_pods_report_the_reason() {
     let anti = json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
         {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}},
     ]}}});

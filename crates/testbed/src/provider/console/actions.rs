@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Most requests that one button makes fail.
 const MOST_FAILURES: u32 = 1_000;
-/// How long after its client has given up a late request takes effect.
+/// How long after the client's timeout a late request takes effect.
 const LATE: Duration = Duration::from_secs(2);
 /// Furthest that one button moves the clock.
 const LONGEST_LEAP: Duration = Duration::from_hours(24 * 366);

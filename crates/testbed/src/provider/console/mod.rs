@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// Fields of a form, or of a query.
 type Fields = BTreeMap<String, String>;
 
-/// What came of a button: what to tell, or why not.
+/// The outcome of a button: the message, or the reason of the failure.
 type Outcome = Result<String, String>;
 
 const SCRIPT: &str = include_str!("script.js");

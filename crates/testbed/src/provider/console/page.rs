@@ -1,6 +1,5 @@
-//! The page itself: services with what can be done to them, tokens, trouble, and the request log.
-//! Guarantees that every part that changes by itself is marked, so that the script can renew it without
-//! touching what somebody is typing into.
+//! The page itself: services with their actions, tokens, trouble, and the request log. Every part that changes by
+//! itself is marked, so that the script can renew it without touching an input in use.
 
 use super::Fields;
 use super::html::{encode, escape, query};

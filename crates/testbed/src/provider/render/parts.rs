@@ -45,7 +45,7 @@ pub(in crate::provider) fn integration(integration: &Integration) -> Value {
 
 /// How a migration is doing.
 pub(in crate::provider) fn migration(course: &Course) -> Value {
-    // Keys are copied by scanning; what was asked for as a dump is reported as that.
+    // Keys are copied by scanning; a requested dump is reported as that.
     let method = if course.dump { "scan" } else { "replication" };
     let mut migration = json!({ "method": method, "status": course.status, "error": course.error });
     if let Some(connected) = course.connected {

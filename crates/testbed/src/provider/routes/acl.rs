@@ -59,7 +59,7 @@ fn signed(rule: &str) -> Option<&str> {
     rule.strip_prefix('+').or_else(|| rule.strip_prefix('-'))
 }
 
-/// A command, with or without a subcommand; whether a server knows it depends on its version.
+/// A command, with or without a subcommand; whether a server supports it depends on its version.
 fn is_command(name: &str) -> bool {
     let word = |word: &str| {
         word.starts_with(|first: char| first.is_ascii_alphabetic())

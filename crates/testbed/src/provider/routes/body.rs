@@ -1,6 +1,6 @@
-//! The bodies of create and update requests, taken apart. Guarantees that "absent", `null` and a
-//! value stay three different things where the API tells them apart, and that what does not fit is
-//! refused with 400; whether a value makes sense for a service is left to the endpoints.
+//! The parsed bodies of create and update requests. "Absent", `null` and a value stay three different things where
+//! the API distinguishes them, and malformed values are refused with 400. The endpoints decide whether a value suits
+//! a service.
 
 use crate::provider::call::Call;
 use crate::provider::normalize;
@@ -53,16 +53,16 @@ pub(super) const UPDATE_KEYS: &[&str] = &[
 /// Where a service is to be placed.
 #[derive(Default)]
 pub(super) enum Network {
-    /// The request does not say.
+    /// Absent in the request.
     #[default]
     Unspecified,
-    /// The public network: the request says `null`.
+    /// The public network: `null` in the request.
     Public,
     /// The VPC with this id.
     Vpc(String),
 }
 
-/// What a create or update request asks for.
+/// Content of a create or update request.
 #[derive(Default)]
 pub(super) struct Fields {
     pub(super) plan: Option<String>,
@@ -82,7 +82,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// What the body asks for, in the form in which the world stores it.
+    /// Content of the body, in the stored form.
     pub(super) fn read(body: &Object, known: &[&str], world: &World) -> Result<Self, ApiError> {
         let mut fields = Self::parse(body, known, world.unknowns.unknown_body_keys)?;
         if world.disturbances.normalize_values() {
@@ -144,7 +144,7 @@ impl Fields {
         Ok(())
     }
 
-    /// Brings values with several spellings into the form in which they are stored.
+    /// Converts values with several spellings to their stored form.
     fn normalize(&mut self) {
         for email in self.tech_emails.iter_mut().flatten() {
             *email = email.to_lowercase();

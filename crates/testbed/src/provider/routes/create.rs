@@ -1,5 +1,5 @@
-//! Creating a service: everything the provider checks first, and what a new service looks like.
-//! Guarantees that a refused request leaves nothing behind.
+//! Creating a service: the checks of the provider, and the initial state of a new service. A refused request leaves
+//! nothing behind.
 
 use super::body::{CREATE_KEYS, Fields, Network, required};
 use super::{integrations, update};
@@ -65,7 +65,7 @@ fn service_type(body: &Object, world: &World) -> Result<ServiceType, ApiError> {
     Ok(service_type)
 }
 
-/// The service as asked for, before anything about other services is checked.
+/// The requested service, before anything about other services is checked.
 fn draft(
     call: &Call<'_>,
     world: &World,
@@ -136,7 +136,7 @@ fn initial_config(schema: &Schema, declared: &Object) -> Object {
     config
 }
 
-/// The VPC of a new service: as asked, or the cloud's own VPC when the request does not say.
+/// The VPC of a new service: the requested one, or the cloud's own VPC when the request has none.
 fn place(
     call: &Call<'_>,
     world: &World,

@@ -119,7 +119,7 @@ fn check_replica(world: &World, replica: &Service, integration: &Integration) ->
     Ok(())
 }
 
-/// Turns a request into an integration; `newcomer` counts as existing.
+/// Converts a request to an integration; `newcomer` counts as existing.
 fn resolve(
     world: &World,
     project: &str,

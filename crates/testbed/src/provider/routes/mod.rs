@@ -28,7 +28,7 @@ pub(super) struct Route {
 /// Who may call an endpoint.
 #[derive(Clone, Copy)]
 pub(super) enum Access {
-    /// Everybody.
+    /// Every caller.
     Public,
     /// Every token.
     Token,
@@ -126,7 +126,7 @@ static ROUTES: &[Route] = &[
     route("PUT", "/v1/project/{project}/service/{service}/credentials/reset", USERS, users::reset_all),
 ];
 
-/// Result of looking a request up in the table.
+/// Result of finding a request in the table.
 pub(super) enum Match {
     /// The endpoint and the decoded parameters of its path.
     Found(&'static Route, Vec<String>),
@@ -147,7 +147,7 @@ impl Match {
     }
 }
 
-/// Looks a request up.
+/// Finds the route of a request.
 pub(super) fn find(method: &str, path: &str) -> Match {
     let mut wrong_method = None;
     for route in ROUTES {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_path_with_another_method_is_told_from_an_unknown_path() {
+    fn wrong_method_is_distinguished_from_an_unknown_path() {
         assert!(matches!(find("DELETE", "/v1/me"), Match::WrongMethod("/v1/me")));
         assert!(matches!(find("GET", "/v1/nothing"), Match::None));
         assert!(matches!(find("GET", "/v1/me/"), Match::None));

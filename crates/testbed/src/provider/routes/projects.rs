@@ -1,5 +1,5 @@
-//! The caller and the projects: identity, project facts, events, alerts, certificate authority.
-//! Guarantees that a token learns of no project it does not belong to.
+//! The caller and the projects: identity, project facts, events, alerts, certificate authority. A token sees no
+//! project it does not belong to.
 
 use super::body::{parse_tag_changes, parse_tags, sent_tags};
 use crate::provider::call::Call;

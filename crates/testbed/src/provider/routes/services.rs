@@ -14,7 +14,7 @@ use crate::servers::Course;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// How many build times a failed migration is remembered where it is forgotten at all.
+/// How many build times a failed migration is kept where it expires at all.
 const REMEMBERED: u32 = 8;
 
 /// `GET …/service/{service}`
@@ -22,7 +22,7 @@ pub(super) fn get(call: &Call<'_>) -> Outcome {
     let mut world = call.world();
     let service = world.seen_service(call.project(), call.service())?;
     if service.has_lagging_reads() {
-        // It may be gone for others than this reader.
+        // It may be deleted for other readers already.
         let _ = world.edit(call.project(), call.service(), Service::count_read);
         if service.lag.missing_reads > 0 {
             return Err(world.missing_service(call.service()));
@@ -36,7 +36,7 @@ pub(super) fn list(call: &Call<'_>) -> Outcome {
     let mut world = call.world();
     let mut services = world.seen_services(call.project())?;
     for service in services.iter().filter(|service| service.has_lagging_reads()) {
-        // It may be gone for others than this reader.
+        // It may be deleted for other readers already.
         let _ = world.edit(call.project(), &service.name, Service::count_read);
     }
     services.retain(|service| service.lag.missing_reads == 0);

@@ -1,6 +1,5 @@
-//! Changing a service: what the provider refuses, and which changes replace nodes, move data or
-//! take effect at once. Guarantees that a refused request changes nothing, and that keys which are
-//! not sent stay as they are.
+//! Changing a service: the refusals of the provider, and the changes that replace nodes, move data or take effect
+//! immediately. A refused request changes nothing, and keys that are not sent stay unchanged.
 
 mod config;
 
@@ -209,7 +208,7 @@ fn plan_change(
     })
 }
 
-/// Disk after the change: as asked, else what the old plan had if the new one allows it.
+/// Disk after the change: the requested one, else that of the old plan if the new one allows it.
 fn disk(world: &World, service: &Service, plan: &Plan, asked: Option<u64>) -> Result<u64, ApiError> {
     if let Some(asked) = asked {
         let building =

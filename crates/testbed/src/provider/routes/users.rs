@@ -166,7 +166,7 @@ fn set_password(call: &Call<'_>, world: &mut World, password: Secret) -> Result<
     })
 }
 
-/// A user on its own is shown with the password: whoever may ask may also set it.
+/// A single user is shown with the password: a caller with this permission may also set it.
 fn reply(service_type: ServiceType, user: &User) -> Outcome {
     let password = if user.blank_reads > 0 { "" } else { user.password.expose() };
     Reply::json(&json!({ "user": render::user_object(user, service_type, password) }))

@@ -1,6 +1,5 @@
-//! The provider's own `user_config` schemas, as data next to this file: limits, defaults,
-//! nullability, create-only keys, keys that rebuild the service. Guarantees that what is accepted
-//! on create and update is exactly what the data says; merging is left to the routes.
+//! The provider's own `user_config` schemas, as data next to this file: limits, defaults, nullability, create-only
+//! keys, keys that rebuild the service. Create and update accept exactly what the data allows; the routes merge.
 
 mod validate;
 
@@ -54,7 +53,7 @@ impl Schema {
         self.property(key).is_some_and(|property| property[flag] == Value::Bool(true))
     }
 
-    pub(super) fn knows(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.property(key).is_some()
     }
 
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_those_of_the_provider_and_not_of_the_resource_contract() {
+    fn limits_come_from_the_provider_not_the_resource_contract() {
         let accepted =
             json!({ "valkey_io_threads": 256, "valkey_pubsub_client_output_buffer_limit": 262_144 });
         assert!(Schema::of(ServiceType::Valkey).check(accepted.as_object().unwrap()).is_ok());

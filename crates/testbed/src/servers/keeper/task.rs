@@ -1,5 +1,5 @@
-//! The loop that keeps one server: compares what is wanted with what is, and takes the next step.
-//! Guarantees that a failure is logged once and tried again.
+//! The loop that keeps one server: compares the wanted and the actual state, and takes the next step. A failure is
+//! logged once and retried.
 
 use super::{Order, Report};
 use crate::servers::gate::{Gate, Rules};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often a server is looked at when nothing is new.
+/// Interval of checks of a server without a change.
 const PACE: Duration = Duration::from_millis(100);
 /// How soon a step that failed is tried again.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
@@ -53,8 +53,8 @@ impl Task {
         }
     }
 
-    pub(super) async fn run(mut self, mut orders: watch::Receiver<Order>, tell: impl Fn(&Report)) {
-        let mut said = Report::default();
+    pub(super) async fn run(mut self, mut orders: watch::Receiver<Order>, send: impl Fn(&Report)) {
+        let mut reported = Report::default();
         let mut failure = String::new();
         loop {
             let order = orders.borrow_and_update().clone();
@@ -73,9 +73,9 @@ impl Task {
                     }
                 }
             }
-            if self.report != said {
-                said = self.report.clone();
-                tell(&said);
+            if self.report != reported {
+                reported = self.report.clone();
+                send(&reported);
             }
             let pace = if failure.is_empty() { PACE } else { AFTER_FAILURE };
             if let Ok(Err(_)) = tokio::time::timeout(pace, orders.changed()).await {
@@ -163,7 +163,7 @@ impl Task {
         Ok(complete)
     }
 
-    /// Starts the server anew with its data, once for each transition.
+    /// Restarts the server with its data, once for each transition.
     async fn replace(&mut self, wanted: &Wanted) -> anyhow::Result<bool> {
         if self.replaced != wanted.transition {
             self.replaced = wanted.transition;
@@ -228,7 +228,7 @@ impl Task {
             Some(running) => running,
             None => Running::start(&self.servers, &self.place, server, settings).await?,
         };
-        let course = running.look(server).await;
+        let course = running.observe(server).await;
         self.migration = Some(running);
         self.report.migration = Some(course?);
         Ok(())
@@ -243,7 +243,7 @@ impl Task {
         self.servers.set_address(&self.identity, Some(server.tls_port));
     }
 
-    /// Turns clients away.
+    /// Refuses clients.
     fn close(&self) {
         for gate in self.gates.iter().flat_map(|(tls, plain)| [tls, plain]) {
             gate.set(Rules::default());

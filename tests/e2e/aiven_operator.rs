@@ -25,12 +25,12 @@ async fn an_operator_that_still_runs_is_reported(mut world: World) -> World {
     let holder = format!("aiven-operator-of-{}", world.namespace);
     hold_its_lease(&world, &holder).await;
     world.start_operator().await;
-    let told = format!("ANOTHER OPERATOR IS RUNNING: {holder} holds lease");
-    until(|| async { logged(&told) }, |told| *told).await;
+    let warning = format!("ANOTHER OPERATOR IS RUNNING: {holder} holds lease");
+    until(|| async { logged(&warning) }, |warning| *warning).await;
     world
 }
 
-/// Holds the lease of the replaced operator for longer than a test takes.
+/// Holds the lease of aiven-operator for longer than a test takes.
 async fn hold_its_lease(world: &World, holder: &str) -> Api<Lease> {
     let leases: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
     let lease: Lease = serde_json::from_value(json!({
@@ -52,7 +52,7 @@ async fn with_one_lease_the_two_never_work_at_the_same_time() {
         let replica = Replica::start(&world, settings).await;
         replica.until("standby").await;
         world.create_valkey("cache", json!({})).await;
-        // Somebody who stops gives a lease back like this.
+        // A holder that stops gives a lease back like this.
         assert!(world.provider.requests().is_empty());
         let returned = Patch::Merge(json!({"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}));
         leases.patch(LEASE, &PatchParams::default(), &returned).await.unwrap();

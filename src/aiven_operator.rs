@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The lease that its leader holds.
 pub const LEASE: &str = "40db2fac.aiven.io";
-/// How often to look whether it runs, and to say so.
+/// Interval of checks whether aiven-operator runs, and of the reports.
 const INTERVAL: Duration = Duration::from_mins(1);
-/// A lease that was not renewed for this many of its durations belongs to nobody any more.
+/// A lease that was not renewed for this many of its durations has no holder anymore.
 const STALE_AFTER: i64 = 2;
 
 /// Its variables that this operator does not read, and what to do instead.
@@ -31,13 +31,13 @@ pub fn notes(is_set: impl Fn(&str) -> bool) -> Vec<String> {
     set.map(|(name, instead)| format!("{name} is ignored: {instead}")).collect()
 }
 
-/// Says, once a minute and until `shutdown`, that the replaced operator works on the same resources.
+/// Warns once a minute, until `shutdown`, while aiven-operator works on the same resources.
 pub async fn watch_out(client: Client, namespaces: Vec<Option<String>>, shutdown: CancellationToken) {
     loop {
         for namespace in &namespaces {
             match running(&client, namespace.as_deref()).await {
                 Ok(found) => found.iter().for_each(|holder| warn(holder)),
-                Err(error) => tracing::debug!(%error, "cannot look for another operator"),
+                Err(error) => tracing::debug!(%error, "cannot check for aiven-operator"),
             }
         }
         tokio::select! {
@@ -53,7 +53,7 @@ fn warn(holder: &str) {
     );
 }
 
-/// The processes of the replaced operator that lead in a namespace, or anywhere.
+/// The processes of aiven-operator that lead in a namespace, or anywhere.
 pub async fn running(client: &Client, namespace: Option<&str>) -> Result<Vec<String>, kube::Error> {
     let api: Api<Lease> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -64,14 +64,14 @@ pub async fn running(client: &Client, namespace: Option<&str>) -> Result<Vec<Str
     Ok(leases.iter().filter_map(|lease| holder(lease, Timestamp::now())).collect())
 }
 
-/// Who holds the lease of the replaced operator, if somebody does.
+/// Holder of the lease of aiven-operator, if there is one.
 fn holder(lease: &Lease, now: Timestamp) -> Option<String> {
     let holder = holder_of(lease, now)?;
     let namespace = lease.namespace().unwrap_or_default();
     Some(format!("{holder} holds lease {namespace}/{LEASE}"))
 }
 
-/// Who holds a lease and renews it, if somebody does.
+/// Holder of a lease that is being renewed, if there is one.
 pub fn holder_of(lease: &Lease, now: Timestamp) -> Option<String> {
     let spec = lease.spec.as_ref()?;
     let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
