@@ -31,7 +31,7 @@ impl Traces {
         }
         #[cfg(feature = "otlp")]
         {
-            let (exporter, layer) = otlp::Exporter::start()?;
+            let (exporter, layer) = otlp::Exporter::start(SPANS)?;
             Ok((Self { exporter: Some(exporter) }, vec![layer]))
         }
         #[cfg(not(feature = "otlp"))]

@@ -1,8 +1,8 @@
 //! How findings are written: as lines, as JSON, as annotations of a GitHub workflow, or as SARIF.
 
 use super::{
-    Report,
     finding::{Check, Finding, Severity},
+    report::Report,
 };
 use clap::ValueEnum;
 use serde_json::{Value, json};

@@ -1,7 +1,6 @@
 //! Sends spans as OTLP over HTTP, with the client and the TLS stack that are here anyway. Headers, sampling and
 //! the attributes of the process are set by the variables that OpenTelemetry names for them.
 
-use super::SPANS;
 use crate::telemetry::repeats::{Repeats, log_failure};
 use anyhow::Context as _;
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
@@ -25,7 +24,7 @@ pub(super) struct Exporter(SdkTracerProvider);
 
 impl Exporter {
     /// Starts to send what the layer is shown.
-    pub(super) fn start() -> anyhow::Result<(Self, Box<dyn Layer<Registry> + Send + Sync>)> {
+    pub(super) fn start(spans: &str) -> anyhow::Result<(Self, Box<dyn Layer<Registry> + Send + Sync>)> {
         let http = reqwest::Client::builder().timeout(ANSWER).build().context("cannot send traces")?;
         let sender = Sender { http, runtime: Handle::current(), repeats: Arc::default() };
         let exporter = SpanExporter::builder()
@@ -36,7 +35,7 @@ impl Exporter {
         let provider =
             SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
         let shown =
-            Targets::new().with_target("valkeeper", LevelFilter::INFO).with_target(SPANS, LevelFilter::INFO);
+            Targets::new().with_target("valkeeper", LevelFilter::INFO).with_target(spans, LevelFilter::INFO);
         let layer = tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("valkeeper"))
             .with_location(false)

@@ -17,7 +17,7 @@ use std::{
 
 /// Root files of the crates whose files must not need each other in a circle, and how many files still do. These
 /// numbers only shrink.
-const WITHOUT_CIRCLES: [(&str, usize); 2] = [("crates/engine/src/lib.rs", 0), ("src/lib.rs", 4)];
+const WITHOUT_CIRCLES: [(&str, usize); 2] = [("crates/engine/src/lib.rs", 0), ("src/lib.rs", 0)];
 /// The same for folders: files within one may need each other.
 const WITHOUT_CIRCLES_OF_FOLDERS: [(&str, usize); 2] =
     [("crates/apiserver/src/lib.rs", 0), ("crates/testbed/src/lib.rs", 2)];
