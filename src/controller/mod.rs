@@ -87,8 +87,8 @@ async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, s
     let marking = malformed::keep_marking::<K>(context.client.clone(), context.settings.retry, to_mark);
     let watch = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     let watch = sync::observed(watch, K::NAME, &context, namespace.as_deref());
-    let (requester, mut requested) = mpsc::unbounded_channel();
-    let requested = futures::stream::poll_fn(move |cx| requested.poll_recv(cx)).map(Request::One);
+    let (requester, mut wakes) = mpsc::unbounded_channel();
+    let wakes = futures::stream::poll_fn(move |cx| wakes.poll_recv(cx)).map(Request::One);
     let gone = context.clone();
     let mut watched = Watched::new(move |object| gone.forget(object.uid(), object.name()));
     context.owners.add(watched.store());
@@ -97,6 +97,6 @@ async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, s
     let reconciliations = Scheduler::new(move |reference, call| {
         reconcile::process(context.clone(), handle.clone(), reference, call).boxed()
     });
-    let reconciliations = reconciliations.give(futures::stream::select(requested, watched), shutdown);
+    let reconciliations = reconciliations.give(futures::stream::select(wakes, watched), shutdown);
     futures::future::join(reconciliations, marking).await;
 }

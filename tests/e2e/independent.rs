@@ -243,8 +243,8 @@ async fn reported_absence_is_confirmed(
     let reads = fake.requests().len();
     until(|| async { fake.requests().len() }, |now| *now >= reads + 4).await;
     let valkey = world.valkeys().get("cache").await.unwrap();
-    let ready = world::ready(&valkey).unwrap();
-    assert_ne!(ready.reason, "ExternalMissing", "{}", ready.message);
+    let condition = world::ready(&valkey).unwrap();
+    assert_ne!(condition.reason, "ExternalMissing", "{}", condition.message);
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     let reads = fake.requests().len();
     until(|| async { fake.requests().len() }, |now| *now >= reads + 4).await;

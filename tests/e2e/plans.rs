@@ -159,10 +159,6 @@ async fn plan_names_what_is_refused_and_what_was_meant(world: World) -> World {
         .await;
     assert_eq!(plan["changes"][0]["effect"], "rebuild", "{plan:#}");
     assert!(plan["price"]["after"].as_f64() > plan["price"]["before"].as_f64(), "{plan:#}");
-    let plan = inspector.plan(Kind::Valkey, "cache", &with(json!({"disk_space": "55GiB"}))).await;
-    let price = |when: &str| plan["price"][when].as_f64().unwrap();
-    // 30 GB more than the plan includes, in a month of 730 hours.
-    assert!((price("after") - price("before") - 30.0 * 0.0003 * 730.0).abs() < 0.01, "{plan:#}");
     assert!(world.provider.set_plan(PROJECT, "cache", "business-4"));
     let plan = inspector.json(&["plan", "cache"]).await[0].take();
     assert_eq!((&plan["changes"], &plan["left"][0]["field"]), (&json!([]), &json!("spec.plan")), "{plan:#}");
@@ -173,5 +169,17 @@ async fn plan_names_what_is_refused_and_what_was_meant(world: World) -> World {
     assert!(code == 3 && text.contains("creates the service"), "{code}: {text}");
     assert_eq!(world.writes(), before.0, "nothing is written at Aiven");
     assert!(world.valkeys().get_opt("new").await.unwrap().is_none() && world.service("new").is_none());
+    world
+}
+
+async fn plan_prices_added_disk_space(world: World) -> World {
+    let inspector = Inspector::new(&world);
+    world.ready_valkey("cache", json!({})).await;
+    let mut spec = minimal_spec();
+    crate::world::merge(&mut spec, json!({"disk_space": "55GiB"}));
+    let plan = inspector.plan(Kind::Valkey, "cache", &spec).await;
+    let price = |when: &str| plan["price"][when].as_f64().unwrap();
+    // 30 GB more than the plan includes, in a month of 730 hours.
+    assert!((price("after") - price("before") - 30.0 * 0.0003 * 730.0).abs() < 0.01, "{plan:#}");
     world
 }

@@ -42,7 +42,7 @@ pub(super) async fn run(shared: Arc<Shared>, servers: Arc<Servers>, lifetime: Ca
 fn start(shared: &Arc<Shared>, servers: &Arc<Servers>, identity: Identity, wanted: Wanted) -> Keeper {
     let (shared, reporter) = (Arc::clone(shared), identity.clone());
     Keeper::start(Arc::clone(servers), identity, wanted, move |report| {
-        handle_report(&shared, &reporter, report)
+        handle_report(&shared, &reporter, report);
     })
 }
 
