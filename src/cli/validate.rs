@@ -29,7 +29,7 @@ use valkeeper_api::{
     Violation,
     field_path::FieldPath,
     validate::{remarks, validate_manifest, validate_vpc_manifest, vpc_remarks},
-    valkey_cluster,
+    valkey_backup, valkey_cluster, valkey_scheduled_backup,
 };
 
 /// The flags of `valkeeper validate`.
@@ -82,7 +82,7 @@ pub struct Report {
     seen: Vec<Seen>,
 }
 
-/// Judges every `Valkey`, `Redis`, `ProjectVPC` and `ValkeyCluster` in these files and folders; `-` is standard input.
+/// Judges every resource of the kinds of this operator in these files and folders; `-` is standard input.
 ///
 /// # Errors
 /// When a file or folder cannot be read. What is wrong inside a file is a finding.
@@ -197,6 +197,8 @@ impl Report {
                     Ours::Service(kind) => (validate_manifest(kind, resource), remarks(kind, resource)),
                     Ours::Vpc => (validate_vpc_manifest(resource), vpc_remarks(resource)),
                     Ours::Cluster => (valkey_cluster::manifest_violations(resource), Vec::new()),
+                    Ours::Backup => (valkey_backup::manifest_violations(resource), Vec::new()),
+                    Ours::Schedule => (valkey_scheduled_backup::manifest_violations(resource), Vec::new()),
                 };
                 for violation in violations {
                     self.add(place, resource, at, (Severity::Error, Check::InvalidField), violation);
