@@ -39,7 +39,14 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["valkeys.aiven.io", "redis.aiven.io", "projectvpcs.aiven.io", "valkeyclusters.valkeeper.io"]
+            [
+                "valkeys.aiven.io",
+                "redis.aiven.io",
+                "projectvpcs.aiven.io",
+                "valkeyclusters.valkeeper.io",
+                "valkeybackups.valkeeper.io",
+                "valkeyscheduledbackups.valkeeper.io"
+            ]
         );
     }
 }

@@ -60,7 +60,7 @@ impl Validate {
     }
 }
 
-/// Judges every `Valkey`, `Redis`, `ProjectVPC` and `ValkeyCluster` in these files and folders; `-` is standard input.
+/// Judges every resource of the kinds of this operator in these files and folders; `-` is standard input.
 ///
 /// # Errors
 /// When a file or folder cannot be read. What is wrong inside a file is a finding.

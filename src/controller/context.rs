@@ -1,6 +1,7 @@
 //! What all reconciliations share.
 
 use super::{
+    backup::Backups,
     memory::Memories,
     project_poll::ProjectPollers,
     schedule::queue::Queue,
@@ -31,6 +32,7 @@ pub struct Context {
     /// The same for self-hosted clusters, whose failovers do not wait for managed services.
     pub(super) cluster_queue: Arc<Queue>,
     pub(super) clusters: Clusters,
+    pub(super) backups: Backups,
     pub(super) memories: Memories,
     pub(super) owners: Owners,
     /// Tracker of changes to Secrets, where the operator watches them.
@@ -94,6 +96,7 @@ impl Context {
             queue,
             cluster_queue,
             clusters: Clusters::default(),
+            backups: Backups::default(),
             health,
             metrics,
             repeats: Arc::default(),
@@ -128,6 +131,7 @@ impl Context {
         self.memories.forget(uid, name);
         self.repeats.went_well(uid);
         self.clusters.forget(uid);
+        self.backups.forget(uid);
         if let Some(tracker) = &self.secret_tracker {
             tracker.forget(uid);
         }

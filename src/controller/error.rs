@@ -2,6 +2,7 @@
 
 use crate::{cluster::ClusterError, provider::ProviderError};
 use valkeeper_api::names::reason;
+use valkeeper_backup::{BackupError, ErrorClass};
 use valkeeper_engine::{Failure, failure::Class};
 
 /// What a part of a reconciliation answers.
@@ -41,6 +42,9 @@ pub(super) enum ReconcileError {
     /// Two answers of the provider do not go together.
     #[error("{0}")]
     Contradiction(String),
+    /// What is stored of a backup could not be changed.
+    #[error("{0}")]
+    Backup(#[from] BackupError),
     /// A defect of this program.
     #[error("{0}")]
     Defect(String),
@@ -75,6 +79,12 @@ impl ReconcileError {
                 Class::Denied
             }
             Self::Contradiction(_) => Class::Transient,
+            Self::Backup(error) => match error.class() {
+                ErrorClass::Denied => Class::Denied,
+                ErrorClass::NotFound => Class::NotFound,
+                ErrorClass::Invalid | ErrorClass::Damaged => Class::Invalid,
+                ErrorClass::Transient => Class::Transient,
+            },
             Self::Defect(_) => Class::Bug,
         }
     }
@@ -93,6 +103,7 @@ impl ReconcileError {
             (Self::Token(_) | Self::NoTokenSecret { .. }, _) => (reason::TOKEN_MISSING, String::new()),
             (Self::Missing { reason, .. }, _) => (*reason, String::new()),
             (Self::TokenRejected(_), _) => (reason::TOKEN_REJECTED, String::new()),
+            (Self::Backup(_), _) => (valkeeper_cluster::names::reason::BACKUP_FAILED, later()),
             (Self::Defect(_), _) => (reason::INTERNAL_ERROR, String::new()),
             (Self::Cluster(_), Class::Transient | Class::Throttled { .. } | Class::Conflict) => {
                 (reason::CLUSTER_UNAVAILABLE, later())

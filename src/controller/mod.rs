@@ -3,6 +3,7 @@
 //! true afterwards. All decisions are the engine's.
 
 mod announcements;
+mod backup;
 mod context;
 mod edits;
 mod error;
@@ -40,7 +41,7 @@ use schedule::scheduler::{Request, Scheduler};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use valkeeper_api::{ProjectVpc, Redis, Valkey, ValkeyCluster};
+use valkeeper_api::{ProjectVpc, Redis, Valkey, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
 use watch::{decode::decode, malformed, store::Watched, sync};
 
 /// Objects per page of the first list.
@@ -59,6 +60,10 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         streams.push(keep::<Redis>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         if context.settings.self_hosted {
             streams.push(keep::<ValkeyCluster>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+            streams.push(keep::<ValkeyBackup>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+            streams.push(
+                keep::<ValkeyScheduledBackup>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed(),
+            );
             streams
                 .push(valkey_cluster::watch_pods(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         }

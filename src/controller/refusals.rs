@@ -37,6 +37,7 @@ pub(super) fn concerns_one_request(error: &ReconcileError, attempts: u32) -> boo
         ReconcileError::Token(_)
         | ReconcileError::NoTokenSecret { .. }
         | ReconcileError::TokenRejected(_)
+        | ReconcileError::Backup(_)
         | ReconcileError::Defect(_) => true,
         ReconcileError::Provider(error) => {
             error.status() == Some(401) || matches!(error, ProviderError::Fenced { .. })

@@ -211,7 +211,7 @@ fn what_crds_prints_is_what_the_repository_holds() {
         .map(|document| serde::Deserialize::deserialize(document).unwrap())
         .collect();
     let services = valkeeper_api::Kind::ALL.into_iter().map(crate::definitions::definition);
-    let others = [crate::definitions::project_vpc(), crate::definitions::valkey_cluster()];
+    let others = crate::definitions::others();
     let held: Vec<_> = services.chain(others).collect();
     assert_eq!(printed, held);
 }

@@ -25,8 +25,15 @@ pub(crate) fn project_vpc() -> Value {
     serde_yaml::from_str(&text("crds/projectvpcs.yaml")).unwrap()
 }
 
+/// The definition files of the kinds that are no services.
+pub(crate) fn others() -> Vec<Value> {
+    let backups = ["valkeybackups", "valkeyscheduledbackups"];
+    let backups = backups.map(|plural| serde_yaml::from_str(&text(&format!("crds/{plural}.yaml"))).unwrap());
+    [project_vpc(), valkey_cluster()].into_iter().chain(backups).collect()
+}
+
 /// The definition file of `ValkeyCluster`.
-pub(crate) fn valkey_cluster() -> Value {
+fn valkey_cluster() -> Value {
     serde_yaml::from_str(&text("crds/valkeyclusters.yaml")).unwrap()
 }
 

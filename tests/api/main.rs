@@ -30,6 +30,7 @@ macro_rules! on_both_servers {
     };
 }
 
+mod backups;
 mod cases;
 mod command;
 mod contract;

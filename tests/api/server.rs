@@ -86,14 +86,29 @@ impl Server {
 
     /// The same of a `ValkeyCluster`.
     pub(crate) async fn judge_cluster(&self, manifest: &Value) -> Result<Value, String> {
-        self.send_in(Method::POST, "valkeeper.io", "valkeyclusters", "?dryRun=All&", manifest).await
+        self.judge_own("valkeyclusters", manifest).await
+    }
+
+    /// The same of a kind that belongs to self-hosted clusters.
+    pub(crate) async fn judge_own(&self, plural: &str, manifest: &Value) -> Result<Value, String> {
+        self.send_in(Method::POST, "valkeeper.io", plural, "?dryRun=All&", manifest).await
     }
 
     /// Stores a `ValkeyCluster`, or changes it if it is called `object`.
     pub(crate) async fn put_cluster(&self, object: Option<&str>, body: &Value) -> Result<Value, String> {
+        self.put_own("valkeyclusters", object, body).await
+    }
+
+    /// The same of a kind that belongs to self-hosted clusters.
+    pub(crate) async fn put_own(
+        &self,
+        plural: &str,
+        object: Option<&str>,
+        body: &Value,
+    ) -> Result<Value, String> {
         let rest = object.map_or_else(|| "?".to_owned(), |object| format!("/{object}?"));
         let method = if object.is_some() { Method::PATCH } else { Method::POST };
-        self.send_in(method, "valkeeper.io", "valkeyclusters", &rest, body).await
+        self.send_in(method, "valkeeper.io", plural, &rest, body).await
     }
 
     /// Stores a new resource.

@@ -16,10 +16,11 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 3] = [
+const EXAMPLES: [&str; 4] = [
     include_str!("../../examples/self-hosted/standalone.yaml"),
     include_str!("../../examples/self-hosted/cluster.yaml"),
     include_str!("../../examples/self-hosted/production.yaml"),
+    include_str!("../../examples/self-hosted/restored.yaml"),
 ];
 
 /// The production example with these fields of the spec; null removes one.
@@ -47,7 +48,8 @@ enum Operator {
 fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode, IgnoresUnknown};
     let long: BTreeMap<String, String> = (0..65).map(|n| (format!("a-{n}"), String::new())).collect();
-    vec![
+    let mut wrong = wrong_bootstraps();
+    wrong.extend([
         (json!({"engine": "KeyDB"}), "spec.engine", "must be one of", Agrees),
         (json!({"engine": 7}), "spec.engine", "must be a string", CannotDecode),
         (json!({"version": null}), "spec.version", "is required", CannotDecode),
@@ -98,6 +100,23 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             "must be one of",
             Agrees,
         ),
+    ]);
+    wrong
+}
+
+fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
+    use Operator::{Agrees, CannotDecode};
+    vec![
+        (json!({"bootstrap": {"backup": {}}}), "spec.bootstrap.backup", "either name or source", Agrees),
+        (
+            json!({"bootstrap": {"backup": {"name": "a", "source": {
+                "key": "k", "destination": {"s3": {"bucket": "abc", "credentialsSecretName": "s"}},
+            }}}}),
+            "spec.bootstrap.backup",
+            "either name or source",
+            Agrees,
+        ),
+        (json!({"bootstrap": {}}), "spec.bootstrap.backup", "is required", CannotDecode),
     ]
 }
 
@@ -163,6 +182,7 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
         (json!({"persistence": {"mode": "None"}}), "cannot be added or removed"),
         (json!({"persistence": {"size": "16Gi"}}), "cannot be changed yet"),
         (json!({"persistence": {"storageClassName": "fast"}}), "immutable"),
+        (json!({"bootstrap": {"backup": {"name": "one"}}}), "immutable"),
     ];
     for (change, message) in table {
         let refusal = server.put_cluster(Some("orders"), &json!({"spec": change})).await.unwrap_err();

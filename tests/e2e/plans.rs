@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::Kind;
 
-crate::scenarios![plan_is_what_happens_for_each_field, plan_names_what_is_refused_and_what_was_meant];
+crate::scenarios![
+    plan_is_what_happens_for_each_field,
+    plan_names_what_is_refused_and_what_was_meant,
+    plan_prices_added_disk_space,
+];
 
 /// The parts of a service that a spec can declare, by the path of the field; members of a setting count as the
 /// setting.

@@ -9,6 +9,8 @@
 )]
 
 mod asking;
+mod backups;
+mod bucket;
 mod checked;
 mod creation;
 mod definitions;

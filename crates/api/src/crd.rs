@@ -12,6 +12,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
+mod backups;
+
+pub use backups::{
+    valkey_backup, valkey_backup_schema, valkey_scheduled_backup, valkey_scheduled_backup_schema,
+};
+
 use super::{Kind, ProjectVpc, Redis, Valkey, ValkeyCluster, project_vpc, rules, valkey_cluster};
 
 /// The format of fields whose values are never shown.
@@ -99,9 +105,10 @@ pub fn valkey_cluster_schema() -> JSONSchemaProps {
     version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
 }
 
-/// Every definition: the kinds of service, `ProjectVPC`, and `ValkeyCluster`.
+/// Every definition: the kinds of service, `ProjectVPC`, and the kinds of self-hosted clusters.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    Kind::ALL.into_iter().map(definition).chain([project_vpc(), valkey_cluster()]).collect()
+    let others = [project_vpc(), valkey_cluster(), valkey_backup(), valkey_scheduled_backup()];
+    Kind::ALL.into_iter().map(definition).chain(others).collect()
 }
 
 /// The schema that resources of a kind are checked against; secrets have the format [`SECRET_FORMAT`] in it.

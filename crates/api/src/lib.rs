@@ -19,7 +19,9 @@ pub mod status;
 pub mod user_config;
 pub mod validate;
 pub mod valkey;
+pub mod valkey_backup;
 pub mod valkey_cluster;
+pub mod valkey_scheduled_backup;
 pub mod yaml;
 
 use std::fmt::Debug;
@@ -37,7 +39,9 @@ pub use status::ServiceStatus;
 pub use user_config::PropertyFacts;
 pub use validate::{Violation, validate};
 pub use valkey::{Valkey, ValkeySpec};
+pub use valkey_backup::{BackupStatus, ValkeyBackup, ValkeyBackupSpec};
 pub use valkey_cluster::{ClusterStatus, ValkeyCluster, ValkeyClusterSpec};
+pub use valkey_scheduled_backup::{ScheduledBackupStatus, ValkeyScheduledBackup, ValkeyScheduledBackupSpec};
 
 /// API group of the kinds that stand for something at the provider.
 pub const GROUP: &str = "aiven.io";

@@ -11,13 +11,16 @@ pub const FINALIZER: &str = "finalizers.aiven.io/delete-remote-resource";
 /// Keeps a `ValkeyCluster` until its servers have ended.
 pub const CLUSTER_FINALIZER: &str = "valkeeper.io/servers";
 
+/// Keeps a `ValkeyBackup` until what is stored of it is gone, or left on purpose.
+pub const BACKUP_FINALIZER: &str = "valkeeper.io/backup";
+
 /// Whether a resource carries the finalizer of its kind.
 pub fn has_finalizer(metadata: &ObjectMeta) -> bool {
     metadata
         .finalizers
         .iter()
         .flatten()
-        .any(|finalizer| [FINALIZER, CLUSTER_FINALIZER].contains(&&**finalizer))
+        .any(|finalizer| [FINALIZER, CLUSTER_FINALIZER, BACKUP_FINALIZER].contains(&&**finalizer))
 }
 
 /// Keeps a token Secret until no resource needs it to delete its service.

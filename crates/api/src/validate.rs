@@ -44,8 +44,13 @@ impl fmt::Display for Violation {
 
 /// Every rule that a decoded resource breaks, in the order of its fields.
 pub fn validate<T: ManagedService>(object: &T) -> Vec<Violation> {
+    of_object(object, |manifest| spec_violations(T::KIND, manifest))
+}
+
+/// What a judgement of manifests says of a decoded resource, in the order of its fields.
+pub(crate) fn of_object(object: &impl Serialize, judge: impl Fn(&Value) -> Vec<Violation>) -> Vec<Violation> {
     match serde_json::to_value(object) {
-        Ok(manifest) => sorted(spec_violations(T::KIND, &manifest)),
+        Ok(manifest) => sorted(judge(&manifest)),
         Err(error) => {
             vec![Violation { field: FieldPath::default(), value: String::new(), rule: error.to_string() }]
         }

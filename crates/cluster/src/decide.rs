@@ -6,7 +6,7 @@ use crate::names::{self, reason};
 use crate::observed::{Observed, PodSeen};
 use crate::report::{ClusterReport, Finding, State};
 use crate::step::{Decision, RequeueClass, Step};
-use crate::{deletion, failover, foundations, instances, lease_mode, pod, rollout};
+use crate::{deletion, failover, foundations, instances, lease_mode, pod, restore, rollout};
 use valkeeper_api::names as api_names;
 use valkeeper_engine::{ConnectionSecret, Ready, Report};
 
@@ -39,7 +39,8 @@ fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if !desired.is_powered() {
         return deletion::power_off(observed).and(|| secret(desired, observed));
     }
-    failover::concern(desired, observed)
+    restore::concern(desired, observed)
+        .and(|| failover::concern(desired, observed))
         .and(|| foundations::concern(desired, observed))
         .and(|| instances::concern(desired, observed))
         .and(|| trouble(desired, observed))

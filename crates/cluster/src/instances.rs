@@ -6,6 +6,7 @@ use crate::foundations;
 use crate::names::reason;
 use crate::observed::Observed;
 use crate::report::State;
+use crate::restore;
 use crate::step::{RequeueClass, Step};
 
 /// What is to be done so that there are as many as declared.
@@ -26,7 +27,9 @@ fn foreign(desired: &Desired, observed: &Observed) -> Concern {
 }
 
 fn missing(desired: &Desired, observed: &Observed) -> Concern {
-    for ordinal in 0..desired.instances() {
+    // The others follow the first, which has the data of a backup before it is primary.
+    let alone = restore::is_due(desired) && observed.primary().is_none();
+    for ordinal in 0..if alone { 1 } else { desired.instances() } {
         if observed.pods.contains_key(&ordinal) {
             continue;
         }

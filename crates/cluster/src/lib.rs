@@ -13,6 +13,7 @@
 //! observed. Which verb comes next is decided by `valkeeper-failover`; performing a step is left to the
 //! controller.
 
+pub mod backup;
 mod concern;
 mod decide;
 mod deletion;
@@ -29,7 +30,9 @@ mod objects;
 mod observed;
 mod pod;
 mod report;
+mod restore;
 mod rollout;
+pub mod scheduled;
 mod settings;
 mod spread;
 mod status;
@@ -43,6 +46,7 @@ pub use members::{policy, reading};
 pub use objects::{Owned, OwnedKind, owned};
 pub use observed::{
     Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen, Problem,
+    RestoreSeen, RestoreSource,
 };
 pub use pod::{claim, pod};
 pub use report::ClusterReport;

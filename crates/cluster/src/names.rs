@@ -133,6 +133,36 @@ pub mod reason {
     pub const SECRET_CONFLICT: &str = "SecretConflict";
     /// The connection Secret is immutable and outdated.
     pub const SECRET_IMMUTABLE: &str = "SecretImmutable";
+    /// The first server fetches a backup.
+    pub const RESTORING: &str = "Restoring";
+    /// The backup that the data should come from cannot be used.
+    pub const RESTORE_FAILED: &str = "RestoreFailed";
+    /// A backup has not begun.
+    pub const BACKUP_PENDING: &str = "BackupPending";
+    /// A backup is being taken.
+    pub const BACKING_UP: &str = "BackingUp";
+    /// An attempt failed and is repeated.
+    pub const BACKUP_RETRIED: &str = "BackupRetried";
+    /// A second server reads a backup.
+    pub const VERIFYING: &str = "Verifying";
+    /// A backup is stored.
+    pub const BACKUP_COMPLETED: &str = "BackupCompleted";
+    /// There is no backup.
+    pub const BACKUP_FAILED: &str = "BackupFailed";
+    /// A second server did not find what was backed up.
+    pub const VERIFICATION_FAILED: &str = "VerificationFailed";
+    /// There is no cluster of that name.
+    pub const CLUSTER_MISSING: &str = "ClusterMissing";
+    /// The Secret with credentials cannot be used.
+    pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+    /// The next backup of a schedule is awaited.
+    pub const SCHEDULED: &str = "Scheduled";
+    /// A schedule is suspended.
+    pub const SUSPENDED: &str = "Suspended";
+    /// A backup was not begun at its time.
+    pub const BACKUP_MISSED: &str = "BackupMissed";
+    /// A backup is deleted by retention.
+    pub const BACKUP_EXPIRED: &str = "BackupExpired";
     /// A server became primary.
     pub const PROMOTED: &str = "Promoted";
     /// A server was asked to stop accepting writes.

@@ -32,6 +32,10 @@ pub struct Observed {
     pub secret: ConnectionSecret,
     /// Instances that were asked to read their settings in this reconciliation.
     pub reloaded: BTreeSet<u32>,
+    /// The backup that the data is to come from.
+    pub restore_source: RestoreSource,
+    /// The first instance was asked to restore so recently that another attempt waits.
+    pub restore_backs_off: bool,
 }
 
 /// The password.
@@ -46,6 +50,36 @@ pub enum Password {
     Foreign(String),
     /// It is there; changes with its Secret.
     Present(String),
+}
+
+/// The backup that the data is to come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RestoreSource {
+    /// Nobody looked, or none is needed.
+    #[default]
+    Unknown,
+    /// It cannot be used; why, and what to do.
+    Problem(String),
+    /// It has this key.
+    Found(String),
+}
+
+/// How far an instance is with the data of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoreSeen {
+    /// It waits to be told which.
+    Waiting,
+    /// The data is on its way.
+    Running,
+    /// It did not get it.
+    Failed {
+        /// It may succeed at another time.
+        passing: bool,
+        /// For people.
+        message: String,
+    },
+    /// It has it.
+    Done,
 }
 
 /// A Secret with a certificate.
@@ -143,6 +177,8 @@ pub struct InstanceSeen {
     pub port: u16,
     /// Whether its last write to the disk succeeded.
     pub writes_succeed: bool,
+    /// How far it is with the data of a backup; none where its data comes from none.
+    pub restore: Option<RestoreSeen>,
 }
 
 /// The Lease.

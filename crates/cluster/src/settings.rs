@@ -2,6 +2,7 @@
 
 use crate::desired::Desired;
 use crate::names;
+use crate::restore;
 use fnv::FnvHasher;
 use serde_json::{Value, json};
 use std::hash::Hasher as _;
@@ -51,7 +52,7 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
     };
     let mode = spec.persistence.as_ref().map_or("None", |persistence| &persistence.mode);
     let after = desired.failover_after().as_millis();
-    json!({
+    let mut content = json!({
         "dataDir": "$(DATA_DIR)",
         "runtimeDir": "$(RUN_DIR)",
         "server": {
@@ -76,7 +77,11 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
         "lease": lease,
         "intervals": {"gracePeriod": END_MILLISECONDS, "serverTimeout": after.clamp(1_000, 60_000)},
         "revision": password,
-    })
+    });
+    if restore::is_due(desired) {
+        content["restore"] = desired.instance(0).into();
+    }
+    content
 }
 
 /// The revision of the settings and their text.

@@ -2,9 +2,10 @@
 
 use crate::desired::Desired;
 use crate::names;
-use crate::observed::{InstanceSeen, LeaseSeen, Observed};
+use crate::observed::{InstanceSeen, LeaseSeen, Observed, RestoreSource};
 use crate::pod::revision;
 use crate::report::ClusterReport;
+use crate::restore;
 use crate::settings::max_memory;
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
@@ -14,7 +15,7 @@ use k8s_openapi::{
 use valkeeper_api::{
     ClusterStatus,
     names::condition,
-    valkey_cluster::{FailoverRecord, InstanceStatus, MemoryStatus},
+    valkey_cluster::{FailoverRecord, InstanceStatus, MemoryStatus, RestoredStatus},
 };
 use valkeeper_engine::{Ready, conditions::short};
 use valkeeper_failover::protocol::Role;
@@ -47,6 +48,7 @@ pub fn next(
         ready_instances: Some(i32::try_from(ready).unwrap_or(i32::MAX)),
         instances,
         last_failover: done.cloned().or_else(|| before.last_failover.clone()),
+        restored: before.restored.clone().or_else(|| restored(desired, observed, now)),
         memory: Some(memory),
         revision: Some(revision(desired)),
         restart_needed: restart,
@@ -59,6 +61,13 @@ pub fn next(
     } else {
         next
     }
+}
+
+/// Once the data of the backup is safe, the cluster is like any other.
+fn restored(desired: &Desired, observed: &Observed, now: DateTime<Utc>) -> Option<RestoredStatus> {
+    let RestoreSource::Found(key) = &observed.restore_source else { return None };
+    let at = DateTime::from_timestamp(now.timestamp(), 0)?;
+    restore::is_done(desired, observed).then(|| RestoredStatus { key: key.clone(), at })
 }
 
 /// Offsets alone are not worth a write.
@@ -91,7 +100,6 @@ fn term(desired: &Desired, observed: &Observed) -> Option<i64> {
 fn instances(desired: &Desired, observed: &Observed) -> Vec<InstanceStatus> {
     let offset = |instance: &InstanceSeen| instance.status.position.map(|position| position.offset);
     let head = observed.primary().and_then(|(_, instance)| offset(instance));
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let of = |(ordinal, pod): (&u32, &crate::PodSeen)| {
         let instance = observed.instances.get(ordinal);
         let own = instance.and_then(offset);
@@ -119,6 +127,38 @@ fn role(instance: Option<&InstanceSeen>) -> &'static str {
     }
 }
 
+/// As the API stores numbers.
+pub(crate) fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A condition: its type, its status, its reason and its message.
+type Statement = (&'static str, &'static str, &'static str, String);
+
+/// `Ready`, and the condition that says whether anything moves.
+fn readiness(ready: Ready, reason: &'static str, message: &str) -> Vec<Statement> {
+    let is_ready = if ready == Ready::Yes { "True" } else { "False" };
+    let mut list = vec![(condition::READY, is_ready, reason, message.to_owned())];
+    match ready {
+        Ready::Progressing | Ready::Unchanged => {
+            list.push((condition::RECONCILING, "True", reason, message.to_owned()));
+        }
+        Ready::Stuck => list.push((condition::STALLED, "True", reason, message.to_owned())),
+        Ready::Yes => {}
+    }
+    list
+}
+
+/// The conditions of a resource that has no others.
+pub(crate) fn plain_conditions(
+    before: &[Condition],
+    (ready, reason, message): (Ready, &'static str, &str),
+    generation: i64,
+    now: DateTime<Utc>,
+) -> Vec<Condition> {
+    listed(before, readiness(ready, reason, message), generation, now)
+}
+
 /// The conditions after a report. What says the same as before comes out equal.
 fn conditions(
     before: &[Condition],
@@ -126,17 +166,8 @@ fn conditions(
     generation: i64,
     now: DateTime<Utc>,
 ) -> Vec<Condition> {
-    let reason = report.reason;
-    let message = || report.message.clone();
     let truth = |value: bool| if value { "True" } else { "False" };
-    let mut list = vec![(condition::READY, truth(report.ready == Ready::Yes), reason, message())];
-    match report.ready {
-        Ready::Progressing | Ready::Unchanged => {
-            list.push((condition::RECONCILING, "True", reason, message()));
-        }
-        Ready::Stuck => list.push((condition::STALLED, "True", reason, message())),
-        Ready::Yes => {}
-    }
+    let mut list = readiness(report.ready, report.reason, &report.message);
     let available = if report.available { "A primary accepts writes." } else { "No server accepts writes." };
     let why = if report.available { "PrimaryRouted" } else { "NoPrimary" };
     list.push((condition::AVAILABLE, truth(report.available), why, available.to_owned()));
@@ -149,8 +180,12 @@ fn conditions(
         list.push((condition::PROTECTED, truth(protected), why, text.to_owned()));
     }
     if report.paused {
-        list.push((condition::PAUSED, "True", names::reason::PAUSED, message()));
+        list.push((condition::PAUSED, "True", names::reason::PAUSED, report.message.clone()));
     }
+    listed(before, list, generation, now)
+}
+
+fn listed(before: &[Condition], list: Vec<Statement>, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
     let mut next: Vec<Condition> = list
         .into_iter()
         .map(|(type_, status, reason, message)| {

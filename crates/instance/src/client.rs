@@ -1,6 +1,8 @@
 //! Asks instances: one method for each verb. For the operator, and for tests.
 
+use crate::backups::{BackupAnswer, BackupRequest};
 use crate::instance::lock;
+use crate::restore::{RestoreRequest, RestoreStatus};
 use crate::status::{FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermRequest};
 use reqwest::{
     Certificate, Client, ClientBuilder, Identity, StatusCode,
@@ -143,6 +145,26 @@ impl InstanceClient {
     /// Read settings and passwords again.
     pub async fn reload(&self, term: Term) -> Result<ReloadAnswer, CallError> {
         self.send("reload", &TermRequest { term }).await
+    }
+
+    /// Begin a backup, unless it has begun.
+    pub async fn back_up(&self, request: &BackupRequest) -> Result<BackupAnswer, CallError> {
+        self.send("backup", request).await
+    }
+
+    /// How far the backup with this identity is; none if the instance knows nothing of it.
+    pub async fn backup(&self, id: &str) -> Result<Option<BackupAnswer>, CallError> {
+        let response = self.http.get(format!("{}/v1/backup/{id}", self.address)).send().await;
+        let response = response.map_err(CallError::Unreachable)?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        read(response).await.map(Some)
+    }
+
+    /// Fetch the data of a backup, before the first start of the server.
+    pub async fn restore(&self, request: &RestoreRequest) -> Result<Option<RestoreStatus>, CallError> {
+        self.send("restore", request).await
     }
 
     async fn send<B: Serialize, A: DeserializeOwned>(&self, verb: &str, body: &B) -> Result<A, CallError> {

@@ -1,11 +1,19 @@
 //! The command line of the instance manager, for whichever program carries it.
 
 use crate::{
+    backups::AUTHORITIES,
     guard,
     run::{self, InstanceError},
 };
 use clap::{Args, Subcommand};
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Where the image of the operator has the certificates of authorities.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The flags of `valkeeper instance`.
 #[derive(Args, Debug)]
@@ -49,9 +57,7 @@ impl InstanceCommand {
         let (program, config) = match self.part {
             Some(Part::Guard { program, config }) => (program, config),
             Some(Part::Install { path }) => {
-                // With its permissions.
-                let copied = tokio::fs::copy(executable, path).await;
-                copied.map_err(|error| InstanceError::Io("cannot copy this program", error))?;
+                install(&executable, &path).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             None => {
@@ -64,5 +70,17 @@ impl InstanceCommand {
         let watching = tokio::task::spawn_blocking(move || guard::run(&program, &config)).await;
         let code = watching.map_err(std::io::Error::other).flatten();
         code.map(ExitCode::from).map_err(|error| InstanceError::Io("cannot run the server", error))
+    }
+}
+
+/// Copies this program with its permissions, and the certificates of its image, which that of a server lacks.
+async fn install(executable: &Path, path: &Path) -> Result<(), InstanceError> {
+    let copied = tokio::fs::copy(executable, path).await;
+    copied.map_err(|error| InstanceError::Io("cannot copy this program", error))?;
+    match tokio::fs::copy(SYSTEM_AUTHORITIES, path.with_file_name(AUTHORITIES)).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(InstanceError::Io("cannot copy the certificates of authorities", error))
+        }
+        _ => Ok(()),
     }
 }

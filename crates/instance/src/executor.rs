@@ -105,6 +105,7 @@ impl Restarts {
 
 /// Starts the server, held, and everything that belongs to one life of it.
 async fn start(instance: &Arc<Instance>) {
+    instance.restore.ready().await;
     let prepared = match prepare(instance) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -166,6 +167,7 @@ fn prepare(instance: &Instance) -> io::Result<Prepared> {
             instance.settings.clone()
         });
     let passwords = settings.passwords().map_err(io::Error::other)?;
+    forget_restored_data(instance, &settings)?;
     let secrets = Secrets { manager: &instance.manager_password, passwords: &passwords };
     let text = server_config::render(&settings, &secrets, instance.silent_port);
     std::fs::create_dir_all(&settings.runtime_dir)?;
@@ -180,6 +182,19 @@ fn prepare(instance: &Instance) -> io::Result<Prepared> {
     }
     instance.started_with(&settings.revision);
     Ok(Prepared { config, unnamed: is_unnamed(&settings) })
+}
+
+/// A server without persistence reads the data of a backup until it has reigned, and starts empty then: what it has read
+/// is older than what was written since.
+fn forget_restored_data(instance: &Instance, settings: &Settings) -> io::Result<()> {
+    let memory = instance.memory();
+    if settings.server.persistence != Persistence::None || !memory.restored || memory.seen == Term(0) {
+        return Ok(());
+    }
+    match std::fs::remove_file(settings.data_dir.join("dump.rdb")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The lease that the settings name.

@@ -10,6 +10,7 @@
 //! knows the deadline before any effect that makes use of it; killing the server waits for nothing.
 
 use crate::{
+    backups::Backups,
     clock,
     in_force::InForce,
     lease::LeaseStore,
@@ -17,6 +18,7 @@ use crate::{
     probe::Prober,
     process::ServerProcess,
     progress::Progress,
+    restore::Restore,
     settings::Settings,
 };
 use std::{
@@ -70,6 +72,8 @@ pub(crate) struct Instance {
     pub(crate) prober: Prober,
     pub(crate) kills: AtomicU64,
     pub(crate) starts: AtomicU64,
+    pub(crate) backups: Backups,
+    pub(crate) restore: Restore,
     memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
@@ -121,6 +125,7 @@ impl Instance {
         };
         let (effects, receiver) = mpsc::unbounded_channel();
         let prober = Prober::new(&settings, &manager_password);
+        let restore = Restore::new(&settings, &memory);
         let instance = Self {
             in_force: Mutex::new(InForce::of(&settings)),
             manager: Mutex::new(Manager::boot(identity, memory.seen)),
@@ -133,6 +138,8 @@ impl Instance {
             prober,
             kills: AtomicU64::new(0),
             starts: AtomicU64::new(0),
+            backups: Backups::default(),
+            restore,
             memory_file,
             process: Mutex::new(None),
             stored: (tokio::sync::Mutex::default(), watch::Sender::new(memory.seen)),

@@ -13,13 +13,16 @@
 //! * when the lease cannot be renewed, the server is held before another may be promoted; if it does not confirm
 //!   that, or the manager stands still, it is killed;
 //! * a verb of an older term is refused;
-//! * a planned end asks for a successor first.
+//! * a planned end asks for a successor first;
+//! * backups are taken beside all that, and decide about nothing.
 //!
 //! Left to others: which instance is promoted (the operator), and where clients find it.
 
+pub mod backups;
 pub mod client;
 pub mod command;
 pub mod lease;
+pub mod restore;
 pub mod run;
 pub mod settings;
 pub mod status;

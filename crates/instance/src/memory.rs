@@ -32,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) boot: u64,
     /// The highest term that a verb has shown.
     pub(crate) seen: Term,
+    /// The data comes from a backup, and is in its place.
+    pub(crate) restored: bool,
     /// The histories of the data, the latest first.
     pub(crate) histories: Vec<History>,
     /// The offset in the latest history, when it was last noted.

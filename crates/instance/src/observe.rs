@@ -74,6 +74,7 @@ fn answer(instance: &Instance, manager: &Manager, info: Result<Info, Error>) -> 
         status,
         server: info.map(|info| server_status(instance, &info)),
         settings: instance.settings_status(),
+        restore: instance.restore.status(),
     }
 }
 

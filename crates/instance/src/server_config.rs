@@ -36,6 +36,18 @@ pub(crate) fn render(settings: &Settings, secrets: &Secrets<'_>, silent_port: u1
     text
 }
 
+/// The text of the file of a server that only reads the data in this folder: it follows nobody, nobody reaches it, and it
+/// writes nothing.
+pub(crate) fn scratch(folder: &Path, socket: &Path, silent_port: u16) -> String {
+    let path = |path: &Path| quote(&path.display().to_string());
+    format!(
+        "replicaof 127.0.0.1 {silent_port}\nport 0\nunixsocket {}\nunixsocketperm 700\ndir {}\nsave \"\"\n\
+         appendonly no\ndaemonize no\nmaxmemory 0\n",
+        path(socket),
+        path(folder)
+    )
+}
+
 /// The directives that can be changed while the server runs, and their values.
 pub(crate) fn live_directives(settings: &Settings) -> Vec<(String, String)> {
     let mut live = vec![("maxmemory".to_owned(), settings.server.max_memory.to_string())];

@@ -245,6 +245,9 @@ pub struct Settings {
     /// The lease.
     #[serde(deserialize_with = "serde_yaml::with::singleton_map::deserialize")]
     pub lease: LeaseSettings,
+    /// Name of the instance whose data comes from a backup: before the first start of its server, one has to be named.
+    #[serde(default)]
+    pub restore: Option<String>,
     /// Intervals.
     #[serde(default)]
     pub intervals: Intervals,

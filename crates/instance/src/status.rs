@@ -1,5 +1,6 @@
 //! What an instance answers on the wire: verbs, statuses and refusals. Used by managers and by who asks them.
 
+use crate::restore::RestoreStatus;
 use serde::{Deserialize, Serialize};
 use valkeeper_failover::{Name, Term, manager::Refusal, protocol::Status};
 
@@ -94,6 +95,9 @@ pub struct StatusAnswer {
     /// Which settings are in force.
     #[serde(default)]
     pub settings: SettingsStatus,
+    /// How far the restoration from a backup is; none where the data comes from no backup.
+    #[serde(default)]
+    pub restore: Option<RestoreStatus>,
 }
 
 /// Why a verb was refused, on the wire.

@@ -9,18 +9,23 @@
 //! | `POST /v1/kick` | disconnect clients, which are to find the primary of this term |
 //! | `POST /v1/failover` | ask for a successor, as the primary of this term |
 //! | `POST /v1/reload` | read settings and passwords again, and apply what can be applied |
+//! | `POST /v1/backup` | begin a backup, which belongs to no term |
+//! | `GET /v1/backup/ID` | answers how far it is |
+//! | `POST /v1/restore` | fetch the data of a backup, before the first start of the server |
 //!
 //! A refused verb is answered with 409 and the reason. Any other answer comes after the term is on the disk: an instance
 //! that starts anew refuses verbs of older terms as well. Where it cannot be stored, the answer is 507.
 
 use crate::{
+    backups::{self, BackupRequest},
     instance::Instance,
     observe, reload,
+    restore::{self, RestoreRequest},
     status::{FollowRequest, PromoteRequest, RefusalAnswer, StatusAnswer, TermRequest},
 };
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -42,6 +47,9 @@ pub(crate) fn router(instance: Arc<Instance>) -> Router {
         .route("/v1/kick", post(kick))
         .route("/v1/failover", post(hand_over))
         .route("/v1/reload", post(reload_settings))
+        .route("/v1/backup", post(back_up))
+        .route("/v1/backup/{id}", get(backup))
+        .route("/v1/restore", post(restore_data))
         .with_state(instance)
 }
 
@@ -86,6 +94,24 @@ async fn reload_settings(State(instance): Shared, Json(TermRequest { term }): Js
         Ok(answer) => Json(answer).into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
     }
+}
+
+async fn back_up(State(instance): Shared, Json(request): Json<BackupRequest>) -> Response {
+    match backups::begin(&instance, request) {
+        Ok(answer) => (StatusCode::ACCEPTED, Json(answer)).into_response(),
+        Err(backups::Busy) => (StatusCode::LOCKED, "another backup is being taken\n").into_response(),
+    }
+}
+
+async fn backup(State(instance): Shared, Path(id): Path<String>) -> Response {
+    match instance.backups.answer(&id) {
+        Some(answer) => Json(answer).into_response(),
+        None => (StatusCode::NOT_FOUND, "no such backup was asked for\n").into_response(),
+    }
+}
+
+async fn restore_data(State(instance): Shared, Json(request): Json<RestoreRequest>) -> Response {
+    Json(restore::begin(&instance, request)).into_response()
 }
 
 async fn carry_out(instance: &Instance, input: Input) -> Response {

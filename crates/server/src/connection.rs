@@ -50,7 +50,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+/// The bytes of a connection, whatever carries them.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// An open connection.
@@ -103,6 +104,11 @@ impl Connection {
     /// Whether another call can succeed.
     pub fn is_usable(&self) -> bool {
         self.usable
+    }
+
+    /// The bytes of this connection, for a command whose answer is no value; none while an answer is outstanding.
+    pub fn into_stream(self) -> Option<Box<dyn Stream>> {
+        (self.usable && self.received.is_empty()).then_some(self.stream)
     }
 
     async fn exchange(&mut self, name: &str, words: &[&[u8]]) -> Result<Value, Error> {

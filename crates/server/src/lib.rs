@@ -18,7 +18,7 @@ pub mod resp;
 pub mod role;
 
 pub use commands::{ClientType, Server};
-pub use connection::{Connection, Credentials, Endpoint};
+pub use connection::{Connection, Credentials, Endpoint, Stream};
 pub use error::{Error, ErrorClass};
 pub use info::Info;
 pub use resp::Value;

@@ -9,5 +9,6 @@ pub mod faults;
 pub mod history;
 pub mod node;
 pub mod provider;
+pub mod s3;
 pub mod servers;
 pub mod tools;

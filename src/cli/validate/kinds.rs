@@ -1,7 +1,8 @@
 //! The kind of a manifest: ours, foreign, or ours with a typing error.
 
 use valkeeper_api::{
-    Custom as _, GROUP, Kind, ProjectVpc, VERSION, ValkeyCluster, validate::spelling, valkey_cluster,
+    Custom as _, GROUP, Kind, ProjectVpc, VERSION, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup,
+    validate::spelling, valkey_cluster,
 };
 
 /// Our kinds.
@@ -10,24 +11,34 @@ pub(super) enum Ours {
     Service(Kind),
     Vpc,
     Cluster,
+    Backup,
+    Schedule,
 }
 
 impl Ours {
-    const ALL: [Self; 4] =
-        [Self::Service(Kind::Valkey), Self::Service(Kind::Redis), Self::Vpc, Self::Cluster];
+    const ALL: [Self; 6] = [
+        Self::Service(Kind::Valkey),
+        Self::Service(Kind::Redis),
+        Self::Vpc,
+        Self::Cluster,
+        Self::Backup,
+        Self::Schedule,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Service(kind) => kind.name(),
             Self::Vpc => ProjectVpc::NAME,
             Self::Cluster => ValkeyCluster::NAME,
+            Self::Backup => ValkeyBackup::NAME,
+            Self::Schedule => ValkeyScheduledBackup::NAME,
         }
     }
 
     const fn group(self) -> &'static str {
         match self {
             Self::Service(_) | Self::Vpc => GROUP,
-            Self::Cluster => valkey_cluster::GROUP,
+            Self::Cluster | Self::Backup | Self::Schedule => valkey_cluster::GROUP,
         }
     }
 }

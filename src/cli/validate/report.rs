@@ -12,7 +12,7 @@ use valkeeper_api::{
     Violation,
     field_path::FieldPath,
     validate::{remarks, validate_manifest, validate_vpc_manifest, vpc_remarks},
-    valkey_cluster,
+    valkey_backup, valkey_cluster, valkey_scheduled_backup,
 };
 
 /// Result of a check of manifests.
@@ -96,6 +96,8 @@ impl Report {
                     Ours::Service(kind) => (validate_manifest(kind, resource), remarks(kind, resource)),
                     Ours::Vpc => (validate_vpc_manifest(resource), vpc_remarks(resource)),
                     Ours::Cluster => (valkey_cluster::manifest_violations(resource), Vec::new()),
+                    Ours::Backup => (valkey_backup::manifest_violations(resource), Vec::new()),
+                    Ours::Schedule => (valkey_scheduled_backup::manifest_violations(resource), Vec::new()),
                 };
                 for violation in violations {
                     self.add(place, resource, at, (Severity::Error, Check::InvalidField), violation);

@@ -3,6 +3,6 @@
 use chrono::{DateTime, Utc};
 
 /// Now, on the wall clock.
-pub(super) fn now() -> DateTime<Utc> {
+pub(in crate::controller) fn now() -> DateTime<Utc> {
     Utc::now()
 }

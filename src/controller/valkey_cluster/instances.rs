@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
-use valkeeper_cluster::{Desired, InstanceSeen, PodSeen, names};
+use valkeeper_cluster::{Desired, InstanceSeen, PodSeen, RestoreSeen, names};
 use valkeeper_failover::Name;
 use valkeeper_instance::{
     client::{Addresses, ClientIdentity, InstanceClient, http_at},
+    restore::RestoreStatus,
     status::StatusAnswer,
 };
 
@@ -114,7 +115,7 @@ fn host(desired: &Desired, ordinal: u32, pod: &PodSeen) -> String {
 }
 
 fn seen(answer: StatusAnswer) -> InstanceSeen {
-    let StatusAnswer { status, server, settings } = answer;
+    let StatusAnswer { status, server, settings, restore } = answer;
     InstanceSeen {
         status,
         settings: settings.revision,
@@ -123,5 +124,17 @@ fn seen(answer: StatusAnswer) -> InstanceSeen {
         port: server.as_ref().map_or(names::SERVER_PORT, |server| server.port),
         writes_succeed: server.as_ref().is_none_or(|server| server.writes_succeed),
         host: server.map(|server| server.host),
+        restore: restore.map(restored),
+    }
+}
+
+fn restored(status: RestoreStatus) -> RestoreSeen {
+    match status {
+        RestoreStatus::Waiting => RestoreSeen::Waiting,
+        RestoreStatus::Running => RestoreSeen::Running,
+        RestoreStatus::Done => RestoreSeen::Done,
+        RestoreStatus::Failed(failure) => {
+            RestoreSeen::Failed { passing: failure.passing, message: failure.message }
+        }
     }
 }

@@ -62,6 +62,27 @@ pub(super) struct Known {
     pub(super) promotion: Option<FailoverRecord>,
     /// The reason that was last told in an event.
     pub(super) told: Option<&'static str>,
+    /// A restoration that was asked for.
+    pub(super) restoration: Restoration,
+}
+
+/// Between two attempts to restore.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
+
+/// A restoration that was asked for.
+#[derive(Clone, Default)]
+pub(super) struct Restoration {
+    asked: Option<Instant>,
+}
+
+impl Restoration {
+    pub(super) fn backs_off(&self) -> bool {
+        self.asked.is_some_and(|at| at.elapsed() < BETWEEN_ATTEMPTS)
+    }
+
+    pub(super) fn asked(&mut self) {
+        self.asked = Some(Instant::now());
+    }
 }
 
 /// What was found of objects that change rarely.
@@ -95,6 +116,7 @@ impl Default for Known {
             applied: BTreeMap::new(),
             promotion: None,
             told: None,
+            restoration: Restoration::default(),
         }
     }
 }

@@ -20,9 +20,13 @@ mod perform;
 mod pod_seen;
 mod pods;
 mod publish;
+mod reach;
+mod restore;
 
+pub(super) use clock::now;
 pub(super) use known::Clusters;
 pub(super) use pods::watch as watch_pods;
+pub(super) use reach::instance;
 
 use super::{
     context::Context,

@@ -34,6 +34,8 @@ impl Reconciliation {
         let began = self.known.started.elapsed();
         observed.lease = self.lease(desired).await?;
         self.observe_objects_if_needed(desired, &mut observed).await?;
+        observed.restore_source = self.restore_source(desired).await?;
+        observed.restore_backs_off = self.known.restoration.backs_off();
         if let Some(door) = &self.known.door {
             door.open(desired, &observed.pods);
             observed.instances = door.ask(desired, &observed.pods).await;

@@ -74,6 +74,7 @@ impl Reconciliation {
                 leases::delete(&self.context.client, &self.namespace, &desired.name, version).await?;
             }
             Step::Requeue(_) => {}
+            Step::Restore(ordinal) => return self.restore(desired, observed, ordinal).await,
             verb => return Ok(self.send(desired, observed, verb).await),
         }
         Ok(true)
@@ -240,7 +241,12 @@ impl Reconciliation {
         false
     }
 
-    fn instance(&self, desired: &Desired, observed: &Observed, ordinal: u32) -> Option<InstanceClient> {
+    pub(super) fn instance(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        ordinal: u32,
+    ) -> Option<InstanceClient> {
         let pod = observed.pods.get(&ordinal)?;
         self.known.door.as_ref().map(|door| door.client(desired, ordinal, pod))
     }

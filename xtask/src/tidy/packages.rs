@@ -6,17 +6,19 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 
 /// Each package, and the packages of this workspace that it may depend on. Tests may use more, but no package may need
 /// itself.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("valkeeper-api", &[]),
     ("valkeeper-engine", &["valkeeper-api"]),
     ("valkeeper-failover", &[]),
     ("valkeeper-cluster", &["valkeeper-api", "valkeeper-engine", "valkeeper-failover"]),
     ("valkeeper-server", &[]),
-    ("valkeeper-instance", &["valkeeper-failover", "valkeeper-server"]),
+    ("valkeeper-backup", &["valkeeper-server"]),
+    ("valkeeper-instance", &["valkeeper-backup", "valkeeper-failover", "valkeeper-server"]),
     (
         "valkeeper",
         &[
             "valkeeper-api",
+            "valkeeper-backup",
             "valkeeper-cluster",
             "valkeeper-engine",
             "valkeeper-failover",
@@ -36,6 +38,8 @@ const PURE: [(&str, &[&str]); 4] = [
         "valkeeper-api",
         &[
             "chrono",
+            "chrono-tz",
+            "croner",
             "ipnet",
             "k8s-openapi",
             "kube",
@@ -44,6 +48,7 @@ const PURE: [(&str, &[&str]); 4] = [
             "serde",
             "serde_json",
             "serde_yaml",
+            "thiserror",
             "validator",
         ],
     ),

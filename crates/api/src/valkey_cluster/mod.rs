@@ -9,10 +9,11 @@ mod status;
 mod violations;
 
 pub use parts::{
-    Access, ClusterMemory, EngineName, Failover, Persistence, Placement, PullSecret, Resources, Update,
+    Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, Persistence,
+    Placement, PullSecret, Resources, Update,
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
-pub use status::{ClusterStatus, FailoverRecord, InstanceStatus, MemoryStatus};
+pub use status::{ClusterStatus, FailoverRecord, InstanceStatus, MemoryStatus, RestoredStatus};
 pub use violations::{manifest_violations, violations};
 
 use kube::CustomResource;
@@ -100,6 +101,10 @@ pub struct ValkeyClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub placement: Option<Placement>,
+    /// Where the data comes from when the cluster is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub bootstrap: Option<Bootstrap>,
     /// The Secret that connection details are written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]

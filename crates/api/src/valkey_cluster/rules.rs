@@ -61,6 +61,8 @@ pub(super) const DIRECTIVE_RULE: &str =
 /// How many directives there may be.
 pub(super) const MOST_DIRECTIVES: usize = 64;
 
+/// Message about a backup with no source, or with two.
+pub(super) const BACKUP_RULE: &str = "must have either name or source";
 /// Message about a volume without a size.
 pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 
@@ -76,18 +78,12 @@ pub fn rules() -> Vec<PlacedRule> {
             ..ValidationRule::default()
         },
     };
-    let size = ValidationRule {
-        rule: "self.mode == 'None' || has(self.size)".to_owned(),
-        message: Some(format!("persistence.size {SIZE_RULE}.")),
-        field_path: Some(".size".to_owned()),
-        ..ValidationRule::default()
-    };
     let name = ValidationRule {
         rule: format!("self.metadata.name.matches('{NAME_PATTERN}')"),
         message: Some(format!("metadata.name {NAME_RULE}.")),
         ..ValidationRule::default()
     };
-    vec![
+    let mut rules = vec![
         PlacedRule { path: Vec::new(), rule: name },
         spec(
             ".version",
@@ -108,7 +104,7 @@ pub fn rules() -> Vec<PlacedRule> {
              (has(oldSelf.persistence) && oldSelf.persistence.mode != 'None')",
             "persistence cannot be added or removed later.",
         ),
-        PlacedRule { path: vec!["spec", "persistence"], rule: size },
+        size(),
         field(
             &["spec", "persistence"],
             "has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)",
@@ -125,5 +121,32 @@ pub fn rules() -> Vec<PlacedRule> {
             &format!("self.all(name, name.matches('{DIRECTIVE}') && !(name in [{reserved}]))"),
             &format!("config {DIRECTIVE_RULE}."),
         ),
+    ];
+    rules.extend(bootstrap());
+    rules
+}
+
+/// Where the data comes from is asked once, when the cluster is created.
+fn bootstrap() -> [PlacedRule; 2] {
+    let fixed = "has(self.bootstrap) == has(oldSelf.bootstrap) && \
+                 (!has(self.bootstrap) || self.bootstrap == oldSelf.bootstrap)";
+    [
+        field(&["spec"], fixed, "bootstrap is immutable."),
+        field(
+            &["spec", "bootstrap", "backup"],
+            "has(self.name) != has(self.source)",
+            &format!("bootstrap.backup {BACKUP_RULE}."),
+        ),
     ]
+}
+
+/// A volume has a size.
+fn size() -> PlacedRule {
+    let rule = ValidationRule {
+        rule: "self.mode == 'None' || has(self.size)".to_owned(),
+        message: Some(format!("persistence.size {SIZE_RULE}.")),
+        field_path: Some(".size".to_owned()),
+        ..ValidationRule::default()
+    };
+    PlacedRule { path: vec!["spec", "persistence"], rule }
 }

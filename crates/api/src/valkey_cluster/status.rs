@@ -35,6 +35,9 @@ pub struct ClusterStatus {
     /// The last change of the primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failover: Option<FailoverRecord>,
+    /// The backup that the data of this cluster comes from, when the first server has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<RestoredStatus>,
     /// How the memory of a server is divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
@@ -98,6 +101,15 @@ pub struct FailoverRecord {
     /// How the operator knew that the earlier one had stopped: `Confirmed` by it or by the end of its container, or
     /// `TermElapsed`.
     pub waited: String,
+}
+
+/// A backup that a cluster was restored from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoredStatus {
+    /// Key of the backup.
+    pub key: String,
+    /// When the operator saw it.
+    pub at: DateTime<Utc>,
 }
 
 /// How the memory of a server is divided.

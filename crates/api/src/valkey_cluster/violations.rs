@@ -5,22 +5,19 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, REDIS_VERSION, RESERVED_DIRECTIVES,
-    SIZE_RULE, VALKEY_VERSION, VERSION_RULE,
+    BACKUP_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, REDIS_VERSION,
+    RESERVED_DIRECTIVES, SIZE_RULE, VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
 use crate::field_path::FieldPath;
-use crate::validate::{Violation, bounds::Bounds, metadata, sorted};
+use crate::validate::{Violation, bounds::Bounds, metadata, of_object, sorted};
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::valkey_cluster_schema()));
 
 /// Every rule that a decoded resource breaks, in the order of its fields.
 pub fn violations(object: &ValkeyCluster) -> Vec<Violation> {
-    match serde_json::to_value(object) {
-        Ok(manifest) => sorted(of_spec(&manifest)),
-        Err(error) => vec![violation(&[], error.to_string())],
-    }
+    of_object(object, of_spec)
 }
 
 /// Every rule that a manifest breaks, unknown fields among them, in the order of its fields.
@@ -46,6 +43,11 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     let persists = text("/spec/persistence/mode").is_some_and(|mode| mode != "None");
     if persists && manifest.pointer("/spec/persistence/size").is_none() {
         violations.push(violation(&["spec", "persistence", "size"], SIZE_RULE.to_owned()));
+    }
+    if let Some(backup) = manifest.pointer("/spec/bootstrap/backup")
+        && backup.get("name").is_some() == backup.get("source").is_some()
+    {
+        violations.push(violation(&["spec", "bootstrap", "backup"], BACKUP_RULE.to_owned()));
     }
     let directives = manifest.pointer("/spec/config").and_then(Value::as_object);
     if directives.is_some_and(|directives| directives.len() > MOST_DIRECTIVES) {

@@ -1,10 +1,10 @@
 //! A small model of a cluster: objects that are written, pods that start and end, instances that obey verbs by the
 //! rules of their manager. It does one thing at a time, and checks after each step what must always hold.
 
-use super::pods::Pod;
+use super::pods::{Pod, Settings};
 use crate::{
-    Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen, Step,
-    contains, decide, names, owned, pod, policy, reading,
+    Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen,
+    RestoreSource, Step, contains, decide, names, owned, pod, policy, reading,
 };
 use chrono::{DateTime, TimeDelta};
 use serde_json::Value;
@@ -70,6 +70,11 @@ impl Model {
             pods: self.pods.iter().map(|(ordinal, pod)| (*ordinal, pod.seen.clone())).collect(),
             instances: answers.filter_map(|(ordinal, pod)| Some((*ordinal, pod.instance.clone()?))).collect(),
             lease: self.lease.clone().map_or(LeaseSeen::Missing, LeaseSeen::Present),
+            restore_source: if self.desired.spec.bootstrap.is_some() {
+                RestoreSource::Found("key".to_owned())
+            } else {
+                RestoreSource::Unknown
+            },
             secret: if self.secret {
                 ConnectionSecret::Ours { current: true, immutable: false }
             } else {
@@ -182,6 +187,7 @@ impl Model {
             }
             Step::Kick(..) | Step::Requeue(_) => {}
             Step::Reload(ordinal, _) => self.reload(ordinal),
+            Step::Restore(ordinal) => self.pods.get_mut(&ordinal).unwrap().restore(),
         }
     }
 
@@ -200,14 +206,18 @@ impl Model {
         self.pods.insert(ordinal, Pod::new(seen));
     }
 
-    fn settings(&self) -> (String, bool) {
+    fn settings(&self) -> Settings {
         let map = &self.objects[&(OwnedKind::ConfigMap, "c-settings".to_owned())];
         let text: Value = serde_json::from_str(map["data"]["instance.yaml"].as_str().unwrap()).unwrap();
-        (text["revision"].as_str().unwrap().to_owned(), text["lease"] == "alone")
+        Settings {
+            revision: text["revision"].as_str().unwrap().to_owned(),
+            alone: text["lease"] == "alone",
+            restore: text["restore"].as_str().map(str::to_owned),
+        }
     }
 
     fn reload(&mut self, ordinal: u32) {
-        let (revision, alone) = self.settings();
+        let Settings { revision, alone, .. } = self.settings();
         let instance = self.pods.get_mut(&ordinal).and_then(|pod| pod.instance.as_mut());
         let Some(instance) = instance else { return };
         (instance.settings, instance.alone) = (revision, alone);

@@ -1,11 +1,18 @@
 //! Pods of the model, and instances in them that obey verbs by the rules of their manager.
 
-use crate::{InstanceSeen, PodSeen};
+use crate::{InstanceSeen, PodSeen, RestoreSeen};
 use valkeeper_failover::{
     Identity, Name, Position, Term,
     observer::LeaseReading,
     protocol::{Role, Status},
 };
+
+/// What an instance reads of its settings.
+pub(super) struct Settings {
+    pub(super) revision: String,
+    pub(super) alone: bool,
+    pub(super) restore: Option<String>,
+}
 
 #[derive(Clone)]
 pub(super) struct Pod {
@@ -28,14 +35,15 @@ impl Pod {
         Self { seen, instance: None, silent: false, reigned: Term(0) }
     }
 
-    pub(super) fn start(&mut self, ordinal: u32, settings: Option<&(String, bool)>, volume: bool) {
-        let (Some((revision, alone)), None) = (settings, &self.instance) else { return };
+    pub(super) fn start(&mut self, ordinal: u32, settings: Option<&Settings>, volume: bool) {
+        let (Some(Settings { revision, alone, restore }), None) = (settings, &self.instance) else { return };
         let name: Name = format!("c-{ordinal}").as_str().into();
+        let restores = restore.as_deref() == Some(name.as_str());
         (self.seen.unstarted, self.seen.ready) = (false, true);
         let status = Status {
             identity: Identity { name, pod: self.seen.uid.as_str().into(), boot: 1 },
             seen: Term(0),
-            role: Role::Held,
+            role: if restores { Role::Changing } else { Role::Held },
             position: volume.then(Position::default).or(Some(Position::default())),
             live: false,
             streaming: false,
@@ -52,7 +60,15 @@ impl Pod {
             host: Some("10.0.0.1".to_owned()),
             port: 6379,
             writes_succeed: true,
+            restore: restores.then_some(RestoreSeen::Waiting),
         });
+    }
+
+    /// The data of the backup is there, and the server starts.
+    pub(super) fn restore(&mut self) {
+        let instance = self.instance.as_mut().unwrap();
+        instance.restore = Some(RestoreSeen::Done);
+        instance.status.role = Role::Held;
     }
 
     pub(super) fn hold(&mut self, term: Term) {

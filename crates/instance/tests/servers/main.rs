@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod access;
+mod backups;
 mod checked;
 mod fencing;
 mod held;

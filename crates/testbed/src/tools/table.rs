@@ -174,6 +174,17 @@ pub const UNSHARE: Tool = Tool {
         ("servers", &["life::first_process", "checked::promises_are_kept_under_a_partition"]),
     ],
 };
+/// A server that speaks S3.
+pub const S3_SERVER: Tool = Tool {
+    variable: Some("MOTO_SERVER"),
+    place: Place::Programs(&["moto_server"], &["--help"], any),
+    ..program(
+        "moto_server",
+        &[],
+        "install moto[server] (PyPI), or set MOTO_SERVER to the path of moto_server",
+        &[("stores", &["s3::"]), ("self_hosted", &["backups::"])],
+    )
+};
 /// Delays the calls of processes.
 pub const STRACE: Tool = Tool {
     place: Place::Programs(&["strace"], &["-V"], any),
@@ -205,6 +216,7 @@ pub const ALL: &[&Tool] = &[
     &ENVTEST,
     &UNSHARE,
     &STRACE,
+    &S3_SERVER,
 ];
 
 const USE_SERVERS: &[(&str, &[&str])] = &[
@@ -212,6 +224,7 @@ const USE_SERVERS: &[(&str, &[&str])] = &[
     ("documented", &["every_", "what_the_readme_shows"]),
     ("command", &["services_are_real_servers", "servers_end_with", "with_a_state"]),
     ("servers", &[""]),
+    ("stores", &[""]),
     ("self_hosted", &["creation::on_the_sandbox"]),
     (
         "node",

@@ -1,0 +1,76 @@
+//! The `ValkeyBackup` kind: one backup of a self-hosted cluster.
+//!
+//! Types, names and rules only. Stored objects decode leniently; [`violations`] judges a spec by what its schema says.
+
+mod destination;
+mod rules;
+mod status;
+mod violations;
+
+pub use destination::{BackupDestination, S3Destination};
+pub use rules::rules;
+pub use status::{BackupStatus, BackupVerification};
+pub use violations::{manifest_violations, violations};
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use validator::Validate;
+
+use super::{Custom, names};
+
+/// Name of the kind.
+pub const NAME: &str = "ValkeyBackup";
+/// Label: the `ValkeyScheduledBackup` that a backup was created by.
+pub const SCHEDULE: &str = "valkeeper.io/scheduled-backup";
+/// Label: the cluster that a backup is of.
+pub const CLUSTER: &str = "valkeeper.io/cluster";
+/// Annotation: what is stored goes with the resource, whatever its `deletionPolicy` says. Set by retention.
+pub const EXPIRED: &str = "valkeeper.io/expired";
+
+/// A backup to take.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, JsonSchema, Validate,
+)]
+#[kube(
+    group = "valkeeper.io",
+    version = "v1alpha1",
+    kind = "ValkeyBackup",
+    doc = "A backup of a ValkeyCluster: a full synchronization, compressed, in a bucket. Alpha.",
+    plural = "valkeybackups",
+    namespaced,
+    status = "BackupStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ValkeyBackupSpec {
+    /// The `ValkeyCluster` in the same namespace whose data is backed up.
+    #[validate(length(min = 1, max = 40))]
+    pub cluster_name: String,
+    /// Where the backup is kept.
+    #[validate(nested)]
+    pub destination: BackupDestination,
+    /// Whether a second server is started from the backup and its keys are counted. It needs the memory for the data a
+    /// second time in the container of one instance.
+    #[serde(default)]
+    pub verify: bool,
+    /// What happens to what is stored when this resource is deleted.
+    #[serde(default = "retain")]
+    #[schemars(extend("enum" = ["Retain", "Delete"]))]
+    pub deletion_policy: String,
+}
+
+fn retain() -> String {
+    "Retain".to_owned()
+}
+
+impl Custom for ValkeyBackup {
+    const NAME: &'static str = NAME;
+    const FINALIZER: &'static str = names::BACKUP_FINALIZER;
+
+    type Status = BackupStatus;
+
+    fn reported(&self) -> Option<&BackupStatus> {
+        self.status.as_ref()
+    }
+}

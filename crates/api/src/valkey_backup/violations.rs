@@ -1,0 +1,23 @@
+//! Judges the spec of a `ValkeyBackup` by the bounds of its schema.
+
+use serde_json::Value;
+use std::sync::LazyLock;
+
+use super::ValkeyBackup;
+use crate::crd;
+use crate::validate::{Violation, bounds::Bounds, metadata, of_object, sorted};
+
+static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::valkey_backup_schema()));
+
+/// Every rule that a decoded resource breaks, in the order of its fields.
+pub fn violations(object: &ValkeyBackup) -> Vec<Violation> {
+    of_object(object, |manifest| BOUNDS.check(manifest))
+}
+
+/// Every rule that a manifest breaks, unknown fields among them, in the order of its fields.
+pub fn manifest_violations(manifest: &Value) -> Vec<Violation> {
+    let mut violations = BOUNDS.check(manifest);
+    violations.extend(metadata::check(manifest));
+    BOUNDS.unknown_in_status(manifest, &mut violations);
+    sorted(violations)
+}

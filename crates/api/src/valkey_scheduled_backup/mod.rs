@@ -1,0 +1,120 @@
+//! The `ValkeyScheduledBackup` kind: backups at fixed times, and how long they are kept.
+//!
+//! Types, names and rules only. [`violations`] judges a spec by its schema, and by what a schema cannot say: whether the
+//! schedule and the time zone exist.
+
+mod schedule;
+mod status;
+mod violations;
+
+pub use schedule::{Schedule, ScheduleError};
+pub use status::ScheduledBackupStatus;
+pub use violations::{manifest_violations, violations};
+
+use kube::CustomResource;
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+use validator::Validate;
+
+use super::Custom;
+use super::rules::{PlacedRule, field};
+use super::valkey_backup::BackupDestination;
+
+/// Name of the kind.
+pub const NAME: &str = "ValkeyScheduledBackup";
+
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static KEEP_FOR: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,4}[hd]$").unwrap());
+
+/// Backups at fixed times.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, JsonSchema, Validate,
+)]
+#[kube(
+    group = "valkeeper.io",
+    version = "v1alpha1",
+    kind = "ValkeyScheduledBackup",
+    doc = "Backups of a ValkeyCluster at fixed times, and how long they are kept. Alpha.",
+    plural = "valkeyscheduledbackups",
+    namespaced,
+    status = "ScheduledBackupStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ValkeyScheduledBackupSpec {
+    /// The `ValkeyCluster` in the same namespace whose data is backed up.
+    #[validate(length(min = 1, max = 40))]
+    pub cluster_name: String,
+    /// When: five fields of cron, such as `15 3 * * *`.
+    #[validate(length(min = 9, max = 100))]
+    pub schedule: String,
+    /// Time zone of the schedule, such as `Europe/Helsinki`.
+    #[serde(default = "utc")]
+    #[validate(length(min = 1, max = 64))]
+    pub time_zone: String,
+    /// Whether no backup is begun. Retention goes on.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Where backups are kept.
+    #[validate(nested)]
+    pub destination: BackupDestination,
+    /// Whether each backup is verified; see `ValkeyBackup`.
+    #[serde(default)]
+    pub verify: bool,
+    /// How long backups are kept; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub retention: Option<Retention>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// How long backups of a schedule are kept. With both fields, a backup is kept while either of them keeps it. The newest
+/// backup that succeeded is never deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// Number of backups that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(range(min = 1, max = 1000))]
+    pub keep_last: Option<i32>,
+    /// Age in hours or days, such as `36h` or `30d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 6), regex(path = *KEEP_FOR))]
+    pub keep_for: Option<String>,
+}
+
+/// Every CEL rule of the kind.
+pub fn rules() -> Vec<PlacedRule> {
+    vec![
+        field(&["spec", "clusterName"], "self == oldSelf", "clusterName is immutable."),
+        PlacedRule {
+            path: Vec::new(),
+            ..field(
+                &["spec"],
+                &format!("self.metadata.name.matches('{NAME_PATTERN}')"),
+                &format!("metadata.name {NAME_RULE}."),
+            )
+        },
+    ]
+}
+
+/// What a schedule may be called, as a phrase that follows the field.
+pub const NAME_RULE: &str =
+    "is the beginning of the names of backups: at most 45 lower-case letters, digits and hyphens";
+/// The names that [`NAME_RULE`] describes.
+const NAME_PATTERN: &str = "^[a-z0-9]([-a-z0-9]{0,43}[a-z0-9])?$";
+
+impl Custom for ValkeyScheduledBackup {
+    const NAME: &'static str = NAME;
+
+    type Status = ScheduledBackupStatus;
+
+    fn reported(&self) -> Option<&ScheduledBackupStatus> {
+        self.status.as_ref()
+    }
+}

@@ -1,0 +1,219 @@
+//! Where backups are kept: a bucket of S3 or of what speaks it, or a folder.
+//!
+//! Guarantees: credentials are in no `Debug` and no error; a destination that is described wrongly is refused before
+//! anything is sent, by the name of the field.
+
+use crate::error::BackupError;
+use object_store::{
+    Certificate, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
+    path::Path,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// Longest wait for the answer to one request, which carries some megabytes.
+const REQUEST: Duration = Duration::from_mins(2);
+/// Longest time in which a request is repeated.
+const RETRY: Duration = Duration::from_mins(1);
+/// How often it is repeated.
+const RETRIES: usize = 6;
+
+/// A bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct S3 {
+    /// Its name.
+    pub bucket: String,
+    /// What the names of all objects begin with.
+    #[serde(default)]
+    pub prefix: String,
+    /// Its region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// URL of a service that speaks S3, instead of that of the region.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The bucket is the first part of the path, not of the host name.
+    #[serde(default)]
+    pub path_style: bool,
+}
+
+/// A place for backups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Destination {
+    /// A bucket.
+    S3(S3),
+    /// A folder of this machine.
+    Folder(PathBuf),
+}
+
+/// What a store asks for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credentials {
+    /// Name of the key.
+    #[serde(serialize_with = "exposed")]
+    pub access_key_id: SecretString,
+    /// The key.
+    #[serde(serialize_with = "exposed")]
+    pub secret_access_key: SecretString,
+    /// Of a key that is valid for some time.
+    #[serde(default, serialize_with = "exposed_if_any", skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<SecretString>,
+    /// Certificates of the authorities that the endpoint is trusted by, as PEM; those of the system if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<String>,
+}
+
+fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+#[expect(clippy::ref_option, reason = "serde hands over the field")]
+fn exposed_if_any<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+}
+
+/// A place for backups that can be used.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+impl Store {
+    /// Opens a destination; makes no request.
+    pub fn open(destination: &Destination, credentials: Option<&Credentials>) -> Result<Self, BackupError> {
+        match destination {
+            Destination::Folder(folder) => {
+                let wrong = |error: object_store::Error| described("folder", &error);
+                std::fs::create_dir_all(folder)
+                    .map_err(|error| BackupError::Io("create the folder", error))?;
+                let objects = LocalFileSystem::new_with_prefix(folder).map_err(wrong)?;
+                Ok(Self { objects: Arc::new(objects.with_fsync(true)), prefix: Path::default() })
+            }
+            Destination::S3(s3) => Self::s3(s3, credentials),
+        }
+    }
+
+    fn s3(s3: &S3, credentials: Option<&Credentials>) -> Result<Self, BackupError> {
+        let missing = |field| BackupError::Destination { field, rule: "is required".to_owned() };
+        let credentials = credentials.ok_or_else(|| missing("credentials"))?;
+        let prefix = Path::parse(s3.prefix.trim_matches('/')).map_err(|error| described("prefix", &error))?;
+        let mut options =
+            ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(Duration::from_secs(10));
+        if let Some(pem) = &credentials.authorities {
+            let authorities = Certificate::from_pem_bundle(pem.as_bytes());
+            for authority in authorities.map_err(|error| described("authorities", &error))? {
+                options = options.with_root_certificate(authority);
+            }
+            options = options.with_no_system_certificates(true);
+        }
+        let mut retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY, ..RetryConfig::default() };
+        retry.backoff.init_backoff = Duration::from_millis(200);
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&s3.bucket)
+            .with_region(s3.region.as_deref().unwrap_or("us-east-1"))
+            .with_virtual_hosted_style_request(!s3.path_style)
+            .with_access_key_id(credentials.access_key_id.expose_secret())
+            .with_secret_access_key(credentials.secret_access_key.expose_secret())
+            .with_retry(retry);
+        if let Some(token) = &credentials.session_token {
+            builder = builder.with_token(token.expose_secret());
+        }
+        if let Some(endpoint) = &s3.endpoint {
+            let endpoint = address(endpoint, s3)?;
+            options = options.with_allow_http(endpoint.starts_with("http://"));
+            builder = builder.with_endpoint(endpoint);
+        }
+        let objects = builder.with_client_options(options).build();
+        let objects = objects.map_err(|error| described("destination", &error))?;
+        Ok(Self { objects: Arc::new(objects), prefix })
+    }
+
+    /// The name of an object of the backup with this key.
+    pub(crate) fn path(&self, key: &str, object: &str) -> Result<Path, BackupError> {
+        let below = Path::parse(format!("{}/{object}", key.trim_matches('/')));
+        let below = below.map_err(|error| described("key", &error))?;
+        Ok(self.prefix.parts().chain(below.parts()).collect())
+    }
+}
+
+/// The endpoint as the store wants it: with the bucket in the host name, unless it is in the path.
+fn address(endpoint: &str, s3: &S3) -> Result<String, BackupError> {
+    let wrong = |rule: &str| BackupError::Destination { field: "endpoint", rule: rule.to_owned() };
+    let endpoint = endpoint.trim_end_matches('/');
+    let Some((scheme, host)) =
+        endpoint.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme))
+    else {
+        return Err(wrong("must be a URL that begins with https:// or http://"));
+    };
+    if host.is_empty() || host.contains(['@', '?', '#', ' ']) {
+        return Err(wrong("must be a URL of a host, without user, query or fragment"));
+    }
+    Ok(if s3.path_style { endpoint.to_owned() } else { format!("{scheme}://{}.{host}", s3.bucket) })
+}
+
+fn described(field: &'static str, error: &dyn std::fmt::Display) -> BackupError {
+    BackupError::Destination { field, rule: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials() -> Credentials {
+        Credentials {
+            access_key_id: "name-of-key".to_owned().into(),
+            secret_access_key: "hunter2".to_owned().into(),
+            session_token: Some("token-word".to_owned().into()),
+            authorities: None,
+        }
+    }
+
+    #[test]
+    fn destination_that_is_described_wrongly_is_refused_by_the_field() {
+        let s3 = S3 { bucket: "b".to_owned(), ..S3::default() };
+        let table = [
+            (S3 { endpoint: Some("minio:9000".to_owned()), ..s3.clone() }, "endpoint"),
+            (S3 { endpoint: Some("https://user:word@minio".to_owned()), ..s3.clone() }, "endpoint"),
+            (S3 { prefix: "a//b".to_owned(), ..s3.clone() }, "prefix"),
+        ];
+        for (s3, field) in table {
+            let error = Store::open(&Destination::S3(s3), Some(&credentials())).unwrap_err();
+            assert!(
+                matches!(error, BackupError::Destination { field: found, .. } if found == field),
+                "{error}"
+            );
+        }
+        let error = Store::open(&Destination::S3(s3), None).unwrap_err();
+        assert!(error.to_string().starts_with("credentials"), "{error}");
+    }
+
+    #[test]
+    fn no_secret_is_in_a_debug_text() {
+        let _ = rustls_for_tests();
+        let s3 = Destination::S3(S3 { bucket: "b".to_owned(), ..S3::default() });
+        let store = Store::open(&s3, Some(&credentials())).unwrap();
+        let text = format!("{:?} {store:?}", credentials());
+        for secret in ["hunter2", "token-word"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        let sent = serde_json::to_string(&credentials()).unwrap();
+        let read: Credentials = serde_json::from_str(&sent).unwrap();
+        assert_eq!(read.secret_access_key.expose_secret(), "hunter2");
+    }
+
+    fn rustls_for_tests() -> Result<(), Arc<rustls::crypto::CryptoProvider>> {
+        rustls::crypto::ring::default_provider().install_default()
+    }
+
+    #[test]
+    fn bucket_is_in_the_path_or_in_the_host_name() {
+        let s3 = |path_style| S3 { bucket: "b".to_owned(), path_style, ..S3::default() };
+        assert_eq!(address("https://minio:9000/", &s3(true)).unwrap(), "https://minio:9000");
+        assert_eq!(address("https://minio:9000", &s3(false)).unwrap(), "https://b.minio:9000");
+    }
+}

@@ -1,0 +1,29 @@
+//! Backups of Valkey and Redis servers: a full synchronization into an object store, and the way back.
+//!
+//! ```text
+//!   server ──take──▶ <key>/dump-<attempt>.rdb.zst, then <key>/manifest.json ──fetch──▶ file of a server
+//! ```
+//!
+//! Guarantees: what has a manifest is whole, and was dated by the server itself; nothing else is ever listed or read as a
+//! backup. Memory is bounded for data of any size. No error and no `Debug` holds a credential.
+//!
+//! Left to others: which instance sends its data, when, and what is kept.
+
+pub mod destination;
+pub mod error;
+pub mod fetch;
+pub mod manifest;
+pub mod place;
+pub mod rdb;
+pub mod take;
+
+mod check;
+mod frame;
+mod pipe;
+mod replica;
+
+pub use destination::{Credentials, Destination, S3, Store};
+pub use error::{BackupError, ErrorClass};
+pub use fetch::Listed;
+pub use manifest::{Manifest, Origin};
+pub use take::{Order, take};

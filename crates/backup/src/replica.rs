@@ -1,0 +1,123 @@
+//! Asks a server for all of its data, as a replica does, and reads it as it comes.
+//!
+//! Guarantees: the data is that of the answered position in the answered history; a stream that ends early is an error.
+//! The connection is closed when the data has come, so that the server never counts it as a replica that follows.
+
+use crate::{error::BackupError, frame::Frame};
+use std::{io, time::Duration};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use valkeeper_server::{Connection, Stream, resp};
+
+/// Longest wait for the next bytes. A server that forks, or waits for another save, sends line ends.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Longest line that a server sends before its data.
+const LONGEST_LINE: usize = 512;
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+
+/// A full synchronization under way.
+pub(crate) struct FullSync {
+    stream: Box<dyn Stream>,
+    frame: Frame,
+    /// Name of the history.
+    pub(crate) id: String,
+    /// Position in it.
+    pub(crate) offset: u64,
+}
+
+impl FullSync {
+    /// Asks for it, over a connection that has authenticated.
+    pub(crate) async fn begin(mut connection: Connection) -> Result<Self, BackupError> {
+        // Port 0: nobody connects back.
+        connection.call(&["REPLCONF", "listening-port", "0"]).await?;
+        connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
+        let stream = connection.into_stream();
+        let mut stream = stream.ok_or_else(|| protocol("answered more than it was asked"))?;
+        send(&mut stream, &resp::encode_command(&[b"PSYNC", b"?", b"-1"])).await?;
+        let answer = line(&mut stream).await?;
+        let (id, offset) = position(&answer)?;
+        let announced = line(&mut stream).await?;
+        let frame = Frame::parse(&announced);
+        let frame = frame.ok_or_else(|| protocol(format!("announces its data by {announced:?}")))?;
+        Ok(Self { stream, frame, id, offset })
+    }
+
+    /// The next of the data; none when all of it has come.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, BackupError> {
+        let mut piece = Vec::with_capacity(PIECE);
+        while !self.frame.is_over() {
+            piece.clear();
+            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut piece)).await;
+            let read = read.map_err(|_| protocol("stands still"))?;
+            if read.map_err(valkeeper_server::Error::from)? == 0 {
+                return Err(protocol("ended before its data had come"));
+            }
+            let data = self.frame.take(&piece);
+            if !data.is_empty() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn protocol(what: impl Into<String>) -> BackupError {
+    BackupError::Stream(what.into())
+}
+
+async fn send(stream: &mut Box<dyn Stream>, bytes: &[u8]) -> Result<(), BackupError> {
+    let sending = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    sending.await.map_err(|error: io::Error| valkeeper_server::Error::from(error).into())
+}
+
+/// The next line that is not empty: servers send line ends while they prepare.
+async fn line(stream: &mut Box<dyn Stream>) -> Result<String, BackupError> {
+    let mut text = Vec::new();
+    loop {
+        let byte = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
+        let byte = byte.map_err(|_| protocol("stands still"))?.map_err(valkeeper_server::Error::from)?;
+        match byte {
+            b'\r' => {}
+            b'\n' if text.is_empty() => {}
+            b'\n' => return Ok(String::from_utf8_lossy(&text).into_owned()),
+            _ if text.len() >= LONGEST_LINE => return Err(protocol("sends a line without an end")),
+            byte => text.push(byte),
+        }
+    }
+}
+
+/// History and position in the answer to `PSYNC`.
+fn position(answer: &str) -> Result<(String, u64), BackupError> {
+    if let Some(refusal) = answer.strip_prefix('-') {
+        let refused =
+            valkeeper_server::Error::Refused { command: "PSYNC".to_owned(), answer: refusal.to_owned() };
+        return Err(refused.into());
+    }
+    let mut words = answer.strip_prefix("+FULLRESYNC ").into_iter().flat_map(str::split_whitespace);
+    let position = words.next().zip(words.next().and_then(|offset| offset.parse().ok()));
+    position
+        .map(|(id, offset)| (id.to_owned(), offset))
+        .ok_or_else(|| protocol(format!("answers {answer:?} instead of a full synchronization")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_is_read_from_the_answer_only_if_it_is_one() {
+        assert_eq!(position("+FULLRESYNC abc 12").unwrap(), ("abc".to_owned(), 12));
+        for other in ["+FULLRESYNC", "+FULLRESYNC abc", "+FULLRESYNC abc x", "+CONTINUE", ""] {
+            assert!(matches!(position(other), Err(BackupError::Stream(_))), "{other}");
+        }
+        let refused = position("-NOMASTERLINK Can't SYNC while not connected with my master").unwrap_err();
+        assert!(
+            matches!(&refused, BackupError::Server(error)
+            if error.class() == valkeeper_server::ErrorClass::Busy),
+            "{refused}"
+        );
+    }
+}

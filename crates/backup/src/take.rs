@@ -1,0 +1,214 @@
+//! Takes a backup: from the server, through checksums and compression, into parts of one object, and last a manifest.
+//!
+//! ```text
+//!   server ─▶ FullSync ─▶ thread: checksums, summary, zstd ─▶ parts ─▶ store, then manifest
+//!            64 KiB × 8                                       8 MiB × 4
+//! ```
+//!
+//! Guarantees: memory is bounded by the channels, whatever the size of the data, and a slow store slows the server's
+//! stream down; a failure leaves no manifest, and removes the parts that were sent where the store lets it.
+
+use crate::{
+    check::Checks,
+    destination::Store,
+    error::BackupError,
+    manifest::{FORMAT, MANIFEST, Manifest, Origin},
+    pipe::{ChannelReader, PartWriter, Piece},
+    rdb::{self, Summary},
+    replica::FullSync,
+};
+use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use object_store::{MultipartUpload, ObjectStoreExt as _, path::Path};
+use std::{
+    io::{self, Read, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::mpsc;
+use valkeeper_server::Connection;
+
+/// Bytes of a part; S3 takes 10 000 of them.
+const PART: usize = 8 << 20;
+/// Parts on their way at the same time.
+const PARTS_UNDER_WAY: usize = 2;
+/// Pieces of the server's stream that may wait.
+const WAITING: usize = 8;
+/// Fast, and close to what more effort would reach.
+const LEVEL: i32 = 3;
+
+/// What is to be taken.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The key of the backup in the store.
+    pub key: String,
+    /// Sets the objects of this attempt apart from those of any other.
+    pub attempt: String,
+    /// Where the data comes from.
+    pub origin: Origin,
+    /// Bytes of data that have passed so far.
+    pub progress: Arc<AtomicU64>,
+}
+
+/// Takes a backup over a connection that has authenticated; `now` is the wall clock. A backup that has a manifest already
+/// is not taken again.
+pub async fn take(
+    store: &Store,
+    connection: Connection,
+    order: &Order,
+    now: impl Fn() -> DateTime<Utc>,
+) -> Result<Manifest, BackupError> {
+    if let Some(taken) = store.manifest(&order.key).await? {
+        return Ok(taken);
+    }
+    let started_at = now();
+    let object = format!("dump-{}.rdb.zst", order.attempt);
+    let path = store.path(&order.key, &object)?;
+    let mut sync = FullSync::begin(connection).await?;
+    let encoded = transfer(store, &path, &mut sync, &order.progress).await?;
+    let FullSync { id, offset, .. } = sync;
+    let manifest = Manifest {
+        format: FORMAT,
+        origin: order.origin.clone(),
+        started_at,
+        completed_at: now(),
+        replication_id: id,
+        replication_offset: offset,
+        object,
+        compression: Manifest::compression(),
+        stored_bytes: encoded.stored,
+        bytes: encoded.bytes,
+        sha256: encoded.sha256,
+        rdb: encoded.summary.header,
+        keys: encoded.summary.keys,
+        used_memory: encoded.summary.used_memory,
+    };
+    let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::from);
+    let text = text.map_err(|error| BackupError::Io("write the manifest", error))?;
+    let put = store.objects.put(&store.path(&order.key, MANIFEST)?, text.into()).await;
+    put.map_err(|error| BackupError::store("write the manifest", &error))?;
+    Ok(manifest)
+}
+
+/// What became of the data.
+struct Encoded {
+    summary: Summary,
+    sha256: String,
+    bytes: u64,
+    stored: u64,
+}
+
+async fn transfer(
+    store: &Store,
+    path: &Path,
+    sync: &mut FullSync,
+    progress: &AtomicU64,
+) -> Result<Encoded, BackupError> {
+    let (to_thread, pieces) = mpsc::channel(WAITING);
+    let (to_store, parts) = mpsc::channel(1);
+    let encoding = tokio::task::spawn_blocking(move || encode(pieces, to_store));
+    let (pumped, encoded, uploaded) =
+        tokio::join!(pump(sync, to_thread, progress), encoding, upload(store, path, parts));
+    // Of several failures, the first cause: the others follow from it.
+    uploaded?;
+    pumped?;
+    encoded.map_err(io::Error::other).map_err(|error| BackupError::Io("compress the data", error))?
+}
+
+/// Ends quietly when nobody takes what it sends: who stopped says why.
+async fn pump(
+    sync: &mut FullSync,
+    to_thread: mpsc::Sender<Piece>,
+    progress: &AtomicU64,
+) -> Result<(), BackupError> {
+    while let Some(data) = sync.next().await? {
+        progress.fetch_add(data.len() as u64, Ordering::Relaxed);
+        if to_thread.send(Piece::Data(data)).await.is_err() {
+            return Ok(());
+        }
+    }
+    let _ = to_thread.send(Piece::End).await;
+    Ok(())
+}
+
+/// Hands on what is read, after it has passed through checksums and compression.
+struct Tap<R, W: io::Write> {
+    from: R,
+    checks: Checks,
+    to: zstd::Encoder<'static, W>,
+}
+
+impl<R: Read, W: io::Write> Read for Tap<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.checks.update(&buffer[..read]);
+        self.to.write_all(&buffer[..read])?;
+        Ok(read)
+    }
+}
+
+fn encode(pieces: mpsc::Receiver<Piece>, parts: mpsc::Sender<Piece>) -> Result<Encoded, BackupError> {
+    let failed = |error| BackupError::Io("compress the data", error);
+    let mut encoder = zstd::Encoder::new(PartWriter::new(parts, PART), LEVEL).map_err(failed)?;
+    encoder.include_checksum(true).map_err(failed)?;
+    let tap = Tap { from: ChannelReader::new(pieces), checks: Checks::new(), to: encoder };
+    let mut reader = io::BufReader::with_capacity(64 * 1024, tap);
+    let summary = rdb::summarize(&mut reader).map_err(failed)?;
+    io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
+    let Tap { checks, to, .. } = reader.into_inner();
+    let checked = checks.finish();
+    if let Some(objection) = checked.objection {
+        // Nothing is finished: the upload is given up.
+        return Err(BackupError::Stream(objection.to_owned()));
+    }
+    let stored = to.finish().and_then(PartWriter::finish).map_err(failed)?;
+    Ok(Encoded { summary, sha256: checked.sha256, bytes: checked.bytes, stored })
+}
+
+async fn upload(store: &Store, path: &Path, mut parts: mpsc::Receiver<Piece>) -> Result<(), BackupError> {
+    let failed = |error: object_store::Error| BackupError::store("write the data", &error);
+    let mut upload = store.objects.put_multipart(path).await.map_err(failed)?;
+    match send_parts(upload.as_mut(), &mut parts).await {
+        Ok(true) => upload.complete().await.map(drop).map_err(failed),
+        Ok(false) => {
+            give_up(upload).await;
+            Ok(())
+        }
+        Err(error) => {
+            give_up(upload).await;
+            Err(failed(error))
+        }
+    }
+}
+
+/// Whether all parts were sent; otherwise the sender has given up.
+async fn send_parts(
+    upload: &mut dyn MultipartUpload,
+    parts: &mut mpsc::Receiver<Piece>,
+) -> object_store::Result<bool> {
+    let mut under_way = FuturesUnordered::new();
+    let complete = loop {
+        match parts.recv().await {
+            Some(Piece::Data(part)) => under_way.push(upload.put_part(part.into())),
+            Some(Piece::End) => break true,
+            None => break false,
+        }
+        while under_way.len() >= PARTS_UNDER_WAY {
+            if let Some(sent) = under_way.next().await {
+                sent?;
+            }
+        }
+    };
+    while let Some(sent) = under_way.next().await {
+        sent?;
+    }
+    Ok(complete)
+}
+
+async fn give_up(mut upload: Box<dyn MultipartUpload>) {
+    if let Err(error) = upload.abort().await {
+        tracing::warn!(%error, "parts of a failed backup were not removed");
+    }
+}

@@ -1,0 +1,181 @@
+//! The one next step for a backup, and what is to be said.
+
+use super::{BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress};
+use crate::names::reason;
+use valkeeper_api::{
+    BackupStatus, ClusterStatus, names as api_names,
+    valkey_backup::{self, EXPIRED},
+};
+use valkeeper_engine::{Ready, Report};
+
+/// Decides what to do for a backup.
+pub fn decide(observed: &ObservedBackup<'_>) -> (BackupStep, BackupReport) {
+    let object = observed.object;
+    let status = object.status.clone().unwrap_or_default();
+    let has_finalizer = api_names::has_finalizer(&object.metadata);
+    if object.metadata.deletion_timestamp.is_some() {
+        return deletion(observed, &status, has_finalizer);
+    }
+    match status.phase.as_deref() {
+        Some("Completed") => return (BackupStep::Rest { soon: false }, completed(&status)),
+        Some("Failed") => return (BackupStep::Rest { soon: false }, ended(&status)),
+        _ => {}
+    }
+    let violations = valkey_backup::violations(object);
+    if !violations.is_empty() {
+        let message = Report::invalid_spec(&violations).message;
+        return (BackupStep::Rest { soon: false }, stuck("Pending", reason::INVALID_SPEC, message));
+    }
+    if !has_finalizer {
+        return (BackupStep::AddFinalizer, pending("Preparing the backup.".to_owned()));
+    }
+    match status.instance.clone() {
+        Some(instance) => under_way(observed, &status, &instance),
+        None => assign(observed, &status),
+    }
+}
+
+fn deletion(
+    observed: &ObservedBackup<'_>,
+    status: &BackupStatus,
+    has_finalizer: bool,
+) -> (BackupStep, BackupReport) {
+    let object = observed.object;
+    if !has_finalizer {
+        return (
+            BackupStep::Rest { soon: false },
+            progressing("Deleting", "Deleting the backup.".to_owned()),
+        );
+    }
+    let expired =
+        object.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(EXPIRED));
+    let erases = status.key.is_some() && (object.spec.deletion_policy == "Delete" || expired);
+    if !erases || observed.erased {
+        return (BackupStep::ReleaseFinalizer, progressing("Deleting", "Deleting the backup.".to_owned()));
+    }
+    if matches!(observed.progress, Progress::Running | Progress::Verifying(_) | Progress::Silent) {
+        // What it stores afterwards would stay for ever, and one lost answer does not mean that it has ended.
+        let message = "Waiting for the attempt under way to end before its data is deleted.".to_owned();
+        return (BackupStep::Rest { soon: true }, progressing("Deleting", message));
+    }
+    if let Some(obstacle) = &observed.obstacle {
+        let message = format!(
+            "Cannot delete what is stored: {obstacle} To leave it there, set spec.deletionPolicy: Retain."
+        );
+        return (BackupStep::Rest { soon: true }, stuck("Deleting", reason::CREDENTIALS_MISSING, message));
+    }
+    (BackupStep::Erase, progressing("Deleting", "Deleting what is stored.".to_owned()))
+}
+
+/// Chooses who sends its data: a replica that is in sync, the highest first; without one, the primary.
+fn assign(observed: &ObservedBackup<'_>, status: &BackupStatus) -> (BackupStep, BackupReport) {
+    let name = &observed.object.spec.cluster_name;
+    if let Some(obstacle) = &observed.obstacle {
+        return (
+            BackupStep::Rest { soon: true },
+            stuck("Pending", reason::CREDENTIALS_MISSING, obstacle.clone()),
+        );
+    }
+    let Some(cluster) = observed.cluster else {
+        let message =
+            format!("ValkeyCluster {name} does not exist. Correct spec.clusterName of another backup.");
+        return (BackupStep::Rest { soon: true }, stuck("Pending", reason::CLUSTER_MISSING, message));
+    };
+    if observed.backs_off {
+        let attempts = status.attempts.unwrap_or_default();
+        let message =
+            format!("Attempt {attempts} of {MOST_ATTEMPTS} failed. The operator retries automatically.");
+        return (BackupStep::Rest { soon: true }, pending(message));
+    }
+    if let Some(instance) = chosen(cluster) {
+        let report = progressing("Running", format!("Backing up {instance}."));
+        return (BackupStep::Assign(instance), report);
+    }
+    let message = format!("Waiting for a server of ValkeyCluster {name} that accepts connections.");
+    (BackupStep::Rest { soon: true }, pending(message))
+}
+
+fn chosen(cluster: &ClusterStatus) -> Option<String> {
+    let synced =
+        cluster.instances.iter().rev().find(|instance| instance.role == "Replica" && instance.synced);
+    synced.map(|instance| instance.name.clone()).or_else(|| cluster.current_primary.clone())
+}
+
+fn under_way(
+    observed: &ObservedBackup<'_>,
+    status: &BackupStatus,
+    instance: &str,
+) -> (BackupStep, BackupReport) {
+    let rest = BackupStep::Rest { soon: true };
+    let backing_up = || progressing("Running", format!("Backing up {instance}."));
+    match &observed.progress {
+        Progress::Unknown if observed.obstacle.is_some() => (BackupStep::Unassign, backing_up()),
+        Progress::Unknown => (BackupStep::Begin, backing_up()),
+        Progress::Unasked | Progress::Silent | Progress::Running => (rest, backing_up()),
+        Progress::Verifying(_) => {
+            (rest, progressing("Verifying", format!("A second server in {instance} reads the backup.")))
+        }
+        Progress::Done(facts) => {
+            (BackupStep::Rest { soon: false }, done(facts.verified.as_ref(), facts.bytes))
+        }
+        Progress::Gone => retry(status, &format!("{instance} does not answer"), true),
+        Progress::Failed { passing, message } => retry(status, message, *passing),
+    }
+}
+
+fn retry(status: &BackupStatus, why: &str, passing: bool) -> (BackupStep, BackupReport) {
+    let attempts = status.attempts.unwrap_or_default();
+    let why = why.trim_end_matches('.');
+    if passing && attempts < MOST_ATTEMPTS {
+        let message = format!(
+            "Attempt {attempts} of {MOST_ATTEMPTS} failed: {why}. The operator retries automatically."
+        );
+        return (BackupStep::Unassign, BackupReport { reason: reason::BACKUP_RETRIED, ..pending(message) });
+    }
+    let message =
+        format!("Cannot take the backup: {why}. Correct the cause and create another ValkeyBackup.");
+    (BackupStep::Rest { soon: false }, stuck("Failed", reason::BACKUP_FAILED, message))
+}
+
+fn completed(status: &BackupStatus) -> BackupReport {
+    let verified = status.verified.as_ref().map(|verified| (verified.succeeded, verified.message.clone()));
+    let bytes = status.size_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+    done(verified.as_ref(), bytes)
+}
+
+fn done(verified: Option<&(bool, String)>, bytes: u64) -> BackupReport {
+    match verified {
+        Some((false, message)) => stuck("Completed", reason::VERIFICATION_FAILED, message.clone()),
+        Some((true, message)) => BackupReport { message: message.clone(), ..stored(bytes) },
+        None => stored(bytes),
+    }
+}
+
+fn stored(bytes: u64) -> BackupReport {
+    let message = format!("The backup is stored: {bytes} bytes of data.");
+    BackupReport { ready: Ready::Yes, phase: "Completed", reason: reason::BACKUP_COMPLETED, message }
+}
+
+/// What was said when it failed stays.
+fn ended(status: &BackupStatus) -> BackupReport {
+    let said = status.conditions.iter().find(|condition| condition.type_ == api_names::condition::READY);
+    let message = said.map(|condition| condition.message.clone()).unwrap_or_default();
+    stuck("Failed", reason::BACKUP_FAILED, message)
+}
+
+fn pending(message: String) -> BackupReport {
+    BackupReport { ready: Ready::Progressing, phase: "Pending", reason: reason::BACKUP_PENDING, message }
+}
+
+fn progressing(phase: &'static str, message: String) -> BackupReport {
+    let reason = match phase {
+        "Deleting" => reason::DELETING,
+        "Verifying" => reason::VERIFYING,
+        _ => reason::BACKING_UP,
+    };
+    BackupReport { ready: Ready::Progressing, phase, reason, message }
+}
+
+fn stuck(phase: &'static str, reason: &'static str, message: String) -> BackupReport {
+    BackupReport { ready: Ready::Stuck, phase, reason, message }
+}

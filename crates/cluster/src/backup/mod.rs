@@ -1,0 +1,139 @@
+//! Backups of clusters: what to do for a `ValkeyBackup`. Pure.
+//!
+//! ```text
+//!   Pending ──assigned to an instance──▶ Running ──▶ Verifying ──▶ Completed
+//!      ▲                                    │
+//!      └── instance gone, or may pass ──────┴── cannot succeed ──▶ Failed
+//! ```
+//!
+//! Guarantees: the instance is in the status before it is asked, so that an operator that starts anew asks the same one;
+//! what is stored is deleted only if the resource, or retention, says so, and before the resource is gone.
+
+mod decide;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use decide::decide;
+pub use status::next as next_status;
+
+use chrono::{DateTime, Utc};
+use valkeeper_api::{ClusterStatus, ValkeyBackup};
+use valkeeper_engine::Ready;
+
+/// Attempts until a backup that fails has failed.
+pub const MOST_ATTEMPTS: i32 = 5;
+
+/// What can be seen of a backup.
+#[derive(Clone, Debug)]
+pub struct ObservedBackup<'object> {
+    /// The resource.
+    pub object: &'object ValkeyBackup,
+    /// The status of its cluster; none if there is no such cluster, or it is being deleted.
+    pub cluster: Option<&'object ClusterStatus>,
+    /// Why the destination cannot be used: its Secret is missing, or has no such keys.
+    pub obstacle: Option<String>,
+    /// What the instance in the status said.
+    pub progress: Progress,
+    /// The last attempt ended so recently that the next one waits.
+    pub backs_off: bool,
+    /// What was stored is known to be deleted.
+    pub erased: bool,
+    /// Now, on the wall clock.
+    pub now: DateTime<Utc>,
+}
+
+/// What an instance said about a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// None was asked.
+    #[default]
+    Unasked,
+    /// It did not answer for so long that it counts as gone, or it is gone.
+    Gone,
+    /// It did not answer this time.
+    Silent,
+    /// It knows nothing of it.
+    Unknown,
+    /// The data is on its way.
+    Running,
+    /// The data is stored, and a second server reads it.
+    Verifying(BackupFacts),
+    /// All is done.
+    Done(BackupFacts),
+    /// There is no backup.
+    Failed {
+        /// It may succeed at another time.
+        passing: bool,
+        /// For people.
+        message: String,
+    },
+}
+
+/// What is known of a backup that is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupFacts {
+    /// When the server began to send.
+    pub started_at: DateTime<Utc>,
+    /// When all was stored.
+    pub completed_at: DateTime<Utc>,
+    /// Bytes of data.
+    pub bytes: u64,
+    /// Bytes that are stored.
+    pub stored_bytes: u64,
+    /// Keys, if they were counted.
+    pub keys: Option<u64>,
+    /// Name of the history.
+    pub replication_id: String,
+    /// Position in it.
+    pub replication_offset: u64,
+    /// Checksum.
+    pub sha256: String,
+    /// Version of the server.
+    pub server_version: String,
+    /// Whether a second server confirmed it, and what it found.
+    pub verified: Option<(bool, String)>,
+}
+
+/// What can be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupStep {
+    /// Put the finalizer on the resource.
+    AddFinalizer,
+    /// Take it off.
+    ReleaseFinalizer,
+    /// Note this instance in the status, for another attempt.
+    Assign(String),
+    /// Ask the instance in the status to begin.
+    Begin,
+    /// Delete what is stored.
+    Erase,
+    /// Note in the status that the attempt has ended.
+    Unassign,
+    /// Nothing now; look again soon, or when something changes.
+    Rest {
+        /// Something is under way.
+        soon: bool,
+    },
+}
+
+/// What is to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Whether the backup is there, as asked for.
+    pub ready: Ready,
+    /// Phase in one word.
+    pub phase: &'static str,
+    /// One of the reasons in [`names::reason`](crate::names::reason).
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// The key of a backup: below it is all that belongs to it.
+pub fn key(object: &ValkeyBackup) -> String {
+    let metadata = &object.metadata;
+    let uid: String = metadata.uid.iter().flat_map(|uid| uid.chars()).take(8).collect();
+    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    format!("{}/{}/{}-{uid}", part(&metadata.namespace), object.spec.cluster_name, part(&metadata.name))
+}

@@ -1,0 +1,140 @@
+//! What is decided for a schedule, as tables.
+
+use super::{ScheduledStep, decide, name, next_status};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
+use valkeeper_engine::Ready;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn schedule(spec: &Value, status: &Value) -> ValkeyScheduledBackup {
+    let mut object = json!({
+        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyScheduledBackup",
+        "metadata": {"name": "nightly", "namespace": "team", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {
+            "clusterName": "cache", "schedule": "0 3 * * *",
+            "destination": {"s3": {"bucket": "backups", "credentialsSecretName": "s3"}},
+        },
+        "status": status,
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        object["spec"][field] = value.clone();
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+/// A backup that was completed at three on this day of January.
+fn backup(day: u32, phase: &str, more: &Value) -> ValkeyBackup {
+    let mut object = json!({
+        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyBackup",
+        "metadata": {"name": format!("nightly-202601{day:02}0300")},
+        "spec": {
+            "clusterName": "cache",
+            "destination": {"s3": {"bucket": "backups", "credentialsSecretName": "s3"}},
+        },
+        "status": {"phase": phase, "completedAt": format!("2026-01-{day:02}T03:00:00Z")},
+    });
+    if phase == "Failed" {
+        object["status"].as_object_mut().unwrap().remove("completedAt");
+    }
+    for (field, value) in more.as_object().unwrap() {
+        object["metadata"][field] = value.clone();
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+fn good(day: u32) -> ValkeyBackup {
+    backup(day, "Completed", &json!({}))
+}
+
+#[test]
+fn backup_is_created_when_it_is_due_and_once() {
+    let object = schedule(&json!({}), &json!({}));
+    let table = [
+        ("2026-01-01T02:59:59Z", ScheduledStep::Rest(Some(at("2026-01-01T03:00:00Z")))),
+        ("2026-01-01T03:00:00Z", ScheduledStep::Create(at("2026-01-01T03:00:00Z"))),
+        ("2026-01-01T03:30:00Z", ScheduledStep::Create(at("2026-01-01T03:00:00Z"))),
+    ];
+    for (now, step) in table {
+        assert_eq!(decide(&object, &[], at(now)).0, step, "{now}");
+    }
+    let now = at("2026-01-01T03:00:01Z");
+    let (step, report) = decide(&object, &[], now);
+    let status = next_status(&object, &[], &step, &report, now);
+    let noted = schedule(&json!({}), &serde_json::to_value(status).unwrap());
+    assert_eq!(decide(&noted, &[], now).0, ScheduledStep::Rest(Some(at("2026-01-02T03:00:00Z"))));
+    assert_eq!(name(&object, at("2026-01-01T03:00:00Z")), "nightly-202601010300");
+}
+
+#[test]
+fn missed_and_overlapping_backups_are_skipped_and_said() {
+    let object = schedule(&json!({}), &json!({"lastScheduledAt": "2026-01-01T03:00:00Z"}));
+    let (step, _) = decide(&object, &[], at("2026-01-04T09:00:00Z"));
+    assert!(matches!(step, ScheduledStep::Skip(due, _) if due == at("2026-01-04T03:00:00Z")), "{step:?}");
+    let running = [backup(1, "Running", &json!({}))];
+    let (step, _) = decide(&object, &running, at("2026-01-02T03:00:01Z"));
+    assert!(matches!(&step, ScheduledStep::Skip(_, why) if why.contains("nightly-202601010300")), "{step:?}");
+    let suspended = schedule(&json!({"suspend": true}), &json!({}));
+    assert_eq!(decide(&suspended, &[], at("2026-01-04T03:00:00Z")).0, ScheduledStep::Rest(None));
+}
+
+#[test]
+fn retention_never_deletes_the_last_good_backup() {
+    let now = at("2026-01-20T03:00:00Z");
+    let noted = json!({"lastScheduledAt": "2026-01-20T03:00:00Z"});
+    let expires = |day: u32| Some(format!("nightly-202601{day:02}0300"));
+    let failed = |day| backup(day, "Failed", &json!({}));
+    let table: Vec<(Value, Vec<ValkeyBackup>, Option<String>)> = vec![
+        (json!({"keepLast": 2}), vec![good(1), good(2), good(3)], expires(1)),
+        (json!({"keepLast": 3}), vec![good(1), good(2), good(3)], None),
+        (json!({"keepFor": "5d"}), vec![good(1), good(16)], expires(1)),
+        // The newest, however old.
+        (json!({"keepFor": "1h"}), vec![good(1)], None),
+        (json!({"keepFor": "1h"}), vec![good(1), failed(2)], None),
+        (json!({"keepFor": "1h"}), vec![good(1), backup(19, "Running", &json!({}))], None),
+        // Either keeps it.
+        (json!({"keepLast": 1, "keepFor": "30d"}), vec![good(1), good(2)], None),
+        (json!({"keepLast": 5, "keepFor": "1h"}), vec![good(1), good(2)], None),
+        (json!({}), vec![good(1), good(2)], None),
+        (json!({"keepLast": 1}), vec![failed(1), failed(2), failed(3), failed(4)], expires(1)),
+        (json!({"keepLast": 1}), vec![failed(1), failed(2), failed(3)], None),
+    ];
+    for (retention, backups, expected) in table {
+        let object = schedule(&json!({"retention": retention}), &noted);
+        let found = match decide(&object, &backups, now).0 {
+            ScheduledStep::Expire(name) => Some(name),
+            _ => None,
+        };
+        assert_eq!(found, expected, "{retention} {}", backups.len());
+    }
+    let none = schedule(&json!({}), &noted);
+    assert!(matches!(decide(&none, &[good(1), good(2)], now).0, ScheduledStep::Rest(_)), "no retention");
+}
+
+#[test]
+fn backup_is_marked_before_it_is_deleted_and_a_bad_one_not_kept() {
+    let now = at("2026-01-20T03:00:00Z");
+    let noted = json!({"lastScheduledAt": "2026-01-20T03:00:00Z"});
+    let object = schedule(&json!({"retention": {"keepLast": 1}}), &noted);
+    let marked = backup(1, "Completed", &json!({"annotations": {"valkeeper.io/expired": "true"}}));
+    let (step, _) = decide(&object, &[marked, good(2)], now);
+    assert_eq!(step, ScheduledStep::Delete("nightly-202601010300".to_owned()));
+    let going = backup(1, "Completed", &json!({"deletionTimestamp": "2026-01-20T02:00:00Z"}));
+    assert!(matches!(decide(&object, &[going, good(2)], now).0, ScheduledStep::Rest(_)));
+    // What a second server could not read does not count as the last good one.
+    let mut bad = good(3);
+    let status = bad.status.as_mut().unwrap();
+    status.verified = serde_json::from_value(json!({"succeeded": false, "message": "x"})).unwrap();
+    assert!(matches!(decide(&object, &[good(2), bad], now).0, ScheduledStep::Rest(_)));
+}
+
+#[test]
+fn schedule_that_cannot_be_used_is_said() {
+    for spec in [json!({"schedule": "every day"}), json!({"timeZone": "Nowhere"})] {
+        let (step, report) = decide(&schedule(&spec, &json!({})), &[], at("2026-01-04T03:00:00Z"));
+        assert_eq!((step, report.ready), (ScheduledStep::Rest(None), Ready::Stuck), "{spec}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What is said about backups on the wire.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use valkeeper_backup::{BackupError, Credentials, Destination, ErrorClass, Manifest, Origin};
+
+/// The body of `POST /v1/backup`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackupRequest {
+    /// Identity of the backup: the same request may come twice.
+    pub id: String,
+    /// Its key in the store.
+    pub key: String,
+    /// Sets this attempt apart from others.
+    pub attempt: String,
+    /// Where to.
+    pub destination: Destination,
+    /// What the store asks for.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
+    /// Where the data comes from; the instance adds what it knows.
+    pub origin: Origin,
+    /// Whether a second server is started from what was stored.
+    #[serde(default)]
+    pub verify: bool,
+    /// Bytes of memory of the container, which a second server must fit into as well; 0 for no limit.
+    #[serde(default)]
+    pub memory_limit: u64,
+}
+
+/// How far a backup is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BackupState {
+    /// The data is on its way.
+    #[default]
+    Running,
+    /// It is stored, and a second server reads it.
+    Verifying,
+    /// All is done.
+    Done,
+    /// There is no backup.
+    Failed,
+}
+
+impl BackupState {
+    /// Whether something is still to come.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Running | Self::Verifying)
+    }
+}
+
+/// Why there is no backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFailure {
+    /// Whether it may succeed at another time, or from another instance, without an edit.
+    pub passing: bool,
+    /// For people.
+    pub message: String,
+}
+
+impl BackupFailure {
+    /// From an error.
+    pub fn of(error: &BackupError) -> Self {
+        Self { passing: error.class() == ErrorClass::Transient, message: error.to_string() }
+    }
+}
+
+/// What a second server found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Whether it read everything.
+    pub verified: bool,
+    /// Its keys by database.
+    #[serde(default)]
+    pub keys: BTreeMap<u32, u64>,
+    /// For people.
+    pub message: String,
+}
+
+/// The answer to `POST /v1/backup` and `GET /v1/backup/ID`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupAnswer {
+    /// Identity of the backup.
+    pub id: String,
+    /// How far it is.
+    pub state: BackupState,
+    /// Bytes of data so far.
+    pub bytes: u64,
+    /// What was stored.
+    #[serde(default)]
+    pub manifest: Option<Manifest>,
+    /// What a second server found.
+    #[serde(default)]
+    pub verification: Option<Verification>,
+    /// Why there is no backup.
+    #[serde(default)]
+    pub failure: Option<BackupFailure>,
+}

@@ -1,0 +1,166 @@
+//! Proves a backup: a second server, beside that of the instance, reads what was stored, and its keys are counted.
+//!
+//! Guarantees: it is not started when the container may not have the memory for both; no client reaches it; it is ended,
+//! and its files are removed, whatever happens. It starts as a replica of the silent listener, so that it removes no
+//! expired key before they are counted.
+
+use super::{BackupRequest, Verification};
+use crate::{instance::Instance, server_config};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{process::Command, time::Instant};
+use valkeeper_backup::{BackupError, Manifest, Store, place};
+use valkeeper_server::{Connection, Endpoint, Info, Server};
+
+/// Longest time until it has read everything.
+const PATIENCE: Duration = Duration::from_mins(30);
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Longest wait for an answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Memory that the manager and both servers take besides their data.
+const BESIDES: u64 = 64 << 20;
+
+/// Restores the backup into a second server and compares.
+pub(super) async fn verify(
+    instance: &Instance,
+    store: &Store,
+    request: &BackupRequest,
+    manifest: &Manifest,
+) -> Verification {
+    let folder = Folder(instance.settings.data_dir.join("valkeeper-verify"));
+    match attempt(instance, store, request, manifest, &folder.0).await {
+        Ok(keys) => judge(manifest, keys),
+        Err(message) => Verification { message, ..Verification::default() },
+    }
+}
+
+fn judge(manifest: &Manifest, keys: BTreeMap<u32, u64>) -> Verification {
+    let count: u64 = keys.values().sum();
+    let Some(expected) = &manifest.keys else {
+        let message = format!("A server read the backup and has {count} keys; the stream was not counted.");
+        return Verification { verified: true, keys, message };
+    };
+    let expected: BTreeMap<u32, u64> = expected
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(database, count)| (*database, *count))
+        .collect();
+    let verified = expected == keys;
+    let message = if verified {
+        format!("A server read the backup and has its {count} keys.")
+    } else {
+        format!(
+            "A server read the backup and has {count} keys instead of {}.",
+            expected.values().sum::<u64>()
+        )
+    };
+    Verification { verified, keys, message }
+}
+
+/// The keys of a server that was started from what is stored.
+async fn attempt(
+    instance: &Instance,
+    store: &Store,
+    request: &BackupRequest,
+    manifest: &Manifest,
+    folder: &Path,
+) -> Result<BTreeMap<u32, u64>, String> {
+    check_memory(instance, request.memory_limit, manifest).await?;
+    let failed = |error: BackupError| format!("Cannot read the backup: {error}.");
+    let io = |error: std::io::Error| format!("Cannot start a second server: {error}.");
+    // Of an earlier attempt that was ended in the middle.
+    let _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir_all(folder).map_err(io)?;
+    let dump = folder.join("fetched");
+    store.fetch(&request.key, manifest, &dump).await.map_err(failed)?;
+    place::place(&dump, folder, false).map_err(failed)?;
+    let config = folder.join("server.conf");
+    // The folder of the socket: a path on a volume may be too long for one.
+    let socket = instance.settings.runtime_dir.join("verify.sock");
+    let _ = std::fs::remove_file(&socket);
+    std::fs::write(&config, server_config::scratch(folder, &socket, instance.silent_port)).map_err(io)?;
+    let mut command = Command::new(&instance.settings.server.program);
+    command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut server = command.spawn().map_err(io)?;
+    let counted = tokio::select! {
+        counted = counted(&socket) => counted,
+        ended = server.wait() => Err(match ended {
+            Ok(status) => format!("A second server could not read the backup; it ended with {status}."),
+            Err(error) => io(error),
+        }),
+    };
+    let _ = server.kill().await;
+    let _ = std::fs::remove_file(&socket);
+    counted
+}
+
+async fn check_memory(instance: &Instance, limit: u64, manifest: &Manifest) -> Result<(), String> {
+    let info = instance.prober.ask().await.map_err(|error| format!("Cannot verify the backup: {error}."))?;
+    let used = info.memory().used;
+    // A server that has just read its data is seldom larger than the one that wrote it.
+    let needed = manifest.used_memory.unwrap_or(manifest.bytes) / 4 * 5 + BESIDES;
+    let free = limit.saturating_sub(used);
+    if limit > 0 && needed > free {
+        return Err(format!(
+            "Not verified: a second server needs {needed} bytes of memory, and the container of {} has {free} free. \
+             Raise spec.resources.memory, or verify the backup by restoring it.",
+            instance.settings.name
+        ));
+    }
+    Ok(())
+}
+
+async fn counted(socket: &Path) -> Result<BTreeMap<u32, u64>, String> {
+    let begun = Instant::now();
+    loop {
+        if let Ok(connection) = Connection::open(&Endpoint::Unix(socket.to_owned()), None, ANSWER).await {
+            let mut server = Server::from(connection);
+            if let Ok(info) = server.info(&["persistence", "keyspace"]).await
+                && !info.persistence().loading
+            {
+                return Ok(keys(&info));
+            }
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("A second server did not read the backup in {} s.", PATIENCE.as_secs()));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Keys by database, as `INFO keyspace` says.
+fn keys(info: &Info) -> BTreeMap<u32, u64> {
+    let of = |(name, text): (&str, &str)| {
+        let database = name.strip_prefix("db")?.parse().ok()?;
+        let count = text.strip_prefix("keys=")?.split(',').next()?.parse().ok()?;
+        Some((database, count))
+    };
+    info.fields().filter_map(of).collect()
+}
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_from_the_answer_of_a_server() {
+        let info = Info::parse(
+            "# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=5\r\ndb12:keys=40,expires=0\r\ndbx:keys=1\r\n",
+        );
+        assert_eq!(keys(&info), BTreeMap::from([(0, 3), (12, 40)]));
+    }
+}

@@ -1,0 +1,127 @@
+//! The first start of an instance whose data comes from a backup: the server waits until the data was fetched, checked and
+//! placed.
+//!
+//! Guarantees: data that is there is never replaced; an instance that has known a term, or was restored, waits for nothing;
+//! a server is started from a backup only after its checksum was confirmed, and never from part of one.
+
+use crate::{
+    backups::{self, BackupFailure},
+    instance::{Instance, lock},
+    memory::Memory,
+    settings::{Persistence, Settings},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+use valkeeper_backup::{BackupError, Credentials, Destination, place};
+use valkeeper_failover::Term;
+
+/// The body of `POST /v1/restore`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestoreRequest {
+    /// The key of the backup in the store.
+    pub key: String,
+    /// Where from.
+    pub destination: Destination,
+    /// What the store asks for.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
+    /// Whether the server is a Redis.
+    pub is_redis: bool,
+    /// Its version, as declared.
+    pub version: String,
+}
+
+/// How far the restoration is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestoreStatus {
+    /// The server is not started before a backup was named.
+    #[default]
+    Waiting,
+    /// The data is on its way.
+    Running,
+    /// The server is not started, because of this.
+    Failed(BackupFailure),
+    /// The data is there.
+    Done,
+}
+
+/// What holds the server back.
+pub(crate) struct Restore {
+    status: Mutex<Option<RestoreStatus>>,
+    ready: watch::Sender<bool>,
+}
+
+impl Restore {
+    pub(crate) fn new(settings: &Settings, memory: &Memory) -> Self {
+        let has_data = place::has_data(&settings.data_dir);
+        let restores = settings.restore.as_ref() == Some(&settings.name);
+        let waits = restores && memory.seen == Term(0) && !memory.restored && !has_data;
+        let status = restores.then_some(if waits { RestoreStatus::Waiting } else { RestoreStatus::Done });
+        Self { status: Mutex::new(status), ready: watch::Sender::new(!waits) }
+    }
+
+    /// How far it is; none if the data of this instance comes from no backup.
+    pub(crate) fn status(&self) -> Option<RestoreStatus> {
+        lock(&self.status).clone()
+    }
+
+    /// Waits until the server may be started.
+    pub(crate) async fn ready(&self) {
+        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Whether this request begins something.
+    fn begin(&self) -> bool {
+        let mut status = lock(&self.status);
+        let begins = matches!(*status, Some(RestoreStatus::Waiting | RestoreStatus::Failed(_)));
+        if begins {
+            *status = Some(RestoreStatus::Running);
+        }
+        begins
+    }
+
+    fn ended(&self, status: RestoreStatus) {
+        let done = status == RestoreStatus::Done;
+        *lock(&self.status) = Some(status);
+        self.ready.send_if_modified(|ready| !std::mem::replace(ready, *ready || done) && done);
+    }
+}
+
+/// Begins to restore, if the instance waits for it; answers how far it is.
+pub(crate) fn begin(instance: &Arc<Instance>, request: RestoreRequest) -> Option<RestoreStatus> {
+    if instance.restore.begin() {
+        tracing::info!(key = request.key, "restoration begins");
+        let instance = Arc::clone(instance);
+        tokio::spawn(async move {
+            let ended = match run(&instance, &request).await {
+                Ok(()) => RestoreStatus::Done,
+                Err(error) => {
+                    tracing::error!(key = request.key, %error, "restoration failed");
+                    RestoreStatus::Failed(BackupFailure::of(&error))
+                }
+            };
+            instance.restore.ended(ended);
+        });
+    }
+    instance.restore.status()
+}
+
+async fn run(instance: &Instance, request: &RestoreRequest) -> Result<(), BackupError> {
+    let store = backups::open(request.credentials.as_ref(), &request.destination)?;
+    let manifest = store.manifest(&request.key).await?.ok_or_else(|| BackupError::Store {
+        doing: format!("restore {}", request.key),
+        class: valkeeper_backup::ErrorClass::NotFound,
+        cause: "there is no backup with this key".to_owned(),
+    })?;
+    manifest.check_server(request.is_redis, &request.version)?;
+    let dump = instance.settings.data_dir.join("valkeeper-restore");
+    store.fetch(&request.key, &manifest, &dump).await?;
+    let append_only = instance.settings.server.persistence == Persistence::AppendOnly;
+    place::place(&dump, &instance.settings.data_dir, append_only)?;
+    instance.memory().restored = true;
+    instance.store_memory().await;
+    tracing::info!(key = request.key, bytes = manifest.bytes, "backup restored");
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! One reconciliation of a `ValkeyBackup`: observe, decide, perform one step, again, until there is nothing to do now. An
+//! instance of the cluster takes the backup; the operator asks it how far it is, and deletes what is stored.
+
+mod known;
+mod observe;
+mod scheduled;
+pub(super) mod target;
+
+pub(super) use known::Backups;
+
+use super::{
+    context::Context,
+    error::ReconcileError,
+    managed_service::{measure, outcome},
+    reconcile::Reconciled,
+    schedule::{
+        queue::Queue,
+        scheduler::{Next, Wake},
+    },
+    secret_tracker::Dependence,
+    valkey_cluster::now,
+    work_item::WorkItem,
+};
+use crate::cluster::{events::Severity, metadata, status};
+use futures::FutureExt as _;
+use known::Known;
+use kube::{Api, ResourceExt as _};
+use observe::{Seen, observe};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use valkeeper_api::{BackupStatus, Custom as _, ValkeyBackup};
+use valkeeper_backup::{BackupError, Origin, Store};
+use valkeeper_cluster::{
+    Defaults, Desired,
+    backup::{BackupReport, BackupStep, ObservedBackup, decide, key, next_status},
+    max_memory,
+};
+use valkeeper_engine::{Ready, conditions};
+use valkeeper_instance::backups::BackupRequest;
+
+/// More steps than any reconciliation needs.
+const MAX_STEPS: usize = 8;
+/// How often an instance is asked.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A reconciliation under way.
+struct Reconciliation {
+    context: Arc<Context>,
+    api: Api<ValkeyBackup>,
+    namespace: String,
+    object: ValkeyBackup,
+    known: Known,
+    released: bool,
+}
+
+impl Reconciled for ValkeyBackup {
+    #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = item.object.namespace(), resource = item.object.name_any()))]
+    async fn work(context: Arc<Context>, item: WorkItem<Self>, _: Wake<Self>) -> Next {
+        let uid = item.object.uid().unwrap_or_default();
+        let (_running, time) = (context.metrics.reconciliation_begins(), item.permit.time());
+        let namespace = item.object.namespace().unwrap_or_default();
+        let mut reconciliation = Reconciliation {
+            api: Api::namespaced(context.client.clone(), &namespace),
+            known: context.backups.recall(&uid),
+            context: context.clone(),
+            namespace,
+            object: item.object,
+            released: false,
+        };
+        let run = reconciliation.run().boxed();
+        let after = match outcome::of(&context, Self::NAME, &time, run, |_| None).await {
+            Ok(after) => after,
+            Err(error) => reconciliation.fail(&error),
+        };
+        measure::state(&context, &reconciliation.object);
+        if reconciliation.released {
+            context.forget(&uid, &reconciliation.object.name_any());
+            return Next::After(context.settings.external_wait_interval);
+        }
+        context.backups.keep(&uid, reconciliation.known);
+        Next::After(after)
+    }
+
+    fn queue(context: &Context) -> &Arc<Queue> {
+        &context.queue
+    }
+
+    fn depends_on(&self, _: &Context) -> Dependence {
+        Dependence { connection: None, token: None }
+    }
+}
+
+impl Reconciliation {
+    async fn run(&mut self) -> Result<Duration, ReconcileError> {
+        for _ in 0..MAX_STEPS {
+            let (client, clusters) = (&self.context.client, &self.context.clusters);
+            let seen = observe(client, clusters, &self.object, &mut self.known).await?;
+            let observed = ObservedBackup {
+                object: &self.object,
+                cluster: seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref()),
+                obstacle: seen.obstacle.clone(),
+                progress: seen.progress.clone(),
+                backs_off: self.known.backs_off(),
+                erased: self.known.erased,
+                now: now(),
+            };
+            let (step, report) = decide(&observed);
+            let next = next_status(&observed, &step, &report);
+            tracing::debug!(?step, "step");
+            self.publish(next, &report).await?;
+            if let BackupStep::Rest { soon } = step {
+                self.known.failures = 0;
+                outcome::went_well(&self.context, &self.uid());
+                return Ok(if soon { SOON } else { self.context.settings.resync_interval });
+            }
+            // One that did not begin is asked again later.
+            let began = step == BackupStep::Begin;
+            self.perform(step, seen).await?;
+            if self.released || began {
+                break;
+            }
+        }
+        Ok(SOON)
+    }
+
+    async fn perform(&mut self, step: BackupStep, seen: Seen) -> Result<(), ReconcileError> {
+        match step {
+            BackupStep::AddFinalizer => {
+                self.object = metadata::add_finalizer(&self.api, &self.object, &BTreeMap::new()).await?;
+            }
+            BackupStep::ReleaseFinalizer => {
+                metadata::release_finalizer(&self.api, &self.object).await?;
+                self.released = true;
+            }
+            BackupStep::Begin => self.begin(&seen).await,
+            BackupStep::Erase => {
+                if let (Some((destination, credentials)), Some(status)) = (seen.target, &self.object.status) {
+                    let store = Store::open(&destination, Some(&credentials)).map_err(stored)?;
+                    store
+                        .delete(status.key.as_deref().unwrap_or(&key(&self.object)))
+                        .await
+                        .map_err(stored)?;
+                    self.known.erased = true;
+                }
+            }
+            BackupStep::Unassign => self.known.attempt_ended(),
+            // Noted in the status, which is written.
+            BackupStep::Assign(_) | BackupStep::Rest { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Asks the instance to begin. What came of it is seen by the next look.
+    async fn begin(&self, seen: &Seen) {
+        let (Some(client), Some((destination, credentials)), Some(cluster)) =
+            (&seen.client, &seen.target, &seen.cluster)
+        else {
+            return;
+        };
+        let desired = Desired::of(cluster, Defaults::default());
+        let status = self.object.status.clone().unwrap_or_default();
+        let request = BackupRequest {
+            id: self.uid(),
+            key: status.key.unwrap_or_else(|| key(&self.object)),
+            // A manager that was started again begins anew with the same number.
+            attempt: format!("{}-{:08x}", status.attempts.unwrap_or_default(), rand::random::<u32>()),
+            destination: destination.clone(),
+            credentials: Some(credentials.clone()),
+            origin: Origin {
+                namespace: self.namespace.clone(),
+                cluster: self.object.spec.cluster_name.clone(),
+                ..Origin::default()
+            },
+            verify: self.object.spec.verify,
+            memory_limit: max_memory(&desired).0,
+        };
+        if let Err(error) = client.back_up(&request).await {
+            tracing::info!(%error, "an instance did not begin a backup");
+        }
+    }
+
+    async fn publish(&mut self, next: BackupStatus, report: &BackupReport) -> Result<(), ReconcileError> {
+        let before = self.object.status.as_ref().map(|status| status.conditions.as_slice());
+        let before = conditions::reason_of_ready(before.unwrap_or_default());
+        let is_news = before != Some(report.reason);
+        if let Some(object) = status::write_onto(&self.api, &self.object, &next).await? {
+            self.object = object;
+            if is_news {
+                let bad = report.ready == Ready::Stuck
+                    || report.reason == valkeeper_cluster::names::reason::BACKUP_RETRIED;
+                let severity = if bad { Severity::Warning } else { Severity::Normal };
+                self.context.recorder.emit(
+                    &self.object,
+                    severity,
+                    report.reason,
+                    "Reconcile",
+                    &report.message,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: &ReconcileError) -> Duration {
+        self.known.failures += 1;
+        let delay = self.context.settings.retry.delay(error.class(), self.known.failures, rand::random());
+        outcome::failed(&self.context, &self.uid(), error, delay);
+        delay
+    }
+
+    fn uid(&self) -> String {
+        self.object.uid().unwrap_or_default()
+    }
+}
+
+fn stored(error: BackupError) -> ReconcileError {
+    ReconcileError::Backup(error)
+}

@@ -1,0 +1,106 @@
+//! Looks at a backup: its cluster, its Secret, and what its instance says.
+
+use super::{known::Known, target};
+use crate::{
+    cluster::ClusterError,
+    controller::valkey_cluster::{self, Clusters},
+};
+use kube::{Api, Client, ResourceExt as _};
+use valkeeper_api::{Custom as _, ValkeyBackup, ValkeyCluster};
+use valkeeper_cluster::backup::{BackupFacts, Progress};
+use valkeeper_instance::{
+    backups::{BackupAnswer, BackupState},
+    client::InstanceClient,
+};
+
+/// What is seen of the surroundings of a backup.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) cluster: Option<ValkeyCluster>,
+    pub(super) target: Option<target::Target>,
+    pub(super) obstacle: Option<String>,
+    pub(super) progress: Progress,
+    pub(super) client: Option<InstanceClient>,
+}
+
+/// Looks at the surroundings of a backup.
+pub(super) async fn observe(
+    client: &Client,
+    clusters: &Clusters,
+    object: &ValkeyBackup,
+    known: &mut Known,
+) -> Result<Seen, ClusterError> {
+    let mut seen = Seen::default();
+    let namespace = object.namespace().unwrap_or_default();
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let status = object.status.clone().unwrap_or_default();
+    let has_ended = matches!(status.phase.as_deref(), Some("Completed" | "Failed"));
+    if has_ended && !deleting {
+        return Ok(seen);
+    }
+    match target::read(client, &namespace, &object.spec.destination).await? {
+        Ok(target) => seen.target = Some(target),
+        Err(obstacle) => seen.obstacle = Some(obstacle),
+    }
+    let api: Api<ValkeyCluster> = Api::namespaced(client.clone(), &namespace);
+    let name = &object.spec.cluster_name;
+    let doing = || format!("read {} {name}", ValkeyCluster::NAME);
+    let cluster = crate::cluster::bounded(doing, api.get_opt(name)).await?;
+    seen.cluster = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none() || deleting);
+    if let (Some(instance), Some(cluster)) = (&status.instance, &seen.cluster) {
+        seen.client = valkey_cluster::instance(clusters, cluster, instance);
+    }
+    if let Some(instance) = status.instance.filter(|_| !has_ended) {
+        let uid = object.uid().unwrap_or_default();
+        seen.progress = ask(&uid, &instance, seen.client.as_ref(), known).await;
+    }
+    Ok(seen)
+}
+
+async fn ask(uid: &str, instance: &str, client: Option<&InstanceClient>, known: &mut Known) -> Progress {
+    let answer = match client {
+        Some(client) => client.backup(uid).await.map_err(|error| error.to_string()),
+        None => Err("it has no pod that can be reached".to_owned()),
+    };
+    match answer {
+        Ok(answer) => {
+            known.heard();
+            answer.map_or(Progress::Unknown, progress)
+        }
+        Err(error) => {
+            tracing::debug!(instance, error, "no answer about a backup");
+            if known.silent() { Progress::Gone } else { Progress::Silent }
+        }
+    }
+}
+
+fn progress(answer: BackupAnswer) -> Progress {
+    let facts = |answer: &BackupAnswer| {
+        let manifest = answer.manifest.as_ref();
+        let facts = manifest.map(|manifest| BackupFacts {
+            started_at: manifest.started_at,
+            completed_at: manifest.completed_at,
+            bytes: manifest.bytes,
+            stored_bytes: manifest.stored_bytes,
+            keys: manifest.key_count(),
+            replication_id: manifest.replication_id.clone(),
+            replication_offset: manifest.replication_offset,
+            sha256: manifest.sha256.clone(),
+            server_version: manifest.origin.server_version.clone(),
+            verified: answer.verification.clone().map(|found| (found.verified, found.message)),
+        });
+        facts.unwrap_or_default()
+    };
+    match answer.state {
+        BackupState::Running => Progress::Running,
+        BackupState::Verifying => Progress::Verifying(facts(&answer)),
+        BackupState::Done => Progress::Done(facts(&answer)),
+        BackupState::Failed => {
+            let failure = answer.failure.unwrap_or_else(|| valkeeper_instance::backups::BackupFailure {
+                passing: true,
+                message: "no reason was given".to_owned(),
+            });
+            Progress::Failed { passing: failure.passing, message: failure.message }
+        }
+    }
+}

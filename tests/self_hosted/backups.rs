@@ -1,0 +1,235 @@
+//! Backups in a server that speaks S3, and clusters that are made of them.
+
+use crate::asking::{ask, until};
+use crate::bucket::Bucket;
+use crate::world::World;
+use crate::writer::{Writer, missing};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use valkeeper_api::{ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
+use valkeeper_testbed::s3::KEY;
+
+async fn backup_status(world: &World, name: &str) -> Value {
+    let backup = world.api::<ValkeyBackup>().get_opt(name).await.unwrap();
+    serde_json::to_value(backup.and_then(|backup| backup.status)).unwrap()
+}
+
+async fn ended(world: &World, name: &str, phase: &str) -> Value {
+    let mut last = Value::Null;
+    let found = tokio::time::timeout(crate::world::PATIENCE, async {
+        loop {
+            last = backup_status(world, name).await;
+            if last["phase"] == phase {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    if found.await.is_err() {
+        world.explain("trio").await;
+        panic!("backup {name} is never {phase}: {last:#}");
+    }
+    last
+}
+
+/// How many of the writer's values there are, if they are those up to some moment and no others.
+async fn history(url: &str) -> u64 {
+    let count: u64 = until("an answer", async || ask_number(url).await).await;
+    let all: Vec<u64> = (1..=count).collect();
+    assert_eq!(missing(&all, url).await, Vec::<u64>::new(), "a gap in the history");
+    count
+}
+
+async fn ask_number(url: &str) -> Option<u64> {
+    let client = redis::Client::open(url).ok()?;
+    let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+    redis::cmd("DBSIZE").query_async(&mut connection).await.ok()
+}
+
+async fn backup_under_load_is_verified_and_restored(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"resources": {"memory": "256Mi"}})).await;
+    world.until_ready("trio").await;
+    let writer = Writer::start(&world.url("trio", "leader").await);
+    until("writes", async || (writer.count() > 300).then_some(())).await;
+    let before = writer.count() as u64;
+    bucket.back_up(&world, "one", json!({"verify": true})).await;
+    let status = ended(&world, "one", "Completed").await;
+    let (acknowledged, _) = writer.stop().await;
+    assert_eq!(status["verified"]["succeeded"], true, "{status:#}");
+    assert!(["trio-1", "trio-2"].contains(&status["instance"].as_str().unwrap()), "a replica: {status:#}");
+    let manifest = bucket.store().manifest(status["key"].as_str().unwrap()).await.unwrap().unwrap();
+    assert_eq!(status["sha256"], manifest.sha256.as_str());
+    assert_eq!(status["replicationOffset"].as_u64(), Some(manifest.replication_offset));
+    assert_eq!(status["keys"].as_u64(), manifest.key_count());
+    for (name, persistence) in [
+        ("memory", json!(null)),
+        ("snapshot", json!({"mode": "Snapshot", "size": "1Gi"})),
+        ("log", json!({"mode": "AppendOnly", "size": "1Gi"})),
+    ] {
+        let bootstrap = json!({"backup": {"name": "one"}});
+        let instances = if name == "log" { 1 } else { 2 };
+        let mut spec = json!({"instances": instances, "bootstrap": bootstrap});
+        if !persistence.is_null() {
+            spec["persistence"] = persistence;
+        }
+        world.create(name, spec).await;
+        world.until_ready(name).await;
+        let restored = world.until_status(name, "restored", |status| !status["restored"].is_null()).await;
+        assert_eq!(restored["restored"]["key"], status["key"], "{name}");
+        let count = history(&world.url(name, "leader").await).await;
+        assert_eq!(Some(count), manifest.key_count(), "{name}");
+        assert!(count >= before && count <= acknowledged.len() as u64 + 1, "{name}: {before} {count}");
+        if instances > 1 {
+            assert_eq!(history(&world.url(name, "replica").await).await, count, "{name}: the replica");
+        }
+    }
+    // No credential is where people read.
+    for (object, (_, text)) in world.everything().await {
+        assert!(!text.contains(KEY.1), "{object}");
+    }
+}
+
+/// Nothing is left but the bucket.
+async fn cluster_is_rebuilt_from_the_bucket_alone(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    let persistence = json!({"mode": "AppendOnly", "size": "1Gi", "whenDeleted": "Delete"});
+    world.create("trio", json!({"persistence": persistence})).await;
+    world.until_ready("trio").await;
+    let writer = Writer::start(&world.url("trio", "leader").await);
+    until("writes", async || (writer.count() > 300).then_some(())).await;
+    let (acknowledged, _) = writer.stop().await;
+    bucket.back_up(&world, "one", json!({})).await;
+    ended(&world, "one", "Completed").await;
+    world.delete::<ValkeyBackup>("one").await;
+    world.delete::<ValkeyCluster>("trio").await;
+    world.delete::<Secret>("s3").await;
+    until("all is gone", async || {
+        let backups = world.api::<ValkeyBackup>().list(&ListParams::default()).await.unwrap().items;
+        (world.cluster("trio").await.is_none() && backups.is_empty() && world.pods().await.is_empty())
+            .then_some(())
+    })
+    .await;
+    let keys = bucket.keys().await;
+    assert_eq!(keys.len(), 1, "what is stored outlives the resource: {keys:?}");
+    let source = json!({"destination": bucket.destination(), "key": keys[0]});
+    let spec = json!({"persistence": persistence, "bootstrap": {"backup": {"source": source}}});
+    world.create("trio", spec).await;
+    let failed = |status: &Value| status["Ready"]["reason"] == "RestoreFailed";
+    let status = world.until_status("trio", "stalled without the Secret", failed).await;
+    assert!(status["Ready"]["message"].as_str().unwrap().contains("Secret s3"), "{status:#}");
+    bucket.create_secret(&world).await;
+    let status = world.until_ready("trio").await;
+    assert_eq!(status["readyInstances"], 3);
+    let url = world.url("trio", "leader").await;
+    assert_eq!(missing(&acknowledged, &url).await, Vec::<u64>::new());
+    until("a write", async || ask(&url, &["SET", "later", "v"]).await.filter(|answer| answer == "OK")).await;
+    // It is a cluster like any other: what was written since survives the end of every pod.
+    for pod in world.pods().await {
+        world.delete::<Pod>(&pod).await;
+    }
+    until("the later write", async || ask(&url, &["GET", "later"]).await.filter(|answer| answer == "v"))
+        .await;
+    assert_eq!(missing(&acknowledged, &url).await, Vec::<u64>::new());
+}
+
+async fn backup_that_does_not_exist_starts_no_server(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    let source = json!({"destination": bucket.destination(), "key": "default/trio/none"});
+    for (name, backup, what) in [
+        ("a", json!({"name": "none"}), "ValkeyBackup none"),
+        ("b", json!({"source": source}), "no backup with this key"),
+    ] {
+        world.create(name, json!({"bootstrap": {"backup": backup}})).await;
+        let failed = |status: &Value| status["Ready"]["reason"] == "RestoreFailed";
+        let status = world.until_status(name, "stalled", failed).await;
+        assert!(status["Ready"]["message"].as_str().unwrap().contains(what), "{status:#}");
+        assert_eq!(
+            (&status["Available"]["status"], &status["currentPrimary"]),
+            (&json!("False"), &json!(null))
+        );
+    }
+    // The first of each, and without a server that could be promoted.
+    let pods = world.pods().await;
+    assert!(!pods.iter().any(|pod| pod.ends_with("-1")), "{pods:?}");
+}
+
+async fn what_is_stored_goes_with_the_resource_only_if_it_says_so(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"instances": 1})).await;
+    world.until_ready("trio").await;
+    for (name, policy, left) in [("kept", "Retain", 1), ("gone", "Delete", 1)] {
+        bucket.back_up(&world, name, json!({"deletionPolicy": policy})).await;
+        ended(&world, name, "Completed").await;
+        world.delete::<ValkeyBackup>(name).await;
+        until("the resource is gone", async || {
+            world.api::<ValkeyBackup>().get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
+        assert_eq!(bucket.keys().await.len(), left, "{name}");
+    }
+    // A bucket that does not exist fails the backup, and the reason is said.
+    let mut destination = bucket.destination();
+    destination["s3"]["bucket"] = "nowhere".into();
+    bucket.back_up(&world, "wrong", json!({"destination": destination})).await;
+    let status = ended(&world, "wrong", "Failed").await;
+    assert!(status["conditions"].to_string().contains("NoSuchBucket"), "{status:#}");
+}
+
+async fn schedule_creates_backups_and_retention_deletes_them(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"instances": 1})).await;
+    world.until_ready("trio").await;
+    let schedules = world.api::<ValkeyScheduledBackup>();
+    let body = json!({
+        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyScheduledBackup",
+        "metadata": {"name": "hourly"},
+        "spec": {
+            "clusterName": "trio", "schedule": "0 * * * *", "destination": bucket.destination(),
+            "retention": {"keepLast": 1},
+        },
+    });
+    let schedule: ValkeyScheduledBackup = serde_json::from_value(body).unwrap();
+    schedules.create(&PostParams::default(), &schedule).await.unwrap();
+    // As if an hour or two had passed: the last full hour is due.
+    let pass = async |hours: i64| {
+        let at = chrono::Utc::now() - chrono::Duration::hours(hours);
+        let patch = json!({"status": {"lastScheduledAt": at}});
+        schedules.patch_status("hourly", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    };
+    let completed = async || -> Vec<String> {
+        let labels = ListParams::default().labels("valkeeper.io/scheduled-backup=hourly");
+        let backups = world.api::<ValkeyBackup>().list(&labels).await.unwrap().items;
+        let is_completed = |backup: &ValkeyBackup| {
+            backup.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Completed"))
+        };
+        backups.into_iter().filter(is_completed).filter_map(|backup| backup.metadata.name).collect()
+    };
+    pass(2).await;
+    let first = until("a backup", async || completed().await.into_iter().next()).await;
+    // Another one of the schedule, which an earlier hour has left.
+    let mut old = world.api::<ValkeyBackup>().get(&first).await.unwrap();
+    let labels = old.metadata.labels.clone();
+    old.metadata = kube::core::ObjectMeta { name: Some("newer".to_owned()), labels, ..Default::default() };
+    old.status = None;
+    world.api::<ValkeyBackup>().create(&PostParams::default(), &old).await.unwrap();
+    until("the older one is deleted", async || {
+        let gone = world.api::<ValkeyBackup>().get_opt(&first).await.unwrap().is_none();
+        gone.then_some(())
+    })
+    .await;
+    let keys = bucket.keys().await;
+    assert!(keys.len() == 1 && keys[0].contains("newer"), "the artefact went with it: {keys:?}");
+    let status = schedules.get("hourly").await.unwrap().status.unwrap();
+    assert!(status.next_scheduled_at.unwrap() > chrono::Utc::now());
+    assert_eq!(status.last_successful_backup.as_deref(), Some("newer"));
+}
+
+crate::scenarios!(
+    backup_under_load_is_verified_and_restored,
+    cluster_is_rebuilt_from_the_bucket_alone,
+    backup_that_does_not_exist_starts_no_server,
+    what_is_stored_goes_with_the_resource_only_if_it_says_so,
+    schedule_creates_backups_and_retention_deletes_them,
+);

@@ -1,0 +1,77 @@
+//! A bucket in a server that speaks S3, and the Secret to it.
+
+use crate::world::World;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use valkeeper_api::ValkeyBackup;
+use valkeeper_backup::{Credentials, Destination, S3, Store};
+use valkeeper_testbed::s3::{KEY, S3Server};
+use valkeeper_testbed::tools;
+
+const BUCKET: &str = "backups";
+
+/// A bucket, and the Secret to it.
+pub(crate) struct Bucket {
+    server: S3Server,
+}
+
+impl Bucket {
+    pub(crate) async fn start(world: &World) -> Option<Self> {
+        let server = S3Server::start(&tools::S3_SERVER.or_skip()?, BUCKET).await.unwrap();
+        let bucket = Self { server };
+        bucket.create_secret(world).await;
+        Some(bucket)
+    }
+
+    pub(crate) async fn create_secret(&self, world: &World) {
+        let body = json!({
+            "metadata": {"name": "s3"},
+            "stringData": {"AWS_ACCESS_KEY_ID": KEY.0, "AWS_SECRET_ACCESS_KEY": KEY.1},
+        });
+        let secret: Secret = serde_json::from_value(body).unwrap();
+        world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    pub(crate) fn destination(&self) -> Value {
+        json!({"s3": {
+            "bucket": BUCKET, "prefix": "team", "endpoint": self.endpoint(), "pathStyle": true,
+            "credentialsSecretName": "s3",
+        }})
+    }
+
+    /// As a person reads it, with nothing but the bucket.
+    pub(crate) fn store(&self) -> Store {
+        let s3 = S3 {
+            bucket: BUCKET.to_owned(),
+            prefix: "team".to_owned(),
+            endpoint: Some(self.endpoint()),
+            path_style: true,
+            ..S3::default()
+        };
+        let credentials = Credentials {
+            access_key_id: KEY.0.to_owned().into(),
+            secret_access_key: KEY.1.to_owned().into(),
+            ..Credentials::default()
+        };
+        Store::open(&Destination::S3(s3), Some(&credentials)).unwrap()
+    }
+
+    pub(crate) async fn back_up(&self, world: &World, name: &str, more: Value) {
+        let mut spec = json!({"clusterName": "trio", "destination": self.destination()});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let body = json!({
+            "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyBackup", "metadata": {"name": name}, "spec": spec,
+        });
+        let backup: ValkeyBackup = serde_json::from_value(body).unwrap();
+        world.api::<ValkeyBackup>().create(&PostParams::default(), &backup).await.unwrap();
+    }
+
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        self.store().list("").await.unwrap().into_iter().map(|listed| listed.key).collect()
+    }
+}
