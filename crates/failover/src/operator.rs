@@ -248,6 +248,16 @@ fn suspect(timing: &Timing, view: &View, lease: &Lease, next: Term, holder: &Ide
 /// Nobody accepts writes, and nobody can begin to without the lease.
 fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     let mark = mark(view, lease);
+    // One that has everything is enough; the others follow it from wherever they are. With quorum durability, an
+    // election needs more of them.
+    if let Some(name) = mark.filter(|_| policy.quorum.is_none()).and_then(|mark| successor(view, next, mark))
+    {
+        let held = view.members.get(name).and_then(|member| member.status.as_ref());
+        return match held.filter(|status| is_held_for(status, next)) {
+            Some(_) => Step::Promote(name.clone(), next, lease.version),
+            None => Step::Hold(name.clone(), next),
+        };
+    }
     for (name, member) in &view.members {
         let Some(status) = &member.status else { continue };
         if is_held_for(status, next) {
@@ -282,6 +292,17 @@ fn mark(view: &View, lease: &Lease) -> Option<Position> {
     let held =
         members.filter_map(|(_, member)| member.status.as_ref()).filter(|status| status.role == Role::Held);
     held.map(at).filter(|at| at.term == lease.term).max()
+}
+
+/// The member that is to be promoted because it is to stay and has all that the primary wrote, which is held.
+fn successor(view: &View, next: Term, mark: Position) -> Option<&Name> {
+    let complete = view.members.iter().filter_map(|(name, member)| {
+        let status = member.status.as_ref().filter(|status| status.position.is_some_and(|at| at >= mark))?;
+        let is_ready = matches!(status.role, Role::Held | Role::Replica(_)) && !status.stopping;
+        let preference = (is_held_for(status, next), member.preference);
+        (is_ready && !member.is_leaving()).then_some((preference, std::cmp::Reverse(name), name))
+    });
+    complete.max().map(|(.., name)| name)
 }
 
 /// Whether somebody who is to stay has all that the predecessor wrote: not the predecessor alone.

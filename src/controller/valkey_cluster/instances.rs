@@ -1,6 +1,8 @@
 //! The way to the instances of a cluster: mutual TLS with the certificate that only the operator has, by names that no
 //! name server knows. An answer counts only if it comes from the pod that was asked.
 
+use super::Reconciliation;
+use crate::ha::{Fence, Fenced};
 use k8s_openapi::api::core::v1::Secret;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,8 +63,20 @@ impl Door {
         self.addresses.replace(pods.iter().filter_map(address).collect());
     }
 
-    /// A client of the instance in a pod.
-    pub(super) fn client(&self, desired: &Desired, ordinal: u32, pod: &PodSeen) -> InstanceClient {
+    /// A client for a verb to the instance in a pod, while this process leads. Instances refuse verbs of an older
+    /// term; this keeps a process that stood still from beginning one at all.
+    pub(super) fn commander(
+        &self,
+        fence: &Fence,
+        desired: &Desired,
+        ordinal: u32,
+        pod: &PodSeen,
+    ) -> Result<InstanceClient, Fenced> {
+        fence.check()?;
+        Ok(self.client(desired, ordinal, pod))
+    }
+
+    fn client(&self, desired: &Desired, ordinal: u32, pod: &PodSeen) -> InstanceClient {
         let host = host(desired, ordinal, pod);
         InstanceClient::new(self.http.clone(), format!("https://{host}:{}", names::CONTROL_PORT))
     }
@@ -104,6 +118,19 @@ impl Door {
 
     fn silent(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reconciliation {
+    /// What the instances answer; nothing before the certificates are there.
+    pub(super) async fn instances(
+        &self,
+        desired: &Desired,
+        pods: &BTreeMap<u32, PodSeen>,
+    ) -> BTreeMap<u32, InstanceSeen> {
+        let Some(door) = &self.known.door else { return BTreeMap::new() };
+        door.open(desired, pods);
+        door.ask(desired, pods).await
     }
 }
 

@@ -83,7 +83,8 @@ fn leaving_primary_hands_over_to_a_synced_replica_only() {
 
 #[test]
 fn replica_takes_in_what_was_sent_before_it_is_held() {
-    let held = member("a", Role::Held, 8, 7, 100);
+    let mut held = member("a", Role::Held, 8, 7, 100);
+    held.1.leaving = true;
     let released = |members| View { routed: ["a".into()].into(), ..view(None, 0, members) };
     let mut behind = released(vec![held.clone(), replica("b", 90)]);
     assert_eq!(decided(&behind), Step::Wait(Wait::Drain("b".into())));
@@ -99,10 +100,19 @@ fn straggler_is_not_waited_for_once_a_successor_has_everything() {
     held.1.leaving = true;
     let straggler = || vec![held.clone(), replica("b", 20), replica("c", 100)];
     let released = |members| View { routed: ["a".into()].into(), ..view(None, 0, members) };
-    assert_eq!(decided(&released(straggler())), Step::Hold("b".into(), Term(8)));
+    assert_eq!(decided(&released(straggler())), Step::Hold("c".into(), Term(8)));
+    let held_successor = vec![held.clone(), replica("b", 20), member("c", Role::Held, 8, 7, 100)];
+    assert_eq!(decided(&released(held_successor)), Step::Promote("c".into(), Term(8), 70));
     let mut alone = straggler();
     alone[2].1.leaving = true;
     assert_eq!(decided(&released(alone)), Step::Wait(Wait::Drain("b".into())));
+}
+
+#[test]
+fn primary_that_lost_its_lease_and_is_to_stay_is_promoted_again() {
+    let members = vec![member("a", Role::Held, 8, 7, 100), replica("b", 90)];
+    let released = View { routed: ["a".into()].into(), ..view(None, 0, members) };
+    assert_eq!(decided(&released), Step::Promote("a".into(), Term(8), 70));
 }
 
 #[test]

@@ -30,8 +30,9 @@ pub(crate) struct OperatorProcess {
 }
 
 struct Round {
+    number: u64,
     began: Duration,
-    lease: LeaseReading,
+    lease: Option<LeaseReading>,
     statuses: BTreeMap<Name, Status>,
     expected: usize,
 }
@@ -114,7 +115,7 @@ impl World {
         begin + self.now * rate / 100
     }
 
-    /// Reads the Lease first.
+    /// Reads the Lease and the statuses at once: either may be the older one.
     fn reconcile(&mut self, number: usize) {
         let began = self.operator_clock(number);
         self.operators[number].round += 1;
@@ -124,13 +125,33 @@ impl World {
             let delay = self.millis(200, 2_000);
             return self.reconcile_after(number, delay);
         };
+        let round = self.operators[number].round;
+        self.ask_all(number, began, round);
         self.after(there, move |world| {
             let lease = world.lease.clone();
             world.operator_does(number, back, move |world| match lease {
-                Some(lease) => world.ask_all(number, began, lease),
+                Some(lease) => world.has_lease(number, round, lease),
                 None => world.create_lease(number),
             });
         });
+    }
+
+    fn has_lease(&mut self, number: usize, round: u64, lease: Lease) {
+        let Lease { holder, term, version } = lease;
+        let process = &mut self.operators[number];
+        if let Some(reading) = process.reading.as_mut().filter(|reading| reading.number == round) {
+            reading.lease = Some(LeaseReading { holder, term, version });
+            self.judge_if_complete(number, round);
+        }
+    }
+
+    fn judge_if_complete(&mut self, number: usize, round: u64) {
+        let reading = self.operators[number].reading.as_ref();
+        if reading
+            .is_some_and(|reading| reading.statuses.len() == reading.expected && reading.lease.is_some())
+        {
+            self.judge_round(number, round);
+        }
     }
 
     fn create_lease(&mut self, number: usize) {
@@ -139,15 +160,12 @@ impl World {
         self.reconcile_after(number, Duration::from_millis(20));
     }
 
-    /// Then the statuses, for at most a second.
-    fn ask_all(&mut self, number: usize, began: Duration, lease: Lease) {
+    /// Waits for the statuses for at most a second.
+    fn ask_all(&mut self, number: usize, began: Duration, round: u64) {
         let pods: Vec<(Name, usize)> =
             self.operators[number].pods.iter().map(|(name, report)| (name.clone(), report.pod)).collect();
-        let Lease { holder, term, version } = lease;
-        let lease = LeaseReading { holder, term, version };
-        let process = &mut self.operators[number];
-        let round = process.round;
-        process.reading = Some(Round { began, lease, statuses: BTreeMap::new(), expected: pods.len() });
+        let (lease, statuses, expected) = (None, BTreeMap::new(), pods.len());
+        self.operators[number].reading = Some(Round { number: round, began, lease, statuses, expected });
         for (name, pod) in pods {
             self.ask(number, round, name, pod);
         }
@@ -170,9 +188,7 @@ impl World {
                         return;
                     };
                     reading.statuses.insert(name, status);
-                    if reading.statuses.len() == reading.expected {
-                        world.judge_round(number, round);
-                    }
+                    world.judge_if_complete(number, round);
                 });
             });
         });
@@ -183,6 +199,10 @@ impl World {
         let process = &mut self.operators[number];
         let Some(reading) = process.reading.take_if(|_| process.round == round) else { return };
         let Round { began, lease, mut statuses, .. } = reading;
+        let Some(lease) = lease else {
+            let delay = self.millis(200, 1_000);
+            return self.reconcile_after(number, delay);
+        };
         let members = process.pods.iter().map(|(name, report)| {
             let member = MemberReading {
                 status: statuses.remove(name),
