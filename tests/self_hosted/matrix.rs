@@ -28,7 +28,7 @@ const HEAD_START: Duration = Duration::from_millis(300);
 /// Longest time until a cluster is as declared again.
 const REST: Duration = Duration::from_mins(3);
 /// Cells that are run at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 /// Cells of a normal test run.
 const SAMPLE: usize = 4;
 

@@ -250,8 +250,8 @@ fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     let mark = mark(view, lease);
     // One that has everything is enough; the others follow it from wherever they are. With quorum durability, an
     // election needs more of them.
-    if let Some(name) = mark.filter(|_| policy.quorum.is_none()).and_then(|mark| successor(view, next, mark))
-    {
+    let complete = mark.filter(|_| policy.quorum.is_none());
+    if let Some(name) = complete.and_then(|mark| successor(view, lease, next, mark)) {
         let held = view.members.get(name).and_then(|member| member.status.as_ref());
         return match held.filter(|status| is_held_for(status, next)) {
             Some(_) => Step::Promote(name.clone(), next, lease.version),
@@ -282,25 +282,30 @@ fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
 }
 
 /// How far the last term went, as its primary says that is held now. A replica that is held already says nothing:
-/// others may have more in their sockets.
+/// others may have more in their sockets. Nor does a server that was started again: its disk may be behind.
 fn mark(view: &View, lease: &Lease) -> Option<Position> {
-    let was_primary = |name: &Name| match &lease.holder {
-        Some(holder) => holder.name == *name,
-        None => view.routed.contains(name),
-    };
-    let members = view.members.iter().filter(|(name, _)| was_primary(name));
-    let held =
-        members.filter_map(|(_, member)| member.status.as_ref()).filter(|status| status.role == Role::Held);
+    let members = view.members.iter().filter(|(name, _)| was_primary(view, lease, name));
+    let statuses = members.filter_map(|(_, member)| member.status.as_ref());
+    let held = statuses.filter(|status| status.role == Role::Held && status.live);
     held.map(at).filter(|at| at.term == lease.term).max()
 }
 
-/// The member that is to be promoted because it is to stay and has all that the primary wrote, which is held.
-fn successor(view: &View, next: Term, mark: Position) -> Option<&Name> {
+fn was_primary(view: &View, lease: &Lease, name: &Name) -> bool {
+    match &lease.holder {
+        Some(holder) => holder.name == *name,
+        None => view.routed.contains(name),
+    }
+}
+
+/// The member that is to be promoted because it is to stay and has all that the primary wrote, which is held. Not the
+/// primary itself: its replicas would go on in a term that nobody has told them of.
+fn successor<'view>(view: &'view View, lease: &Lease, next: Term, mark: Position) -> Option<&'view Name> {
     let complete = view.members.iter().filter_map(|(name, member)| {
         let status = member.status.as_ref().filter(|status| status.position.is_some_and(|at| at >= mark))?;
         let is_ready = matches!(status.role, Role::Held | Role::Replica(_)) && !status.stopping;
+        let stays = !member.is_leaving() && !was_primary(view, lease, name);
         let preference = (is_held_for(status, next), member.preference);
-        (is_ready && !member.is_leaving()).then_some((preference, std::cmp::Reverse(name), name))
+        (is_ready && stays).then_some((preference, std::cmp::Reverse(name), name))
     });
     complete.max().map(|(.., name)| name)
 }

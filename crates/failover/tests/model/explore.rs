@@ -80,11 +80,10 @@ pub(crate) fn run(
     members: usize,
     deviations: u8,
     operator_rate: u8,
-    persists: bool,
+    disk: Disk,
     mutation: Mutation,
 ) -> Explored {
-    let bounds =
-        Bounds { members, horizon: 16, deviations, operator_rate, states: STATES, persists, mutation };
+    let bounds = Bounds { members, horizon: 16, deviations, operator_rate, states: STATES, disk, mutation };
     report(bounds, World::start(&bounds))
 }
 
@@ -100,6 +99,6 @@ fn report(bounds: Bounds, start: World) -> Explored {
 pub(crate) fn run_after_a_return(mutation: Mutation) -> Explored {
     let (members, horizon, deviations, operator_rate) = (2, 24, 3, 2);
     let bounds =
-        Bounds { members, horizon, deviations, operator_rate, states: STATES, persists: true, mutation };
+        Bounds { members, horizon, deviations, operator_rate, states: STATES, disk: Disk::Behind, mutation };
     report(bounds, after_a_return(&bounds))
 }

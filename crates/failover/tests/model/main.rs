@@ -47,6 +47,15 @@ enum Mutation {
     LinkIsSync,
 }
 
+/// What servers keep when they end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disk {
+    None,
+    /// All but what came last.
+    Behind,
+    Whole,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     members: usize,
@@ -54,8 +63,7 @@ struct Bounds {
     deviations: u8,
     operator_rate: u8,
     states: usize,
-    /// Servers keep their data when they end.
-    persists: bool,
+    disk: Disk,
     mutation: Mutation,
 }
 
@@ -79,6 +87,8 @@ struct Pod {
     history: Term,
     /// The writes that it has, one bit each.
     data: u64,
+    /// History and data on its disk, which lack what came last.
+    saved: (Term, u64),
     /// The writes that lie in its socket.
     incoming: u64,
     follows: Option<usize>,
@@ -201,8 +211,8 @@ fn index(name: &Name) -> usize {
 
 #[test]
 fn protocol_holds_with_two_members() {
-    for (rate, persists) in [(1, true), (2, false)] {
-        let explored = run(2, 3, rate, persists, Mutation::None);
+    for (rate, disk) in [(1, Disk::Behind), (2, Disk::None)] {
+        let explored = run(2, 3, rate, disk, Mutation::None);
         assert_eq!(explored.violation, None);
         assert!(explored.reigns >= 3);
     }
@@ -210,8 +220,8 @@ fn protocol_holds_with_two_members() {
 
 #[test]
 fn protocol_holds_with_three_members() {
-    for persists in [true, false] {
-        assert_eq!(run(3, 2, 2, persists, Mutation::None).violation, None);
+    for disk in [Disk::Whole, Disk::None] {
+        assert_eq!(run(3, 2, 2, disk, Mutation::None).violation, None);
     }
 }
 
@@ -227,16 +237,16 @@ fn comparison_of_offsets_across_histories_is_found() {
 
 #[test]
 fn every_mutation_is_found() {
-    for (mutation, deviations, persists) in [
-        (Mutation::NoWait, 2, true),
-        (Mutation::BootAsPrimary, 2, true),
-        (Mutation::FenceUnconfirmed, 2, true),
-        (Mutation::UnguardedLease, 2, true),
-        (Mutation::NoDeadline, 2, true),
-        (Mutation::LabelFirst, 2, true),
-        (Mutation::NoDrain, 2, false),
-        (Mutation::LinkIsSync, 2, true),
+    for (mutation, deviations, disk) in [
+        (Mutation::NoWait, 2, Disk::Whole),
+        (Mutation::BootAsPrimary, 2, Disk::Whole),
+        (Mutation::FenceUnconfirmed, 2, Disk::Whole),
+        (Mutation::UnguardedLease, 2, Disk::Whole),
+        (Mutation::NoDeadline, 2, Disk::Whole),
+        (Mutation::LabelFirst, 2, Disk::Whole),
+        (Mutation::NoDrain, 2, Disk::None),
+        (Mutation::LinkIsSync, 2, Disk::Whole),
     ] {
-        assert!(run(2, deviations, 2, persists, mutation).violation.is_some(), "{mutation:?} was not found");
+        assert!(run(2, deviations, 2, disk, mutation).violation.is_some(), "{mutation:?} was not found");
     }
 }

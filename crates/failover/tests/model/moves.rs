@@ -122,6 +122,7 @@ impl Moves<'_> {
             if pod.incoming != 0 {
                 self.add(format!("{at} takes in what lies in its socket"), |world| {
                     let pod = &mut world.pods[at];
+                    pod.saved = (pod.history, pod.data);
                     pod.data |= std::mem::take(&mut pod.incoming);
                 });
             }

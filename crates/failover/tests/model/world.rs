@@ -15,6 +15,7 @@ impl World {
                 deaf: false,
                 history: Term(0),
                 data: 0,
+                saved: (Term(0), 0),
                 incoming: 0,
                 follows: None,
                 begun: false,
@@ -86,8 +87,10 @@ impl World {
         let pod = &mut self.pods[at];
         pod.server = Server { alive: false, writable: false, queue: VecDeque::new() };
         (pod.incoming, pod.follows, pod.begun, pod.live) = (0, None, false, false);
-        if !bounds.persists {
-            (pod.history, pod.data) = (Term(0), 0);
+        match bounds.disk {
+            Disk::Whole => {}
+            Disk::Behind => (pod.history, pod.data) = pod.saved,
+            Disk::None => (pod.history, pod.data) = (Term(0), 0),
         }
     }
 
@@ -125,6 +128,7 @@ impl World {
     pub(crate) fn begin_stream(&mut self, at: usize, primary: usize) {
         let (data, history) = (self.pods[primary].data, self.pods[primary].history);
         let pod = &mut self.pods[at];
+        pod.saved = (pod.history, pod.data);
         (pod.data, pod.history, pod.begun, pod.live) = (data, history, true, true);
     }
 
@@ -136,6 +140,7 @@ impl World {
                 continue;
             }
             let write = 1 << self.written;
+            pod.saved = (pod.history, pod.data);
             pod.data |= write;
             (self.written, self.kept) = (self.written + 1, self.kept | write);
             for replica in self.pods.iter_mut().filter(|pod| pod.follows == Some(at) && pod.begun) {
