@@ -152,3 +152,30 @@ fn seen(answer: StatusAnswer) -> InstanceSeen {
         host: server.map(|server| server.host),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::valkey_cluster::certificates;
+    use serde_json::json;
+    use tokio::time::Instant;
+    use valkeeper_cluster::Defaults;
+
+    #[tokio::test]
+    async fn verbs_are_not_sent_once_the_fence_is_closed() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let object = json!({
+            "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyCluster",
+            "metadata": {"name": "trio", "namespace": "default", "uid": "1"},
+            "spec": {"version": "8.1", "instances": 3, "resources": {"memory": "64Mi"}},
+        });
+        let defaults = Defaults { manager_image: "valkeeper.test/valkeeper:1".to_owned() };
+        let desired = Desired::of(&serde_json::from_value(object).unwrap(), defaults);
+        let door = Door::of(&certificates::authority(&desired, None).unwrap()).unwrap();
+        let fence = Fence::until(Instant::now() + Duration::from_mins(1));
+        let pod = PodSeen::default();
+        assert!(door.commander(&fence, &desired, 0, &pod).is_ok());
+        fence.close();
+        assert!(door.commander(&fence, &desired, 0, &pod).is_err());
+    }
+}
