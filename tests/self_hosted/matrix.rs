@@ -5,7 +5,6 @@
 use crate::asking::until;
 use crate::report::{Row, publish};
 use crate::world::{World, named};
-use futures::FutureExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use redis::IntoConnectionInfo as _;
@@ -107,9 +106,13 @@ async fn promises_are_kept_in_the_matrix() {
     let next = || wanted.lock().unwrap().next();
     let work = async || {
         while let Some((scenario, fault)) = next() {
-            // What panics says why in the output.
-            let run = std::panic::AssertUnwindSafe(cell(scenario, fault)).catch_unwind().await;
-            let row = run.unwrap_or_else(|_| Row::failed(scenario, fault, "panicked".to_owned()));
+            // A runtime of its own: what an operator has started ends with it. What panics says why in the output.
+            let run = tokio::task::spawn_blocking(move || {
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+                runtime.unwrap().block_on(cell(scenario, fault))
+            });
+            let row = run.await.unwrap_or_else(|error| Row::failed(scenario, fault, error.to_string()));
             println!("{row}");
             rows.lock().unwrap().push(row);
         }

@@ -53,8 +53,8 @@ fn table(rows: &[Row], all: usize) -> String {
         };
         let lost = own.iter().map(|row| row.lost).max().unwrap_or_default();
         let both: usize = own.iter().map(|row| row.both).sum();
-        let (middle, last) = (seconds(gaps.get(gaps.len() / 2)), seconds(gaps.last()));
-        let _ = writeln!(table, "| {fault} | {} | {middle} | {last} | {lost} | {both} |", own.len());
+        let (middle, longest) = (seconds(gaps.get(gaps.len() / 2)), seconds(gaps.last()));
+        let _ = writeln!(table, "| {fault} | {} | {middle} | {longest} | {lost} | {both} |", own.len());
     }
     table
 }
