@@ -1,7 +1,6 @@
 //! The way to the instances of a cluster: mutual TLS with the certificate that only the operator has, by names that no
 //! name server knows. An answer counts only if it comes from the pod that was asked.
 
-use super::Reconciliation;
 use crate::ha::{Fence, Fenced};
 use k8s_openapi::api::core::v1::Secret;
 use std::{
@@ -118,19 +117,6 @@ impl Door {
 
     fn silent(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Reconciliation {
-    /// What the instances answer; nothing before the certificates are there.
-    pub(super) async fn instances(
-        &self,
-        desired: &Desired,
-        pods: &BTreeMap<u32, PodSeen>,
-    ) -> BTreeMap<u32, InstanceSeen> {
-        let Some(door) = &self.known.door else { return BTreeMap::new() };
-        door.open(desired, pods);
-        door.ask(desired, pods).await
     }
 }
 

@@ -40,9 +40,15 @@ use super::{
 use futures::FutureExt as _;
 use known::{Known, Shared};
 use kube::{Api, ResourceExt as _};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use valkeeper_api::{Custom as _, ValkeyCluster};
-use valkeeper_cluster::{Defaults, Desired, Observed, RequeueClass, Step, decide, names};
+use valkeeper_cluster::{
+    Defaults, Desired, InstanceSeen, Observed, PodSeen, RequeueClass, Step, decide, names,
+};
 
 /// More steps than any reconciliation needs; what is left comes in the next one.
 const MAX_STEPS: usize = 64;
@@ -157,6 +163,17 @@ impl Reconciliation {
             kept = unroutes.then_some(observed);
         }
         Ok(RequeueClass::Active)
+    }
+
+    /// What the instances answer; nothing before the certificates are there.
+    async fn instances(
+        &self,
+        desired: &Desired,
+        pods: &BTreeMap<u32, PodSeen>,
+    ) -> BTreeMap<u32, InstanceSeen> {
+        let Some(door) = &self.known.door else { return BTreeMap::new() };
+        door.open(desired, pods);
+        door.ask(desired, pods).await
     }
 
     fn desired(&self) -> Desired {

@@ -109,7 +109,7 @@ fn straggler_is_not_waited_for_once_a_successor_has_everything() {
 }
 
 #[test]
-fn primary_that_was_started_again_does_not_say_how_far_its_term_went() {
+fn restarted_primary_does_not_say_how_far_its_term_went() {
     let mut restarted = member("a", Role::Held, 8, 7, 90);
     restarted.1.status.as_mut().unwrap().live = false;
     let members = vec![restarted, replica("b", 95), replica("c", 100)];
@@ -127,7 +127,7 @@ fn held_replica_does_not_end_the_drain_of_others() {
 }
 
 #[test]
-fn holder_that_accepted_no_write_has_no_claim_to_what_came_before() {
+fn holder_without_a_write_has_no_claim_to_what_came_before() {
     // Found by the model: "b" took the lease of term 7 while "a" was silent, and was held before its promotion.
     let members = vec![member("a", Role::Held, 8, 6, 100), member("b", Role::Held, 8, 6, 90)];
     assert_eq!(decided(&view(Some("b"), 1, members)), Step::Promote("a".into(), Term(8), 70));

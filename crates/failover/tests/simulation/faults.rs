@@ -72,8 +72,8 @@ impl Fault {
     pub(crate) fn random(world: &mut World, names: &[Name], begin: Duration, end: Duration) -> Self {
         let kind = *KINDS.choose(&mut world.random).unwrap_or(&Kind::KillServer);
         let name = if world.chance(50) { None } else { names.choose(&mut world.random).cloned() };
-        let from = begin + (end - begin).mul_f64(world.random.random_range(0.0..0.95));
-        let longest = (end - from).min(Duration::from_secs(30));
+        let from = begin + end.saturating_sub(begin).mul_f64(world.random.random_range(0.0..0.95));
+        let longest = end.saturating_sub(from).min(Duration::from_secs(30));
         let until = from + longest.mul_f64(world.random.random_range(0.01..1.0));
         Self { kind, name, from, until }
     }
@@ -82,7 +82,7 @@ impl Fault {
 impl World {
     pub(crate) fn play(&mut self, fault: Fault) {
         self.record.disturbed(fault.to_string(), fault.from, fault.until);
-        let (from, length) = (fault.from, fault.until - fault.from);
+        let (from, length) = (fault.from, fault.until.saturating_sub(fault.from));
         self.after(from, move |world| {
             let name = fault.name.clone().or_else(|| world.holder());
             let Some(pod) = name.and_then(|name| world.current.get(&name).copied()) else { return };

@@ -256,7 +256,7 @@ impl World {
     }
 
     fn leaves(&mut self, pod: usize, boot: u64, begun: Duration, hands_over: bool) {
-        let passed = self.now - begun;
+        let passed = self.now.saturating_sub(begun);
         let accepts = self.pods[pod].manager.accepts_writes();
         if hands_over && accepts && passed < GRACE / 3 {
             return self.look_again(pod, boot, begun, hands_over);

@@ -19,7 +19,7 @@ impl World {
             let own = &mut world.pods[pod];
             if own.server.alive && own.server.frozen {
                 let since = *own.silent_since.get_or_insert(world.now);
-                if world.now - since >= Duration::from_secs(5) {
+                if world.now.saturating_sub(since) >= Duration::from_secs(5) {
                     world.input(pod, Input::Unresponsive);
                 }
             } else if own.server.alive {

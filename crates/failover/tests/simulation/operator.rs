@@ -91,7 +91,7 @@ impl World {
             let at = (self.now + delay).max(process.arrives + Duration::from_micros(1));
             process.arrives = at;
             let reports = reports.clone();
-            self.after(at - self.now, move |world| world.operators[number].pods = reports);
+            self.after(at.saturating_sub(self.now), move |world| world.operators[number].pods = reports);
         }
     }
 
@@ -238,13 +238,13 @@ impl World {
         let at = |name: &Name| reports.get(name).map(|report| report.pod);
         match step {
             Step::Hold(name, term) => {
-                self.send(at(&name), move |world, pod| world.input(pod, Input::Hold { term }))
+                self.send(at(&name), move |world, pod| world.input(pod, Input::Hold { term }));
             }
             Step::Promote(name, term, version) => {
                 self.send(at(&name), move |world, pod| world.input(pod, Input::Promote { term, version }));
             }
             Step::Kick(name, term) => {
-                self.send(at(&name), move |world, pod| world.input(pod, Input::Kick { term }))
+                self.send(at(&name), move |world, pod| world.input(pod, Input::Kick { term }));
             }
             Step::Follow(name, primary, term) => {
                 let Some(leader) = at(&primary) else { return };

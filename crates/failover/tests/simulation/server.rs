@@ -264,7 +264,7 @@ impl World {
         let delay = if self.chance(2) { self.millis(50, 800) } else { self.millis(1, 5) };
         let at = (self.now + delay).max(self.pods[pod].server.arrives + Duration::from_micros(1));
         self.pods[pod].server.arrives = at;
-        self.server_does(pod, life, at - self.now, move |world| {
+        self.server_does(pod, life, at.saturating_sub(self.now), move |world| {
             let server = &mut world.pods[pod].server;
             if server.generation != generation || server.link != Link::Up {
             } else if from > server.log.len() {
