@@ -127,11 +127,12 @@ impl Operator {
         self.health.plays(Role::Leading);
         self.metrics.leads(true);
         let client = fence.guard(self.client.clone());
-        let provider = provider.guarded(fence);
+        let provider = provider.guarded(fence.clone());
         // The sender ends when the last recorder is dropped, which is when the controllers have ended.
         let (recorder, sending) = Recorder::start(client.clone(), instance());
         let instruments = Instruments { health: self.health(), metrics: self.metrics() };
         let context = Context::new(self.settings.clone(), client.clone(), provider, recorder, instruments);
+        let context = context.fenced(fence);
         let watching = aiven_operator::watch_out(client, context.namespaces(), shutdown.clone());
         let watching = async {
             // Sharing its lease is another way to keep the two from working at the same time.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     cluster::events::Recorder,
+    ha::Fence,
     provider::{Address, AddressError, Client as Provider},
     server::health::Health,
     settings::Settings,
@@ -24,6 +25,8 @@ use tokio::time::Instant;
 /// Shared handles and limits; one per process.
 pub struct Context {
     pub(super) client: Client,
+    /// Closes when this process leads no more. The clients ask it themselves; verbs to instances ask it here.
+    pub(super) fence: Fence,
     pub(super) provider: Provider,
     pub(super) recorder: Recorder,
     pub(super) settings: Settings,
@@ -90,6 +93,7 @@ impl Context {
         let (queue, cluster_queue) = (queue(), queue());
         Self {
             client,
+            fence: Fence::open(),
             provider,
             recorder,
             settings,
@@ -107,6 +111,12 @@ impl Context {
             token_reads: TokenReads::default(),
             token_pauses,
         }
+    }
+
+    /// The same, with a fence that closes.
+    #[must_use]
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence, ..self }
     }
 
     /// The client of Aiven, for what can be ordered.

@@ -10,6 +10,7 @@
 )]
 
 mod copy;
+mod protocol;
 mod table;
 
 use serde_json::Value;
@@ -25,7 +26,7 @@ use table::{MUTATIONS, Mutation};
 /// What surrounds the table in the documentation.
 const MARKS: [&str; 2] = ["<!-- mutations -->\n", "<!-- end of mutations -->\n"];
 
-fn repository(path: &str) -> PathBuf {
+pub(crate) fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 

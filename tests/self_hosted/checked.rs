@@ -76,7 +76,7 @@ fn schedule(primary: &str) -> NodeSchedule {
 }
 
 /// Notes the holders that the Lease names.
-async fn claims(api: kube::Api<Lease>, recorder: Recorder) {
+pub(crate) async fn claims(api: kube::Api<Lease>, recorder: Recorder) {
     loop {
         let spec = api.get("trio").await.ok().and_then(|lease| lease.spec).unwrap_or_default();
         let term = spec.lease_transitions.and_then(|term| u64::try_from(term).ok());

@@ -17,6 +17,8 @@ mod definitions;
 mod failover;
 mod life;
 mod looking;
+mod matrix;
+mod report;
 mod roles;
 mod world;
 mod writer;

@@ -247,9 +247,17 @@ fn suspect(timing: &Timing, view: &View, lease: &Lease, next: Term, holder: &Ide
 
 /// Nobody accepts writes, and nobody can begin to without the lease.
 fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
-    let statuses = view.members.values().filter_map(|member| member.status.as_ref());
-    let mark =
-        statuses.filter(|status| status.role == Role::Held).map(at).filter(|at| at.term == lease.term).max();
+    let mark = mark(view, lease);
+    // One that has everything is enough; the others follow it from wherever they are. With quorum durability, an
+    // election needs more of them.
+    let complete = mark.filter(|_| policy.quorum.is_none());
+    if let Some(name) = complete.and_then(|mark| successor(view, lease, next, mark)) {
+        let held = view.members.get(name).and_then(|member| member.status.as_ref());
+        return match held.filter(|status| is_held_for(status, next)) {
+            Some(_) => Step::Promote(name.clone(), next, lease.version),
+            None => Step::Hold(name.clone(), next),
+        };
+    }
     for (name, member) in &view.members {
         let Some(status) = &member.status else { continue };
         if is_held_for(status, next) {
@@ -273,6 +281,35 @@ fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     election(policy, view, lease, next)
 }
 
+/// How far the last term went, as its primary says that is held now. A replica that is held already says nothing:
+/// others may have more in their sockets. Nor does a server that was started again: its disk may be behind.
+fn mark(view: &View, lease: &Lease) -> Option<Position> {
+    let members = view.members.iter().filter(|(name, _)| was_primary(view, lease, name));
+    let statuses = members.filter_map(|(_, member)| member.status.as_ref());
+    let held = statuses.filter(|status| status.role == Role::Held && status.live);
+    held.map(at).filter(|at| at.term == lease.term).max()
+}
+
+fn was_primary(view: &View, lease: &Lease, name: &Name) -> bool {
+    match &lease.holder {
+        Some(holder) => holder.name == *name,
+        None => view.routed.contains(name),
+    }
+}
+
+/// The member that is to be promoted because it is to stay and has all that the primary wrote, which is held. Not the
+/// primary itself: its replicas would go on in a term that nobody has told them of.
+fn successor<'view>(view: &'view View, lease: &Lease, next: Term, mark: Position) -> Option<&'view Name> {
+    let complete = view.members.iter().filter_map(|(name, member)| {
+        let status = member.status.as_ref().filter(|status| status.position.is_some_and(|at| at >= mark))?;
+        let is_ready = matches!(status.role, Role::Held | Role::Replica(_)) && !status.stopping;
+        let stays = !member.is_leaving() && !was_primary(view, lease, name);
+        let preference = (is_held_for(status, next), member.preference);
+        (is_ready && stays).then_some((preference, std::cmp::Reverse(name), name))
+    });
+    complete.max().map(|(.., name)| name)
+}
+
 /// Whether somebody who is to stay has all that the predecessor wrote: not the predecessor alone.
 fn has_reached(view: &View, mark: Position) -> bool {
     let reached = |member: &&Member| {
@@ -288,7 +325,7 @@ fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     let mut ending = None;
     for (name, member) in &view.members {
         let held = member.status.as_ref().filter(|status| is_held_for(status, next));
-        match held.and_then(|status| position(status, lease)) {
+        match held.and_then(|status| status.position) {
             // It refuses, and comes back with what it has, or is missed when it has ended.
             Some(position) if held.is_some_and(|status| status.stopping) => {
                 ending = ending.max(Some(position));
@@ -301,8 +338,7 @@ fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
         }
     }
     let live = |status: &Status| {
-        let term = position(status, lease).unwrap_or_default().term;
-        let knows = status.live && term == lease.term && lease.term > Term(0);
+        let knows = status.live && knows(status, lease) == lease.term && lease.term > Term(0);
         knows && is_held_for(status, next)
     };
     let knows_the_last_reign = view.members.values().filter_map(|member| member.status.as_ref()).any(live);
@@ -328,12 +364,12 @@ fn at(status: &Status) -> Position {
     status.position.unwrap_or_default()
 }
 
-/// Where a member stands. Whoever holds the lease has all that was written in its term, if anything was: it may
-/// have been held before it wrote, and then nobody's data names the term.
-fn position(status: &Status, lease: &Lease) -> Option<Position> {
-    let position = status.position?;
-    let holds = lease.holder.as_ref() == Some(&status.identity) && status.live;
-    Some(if holds { Position { term: position.term.max(lease.term), ..position } } else { position })
+/// The term whose writes a member has all of. Whoever holds the lease has those of its term, if there were any: it may
+/// have been held before it accepted writes, and then nobody's data names the term. That says nothing about the
+/// writes of earlier terms, so it is no claim in an election.
+fn knows(status: &Status, lease: &Lease) -> Term {
+    let holds = lease.holder.as_ref() == Some(&status.identity) && status.position.is_some();
+    if holds { at(status).term.max(lease.term) } else { at(status).term }
 }
 
 fn others<'view>(

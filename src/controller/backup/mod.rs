@@ -93,7 +93,8 @@ impl Reconciliation {
     async fn run(&mut self) -> Result<Duration, ReconcileError> {
         for _ in 0..MAX_STEPS {
             let (client, clusters) = (&self.context.client, &self.context.clusters);
-            let seen = observe(client, clusters, &self.object, &mut self.known).await?;
+            let seen =
+                observe(client, (clusters, &self.context.fence), &self.object, &mut self.known).await?;
             let observed = ObservedBackup {
                 object: &self.object,
                 cluster: seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref()),

@@ -1,6 +1,7 @@
 //! Looks at a backup: its cluster, its Secret, and what its instance says.
 
 use super::{known::Known, target};
+use crate::ha::Fence;
 use crate::{
     cluster::ClusterError,
     controller::valkey_cluster::{self, Clusters},
@@ -26,7 +27,7 @@ pub(super) struct Seen {
 /// Looks at the surroundings of a backup.
 pub(super) async fn observe(
     client: &Client,
-    clusters: &Clusters,
+    (clusters, fence): (&Clusters, &Fence),
     object: &ValkeyBackup,
     known: &mut Known,
 ) -> Result<Seen, ClusterError> {
@@ -48,7 +49,7 @@ pub(super) async fn observe(
     let cluster = crate::cluster::bounded(doing, api.get_opt(name)).await?;
     seen.cluster = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none() || deleting);
     if let (Some(instance), Some(cluster)) = (&status.instance, &seen.cluster) {
-        seen.client = valkey_cluster::instance(clusters, cluster, instance);
+        seen.client = valkey_cluster::instance(clusters, fence, cluster, instance);
     }
     if let Some(instance) = status.instance.filter(|_| !has_ended) {
         let uid = object.uid().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The way to the instances of a cluster: mutual TLS with the certificate that only the operator has, by names that no
 //! name server knows. An answer counts only if it comes from the pod that was asked.
 
+use crate::ha::{Fence, Fenced};
 use k8s_openapi::api::core::v1::Secret;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -62,8 +63,20 @@ impl Door {
         self.addresses.replace(pods.iter().filter_map(address).collect());
     }
 
-    /// A client of the instance in a pod.
-    pub(super) fn client(&self, desired: &Desired, ordinal: u32, pod: &PodSeen) -> InstanceClient {
+    /// A client for a verb to the instance in a pod, while this process leads. Instances refuse verbs of an older
+    /// term; this keeps a process that stood still from beginning one at all.
+    pub(super) fn commander(
+        &self,
+        fence: &Fence,
+        desired: &Desired,
+        ordinal: u32,
+        pod: &PodSeen,
+    ) -> Result<InstanceClient, Fenced> {
+        fence.check()?;
+        Ok(self.client(desired, ordinal, pod))
+    }
+
+    fn client(&self, desired: &Desired, ordinal: u32, pod: &PodSeen) -> InstanceClient {
         let host = host(desired, ordinal, pod);
         InstanceClient::new(self.http.clone(), format!("https://{host}:{}", names::CONTROL_PORT))
     }
@@ -136,5 +149,32 @@ fn restored(status: RestoreStatus) -> RestoreSeen {
         RestoreStatus::Failed(failure) => {
             RestoreSeen::Failed { passing: failure.passing, message: failure.message }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::valkey_cluster::certificates;
+    use serde_json::json;
+    use tokio::time::Instant;
+    use valkeeper_cluster::Defaults;
+
+    #[tokio::test]
+    async fn verbs_are_not_sent_once_the_fence_is_closed() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let object = json!({
+            "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyCluster",
+            "metadata": {"name": "trio", "namespace": "default", "uid": "1"},
+            "spec": {"version": "8.1", "instances": 3, "resources": {"memory": "64Mi"}},
+        });
+        let defaults = Defaults { manager_image: "valkeeper.test/valkeeper:1".to_owned() };
+        let desired = Desired::of(&serde_json::from_value(object).unwrap(), defaults);
+        let door = Door::of(&certificates::authority(&desired, None).unwrap()).unwrap();
+        let fence = Fence::until(Instant::now() + Duration::from_mins(1));
+        let pod = PodSeen::default();
+        assert!(door.commander(&fence, &desired, 0, &pod).is_ok());
+        fence.close();
+        assert!(door.commander(&fence, &desired, 0, &pod).is_err());
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   pods (watched) ─┐
-//!   Lease, then     ├─▶ Observed ──▶ decide ──▶ step ──▶ perform: one object, or one verb
-//!   statuses ───────┤      ▲                      │
+//!   Lease, statuses ├─▶ Observed ──▶ decide ──▶ step ──▶ perform: one object, or one verb
+//!                   │      ▲                      │
 //!   objects, when ──┘      └──────────────────────┘
 //!   something changed
 //! ```
 //!
-//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the
-//! Lease before the statuses, as the observer of `valkeeper-failover` asks for.
+//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The Lease and the statuses
+//! are read at once, which the protocol allows.
 
 mod certificates;
 mod clock;
@@ -44,9 +44,15 @@ use super::{
 use futures::FutureExt as _;
 use known::{Known, Shared};
 use kube::{Api, ResourceExt as _};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use valkeeper_api::{Custom as _, ValkeyCluster};
-use valkeeper_cluster::{Defaults, Desired, RequeueClass, Step, decide};
+use valkeeper_cluster::{
+    Defaults, Desired, InstanceSeen, Observed, PodSeen, RequeueClass, Step, decide, names,
+};
 
 /// More steps than any reconciliation needs; what is left comes in the next one.
 const MAX_STEPS: usize = 64;
@@ -65,6 +71,8 @@ struct Reconciliation {
     reloaded: BTreeSet<u32>,
     /// Everything has to be read again.
     stale: bool,
+    /// Clients wait for a primary: what changes rarely is not read now.
+    is_switching: bool,
     released: bool,
 }
 
@@ -123,16 +131,23 @@ impl Reconciliation {
             shared,
             reloaded: BTreeSet::new(),
             stale: false,
+            is_switching: false,
             released: false,
         }
     }
 
     /// Goes on until there is nothing to do now, and publishes what is true then.
     async fn run(&mut self) -> Result<RequeueClass, ReconcileError> {
+        let mut kept = None;
         for _ in 0..MAX_STEPS {
             let desired = self.desired();
-            let observed = self.observe(&desired).await?;
+            let observed = match kept.take() {
+                Some(before) => Observed { pods: self.pods(&desired), ..before },
+                None => self.observe(&desired).await?,
+            };
             let decision = decide(&desired, &observed);
+            self.is_switching = switches(&decision.step);
+            let unroutes = unroutes(&observed, &decision.step);
             if let Step::Requeue(requeue) = decision.step {
                 self.publish(&desired, &observed, &decision.report).await?;
                 self.known.failures = 0;
@@ -149,8 +164,20 @@ impl Reconciliation {
             if self.released {
                 return Ok(RequeueClass::Idle);
             }
+            kept = unroutes.then_some(observed);
         }
         Ok(RequeueClass::Active)
+    }
+
+    /// What the instances answer; nothing before the certificates are there.
+    async fn instances(
+        &self,
+        desired: &Desired,
+        pods: &BTreeMap<u32, PodSeen>,
+    ) -> BTreeMap<u32, InstanceSeen> {
+        let Some(door) = &self.known.door else { return BTreeMap::new() };
+        door.open(desired, pods);
+        door.ask(desired, pods).await
     }
 
     fn desired(&self) -> Desired {
@@ -187,7 +214,20 @@ impl Reconciliation {
     }
 }
 
-/// Whether the status should be told before a step, because the step is what users wait for.
+/// Whether the status should be told before a step, because the step is what users wait for. In a planned switchover
+/// they wait for nothing but the step.
 fn matters(step: &Step) -> bool {
-    matches!(step, Step::Promote(..) | Step::CreateLease(_))
+    matches!(step, Step::CreateLease(_)) || matches!(step, Step::Promote(.., cause) if !cause.planned)
+}
+
+/// Whether clients wait for what follows a step.
+fn switches(step: &Step) -> bool {
+    matches!(step, Step::Hold(..) | Step::Promote(..) | Step::Label(..) | Step::Kick(..))
+}
+
+/// Whether a step directs clients away from the old primary. The one that directs them to the new primary follows from
+/// the same observation, as if both were one write that takes longer.
+fn unroutes(observed: &Observed, step: &Step) -> bool {
+    let Step::Label(ordinal, ..) = step else { return false };
+    observed.pods.get(ordinal).is_some_and(|pod| pod.role.as_deref() == Some(names::PRIMARY))
 }

@@ -1,5 +1,5 @@
-//! Looks at a cluster: pods from the watch, the Lease and then the statuses anew each time, and everything else when
-//! something of it may have changed.
+//! Observes a cluster: pods from the watch, the Lease and the statuses each time, and everything else when something
+//! of it may have changed.
 
 use super::{
     Reconciliation, certificates, clock, instances::Door, known::ObservedObjects, pod_seen::pod_seen,
@@ -32,13 +32,15 @@ impl Reconciliation {
             Observed { now: clock::now(), reloaded: self.reloaded.clone(), ..Observed::default() };
         observed.pods = self.pods(desired);
         let began = self.known.started.elapsed();
+        // The Lease comes first: statuses older than the Lease could take an instance for held that was promoted since.
         observed.lease = self.lease(desired).await?;
+        observed.instances = self.instances(desired, &observed.pods).await;
+        let knew_the_way = self.known.door.is_some();
         self.observe_objects_if_needed(desired, &mut observed).await?;
         observed.restore_source = self.restore_source(desired).await?;
         observed.restore_backs_off = self.known.restoration.backs_off();
-        if let Some(door) = &self.known.door {
-            door.open(desired, &observed.pods);
-            observed.instances = door.ask(desired, &observed.pods).await;
+        if !knew_the_way {
+            observed.instances = self.instances(desired, &observed.pods).await;
         }
         let ended = self.known.started.elapsed();
         if let Some(reading) = reading(desired, &observed, began, ended) {
@@ -55,7 +57,7 @@ impl Reconciliation {
         Ok(observed)
     }
 
-    fn pods(&mut self, desired: &Desired) -> BTreeMap<u32, PodSeen> {
+    pub(super) fn pods(&mut self, desired: &Desired) -> BTreeMap<u32, PodSeen> {
         let ours = |pod: &Arc<Pod>| {
             pod.namespace().as_deref() == Some(&self.namespace)
                 && pod.labels().get(names::CLUSTER) == Some(&desired.name)
@@ -85,10 +87,10 @@ impl Reconciliation {
         observed: &mut Observed,
     ) -> Result<(), ReconcileError> {
         let resync = self.context.settings.resync_interval;
-        let fresh =
-            self.known.objects.as_ref().filter(|objects| {
-                !self.stale && objects.edit == self.edit() && objects.at.elapsed() < resync
-            });
+        let fresh = self.known.objects.as_ref().filter(|objects| {
+            let recent = objects.at.elapsed() < resync || self.is_switching;
+            !self.stale && objects.edit == self.edit() && recent
+        });
         let objects = match fresh {
             Some(objects) => Arc::clone(objects),
             None => Arc::new(self.observe_objects(desired, observed).await?),

@@ -247,8 +247,11 @@ impl Reconciliation {
         observed: &Observed,
         ordinal: u32,
     ) -> Option<InstanceClient> {
-        let pod = observed.pods.get(&ordinal)?;
-        self.known.door.as_ref().map(|door| door.client(desired, ordinal, pod))
+        let (pod, door) = (observed.pods.get(&ordinal)?, self.known.door.as_ref()?);
+        let commander = door.commander(&self.context.fence, desired, ordinal, pod);
+        commander
+            .inspect_err(|fenced| tracing::info!(%fenced, instance = desired.instance(ordinal), "no verb"))
+            .ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The way to one instance, for who is not the reconciliation of its cluster.
 
 use super::{known::Clusters, pod_seen::pod_seen};
+use crate::ha::Fence;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use valkeeper_api::ValkeyCluster;
 use valkeeper_cluster::{Defaults, Desired, names};
 use valkeeper_instance::client::InstanceClient;
 
-/// A client of an instance of a cluster that was reconciled by this process; none if it has no pod that can be reached.
+/// A client of an instance of a cluster that was reconciled by this process; none if it has no pod that can be reached,
+/// or another process leads.
 pub(in crate::controller) fn instance(
     clusters: &Clusters,
+    fence: &Fence,
     cluster: &ValkeyCluster,
     name: &str,
 ) -> Option<InstanceClient> {
@@ -25,7 +28,7 @@ pub(in crate::controller) fn instance(
     let seen = pod_seen(&pod, false);
     let reachable = seen.address.is_some() && !seen.ended;
     let door = known.door.filter(|_| reachable)?;
-    Some(door.client(&desired, names::ordinal(&desired.name, name)?, &seen))
+    door.commander(fence, &desired, names::ordinal(&desired.name, name)?, &seen).ok()
 }
 
 fn is_owned(desired: &Desired, pod: &Pod) -> bool {

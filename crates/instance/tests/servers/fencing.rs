@@ -7,7 +7,7 @@ use crate::{
 };
 use rustix::process::{Signal, kill_process};
 use std::{path::Path, time::Instant};
-use valkeeper_failover::{Name, protocol::Role};
+use valkeeper_failover::{Name, operator::Step, protocol::Role};
 
 struct Scene {
     world: World,
@@ -159,4 +159,47 @@ async fn replica_that_has_not_caught_up_is_not_elected() {
     operator.unseen.insert(primary);
     assert_eq!(operator.settled(&world).await, synced);
     assert_eq!(missing(&acknowledged, world.node(&"c".into())).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replica_takes_in_what_its_primary_had_sent_before_it_ended() {
+    let Some(program) = valkey() else { return };
+    let world = World::started(&program, 2, &Setup::default()).await;
+    let mut operator = Operator::new();
+    operator.preferred = Some("a".into());
+    // However slow this machine is.
+    operator.policy.drain = std::time::Duration::from_secs(30);
+    assert_eq!(operator.settled(&world).await, "a".into());
+    let (primary, replica) = (&world.nodes[0], &world.nodes[1]);
+    let mut server = primary.server().await.unwrap();
+    // Room in the buffers of the connection, and a set that takes its time.
+    let padding = "x".repeat(20_000);
+    for number in 0..500 {
+        server.call(&["SET", &format!("padding:{number}"), &padding]).await.unwrap();
+    }
+    let members: Vec<String> = (0..40_000).map(|number| number.to_string()).collect();
+    for some in members.chunks(1_000) {
+        let call: Vec<&str> = ["SADD", "set"].into_iter().chain(some.iter().map(String::as_str)).collect();
+        server.call(&call).await.unwrap();
+    }
+    until("the replica has all of it", async || {
+        replica.info_number("replication", "slave_repl_offset").await
+            == primary.info_number("replication", "master_repl_offset").await
+    })
+    .await;
+    let (ended, waits) = (primary.server_pid().await, replica.server_pid().await);
+    kill_process(waits, Signal::STOP).unwrap();
+    for number in 0..20 {
+        server.call(&["SET", &format!("padding:{number}"), &padding]).await.unwrap();
+        server.call(&["SUNIONSTORE", &format!("copy:{number}"), "set"]).await.unwrap();
+    }
+    kill_process(ended, Signal::KILL).unwrap();
+    kill_process(waits, Signal::CONT).unwrap();
+    let moved = |step: &Step| matches!(step, Step::Settled(name, _) if *name == "b".into());
+    operator.until(&world, "another primary", async |step| moved(step)).await;
+    let mut server = replica.server().await.unwrap();
+    for number in 0..20 {
+        let found = server.call(&["EXISTS", &format!("copy:{number}")]).await.unwrap();
+        assert_eq!(found.text().as_deref(), Some("1"), "copy {number} lay in the socket of the replica");
+    }
 }

@@ -4,11 +4,11 @@
 use crate::{
     operator::Operator,
     world::{LeaseKind, Setup, World, all_programs, until, valkey},
-    writer::{Writer, missing},
+    writer::{Acknowledged, Writer, missing},
 };
 use rustix::process::{Signal, kill_process};
 use std::process::Command;
-use valkeeper_failover::protocol::Role;
+use valkeeper_failover::{Name, protocol::Role};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lone_instance_needs_nobody_and_accepts_writes_again() {
@@ -72,6 +72,51 @@ async fn cold_start_elects_the_instance_that_knows_most() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn longer_data_of_an_older_term_is_not_elected() {
+    let Some(program) = valkey() else { return };
+    let setup = Setup { server: "  persistence: AppendOnly\n".to_owned(), ..Setup::default() };
+    let mut world = World::started(&program, 2, &setup).await;
+    let (old, new) = (Name::from("a"), Name::from("b"));
+    let mut operator = Operator::new();
+    operator.preferred = Some(old.clone());
+    assert_eq!(operator.settled(&world).await, old);
+    // The other one misses most of the first term, and begins a shorter one without the first.
+    world.node(&new).signal(Signal::TERM);
+    assert!(world.node_mut(&new).ended().await);
+    written(&world, &old, 300).await;
+    end_at_once(&mut world, &old).await;
+    world.node_mut(&new).start();
+    operator.unseen.insert(old.clone());
+    operator.policy.without_missing = true;
+    assert_eq!(operator.settled(&world).await, new);
+    let acknowledged = written(&world, &new, 10).await;
+    end_at_once(&mut world, &new).await;
+    for node in &mut world.nodes {
+        node.start();
+    }
+    let mut operator = Operator::new();
+    operator.preferred = Some(old);
+    assert_eq!(operator.settled(&world).await, new);
+    for node in &world.nodes {
+        assert_eq!(missing(&acknowledged, node).await, Vec::<String>::new());
+    }
+}
+
+/// At least so many writes that this instance has acknowledged.
+async fn written(world: &World, name: &Name, count: usize) -> Vec<Acknowledged> {
+    let writer = Writer::stubborn(world.node(name));
+    until("writes", async || writer.acknowledged().len() > count).await;
+    writer.stop()
+}
+
+/// Two signals of different kinds, which the system does not merge: nobody can take over.
+async fn end_at_once(world: &mut World, name: &Name) {
+    world.node(name).signal(Signal::INT);
+    world.node(name).signal(Signal::QUIT);
+    assert!(world.node_mut(name).ended().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

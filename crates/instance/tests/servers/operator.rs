@@ -121,7 +121,14 @@ impl Operator {
                 self.promotions.push((name.clone(), Instant::now()));
                 drop(world.node(name).client.promote(*term, *version).await);
             }
-            Step::Route(name, _) => *self.route.lock().unwrap() = Some(name.clone()),
+            Step::Route(name, _) => {
+                let holder = match world.lease().read().await {
+                    LeaseAnswer::Read { holder, .. } => holder.map(|holder| holder.name),
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(holder.as_ref(), Some(name), "clients are directed to one that was not promoted");
+                *self.route.lock().unwrap() = Some(name.clone());
+            }
             Step::Kick(name, term) => drop(world.node(name).client.kick(*term).await),
             Step::Follow(name, primary, term) => {
                 if let Some(server) = answers.get(primary).and_then(|answer| answer.server.as_ref()) {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod views;
+
 use std::time::Duration;
 use valkeeper_failover::{
     Identity, Name, Position, Term,
@@ -9,66 +11,10 @@ use valkeeper_failover::{
     protocol::{Role, Status, Timing},
 };
 
+use views::{decided, member, policy, primary, replica, silent, view};
+
 fn identity(name: &str, boot: u64) -> Identity {
     Identity { name: name.into(), pod: "uid".into(), boot }
-}
-
-fn policy() -> Policy {
-    Policy {
-        failover_after: Duration::from_secs(5),
-        drain: Duration::from_millis(500),
-        quorum: None,
-        without_missing: false,
-    }
-}
-
-/// A member that answers.
-fn member(name: &str, role: Role, seen: u64, term: u64, offset: u64) -> (Name, Member) {
-    let status = Status {
-        identity: identity(name, 1),
-        seen: Term(seen),
-        position: Some(Position { term: Term(term), offset }),
-        live: true,
-        streaming: matches!(role, Role::Replica(_)),
-        synced: matches!(role, Role::Replica(_)),
-        leaving: false,
-        stopping: false,
-        misrouted: false,
-        role,
-    };
-    (name.into(), Member { status: Some(status), preference: 1, ..Member::default() })
-}
-
-fn silent(name: &str, seconds: u64) -> (Name, Member) {
-    (name.into(), Member { silent_for: Duration::from_secs(seconds), ..Member::default() })
-}
-
-fn view(holder: Option<&str>, unchanged: u64, members: Vec<(Name, Member)>) -> View {
-    let lease = Lease {
-        holder: holder.map(|name| identity(name, 1)),
-        term: Term(7),
-        version: 70,
-        unchanged_for: Duration::from_secs(unchanged),
-    };
-    View {
-        lease: Some(lease),
-        members: members.into_iter().collect(),
-        remembered: Term(7),
-        vacant_for: Duration::ZERO,
-        routed: holder.map(Name::from).into_iter().collect(),
-    }
-}
-
-fn decided(view: &View) -> Step {
-    decide(&policy(), &Timing::default(), view)
-}
-
-fn replica(name: &str, offset: u64) -> (Name, Member) {
-    member(name, Role::Replica("a".into()), 7, 7, offset)
-}
-
-fn primary() -> (Name, Member) {
-    member("a", Role::Primary(Term(7)), 7, 7, 100)
 }
 
 #[test]
@@ -137,12 +83,14 @@ fn leaving_primary_hands_over_to_a_synced_replica_only() {
 
 #[test]
 fn replica_takes_in_what_was_sent_before_it_is_held() {
-    let held = member("a", Role::Held, 8, 7, 100);
-    let mut behind = view(None, 0, vec![held.clone(), replica("b", 90)]);
+    let mut held = member("a", Role::Held, 8, 7, 100);
+    held.1.leaving = true;
+    let released = |members| View { routed: ["a".into()].into(), ..view(None, 0, members) };
+    let mut behind = released(vec![held.clone(), replica("b", 90)]);
     assert_eq!(decided(&behind), Step::Wait(Wait::Drain("b".into())));
     behind.vacant_for = Duration::from_millis(500);
     assert_eq!(decided(&behind), Step::Hold("b".into(), Term(8)));
-    let even = view(None, 0, vec![held, replica("b", 100)]);
+    let even = released(vec![held, replica("b", 100)]);
     assert_eq!(decided(&even), Step::Hold("b".into(), Term(8)));
 }
 
@@ -151,10 +99,38 @@ fn straggler_is_not_waited_for_once_a_successor_has_everything() {
     let mut held = member("a", Role::Held, 8, 7, 100);
     held.1.leaving = true;
     let straggler = || vec![held.clone(), replica("b", 20), replica("c", 100)];
-    assert_eq!(decided(&view(None, 0, straggler())), Step::Hold("b".into(), Term(8)));
+    let released = |members| View { routed: ["a".into()].into(), ..view(None, 0, members) };
+    assert_eq!(decided(&released(straggler())), Step::Hold("c".into(), Term(8)));
+    let held_successor = vec![held.clone(), replica("b", 20), member("c", Role::Held, 8, 7, 100)];
+    assert_eq!(decided(&released(held_successor)), Step::Promote("c".into(), Term(8), 70));
     let mut alone = straggler();
     alone[2].1.leaving = true;
-    assert_eq!(decided(&view(None, 0, alone)), Step::Wait(Wait::Drain("b".into())));
+    assert_eq!(decided(&released(alone)), Step::Wait(Wait::Drain("b".into())));
+}
+
+#[test]
+fn restarted_primary_does_not_say_how_far_its_term_went() {
+    let mut restarted = member("a", Role::Held, 8, 7, 90);
+    restarted.1.status.as_mut().unwrap().live = false;
+    let members = vec![restarted, replica("b", 95), replica("c", 100)];
+    let released = View { routed: ["a".into()].into(), ..view(None, 0, members) };
+    assert_eq!(decided(&released), Step::Wait(Wait::Drain("b".into())));
+}
+
+#[test]
+fn held_replica_does_not_end_the_drain_of_others() {
+    // Found by the model: "b" was held while "a" was silent; then "a" came back without its data.
+    let mut restarted = member("a", Role::Held, 8, 0, 0);
+    restarted.1.status.as_mut().unwrap().identity = identity("a", 2);
+    let members = vec![restarted, member("b", Role::Held, 8, 7, 90), replica("c", 95)];
+    assert_eq!(decided(&view(Some("a"), 1, members)), Step::Wait(Wait::Drain("c".into())));
+}
+
+#[test]
+fn holder_without_a_write_has_no_claim_to_what_came_before() {
+    // Found by the model: "b" took the lease of term 7 while "a" was silent, and was held before its promotion.
+    let members = vec![member("a", Role::Held, 8, 6, 100), member("b", Role::Held, 8, 6, 90)];
+    assert_eq!(decided(&view(Some("b"), 1, members)), Step::Promote("a".into(), Term(8), 70));
 }
 
 #[test]

@@ -1,0 +1,252 @@
+//! The protocol, explored exhaustively: an operator that crashes and stands still, two or three managers that
+//! freeze and restart, servers that end, verbs and lease requests that are lost, late or repeated, and an
+//! operator's clock that runs up to twice as fast as the managers'. Every state within the bounds is visited once.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod decisions;
+mod explore;
+mod moves;
+mod world;
+
+use explore::{run, run_after_a_return};
+use moves::successors;
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    hash::Hash,
+    time::Duration,
+};
+use valkeeper_failover::{
+    Identity, Name, Position, Term,
+    manager::{Command, Effect, Input, LeaseAnswer, Manager},
+    operator::{self, Lease, Member, Policy, Step, View},
+    protocol::{Role, Status, Timing},
+};
+
+/// What is done wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mutation {
+    None,
+    /// The operator does not wait for the term of a silent holder to end.
+    NoWait,
+    /// A server accepts writes as soon as it is started.
+    BootAsPrimary,
+    /// A manager takes the command to hold for its confirmation.
+    FenceUnconfirmed,
+    /// The API server does not compare versions.
+    UnguardedLease,
+    /// Nobody looks at the clock.
+    NoDeadline,
+    /// Offsets are compared across histories.
+    OffsetsAlone,
+    /// Clients are directed to an instance before its promotion.
+    LabelFirst,
+    /// Replicas are held before they have taken in what lies in their sockets.
+    NoDrain,
+    /// A replica counts as synced as soon as its link is up.
+    LinkIsSync,
+}
+
+/// What servers keep when they end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disk {
+    None,
+    /// All but what came last.
+    Behind,
+    Whole,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    members: usize,
+    horizon: u8,
+    deviations: u8,
+    operator_rate: u8,
+    states: usize,
+    disk: Disk,
+    mutation: Mutation,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Server {
+    alive: bool,
+    writable: bool,
+    queue: VecDeque<(u64, Command)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Pod {
+    manager: Manager,
+    server: Server,
+    frozen: bool,
+    /// Nothing that it asks of the API server arrives.
+    cut: bool,
+    /// Nothing that the operator asks of it arrives.
+    deaf: bool,
+    /// The term whose primary began the history of its data; 0 without data.
+    history: Term,
+    /// The writes that it has, one bit each.
+    data: u64,
+    /// History and data on its disk, which lack what came last.
+    saved: (Term, u64),
+    /// The writes that lie in its socket.
+    incoming: u64,
+    follows: Option<usize>,
+    /// The stream from its primary has begun, after the link came up.
+    begun: bool,
+    /// It reached its data in this life of its server.
+    live: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Verb {
+    Hold(usize, Term),
+    Promote(usize, Term, u64),
+    Follow(usize, usize, Term),
+    /// Directs clients; takes effect at once.
+    Route(usize, Term),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Request {
+    from: usize,
+    boot: u64,
+    effect: Effect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Response {
+    to: usize,
+    boot: u64,
+    request: u64,
+    answer: LeaseAnswer,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    now: u8,
+    holder: Option<Identity>,
+    term: Term,
+    version: u64,
+    pods: Vec<Pod>,
+    verbs: Vec<Verb>,
+    requests: Vec<Request>,
+    responses: Vec<Response>,
+    /// Version and term that the operator has read last, and for how long by its clock.
+    read: Option<(Option<Identity>, Term, u64)>,
+    watched: u8,
+    fresh: bool,
+    granted: BTreeMap<Term, Identity>,
+    deviations: u8,
+    /// For how many ticks the operator has seen that nobody accepts writes.
+    vacant: u8,
+    /// How many writes there were.
+    written: u8,
+    /// Acknowledged writes that no promotion has given up.
+    kept: u64,
+    /// Where clients are directed.
+    routed: Option<usize>,
+    /// The rule that a decision of the operator broke.
+    broken: Option<String>,
+}
+
+/// More of them would only make more states.
+const WRITES: u8 = 3;
+
+/// The most states of one exploration.
+const STATES: usize = 1_000_000;
+
+const POLICY: Policy = Policy {
+    failover_after: Duration::ZERO,
+    drain: Duration::from_secs(1),
+    quorum: None,
+    without_missing: true,
+};
+
+fn timing(mutation: Mutation) -> Timing {
+    let ticks = |ticks| Duration::from_secs(ticks);
+    let (soft, hard) = if mutation == Mutation::NoDeadline { (100, 100) } else { (1, 2) };
+    Timing {
+        lease_duration: ticks(5),
+        hard_deadline: ticks(hard),
+        soft_deadline: ticks(soft),
+        renew_interval: ticks(0),
+        retry_interval: ticks(0),
+        request_timeout: ticks(1),
+        fence_timeout: ticks(1),
+    }
+}
+
+fn name(index: usize) -> Name {
+    ["a", "b", "c"][index].into()
+}
+
+impl Pod {
+    fn hears(&self) -> bool {
+        !self.frozen && !self.deaf
+    }
+}
+
+impl Verb {
+    fn to(&self) -> usize {
+        match self {
+            Self::Hold(to, _) | Self::Promote(to, ..) | Self::Follow(to, ..) | Self::Route(to, _) => *to,
+        }
+    }
+
+    fn input(&self) -> Input {
+        match self {
+            Self::Hold(_, term) => Input::Hold { term: *term },
+            Self::Promote(_, term, version) => Input::Promote { term: *term, version: *version },
+            Self::Follow(_, primary, term) => Input::Follow { term: *term, primary: name(*primary) },
+            // No instance hears of it.
+            Self::Route(..) => Input::Tick,
+        }
+    }
+}
+
+fn index(name: &Name) -> usize {
+    ["a", "b", "c"].iter().position(|known| *name == Name::from(*known)).unwrap()
+}
+
+#[test]
+fn protocol_holds_with_two_members() {
+    for (rate, disk) in [(1, Disk::Behind), (2, Disk::None)] {
+        let explored = run(2, 3, rate, disk, Mutation::None);
+        assert_eq!(explored.violation, None);
+        assert!(explored.reigns >= 3);
+    }
+}
+
+#[test]
+fn protocol_holds_with_three_members() {
+    for disk in [Disk::Whole, Disk::None] {
+        assert_eq!(run(3, 2, 2, disk, Mutation::None).violation, None);
+    }
+}
+
+#[test]
+fn protocol_holds_when_an_old_primary_returns() {
+    assert_eq!(run_after_a_return(Mutation::None).violation, None);
+}
+
+#[test]
+fn comparison_of_offsets_across_histories_is_found() {
+    assert!(run_after_a_return(Mutation::OffsetsAlone).violation.is_some());
+}
+
+#[test]
+fn every_mutation_is_found() {
+    for (mutation, deviations, disk) in [
+        (Mutation::NoWait, 2, Disk::Whole),
+        (Mutation::BootAsPrimary, 2, Disk::Whole),
+        (Mutation::FenceUnconfirmed, 2, Disk::Whole),
+        (Mutation::UnguardedLease, 2, Disk::Whole),
+        (Mutation::NoDeadline, 2, Disk::Whole),
+        (Mutation::LabelFirst, 2, Disk::Whole),
+        (Mutation::NoDrain, 2, Disk::None),
+        (Mutation::LinkIsSync, 2, Disk::Whole),
+    ] {
+        assert!(run(2, deviations, 2, disk, mutation).violation.is_some(), "{mutation:?} was not found");
+    }
+}
