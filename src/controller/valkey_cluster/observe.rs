@@ -28,18 +28,17 @@ use valkeeper_instance::lease;
 impl Reconciliation {
     /// Everything that can be seen now.
     pub(super) async fn observe(&mut self, desired: &Desired) -> Result<Observed, ReconcileError> {
-        let mut observed =
-            Observed { now: clock::now(), reloaded: self.reloaded.clone(), ..Observed::default() };
-        observed.pods = self.pods(desired);
+        let mut observed = Observed { now: clock::now(), ..Observed::default() };
+        (observed.pods, observed.reloaded) = (self.pods(desired), self.reloaded.clone());
         let began = self.known.started.elapsed();
         // The Lease comes first: statuses older than the Lease could take an instance for held that was promoted since.
         observed.lease = self.lease(desired).await?;
         observed.instances = self.instances(desired, &observed.pods).await;
-        let knew_the_way = self.known.door.is_some();
+        let is_first = self.known.door.is_none();
         self.observe_objects_if_needed(desired, &mut observed).await?;
         observed.restore_source = self.restore_source(desired).await?;
         observed.restore_backs_off = self.known.restoration.backs_off();
-        if !knew_the_way {
+        if is_first {
             observed.instances = self.instances(desired, &observed.pods).await;
         }
         let ended = self.known.started.elapsed();

@@ -257,7 +257,7 @@ impl Reconciliation {
 
 fn rendered<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K> {
     serde_json::from_value(value)
-        .map_err(|error| ReconcileError::Defect(format!("an object is malformed: {error}")))
+        .map_err(|error| ReconcileError::Defect(format!("malformed object: {error}")))
 }
 
 /// The watch shows it soon, or another owner has it.
