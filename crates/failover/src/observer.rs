@@ -5,7 +5,7 @@
 //! it starts. A lease counts as unchanged from the end of the first reading that showed it to the beginning of
 //! the last; a write of it between the two readings shows in its version.
 //!
-//! Left to others: reading the lease and the statuses, in any order; sending the step.
+//! Left to others: reading the lease before the statuses, sending the step.
 
 use crate::{
     manager::Moment,

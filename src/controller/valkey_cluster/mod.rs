@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   pods (watched) ─┐
-//!   Lease, statuses ├─▶ Observed ──▶ decide ──▶ step ──▶ perform: one object, or one verb
-//!                   │      ▲                      │
+//!   Lease, then     ├─▶ Observed ──▶ decide ──▶ step ──▶ perform: one object, or one verb
+//!   statuses ───────┤      ▲                      │
 //!   objects, when ──┘      └──────────────────────┘
 //!   something changed
 //! ```
 //!
-//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The Lease and the statuses
-//! are read at once, which the protocol allows.
+//! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the
+//! Lease before the statuses, as the observer of `valkeeper-failover` asks for.
 
 mod certificates;
 mod clock;
