@@ -115,10 +115,14 @@ fn is_marked(backup: &ValkeyBackup) -> bool {
     annotations.is_some_and(|annotations| annotations.contains_key(valkeeper_api::valkey_backup::EXPIRED))
 }
 
-/// Stored, and not known to be bad.
+fn is_stored(backup: &ValkeyBackup) -> bool {
+    phase(backup) == "Completed"
+}
+
+/// Stored, and no verification of it failed.
 fn is_good(backup: &ValkeyBackup) -> bool {
     let verified = backup.status.as_ref().and_then(|status| status.verified.as_ref());
-    phase(backup) == "Completed" && verified.is_none_or(|verified| verified.succeeded)
+    is_stored(backup) && verified.is_none_or(|verified| verified.succeeded)
 }
 
 fn completed(backup: &ValkeyBackup) -> DateTime<Utc> {
@@ -127,9 +131,13 @@ fn completed(backup: &ValkeyBackup) -> DateTime<Utc> {
 
 /// Good backups, the newest first.
 fn good(backups: &[ValkeyBackup]) -> Vec<&ValkeyBackup> {
-    let mut good: Vec<_> = backups.iter().filter(|backup| is_good(backup)).collect();
-    good.sort_by_key(|backup| std::cmp::Reverse((completed(backup), backup.metadata.name.clone())));
-    good
+    newest_first(backups, is_good)
+}
+
+fn newest_first(backups: &[ValkeyBackup], are: impl Fn(&ValkeyBackup) -> bool) -> Vec<&ValkeyBackup> {
+    let mut found: Vec<_> = backups.iter().filter(|backup| are(backup)).collect();
+    found.sort_by_key(|backup| std::cmp::Reverse((completed(backup), backup.metadata.name.clone())));
+    found
 }
 
 /// A backup that nothing keeps; one that was marked goes on to be deleted.
@@ -139,19 +147,17 @@ fn expired<'backup>(
     now: DateTime<Utc>,
 ) -> Option<&'backup ValkeyBackup> {
     let retention = retention?;
-    let good = good(backups);
-    let old = good
-        .iter()
-        .enumerate()
-        .skip(1)
-        .find(|(rank, backup)| !is_going(backup) && !is_kept(retention, *rank, completed(backup), now));
-    let mut failed: Vec<_> = backups
-        .iter()
-        .filter(|backup| phase(backup) == "Failed" || phase(backup) == "Completed" && !is_good(backup))
-        .collect();
+    let (good, unproven) =
+        (good(backups), newest_first(backups, |backup| is_stored(backup) && !is_good(backup)));
+    // Those of which no server has read the data may be all there is. They take the place of none that is good.
+    let ranked = good.iter().enumerate().skip(1).chain(unproven.iter().enumerate());
+    let old = ranked
+        .filter(|(rank, backup)| !is_kept(retention, *rank, completed(backup), now))
+        .map(|(_, backup)| *backup)
+        .find(|backup| !is_going(backup));
+    let mut failed: Vec<_> = backups.iter().filter(|backup| phase(backup) == "Failed").collect();
     failed.sort_by_key(|backup| std::cmp::Reverse(backup.metadata.name.clone()));
-    let failed = failed.into_iter().skip(FAILURES_KEPT).find(|backup| !is_going(backup));
-    old.map(|(_, backup)| *backup).or(failed)
+    old.or_else(|| failed.into_iter().skip(FAILURES_KEPT).find(|backup| !is_going(backup)))
 }
 
 fn is_going(backup: &ValkeyBackup) -> bool {

@@ -138,3 +138,23 @@ fn schedule_that_cannot_be_used_is_said() {
         assert_eq!((step, report.ready), (ScheduledStep::Rest(None), Ready::Stuck), "{spec}");
     }
 }
+
+#[test]
+fn unproven_backups_are_kept_as_long_as_good_ones() {
+    let now = at("2026-01-20T03:00:00Z");
+    let noted = json!({"lastScheduledAt": "2026-01-20T03:00:00Z"});
+    let unproven = |day| {
+        let mut backup = good(day);
+        let verified =
+            json!({"succeeded": false, "message": "the container has no memory for a second server"});
+        backup.status.as_mut().unwrap().verified = serde_json::from_value(verified).unwrap();
+        backup
+    };
+    let all: Vec<_> = (1..=6).map(unproven).collect();
+    let kept = |keep: u32| {
+        let object = schedule(&json!({"retention": {"keepLast": keep}}), &noted);
+        decide(&object, &all, now).0
+    };
+    assert!(matches!(kept(6), ScheduledStep::Rest(_)), "{:?}", kept(6));
+    assert_eq!(kept(5), ScheduledStep::Expire("nightly-202601010300".to_owned()));
+}
