@@ -113,7 +113,7 @@ async fn the_spans_of_a_creation_arrive_and_hold_no_secret() {
     assert!(arrived.iter().all(|(path, _)| path == "/v1/traces"));
     let all: Vec<u8> = arrived.iter().flat_map(|(_, body)| body.to_vec()).collect();
     let text = String::from_utf8_lossy(&all);
-    let request = "writing Secret default/traced-cache";
+    let request = "write Secret default/traced-cache";
     for part in [
         "valkeeper",
         "of-the-test",
