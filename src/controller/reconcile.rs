@@ -56,8 +56,10 @@ pub(super) trait Reconciled: Custom {
         &context.queue
     }
 
-    /// The Secrets that it depends on.
-    fn depends_on(&self, context: &Context) -> Dependence;
+    /// The Secrets that it depends on; none, unless a kind names them.
+    fn depends_on(&self, _: &Context) -> Dependence {
+        Dependence::default()
+    }
 
     /// Whether the status reports everything that this version of the resource requests as done.
     fn is_settled(&self) -> bool {

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn destination_that_is_described_wrongly_is_refused_by_the_field() {
+    fn wrong_destination_is_refused_and_names_the_field() {
         let s3 = S3 { bucket: "b".to_owned(), ..S3::default() };
         let table = [
             (S3 { endpoint: Some("minio:9000".to_owned()), ..s3.clone() }, "endpoint"),

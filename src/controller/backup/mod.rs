@@ -13,11 +13,7 @@ use super::{
     error::ReconcileError,
     managed_service::{measure, outcome},
     reconcile::Reconciled,
-    schedule::{
-        queue::Queue,
-        scheduler::{Next, Wake},
-    },
-    secret_tracker::Dependence,
+    schedule::scheduler::{Next, Wake},
     valkey_cluster::now,
     work_item::WorkItem,
 };
@@ -78,14 +74,6 @@ impl Reconciled for ValkeyBackup {
         }
         context.backups.keep(&uid, reconciliation.known);
         Next::After(after)
-    }
-
-    fn queue(context: &Context) -> &Arc<Queue> {
-        &context.queue
-    }
-
-    fn depends_on(&self, _: &Context) -> Dependence {
-        Dependence { connection: None, token: None }
     }
 }
 
@@ -162,7 +150,7 @@ impl Reconciliation {
         let request = BackupRequest {
             id: self.uid(),
             key: status.key.unwrap_or_else(|| key(&self.object)),
-            // A manager that was started again begins anew with the same number.
+            // A manager that was started again begins with the same number again.
             attempt: format!("{}-{:08x}", status.attempts.unwrap_or_default(), rand::random::<u32>()),
             destination: destination.clone(),
             credentials: Some(credentials.clone()),

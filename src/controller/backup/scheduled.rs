@@ -5,11 +5,7 @@ use super::super::{
     error::ReconcileError,
     managed_service::{measure, outcome},
     reconcile::Reconciled,
-    schedule::{
-        queue::Queue,
-        scheduler::{Next, Wake},
-    },
-    secret_tracker::Dependence,
+    schedule::scheduler::{Next, Wake},
     valkey_cluster::now,
     work_item::WorkItem,
 };
@@ -56,14 +52,6 @@ impl Reconciled for ValkeyScheduledBackup {
         };
         measure::state(&context, &reconciliation.object);
         Next::After(after)
-    }
-
-    fn queue(context: &Context) -> &Arc<Queue> {
-        &context.queue
-    }
-
-    fn depends_on(&self, _: &Context) -> Dependence {
-        Dependence { connection: None, token: None }
     }
 }
 

@@ -38,7 +38,6 @@ use super::{
         queue::Queue,
         scheduler::{Next, Wake},
     },
-    secret_tracker::Dependence,
     work_item::WorkItem,
 };
 use futures::FutureExt as _;
@@ -98,10 +97,6 @@ impl Reconciled for ValkeyCluster {
 
     fn queue(context: &Context) -> &Arc<Queue> {
         &context.cluster_queue
-    }
-
-    fn depends_on(&self, _: &Context) -> Dependence {
-        Dependence { connection: None, token: None }
     }
 }
 

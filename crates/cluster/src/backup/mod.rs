@@ -6,7 +6,7 @@
 //!      └── instance gone, or may pass ──────┴── cannot succeed ──▶ Failed
 //! ```
 //!
-//! Guarantees: the instance is in the status before it is asked, so that an operator that starts anew asks the same one;
+//! Guarantees: the instance is in the status before it is asked, so that a restarted operator asks the same one;
 //! what is stored is deleted only if the resource, or retention, says so, and before the resource is gone.
 
 mod decide;

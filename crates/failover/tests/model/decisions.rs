@@ -62,7 +62,7 @@ impl World {
             Step::Promote(name, term, version) => Some(Verb::Promote(index(&name), term, version)),
             Step::Follow(name, primary, term) => Some(Verb::Follow(index(&name), index(&primary), term)),
             Step::Route(name, term) => Some(Verb::Route(index(&name), term)),
-            // None of these changes what anybody may do.
+            // None of these changes permissions or roles.
             Step::CreateLease(_) | Step::Wait(_) | Step::Settled(..) | Step::Kick(..) => None,
         }
     }
