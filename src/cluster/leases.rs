@@ -1,11 +1,11 @@
-//! The Leases of self-hosted clusters: read, created without a holder, and deleted by their version. Their holders write
-//! them otherwise.
+//! The Leases of self-hosted clusters: read, created without a holder, annotated and deleted by their version. Their
+//! holders write them otherwise.
 
 use super::{ClusterError, bounded, managers};
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Client,
-    api::{DeleteParams, PostParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::json;
 
@@ -34,6 +34,23 @@ pub async fn create(
     let parameters =
         PostParams { field_manager: Some(managers::OBJECTS.to_owned()), ..PostParams::default() };
     bounded(doing, api.create(&parameters, &lease)).await.map(drop)
+}
+
+/// Sets an annotation of a Lease if it still has this version.
+pub async fn annotate(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    version: u64,
+    (key, value): (&str, &str),
+) -> Result<(), ClusterError> {
+    let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let metadata = json!({"resourceVersion": version.to_string(), "annotations": {key: value}});
+    let patch = Patch::Merge(json!({"metadata": metadata}));
+    let parameters =
+        PatchParams { field_manager: Some(managers::OBJECTS.to_owned()), ..PatchParams::default() };
+    let doing = || format!("annotate Lease {namespace}/{name}");
+    bounded(doing, api.patch(name, &parameters, &patch)).await.map(drop)
 }
 
 /// Deletes a Lease if it still has this version.

@@ -26,7 +26,14 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
                 format!("Lease {} belongs to another owner. Delete it or rename the cluster.", desired.name);
             Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::OBJECT_CONFLICT, message)
         }
-        LeaseSeen::Missing => without_lease(desired, observed),
+        LeaseSeen::Missing => without_lease(desired, observed, Step::CreateLease),
+        LeaseSeen::Present(lease) if lease_mode::may_leave_the_lease(desired, observed) => {
+            Concern::act(Step::MakeLeaseOptional(lease.version))
+        }
+        LeaseSeen::Present(lease) if observed.lease_is_optional => {
+            // The only instance may have had terms since that this Lease does not know.
+            without_lease(desired, observed, |_| Step::DeleteLease(lease.version))
+        }
         LeaseSeen::Present(_) if accepts_writes_alone(observed) => moving_to_the_lease(),
         LeaseSeen::Present(_) => {
             observed.view.as_ref().map_or_else(Concern::fine, |view| leased(desired, observed, view))
@@ -47,8 +54,8 @@ fn alone(desired: &Desired, observed: &Observed) -> Concern {
     Concern::fine()
 }
 
-/// No Lease yet: first, nobody may accept writes without one.
-fn without_lease(desired: &Desired, observed: &Observed) -> Concern {
+/// No Lease yet, or one that the only instance may do without: first, nobody may accept writes without one.
+fn without_lease(desired: &Desired, observed: &Observed, lease: impl FnOnce(Term) -> Step) -> Concern {
     let started = || observed.pods.iter().filter(|(_, pod)| !pod.unstarted && !pod.ended);
     // One that has not started yet may find settings of the time when it was the only one.
     let starts = || observed.pods.iter().filter(|(_, pod)| pod.unstarted && pod.starts_alone);
@@ -62,7 +69,7 @@ fn without_lease(desired: &Desired, observed: &Observed) -> Concern {
         return moving_to_the_lease();
     }
     let seen = observed.instances.values().map(|instance| instance.status.seen).max().unwrap_or_default();
-    Concern::act(Step::CreateLease(seen.max(desired.remembered())))
+    Concern::act(lease(seen.max(desired.remembered())))
 }
 
 fn accepts_writes_alone(observed: &Observed) -> bool {

@@ -3,25 +3,35 @@
 //!
 //! ```text
 //!   alone ──more instances──▶ settings name the Lease ──all read them──▶ Lease created ──▶ leased
-//!   leased ──one instance left, which holds the Lease──▶ settings name none ──read──▶ Lease deleted ──▶ alone
+//!   leased ──one instance left, which holds the Lease──▶ Lease optional ──▶ settings name none ──read──▶ Lease deleted ──▶ alone
+//!                                                             └──more instances──▶ settings name the Lease
+//!                                                      ──all read them──▶ Lease deleted and created ──▶ leased
 //! ```
+//!
+//! Guarantees: while an instance may have settings that name no Lease, there is none, or the Lease says that it is
+//! optional. Its term says nothing then: nobody is elected.
 
 use crate::desired::Desired;
 use crate::observed::{LeaseSeen, Observed};
 
 /// Whether the settings name no lease.
 pub(crate) fn is_alone(desired: &Desired, observed: &Observed) -> bool {
-    if desired.instances() != 1 || observed.pods.keys().any(|ordinal| *ordinal != 0) {
-        return false;
-    }
     match &observed.lease {
-        LeaseSeen::Missing => true,
-        // Whoever holds it may know more than the instance that stays.
-        LeaseSeen::Present(lease) => {
-            let known = observed.instances.get(&0).is_some_and(|instance| instance.alone);
-            let holder = lease.holder.as_ref().map(|holder| holder.name.as_str() == desired.instance(0));
-            known || holder == Some(true)
-        }
+        LeaseSeen::Missing => has_one_instance(desired, observed),
+        LeaseSeen::Present(_) => observed.lease_is_optional && may_leave_the_lease(desired, observed),
         LeaseSeen::Unknown | LeaseSeen::Foreign => false,
     }
+}
+
+/// Whether the Lease is not needed any more.
+pub(crate) fn may_leave_the_lease(desired: &Desired, observed: &Observed) -> bool {
+    let LeaseSeen::Present(lease) = &observed.lease else { return false };
+    // Whoever holds it may know more than the instance that stays.
+    let known = observed.instances.get(&0).is_some_and(|instance| instance.alone);
+    let holder = lease.holder.as_ref().map(|holder| holder.name.as_str() == desired.instance(0));
+    has_one_instance(desired, observed) && (known || holder == Some(true))
+}
+
+fn has_one_instance(desired: &Desired, observed: &Observed) -> bool {
+    desired.instances() == 1 && observed.pods.keys().all(|ordinal| *ordinal == 0)
 }

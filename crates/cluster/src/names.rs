@@ -10,6 +10,8 @@ pub const PRIMARY: &str = "primary";
 pub const REPLICA: &str = "replica";
 /// Annotation of a pod: what it is made of.
 pub const REVISION: &str = "valkeeper.io/revision";
+/// Annotation of a Lease: the only instance may accept writes without it.
+pub const OPTIONAL: &str = "valkeeper.io/optional";
 /// Annotation of a pod: it may have been given settings that let its instance accept writes without the Lease.
 pub const STARTS_ALONE: &str = "valkeeper.io/starts-alone";
 /// Annotation of a Secret with a certificate: when it is renewed.

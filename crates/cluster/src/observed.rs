@@ -26,6 +26,8 @@ pub struct Observed {
     pub instances: BTreeMap<u32, InstanceSeen>,
     /// The Lease.
     pub lease: LeaseSeen,
+    /// The Lease says that the only instance may do without it.
+    pub lease_is_optional: bool,
     /// What all this means together with what was seen before; none for an instance without a lease.
     pub view: Option<View>,
     /// The connection Secret.

@@ -29,6 +29,8 @@ pub enum Step {
     DeletePod(u32, String),
     /// Create the Lease without a holder, with this term.
     CreateLease(Term),
+    /// Note on the Lease of this version that the only instance may do without it.
+    MakeLeaseOptional(u64),
     /// Delete the Lease of this version, which no instance needs any more.
     DeleteLease(u64),
     /// Ask an instance to stop what it does for the sake of a coming term.

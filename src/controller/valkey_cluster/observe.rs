@@ -32,7 +32,7 @@ impl Reconciliation {
         (observed.pods, observed.reloaded) = (self.pods(desired), self.reloaded.clone());
         let began = self.known.started.elapsed();
         // The Lease comes first: statuses older than the Lease could take an instance for held that was promoted since.
-        observed.lease = self.lease(desired).await?;
+        (observed.lease, observed.lease_is_optional) = self.lease(desired).await?;
         observed.instances = self.instances(desired, &observed.pods).await;
         let is_first = self.known.door.is_none();
         self.observe_objects_if_needed(desired, &mut observed).await?;
@@ -70,13 +70,16 @@ impl Reconciliation {
         seen.collect()
     }
 
-    async fn lease(&self, desired: &Desired) -> Result<LeaseSeen, ReconcileError> {
+    /// The Lease, and whether the only instance may do without it.
+    async fn lease(&self, desired: &Desired) -> Result<(LeaseSeen, bool), ReconcileError> {
         let found = leases::get(&self.context.client, &self.namespace, &desired.name).await?;
-        Ok(match found {
+        let is_optional = found.as_ref().is_some_and(|lease| lease.annotations().contains_key(names::OPTIONAL));
+        let seen = match found {
             None => LeaseSeen::Missing,
             Some(found) if !is_ours(desired, &found.metadata) => LeaseSeen::Foreign,
             Some(found) => lease::reading(&found).map_or(LeaseSeen::Unknown, LeaseSeen::Present),
-        })
+        };
+        Ok((seen, is_optional))
     }
 
     /// Reads what changes rarely, if it may have changed.

@@ -70,6 +70,10 @@ impl Reconciliation {
                 let owner = desired.owner();
                 leases::create(&self.context.client, &self.namespace, &desired.name, term.0, &owner).await?;
             }
+            Step::MakeLeaseOptional(version) => {
+                let note = (names::OPTIONAL, "true");
+                leases::annotate(&self.context.client, &self.namespace, &desired.name, version, note).await?;
+            }
             Step::DeleteLease(version) => {
                 leases::delete(&self.context.client, &self.namespace, &desired.name, version).await?;
             }

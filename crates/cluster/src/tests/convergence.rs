@@ -126,6 +126,31 @@ fn settled_cluster_causes_no_step() {
     }
 }
 
+/// Its settings let it accept writes, and its term does not end.
+#[test]
+fn only_instance_that_is_cut_off_is_not_replaced_when_others_join() {
+    let (mut settled, mut alone) = (start(&json!({"instances": 3})), 0);
+    settled.desired.spec.instances = 1;
+    for _ in 0..60 {
+        if !settled.step() {
+            settled.pass();
+        }
+        let mut model = settled.clone();
+        let only = model.pods.get_mut(&0).unwrap();
+        only.silent = true;
+        alone += usize::from(only.instance.as_ref().is_some_and(|instance| instance.alone));
+        model.desired.spec.instances = 3;
+        // The user gives up what it may have.
+        model.desired.without_missing = Some(model.desired.remembered().0.to_string());
+        // Longer than a term.
+        for _ in 0..100 {
+            model.step();
+            model.pass();
+        }
+    }
+    assert!((1..60).contains(&alone), "cut off both before and after it had read its settings");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 

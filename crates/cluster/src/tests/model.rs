@@ -20,11 +20,13 @@ use valkeeper_failover::{
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 
+#[derive(Clone)]
 pub(super) struct Model {
     pub(super) desired: Desired,
     pub(super) pods: BTreeMap<u32, Pod>,
     pub(super) claims: BTreeMap<u32, ClaimSeen>,
     pub(super) lease: Option<LeaseReading>,
+    lease_is_optional: bool,
     pub(super) steps: Vec<Step>,
     objects: BTreeMap<(OwnedKind, String), Value>,
     pub(super) password: bool,
@@ -42,6 +44,7 @@ impl Model {
             pods: BTreeMap::new(),
             claims: BTreeMap::new(),
             lease: None,
+            lease_is_optional: false,
             steps: Vec::new(),
             objects: BTreeMap::new(),
             password: false,
@@ -70,6 +73,7 @@ impl Model {
             pods: self.pods.iter().map(|(ordinal, pod)| (*ordinal, pod.seen.clone())).collect(),
             instances: answers.filter_map(|(ordinal, pod)| Some((*ordinal, pod.instance.clone()?))).collect(),
             lease: self.lease.clone().map_or(LeaseSeen::Missing, LeaseSeen::Present),
+            lease_is_optional: self.lease_is_optional,
             restore_source: if self.desired.spec.bootstrap.is_some() {
                 RestoreSource::Found("key".to_owned())
             } else {
@@ -168,6 +172,13 @@ impl Model {
             Step::CreateLease(term) => {
                 assert!(self.lease.is_none());
                 self.lease = Some(LeaseReading { holder: None, term, version: 1 });
+                self.lease_is_optional = false;
+            }
+            Step::MakeLeaseOptional(version) => {
+                let lease = self.lease.as_mut().unwrap();
+                assert_eq!(lease.version, version);
+                lease.version += 1;
+                self.lease_is_optional = true;
             }
             Step::DeleteLease(version) => {
                 assert_eq!(self.lease.take().unwrap().version, version);
@@ -257,8 +268,22 @@ impl Model {
                 _ => {}
             }
         }
+        self.fence();
         if let Some(lease) = self.lease.as_mut().filter(|_| renewed) {
             lease.version += 1;
+        }
+    }
+
+    /// A primary that cannot renew the Lease, or finds another holder, holds itself.
+    fn fence(&mut self) {
+        for pod in self.pods.values_mut() {
+            let silent = pod.silent;
+            let Some(instance) = pod.instance.as_mut().filter(|instance| !instance.alone) else { continue };
+            let holder = self.lease.as_ref().and_then(|lease| lease.holder.as_ref());
+            let holds = !silent && holder == Some(&instance.status.identity);
+            if matches!(instance.status.role, Role::Primary(_)) && !holds {
+                instance.status.role = Role::Held;
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use super::environment::Sources;
 use super::machine::{Machine, Place};
 use super::network::Wire;
 use super::process::Namespace;
-use super::status::{Knowledge, Record, State, status};
+use super::status::{Knowledge, Record, State, shows, status};
 use super::volumes;
 
 /// Pause before a write that failed is tried again.
@@ -241,6 +241,13 @@ impl PodContext {
 
     fn api(&self) -> Api<Pod> {
         Api::namespaced(self.machine.client.clone(), &self.namespace())
+    }
+
+    /// Whether the API shows the conditions that follow from the state.
+    pub(super) fn is_shown_as_it_is(&self) -> bool {
+        let pod = self.present();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        shows(&pod, &status(&pod, &known, Utc::now()))
     }
 
     /// Reports the state to the API, with retries; false if the pod was deleted there.

@@ -167,6 +167,15 @@ pub(super) fn status(pod: &Pod, known: &Knowledge, now: DateTime<Utc>) -> Value 
     status
 }
 
+/// Whether a pod has the conditions of this status.
+pub(super) fn shows(pod: &Pod, status: &Value) -> bool {
+    let conditions = status["conditions"].as_array();
+    conditions.into_iter().flatten().all(|condition| {
+        let kind = condition["type"].as_str().unwrap_or_default();
+        is_true(pod, kind) == (condition["status"] == "True")
+    })
+}
+
 /// Content of a condition.
 struct Finding {
     kind: &'static str,

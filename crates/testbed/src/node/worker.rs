@@ -67,12 +67,20 @@ async fn live(context: Arc<PodContext>, orders: watch::Receiver<Order>) {
     context.machine.return_address(context.address);
 }
 
-/// Reports changes to the API.
+/// Reports changes to the API, and what another writer changed there.
 async fn report_status(context: Arc<PodContext>) {
+    let mut pod = context.pod.clone();
     // The initial state is a change, too.
     context.changed.notify_one();
     loop {
-        context.changed.notified().await;
+        tokio::select! {
+            () = context.changed.notified() => {}
+            Ok(()) = pod.changed() => {
+                if context.is_shown_as_it_is() {
+                    continue;
+                }
+            }
+        }
         context.publish().await;
     }
 }

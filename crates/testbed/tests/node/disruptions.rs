@@ -1,8 +1,9 @@
 //! Evictions, cordons, and nodes that vanish.
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, DeleteParams, EvictParams};
+use kube::api::{Api, DeleteParams, EvictParams, Patch, PatchParams};
+use serde_json::json;
 use valkeeper_testbed::node::NodeFault;
 
 use crate::world::{World, eventually, is_alive, is_ready, named, node_of};
@@ -97,6 +98,18 @@ pub(crate) async fn lost_node_leaves_its_process_running(world: World) {
         taints.unwrap_or_default().is_empty().then_some(())
     })
     .await;
+}
+
+/// As after an outage of the API, when all nodes seemed lost.
+pub(crate) async fn readiness_that_another_writer_changed_is_reported_again(world: World) {
+    world.apply(&sleeper("a")).await;
+    world.until_ready("a").await;
+    let pods: Api<Pod> = world.api();
+    let patch = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
+    let changed =
+        pods.patch_status("a", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    assert!(!is_ready(&changed));
+    world.until_ready("a").await;
 }
 
 pub(crate) async fn frozen_pod_is_not_ready_until_it_thaws(world: World) {

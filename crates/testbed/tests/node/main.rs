@@ -57,6 +57,7 @@ on_both! {
         eviction_respects_the_budget,
         lost_node_leaves_its_process_running,
         frozen_pod_is_not_ready_until_it_thaws,
+        readiness_that_another_writer_changed_is_reported_again,
         cordoned_node_takes_no_pods,
     ],
     servers: [

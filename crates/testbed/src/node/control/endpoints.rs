@@ -38,6 +38,8 @@ impl Controller for Endpoints {
             if exists && self.written.get(&uid) == Some(&wanted) {
                 continue;
             }
+            // An answer that does not arrive leaves it open what is there.
+            self.written.remove(&uid);
             let api: Api<EndpointSlice> = Api::namespaced(cluster.client.clone(), &namespace);
             let options = PatchParams::apply(MANAGER).force();
             if ignore_races(api.patch(&name, &options, &Patch::Apply(&wanted)).await)?.is_some() {
