@@ -11,6 +11,7 @@
 mod asking;
 mod backups;
 mod bucket;
+mod cell;
 mod checked;
 mod creation;
 mod definitions;

@@ -1,41 +1,10 @@
 //! What the runs of the matrix showed, as the table of `docs/failover.md`. Nothing there is typed by hand.
 
+use crate::cell::Row;
 use crate::matrix::FAULTS;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
-
-/// One cell of the matrix.
-#[derive(Debug, Default)]
-pub(crate) struct Row {
-    pub(crate) scenario: &'static str,
-    pub(crate) fault: &'static str,
-    /// Longest time without an acknowledgment.
-    pub(crate) gap: Option<Duration>,
-    pub(crate) acknowledged: usize,
-    /// Acknowledged writes that are not there.
-    pub(crate) lost: usize,
-    /// Acknowledged by two sides at once.
-    pub(crate) both: usize,
-    pub(crate) failure: Option<String>,
-}
-
-impl Row {
-    pub(crate) fn failed(scenario: &'static str, fault: &'static str, failure: String) -> Self {
-        Self { scenario, fault, failure: Some(failure), ..Self::default() }
-    }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scenario, fault, gap, acknowledged, lost, both, failure } = self;
-        write!(
-            formatter,
-            "{scenario}, {fault}: {acknowledged} acknowledged, {lost} lost, {both} by both, {gap:?}"
-        )?;
-        failure.as_ref().map_or(Ok(()), |failure| write!(formatter, "; FAILED: {failure}"))
-    }
-}
 
 fn table(rows: &[Row], all: usize) -> String {
     let mut table = format!(
@@ -45,7 +14,7 @@ fn table(rows: &[Row], all: usize) -> String {
         rows.iter().filter(|row| row.failure.is_some()).count(),
     );
     for fault in FAULTS {
-        let own: Vec<&Row> = rows.iter().filter(|row| row.fault == fault).collect();
+        let own: Vec<&Row> = rows.iter().filter(|row| row.fault == fault && row.spared.is_none()).collect();
         let mut gaps: Vec<Duration> = own.iter().filter_map(|row| row.gap).collect();
         gaps.sort_unstable();
         let seconds = |gap: Option<&Duration>| {

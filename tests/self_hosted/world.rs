@@ -30,35 +30,52 @@ pub(crate) struct World {
     pub(crate) nodes: Nodes,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
-    /// Keep the API server and its address.
-    _kubeconfig: tempfile::NamedTempFile,
+    /// Keeps the API server.
     _server: Box<dyn std::any::Any + Send + Sync>,
 }
 
 impl World {
     /// On the embedded API server; none without servers to run.
     pub(crate) async fn embedded() -> Option<Self> {
-        tools::VALKEY_SERVER.or_skip()?;
-        prepare();
-        let second = 150 + u8::try_from(std::process::id() % 50).unwrap();
-        let options = KubeOptions { service_network: [127, second], ..KubeOptions::default() };
-        let server = KubeServer::start(options).await.unwrap();
-        let (config, kubeconfig) = (server.client_config().unwrap(), server.kubeconfig());
-        let mut world = Self::with(Box::new(server), config, kubeconfig, None).await;
-        world.start_operator();
-        Some(world)
+        Self::on_embedded(false).await
     }
 
     /// On a real one; none where there is none.
     pub(crate) async fn real() -> Option<Self> {
+        Self::on_real(false).await
+    }
+
+    /// On either, where pods have networks of their own or share that of this machine.
+    pub(crate) async fn for_cell(real: bool, isolated: bool) -> Option<Self> {
+        if real { Self::on_real(isolated).await } else { Self::on_embedded(isolated).await }
+    }
+
+    async fn on_embedded(isolated: bool) -> Option<Self> {
+        tools::VALKEY_SERVER.or_skip()?;
+        prepare();
+        let mut options = KubeOptions::default();
+        if !isolated {
+            let second = 150 + u8::try_from(std::process::id() % 50).unwrap();
+            options.service_network = [127, second];
+        }
+        let server = KubeServer::start(options).await.unwrap();
+        let (config, kubeconfig) = (server.client_config().unwrap(), server.kubeconfig());
+        let options = NodeOptions { isolated, ..NodeOptions::default() };
+        let mut world = Self::with(Box::new(server), config, kubeconfig, options).await;
+        world.start_operator();
+        Some(world)
+    }
+
+    async fn on_real(isolated: bool) -> Option<Self> {
         tools::VALKEY_SERVER.or_skip()?;
         let assets = tools::ENVTEST.or_skip()?;
         prepare();
         let server = RealApiServer::start(&assets).await.unwrap();
-        let certificate = Some(server.certificate().unwrap());
+        let certificate_authority = Some(server.certificate().unwrap());
         let (config, kubeconfig) = (server.client_config().await.unwrap(), server.kubeconfig().to_owned());
         crate::roles::grant(&Client::try_from(config.clone()).unwrap()).await;
-        let mut world = Self::with(Box::new(server), config, kubeconfig, certificate).await;
+        let options = NodeOptions { isolated, certificate_authority, ..NodeOptions::default() };
+        let mut world = Self::with(Box::new(server), config, kubeconfig, options).await;
         world.config.auth_info.impersonate = Some(crate::roles::ACCOUNT.to_owned());
         world.start_operator();
         Some(world)
@@ -68,14 +85,12 @@ impl World {
         server: Box<dyn std::any::Any + Send + Sync>,
         mut config: Config,
         kubeconfig: String,
-        certificate_authority: Option<String>,
+        mut options: NodeOptions,
     ) -> Self {
         config.default_retry = false;
         let client = Client::try_from(config.clone()).unwrap();
         crate::definitions::install(&client).await;
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), kubeconfig).unwrap();
-        let mut options = NodeOptions { certificate_authority, ..NodeOptions::default() };
+        options.kubeconfig = Some(kubeconfig);
         options.images.add(Image {
             repository: MANAGER.to_owned(),
             program: Some(env!("CARGO_BIN_EXE_valkeeper").into()),
@@ -83,12 +98,11 @@ impl World {
             arguments: Vec::new(),
         });
         options.environment = BTreeMap::from([
-            ("KUBECONFIG".to_owned(), file.path().display().to_string()),
             ("LISTEN_ON_POD_IP".to_owned(), "true".to_owned()),
             ("LOG_LEVEL".to_owned(), "info,valkeeper_instance=debug".to_owned()),
         ]);
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
-        let world = Self { client, nodes, operator: None, config, _kubeconfig: file, _server: server };
+        let world = Self { client, nodes, operator: None, config, _server: server };
         until("the namespace", async || {
             let namespaces: Api<Namespace> = Api::all(world.client.clone());
             namespaces.get_opt("default").await.unwrap()

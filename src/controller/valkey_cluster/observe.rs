@@ -73,7 +73,8 @@ impl Reconciliation {
     /// The Lease, and whether the only instance may do without it.
     async fn lease(&self, desired: &Desired) -> Result<(LeaseSeen, bool), ReconcileError> {
         let found = leases::get(&self.context.client, &self.namespace, &desired.name).await?;
-        let is_optional = found.as_ref().is_some_and(|lease| lease.annotations().contains_key(names::OPTIONAL));
+        let is_optional =
+            found.as_ref().is_some_and(|lease| lease.annotations().contains_key(names::OPTIONAL));
         let seen = match found {
             None => LeaseSeen::Missing,
             Some(found) if !is_ours(desired, &found.metadata) => LeaseSeen::Foreign,

@@ -106,8 +106,7 @@ pub(crate) async fn readiness_that_another_writer_changed_is_reported_again(worl
     world.until_ready("a").await;
     let pods: Api<Pod> = world.api();
     let patch = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
-    let changed =
-        pods.patch_status("a", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    let changed = pods.patch_status("a", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
     assert!(!is_ready(&changed));
     world.until_ready("a").await;
 }
