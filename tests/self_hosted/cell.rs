@@ -71,8 +71,7 @@ fn stops_everything(scenario: &str) -> bool {
 
 /// One run; with networks and volumes of their own for pods, in namespaces that this program was started in.
 pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
-    let real = std::env::var("VALKEEPER_API").is_ok_and(|api| api == "real");
-    let mut world = World::for_cell(real, isolated).await.expect("there are servers");
+    let mut world = World::for_cell(crate::report::is_real(), isolated).await.expect("there are servers");
     world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}})).await;
     let first = world.until_ready("trio").await;
     let primary = named(first["currentPrimary"].as_str().unwrap());
@@ -224,7 +223,8 @@ fn faults(fault: &str, primary: &PodName, first: &Value) -> Vec<NodeFault> {
             vec![NodeFault::Begin(Lasting::SplitFromPeers(pod())), NodeFault::CutOutside(pod())]
         }
         "lose packets" => to_replicas(|from, to| Lasting::Loss(from, to, 30)),
-        "slow network" => to_replicas(|from, to| Lasting::Delay(from, to, Duration::from_millis(300))),
+        // Replicas connect to the primary.
+        "slow network" => to_replicas(|from, to| Lasting::Delay(to, from, Duration::from_millis(100))),
         "fill volume" => {
             let claim = format!("data-{}", primary.name);
             vec![NodeFault::Begin(Lasting::DiskFull(named(&claim)))]

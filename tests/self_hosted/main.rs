@@ -21,6 +21,7 @@ mod looking;
 mod matrix;
 mod report;
 mod roles;
+mod scale;
 mod world;
 mod writer;
 

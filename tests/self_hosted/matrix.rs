@@ -123,8 +123,9 @@ async fn promises_are_kept_in_the_matrix() {
     let rows = rows.into_inner().unwrap();
     let failed: Vec<String> =
         rows.iter().filter(|row| row.failure.is_some()).map(ToString::to_string).collect();
-    publish(&rows, SCENARIOS.len() * FAULTS.len());
-    assert!(failed.is_empty(), "{} of {} cells failed:\n{}", failed.len(), rows.len(), failed.join("\n"));
+    let count = rows.len();
+    publish(rows, SCENARIOS.len() * FAULTS.len());
+    assert!(failed.is_empty(), "{} of {} cells failed:\n{}", failed.len(), count, failed.join("\n"));
 }
 
 fn run(scenario: &'static str, fault: &'static str) -> Row {
@@ -137,6 +138,8 @@ fn run(scenario: &'static str, fault: &'static str) -> Row {
 }
 
 fn run_in_namespaces(scenario: &'static str, fault: &'static str) -> Row {
+    // Mounts in it end with the namespaces: nothing of it stays.
+    let folder = tempfile::tempdir().unwrap();
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "--mount", "--"])
         // A new namespace has no loopback yet, where the API server listens.
@@ -144,6 +147,7 @@ fn run_in_namespaces(scenario: &'static str, fault: &'static str) -> Row {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", INSIDE, "--ignored", "--nocapture"])
         .env("VALKEEPER_CELL", format!("{scenario}, {fault}"))
+        .env("TMPDIR", folder.path())
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -21,8 +21,9 @@ use valkeeper_testbed::tools;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// The image of the operator.
+/// The image of the operator, without and with its tag.
 const MANAGER: &str = "valkeeper.test/valkeeper";
+pub(crate) const MANAGER_IMAGE: &str = "valkeeper.test/valkeeper:1";
 
 /// One scenario's surroundings.
 pub(crate) struct World {
@@ -30,6 +31,7 @@ pub(crate) struct World {
     pub(crate) nodes: Nodes,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
+    kubeconfig: String,
     /// Keeps the API server.
     _server: Box<dyn std::any::Any + Send + Sync>,
 }
@@ -90,7 +92,7 @@ impl World {
         config.default_retry = false;
         let client = Client::try_from(config.clone()).unwrap();
         crate::definitions::install(&client).await;
-        options.kubeconfig = Some(kubeconfig);
+        options.kubeconfig = Some(kubeconfig.clone());
         options.images.add(Image {
             repository: MANAGER.to_owned(),
             program: Some(env!("CARGO_BIN_EXE_valkeeper").into()),
@@ -102,13 +104,18 @@ impl World {
             ("LOG_LEVEL".to_owned(), "info,valkeeper_instance=debug".to_owned()),
         ]);
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
-        let world = Self { client, nodes, operator: None, config, _server: server };
+        let world = Self { client, nodes, operator: None, config, kubeconfig, _server: server };
         until("the namespace", async || {
             let namespaces: Api<Namespace> = Api::all(world.client.clone());
             namespaces.get_opt("default").await.unwrap()
         })
         .await;
         world
+    }
+
+    /// Where the API server is.
+    pub(crate) fn kubeconfig(&self) -> &str {
+        &self.kubeconfig
     }
 
     /// Starts the operator.
@@ -128,7 +135,7 @@ impl World {
     fn start_operator_with(&mut self, client: Client) {
         let settings = Settings {
             self_hosted: true,
-            manager_image: format!("{MANAGER}:1"),
+            manager_image: MANAGER_IMAGE.to_owned(),
             service_addresses: true,
             no_project_vpcs: true,
             resync_interval: Duration::from_secs(2),

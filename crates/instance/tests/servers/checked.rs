@@ -13,7 +13,7 @@ use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
 use valkeeper_failover::{Name, operator::Step, protocol::Role};
 use valkeeper_testbed::{
     history::{Clients, Leader, Load, Promises, Recorder, Verdict, address, judge, read_back},
-    node::{Company, NodeFault, NodeOptions, NodeSchedule, Targets},
+    node::{Company, Lasting, NodeFault, NodeOptions, NodeSchedule, Targets},
     tools,
 };
 
@@ -189,12 +189,41 @@ async fn partition() {
 
 #[test]
 fn promises_are_kept_under_a_partition() {
+    inside("checked::partition");
+}
+
+/// What the primary has acknowledged lies on the way when it is held, and arrives.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by another test, in namespaces of its own"]
+async fn slow_network() {
+    let pods = Pods::start(true, "None", NodeOptions::default()).await;
+    for replica in &NAMES[1..] {
+        let delay = Lasting::Delay(named(replica), named(NAMES[0]), Duration::from_millis(100));
+        pods.nodes.inject(&NodeFault::Begin(delay)).unwrap();
+    }
+    let (verdict, _) = judged(&pods, &NodeSchedule::default(), true).await;
+    assert!(verdict.is_kept() && verdict.lost == 0, "{verdict}");
+    let lease = Api::<Lease>::namespaced(pods.client.clone(), "default").get("cache").await.unwrap();
+    let term = lease.spec.and_then(|spec| spec.lease_transitions);
+    assert_eq!(term, Some(2), "the successor has everything, so that nobody has to go back to the first");
+}
+
+#[test]
+fn planned_switchover_over_a_slow_network_loses_nothing() {
+    inside("checked::slow_network");
+}
+
+/// Runs an ignored test of this program in namespaces of its own.
+fn inside(test: &str) {
     let (Some(unshare), Some(_)) = (tools::UNSHARE.or_skip(), valkey()) else { return };
+    // Mounts in it end with the namespaces: nothing of it stays.
+    let folder = tempfile::tempdir().unwrap();
     let output = Command::new(unshare)
         .args(["--user", "--map-root-user", "--net", "--mount", "--"])
         .args(["sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "checked::partition", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("TMPDIR", folder.path())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -5,9 +5,12 @@
 //! pod a ──neighbour entry──▶ bridge ──rule: from a to b, port 6379──▶ listener as b ──delay──▶ pod b
 //! ```
 //!
-//! Existing connections are reset when a detour begins or ends. Packets to other ports are not delayed.
+//! Existing connections are reset when a detour begins or ends. Packets to other ports are not delayed. Detours to the
+//! same pod share a listener, which knows the delay of each sender.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,30 +27,68 @@ const PORT: u16 = 6379;
 /// Where the routes of detours are.
 const TABLE: &str = "6379";
 
-/// A detour from one address to another. Dropping it ends its connections, but not the way to it.
+/// The delay of each sender.
+type Delays = Arc<Mutex<HashMap<Ipv4Addr, Duration>>>;
+
+/// The listeners of detours, by the pods in whose name they listen.
+#[derive(Debug, Default)]
+pub(super) struct Detours(Mutex<HashMap<Ipv4Addr, Weak<Listening>>>);
+
+/// A listener of all detours to one pod. Dropping it ends their connections.
+#[derive(Debug)]
+struct Listening {
+    delays: Delays,
+    _task: JoinSet<()>,
+}
+
+/// A detour from one address to another. Dropping it does not end the way to it.
 #[derive(Debug)]
 pub(super) struct Detour {
     from: Ipv4Addr,
     to: Ipv4Addr,
-    _task: JoinSet<()>,
+    listening: Arc<Listening>,
 }
 
-impl Detour {
-    /// Leads what the pod of `process` sends to another one over this machine.
-    pub(super) fn begin(process: u32, from: Ipv4Addr, to: Ipv4Addr, delay: Duration) -> anyhow::Result<Self> {
-        let listener = listen_as(to)?;
-        let mut task = JoinSet::new();
-        task.spawn(serve(listener, from, to, delay));
+impl Detours {
+    /// Leads what the pod of `process` sends to another one, and what it gets back, over this machine.
+    pub(super) fn begin(
+        &self,
+        process: u32,
+        from: Ipv4Addr,
+        to: Ipv4Addr,
+        delay: Duration,
+    ) -> anyhow::Result<Detour> {
+        let listening = self.listening(to)?;
+        {
+            let mut delays = listening.delays.lock().unwrap_or_else(PoisonError::into_inner);
+            anyhow::ensure!(!delays.contains_key(&from), "there is a delay from {from} to {to} already");
+            delays.insert(from, delay);
+        }
         network::forward()?;
         let (source, target) = (from.to_string(), to.to_string());
         network::ip(&["route", "replace", "local", &target, "dev", "lo", "table", TABLE])?;
         network::ip(&[&["rule", "add"][..], &rule(&source, &target)].concat())?;
         network::lead_over_gateway(process, to)?;
-        Ok(Self { from, to, _task: task })
+        Ok(Detour { from, to, listening })
     }
 
+    fn listening(&self, to: Ipv4Addr) -> anyhow::Result<Arc<Listening>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listening) = all.get(&to).and_then(Weak::upgrade) {
+            return Ok(listening);
+        }
+        let (delays, mut task) = (Delays::default(), JoinSet::new());
+        task.spawn(serve(listen_as(to)?, to, Arc::clone(&delays)));
+        let listening = Arc::new(Listening { delays, _task: task });
+        all.insert(to, Arc::downgrade(&listening));
+        Ok(listening)
+    }
+}
+
+impl Detour {
     /// Lets packets take the straight way again.
     pub(super) fn end(self, process: Option<u32>) -> anyhow::Result<()> {
+        self.listening.delays.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.from);
         let (source, target) = (self.from.to_string(), self.to.to_string());
         network::ip(&[&["rule", "del"][..], &rule(&source, &target)].concat())?;
         // Gone with the pod, if that is gone.
@@ -73,8 +114,7 @@ fn listen_as(address: Ipv4Addr) -> anyhow::Result<TcpListener> {
     listen().context("this kernel does not let a detour listen in the name of a pod")
 }
 
-async fn serve(listener: TcpListener, from: Ipv4Addr, to: Ipv4Addr, delay: Duration) {
-    let delay = watch::Sender::new(delay);
+async fn serve(listener: TcpListener, to: Ipv4Addr, delays: Delays) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -82,13 +122,15 @@ async fn serve(listener: TcpListener, from: Ipv4Addr, to: Ipv4Addr, delay: Durat
             Some(_) = connections.join_next() => continue,
         };
         let Ok((client, peer)) = accepted else { continue };
-        if peer.ip() != from {
-            continue;
-        }
-        let delay = delay.subscribe();
+        let delay = match peer.ip() {
+            IpAddr::V4(peer) => delays.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).copied(),
+            IpAddr::V6(_) => None,
+        };
+        let Some(delay) = delay else { continue };
+        let delay = watch::Sender::new(delay);
         connections.spawn(async move {
             if let Ok(server) = TcpStream::connect(SocketAddrV4::new(to, PORT)).await {
-                relay(client, server, delay).await;
+                relay(client, server, [delay.subscribe(), delay.subscribe()]).await;
             }
         });
     }

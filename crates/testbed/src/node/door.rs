@@ -58,7 +58,8 @@ async fn serve(
         connections.spawn(async move {
             let pass = async {
                 if let Ok(server) = TcpStream::connect(&server).await {
-                    relay(client, server, delay).await;
+                    let none = watch::Sender::new(Duration::ZERO);
+                    relay(client, server, [delay, none.subscribe()]).await;
                 }
             };
             if *open.borrow() {

@@ -59,7 +59,8 @@ pub enum Lasting {
     /// Cuts the wire between a pod and the API, and every client at the address of the API, in both directions. In
     /// isolated mode.
     SplitFromApi(PodName),
-    /// What the first pod sends to port 6379 of the second one arrives so much later. In isolated mode.
+    /// On connections of the first pod to port 6379 of the second one, what either sends arrives so much later. In
+    /// isolated mode.
     Delay(PodName, PodName, Duration),
     /// So many of a hundred packets of the first pod do not reach the second one, in bursts. In isolated mode.
     Loss(PodName, PodName, u8),

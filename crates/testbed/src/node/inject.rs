@@ -120,7 +120,7 @@ impl Nodes {
             Lasting::SplitFromApi(pod) => return cut(vec![(self.wire(pod)?.1, CONTROL)]),
             Lasting::Delay(from, to, delay) => {
                 let ((source, process), (target, _)) = (self.wire(from)?, self.wire(to)?);
-                return Ok(Hold::Detour(Detour::begin(process, source, target, *delay)?, from.clone()));
+                return Ok(Hold::Detour(self.detours.begin(process, source, target, *delay)?, from.clone()));
             }
             Lasting::Loss(from, to, percent) => {
                 let ((_, process), (target, _)) = (self.wire(from)?, self.wire(to)?);

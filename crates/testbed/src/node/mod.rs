@@ -57,6 +57,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use self::detour::Detours;
 use self::dns::Names;
 use self::door::Door;
 pub use self::faults::{Lasting, NodeFault, PodName};
@@ -84,6 +85,7 @@ pub struct Nodes {
     // In this order: the tasks, then whatever processes are left, then their files.
     tasks: JoinSet<()>,
     active: Active,
+    detours: Detours,
     machines: Vec<Arc<Machine>>,
     /// The way of the controllers to the API.
     control: Link,

@@ -1,4 +1,4 @@
-//! Forwards bytes from one connection to another, with a delay in one direction. They keep their order, and a delay
+//! Forwards bytes from one connection to another, with a delay in each direction. They keep their order, and a delay
 //! does not reduce throughput: chunks in progress do not wait for earlier ones.
 
 use std::time::Duration;
@@ -13,18 +13,22 @@ const CHUNK: usize = 16 * 1024;
 /// Chunks that may be in progress.
 const WINDOW: usize = 1024;
 
-/// Relays until either side ends. What the client sends is delayed, as the delay is when it is sent.
-pub(super) async fn relay(client: TcpStream, server: TcpStream, delay: watch::Receiver<Duration>) {
+/// Relays until either side ends. What the client sends is delayed by the first delay, what it gets back by the second,
+/// as they are when it is sent.
+pub(super) async fn relay(
+    client: TcpStream,
+    server: TcpStream,
+    [forth, back]: [watch::Receiver<Duration>; 2],
+) {
     for stream in [&client, &server] {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::trace!(%error, "cannot set TCP_NODELAY");
         }
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let none = watch::Sender::new(Duration::ZERO);
     tokio::select! {
-        () = one_way(from_client, to_server, delay) => {}
-        () = one_way(from_server, to_client, none.subscribe()) => {}
+        () = one_way(from_client, to_server, forth) => {}
+        () = one_way(from_server, to_client, back) => {}
     }
 }
 

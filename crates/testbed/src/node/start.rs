@@ -24,6 +24,7 @@ use super::control::budgets::Budgets;
 use super::control::endpoints::Endpoints;
 use super::control::lifecycle::Lifecycle;
 use super::control::scheduler::Scheduler;
+use super::detour::Detours;
 use super::disk;
 use super::dns::Names;
 use super::door::Door;
@@ -89,6 +90,7 @@ impl Nodes {
         Ok(Self {
             tasks,
             active: Active::default(),
+            detours: Detours::default(),
             machines,
             control,
             door,

@@ -133,14 +133,19 @@ async fn delays() {
     begin(&world, &delay);
     assert!(round() >= 700);
     // The path of another pod is not delayed, and replication continues.
-    assert!(
-        world
-            .nodes
-            .inject(&NodeFault::Begin(Lasting::Delay(named("r"), named("p"), Duration::ZERO)))
-            .is_err()
-    );
     assert_eq!(ask(&primary, &["SET", "during", "v"]).await.as_deref(), Some("OK"));
     until_there(&replica, "during").await;
+    // Until it is: what a replica gets arrives later, too.
+    let other = Lasting::Delay(named("r"), named("p"), Duration::from_millis(700));
+    begin(&world, &other);
+    assert_eq!(ask(&primary, &["SET", "again", "v"]).await.as_deref(), Some("OK"));
+    until_there(&replica, "again").await;
+    let begun = std::time::Instant::now();
+    assert_eq!(ask(&primary, &["SET", "late", "v"]).await.as_deref(), Some("OK"));
+    until_there(&replica, "late").await;
+    assert!(begun.elapsed().as_millis() >= 700);
+    assert!(round() >= 700, "the first delay goes on");
+    end(&world, &other);
     end(&world, &delay);
     assert!(round() < 700);
     // Everything lost, and nothing of the other direction.
