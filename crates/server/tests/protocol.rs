@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use proptest::prelude::*;
-use valkeeper_server::{Info, RoleAnswer, Value, resp};
+use valkeeper_server::{Info, Protocol, RoleAnswer, Value, answer, resp};
 
 fn values() -> impl Strategy<Value = Value> {
     let line = "[ -~]{0,20}";
@@ -25,42 +25,10 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// As a server of protocol 3 writes it.
-fn encode(value: &Value, bytes: &mut Vec<u8>) {
-    let mut line = |kind: char, rest: &str| bytes.extend(format!("{kind}{rest}\r\n").into_bytes());
-    match value {
-        Value::Null => line('_', ""),
-        Value::Bytes(content) => {
-            line('$', &content.len().to_string());
-            bytes.extend(content);
-            bytes.extend(b"\r\n");
-        }
-        Value::Simple(text) => line('+', text),
-        Value::Error(text) => line('-', text),
-        Value::Integer(number) => line(':', &number.to_string()),
-        Value::Boolean(truth) => line('#', if *truth { "t" } else { "f" }),
-        Value::Double(number) => line(',', &number.to_string()),
-        Value::Array(elements) => {
-            line('*', &elements.len().to_string());
-            for element in elements {
-                encode(element, bytes);
-            }
-        }
-        Value::Map(pairs) => {
-            line('%', &pairs.len().to_string());
-            for (key, value) in pairs {
-                encode(key, bytes);
-                encode(value, bytes);
-            }
-        }
-    }
-}
-
 proptest! {
     #[test]
     fn decoding_reverses_encoding_and_waits_for_the_rest(value in values(), cut in any::<prop::sample::Index>()) {
-        let mut bytes = Vec::new();
-        encode(&value, &mut bytes);
+        let mut bytes = answer::encode(&value, Protocol::Three);
         prop_assert_eq!(resp::decode(&bytes[..cut.index(bytes.len())]).unwrap(), None);
         let length = bytes.len();
         bytes.extend(b"+next\r\n");
