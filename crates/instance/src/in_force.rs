@@ -56,6 +56,7 @@ impl Instance {
         need_restart: Vec<String>,
     ) {
         *lock(&self.lease) = lease;
+        self.sentinel.send_replace(settings.sentinel.clone());
         let mut in_force = InForce::of(settings);
         in_force.status.need_restart = need_restart;
         *lock(&self.in_force) = in_force;

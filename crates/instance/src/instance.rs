@@ -19,7 +19,7 @@ use crate::{
     process::ServerProcess,
     progress::Progress,
     restore::Restore,
-    settings::Settings,
+    settings::{SentinelSettings, Settings},
 };
 use std::{
     collections::BTreeMap,
@@ -77,6 +77,8 @@ pub(crate) struct Instance {
     memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
+    /// Where the protocol of Sentinel is answered, as the settings in force say.
+    pub(crate) sentinel: watch::Sender<Option<SentinelSettings>>,
     manager: Mutex<Manager>,
     process: Mutex<Option<ServerProcess>>,
     memory: Mutex<Memory>,
@@ -128,6 +130,7 @@ impl Instance {
         let restore = Restore::new(&settings, &memory);
         let instance = Self {
             in_force: Mutex::new(InForce::of(&settings)),
+            sentinel: watch::Sender::new(settings.sentinel.clone()),
             manager: Mutex::new(Manager::boot(identity, memory.seen)),
             settings,
             settings_path,

@@ -14,6 +14,7 @@
 //!   that, or the manager stands still, it is killed;
 //! * a verb of an older term is refused;
 //! * a planned end asks for a successor first;
+//! * clients that ask for the primary as they would ask a Sentinel are told what is so, or that it is not known;
 //! * backups are taken beside all that, and decide about nothing.
 //!
 //! Left to others: which instance is promoted (the operator), and where clients find it.
@@ -36,10 +37,12 @@ mod instance;
 mod memory;
 mod metrics;
 mod observe;
+mod peer;
 mod probe;
 mod process;
 mod progress;
 mod reload;
+mod sentinel;
 mod server_config;
 mod shutdown;
 mod silent;

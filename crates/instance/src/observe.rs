@@ -6,6 +6,7 @@
 use crate::{
     clock,
     instance::Instance,
+    peer,
     probe::{self, Responsiveness},
     progress::{Anchor, Standing},
     status::{ReplicaStatus, ServerStatus, StatusAnswer},
@@ -15,7 +16,7 @@ use valkeeper_failover::{
     manager::{Input, Manager},
     protocol::{Role, Status},
 };
-use valkeeper_server::{Connection, Credentials, Endpoint, Error, Info, Server, info::Replication};
+use valkeeper_server::{Error, Info, Server, info::Replication};
 
 /// Attempts to catch the instance in one role.
 const ATTEMPTS: u32 = 4;
@@ -157,18 +158,6 @@ async fn anchor(instance: &Instance, own: &Replication) {
 }
 
 async fn read_primary(instance: &Instance, own: &Replication) -> Result<Replication, Error> {
-    let (host, port) = (own.primary_host.clone(), own.primary_port);
-    let endpoint = match &instance.settings.server.tls {
-        None => Endpoint::Tcp(host, port),
-        Some(files) => {
-            let config = crate::tls::client_config(files).map_err(Error::Unreachable)?;
-            Endpoint::Tls(host, port, Arc::new(config))
-        }
-    };
-    let passwords =
-        instance.settings.passwords().map_err(|error| Error::Unreachable(std::io::Error::other(error)))?;
-    let credentials =
-        passwords.into_iter().next().map(|password| Credentials { user: "default".to_owned(), password });
-    let connection = Connection::open(&endpoint, credentials.as_ref(), ANCHOR_PATIENCE).await?;
+    let connection = peer::connect(instance, &own.primary_host, own.primary_port, ANCHOR_PATIENCE).await?;
     Ok(Server::from(connection).info(&["replication"]).await?.replication())
 }

@@ -4,7 +4,7 @@ use crate::{
     executor, health,
     instance::{Instance, Parts},
     memory::MemoryFile,
-    observe,
+    observe, sentinel,
     settings::{Settings, SettingsError},
     shutdown::{self, Signals},
     silent,
@@ -70,6 +70,7 @@ pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), Insta
     watchdog(Arc::clone(&instance));
     tokio::spawn(executor::run(Arc::clone(&instance), effects));
     tokio::spawn(observe::watch(Arc::clone(&instance)));
+    tokio::spawn(sentinel::run(Arc::clone(&instance)));
     serve(&instance, control, probes).map_err(at("cannot use the certificates for verbs"))?;
     tracing::info!(identity = %instance.manager().identity(), "instance manager started");
     signals.first.cancelled().await;

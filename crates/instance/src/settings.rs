@@ -167,6 +167,31 @@ pub struct ControlSettings {
     pub tls: Option<TlsFiles>,
 }
 
+/// Whether clients that ask like those of Sentinel need the password of the default user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum SentinelPassword {
+    /// They do.
+    #[default]
+    Required,
+    /// They do not; one that is given has to be right.
+    Optional,
+}
+
+/// Where the protocol of Sentinel is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SentinelSettings {
+    /// Address and port; all instances have the same port.
+    pub address: SocketAddr,
+    /// The name of the cluster, as clients have it in their settings.
+    pub name: String,
+    /// How many instances there should be.
+    pub instances: u32,
+    /// Whether clients need the password.
+    #[serde(default)]
+    pub password: SentinelPassword,
+}
+
 /// Intervals, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -242,6 +267,9 @@ pub struct Settings {
     pub control: ControlSettings,
     /// Where probes and metrics are answered.
     pub health: SocketAddr,
+    /// Where the protocol of Sentinel is answered; nowhere by default.
+    #[serde(default)]
+    pub sentinel: Option<SentinelSettings>,
     /// The lease.
     #[serde(deserialize_with = "serde_yaml::with::singleton_map::deserialize")]
     pub lease: LeaseSettings,
@@ -281,7 +309,8 @@ impl Settings {
     /// Listens on this address alone, wherever the settings name none.
     fn listen_on(&mut self, address: &str) -> Result<(), String> {
         let parsed: IpAddr = address.parse().map_err(|_| format!("POD_IP is no address: {address:?}"))?;
-        for socket in [&mut self.control.address, &mut self.health] {
+        let sentinel = self.sentinel.as_mut().map(|sentinel| &mut sentinel.address);
+        for socket in [&mut self.control.address, &mut self.health].into_iter().chain(sentinel) {
             if socket.ip().is_unspecified() {
                 socket.set_ip(parsed);
             }
@@ -315,6 +344,9 @@ impl Settings {
         }
         if self.control.tls.is_none() && !self.control.address.ip().is_loopback() {
             return Err("control.tls is required: control.address is not a loopback address".to_owned());
+        }
+        if self.sentinel.as_ref().is_some_and(|sentinel| sentinel.name.is_empty()) {
+            return Err("sentinel.name is required".to_owned());
         }
         for name in self.server.directives.keys() {
             if RESERVED_DIRECTIVES.contains(&name.to_ascii_lowercase().as_str()) {

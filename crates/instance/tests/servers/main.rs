@@ -12,6 +12,7 @@ mod kubernetes;
 mod life;
 mod operator;
 mod pods;
+mod sentinel;
 mod switchover;
 mod world;
 mod writer;

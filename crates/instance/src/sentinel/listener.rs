@@ -1,0 +1,262 @@
+//! Takes connections while the settings ask for it, and answers what sessions ask.
+
+use super::{
+    answers::{self, About},
+    commands::Question,
+    connection,
+    events::{self, Message},
+    session::{Host, Reply},
+    topology::Topology,
+    truth::Truth,
+};
+use crate::{
+    instance::Instance,
+    settings::{SentinelPassword, SentinelSettings},
+};
+use fnv::FnvHasher;
+use rustix::net::sockopt;
+use std::{
+    hash::Hasher as _,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, broadcast},
+    task::JoinSet,
+};
+
+/// Clients at a time.
+const MOST_CLIENTS: usize = 1024;
+/// Messages that a subscriber may be behind.
+const BACKLOG: usize = 256;
+/// Between two attempts to listen.
+const PAUSE: Duration = Duration::from_secs(1);
+/// When a silent client is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+/// Digits of an identity.
+const DIGITS: usize = 40;
+
+/// What all connections share.
+pub(crate) struct Facade {
+    pub(crate) instance: Arc<Instance>,
+    truth: Truth,
+    messages: broadcast::Sender<Message>,
+    id: String,
+    connections: AtomicI64,
+}
+
+/// Runs for as long as the manager.
+pub(crate) async fn run(instance: Arc<Instance>) {
+    let mut settings = instance.sentinel.subscribe();
+    loop {
+        let wanted = settings.borrow_and_update().clone();
+        let Some(address) = wanted.map(|wanted| wanted.address) else {
+            if settings.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let moved = |now: &Option<SentinelSettings>| now.as_ref().map(|now| now.address) != Some(address);
+        tokio::select! {
+            ended = settings.wait_for(moved) => if ended.is_err() { return },
+            () = listen(Arc::clone(&instance), address) => {}
+        }
+    }
+}
+
+/// Until it is dropped, and its connections with it.
+async fn listen(instance: Arc<Instance>, address: SocketAddr) {
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, %address, "cannot listen for Sentinel clients");
+            return tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tracing::info!(%address, "answering Sentinel clients");
+    let (facade, places) = (Arc::new(Facade::new(instance)), Arc::new(Semaphore::new(MOST_CLIENTS)));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(events::watch(Arc::clone(&facade)));
+    loop {
+        let mut stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "cannot take a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        while tasks.try_join_next().is_some() {}
+        prepare(&stream);
+        let (facade, place) = (Arc::clone(&facade), Arc::clone(&places).try_acquire_owned());
+        tasks.spawn(async move {
+            let Ok(_place) = place else {
+                let refusal = Reply::error("ERR max number of clients reached");
+                let _ = stream.write_all(&refusal.encode(valkeeper_server::Protocol::Two)).await;
+                return;
+            };
+            connection::serve(&facade, stream).await;
+        });
+    }
+}
+
+/// A client that is gone without a word does not keep its place.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, KEEPALIVE);
+}
+
+impl Facade {
+    fn new(instance: Arc<Instance>) -> Self {
+        let identity = instance.manager().identity().clone();
+        Self {
+            truth: Truth::new(Arc::clone(&instance)),
+            messages: broadcast::Sender::new(BACKLOG),
+            id: id(&format!("{}/{}", identity.name, identity.pod)),
+            connections: AtomicI64::new(0),
+            instance,
+        }
+    }
+
+    /// A number for a new connection.
+    pub(crate) fn number(&self) -> i64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Message> {
+        self.messages.subscribe()
+    }
+
+    pub(crate) fn has_subscribers(&self) -> bool {
+        self.messages.receiver_count() > 0
+    }
+
+    pub(crate) fn publish(&self, message: Message) {
+        tracing::debug!(channel = message.channel, message.payload, "message to Sentinel clients");
+        let _ = self.messages.send(message);
+    }
+
+    fn settings(&self) -> Option<SentinelSettings> {
+        self.instance.sentinel.borrow().clone()
+    }
+
+    /// The name of the cluster, as clients have it in their settings.
+    pub(crate) fn cluster(&self) -> String {
+        self.settings().map(|settings| settings.name).unwrap_or_default()
+    }
+
+    /// What is known now.
+    pub(crate) async fn topology(&self) -> Option<Topology> {
+        let port = self.settings()?.address.port();
+        self.truth.topology(port).await
+    }
+
+    /// Answers a question of a client.
+    pub(crate) async fn answer(&self, question: &Question) -> Reply {
+        let settings = self.settings();
+        let (cluster, instances) =
+            settings.map(|settings| (settings.name, settings.instances)).unwrap_or_default();
+        let about = About { cluster, instances };
+        if *question == Question::Address {
+            return answers::address(self.truth.address().await.as_ref());
+        }
+        answers::answer(question, &about, self.topology().await.as_ref())
+    }
+
+    /// Who asks, for sessions.
+    pub(crate) fn host(&self) -> Asked {
+        let settings = self.settings();
+        Asked {
+            // Without passwords that can be read, nobody is let in.
+            passwords: self.instance.settings.passwords().unwrap_or_else(|_| vec![String::new()]),
+            open: settings.as_ref().is_some_and(|settings| settings.password == SentinelPassword::Optional),
+            cluster: settings.map(|settings| settings.name).unwrap_or_default(),
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// What a session needs to know for one command.
+pub(crate) struct Asked {
+    passwords: Vec<String>,
+    open: bool,
+    cluster: String,
+    id: String,
+}
+
+impl Host for Asked {
+    fn accepts(&self, password: &[u8]) -> Option<bool> {
+        if self.passwords.is_empty() {
+            return None;
+        }
+        // Each is compared in whole, so that time tells nothing.
+        let matching =
+            self.passwords.iter().filter(|known| !known.is_empty() && same(known, password)).count();
+        Some(matching > 0)
+    }
+
+    fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn is_open(&self) -> bool {
+        self.open || self.passwords.is_empty()
+    }
+}
+
+fn same(known: &str, given: &[u8]) -> bool {
+    let known = known.as_bytes();
+    let differences = known.iter().zip(given).fold(0, |sum, (one, other)| sum | (one ^ other));
+    known.len() == given.len() && differences == 0
+}
+
+/// An identity of the form that Sentinels have.
+fn id(text: &str) -> String {
+    let part = |number: u8| {
+        let mut hasher = FnvHasher::default();
+        hasher.write_u8(number);
+        hasher.write(text.as_bytes());
+        format!("{:016x}", hasher.finish())
+    };
+    (0..3).map(part).collect::<String>().chars().take(DIGITS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_have_the_form_of_those_of_sentinels() {
+        let (one, other) = (id("a/1"), id("a/2"));
+        assert!(one.len() == 40 && one.chars().all(|digit| digit.is_ascii_hexdigit()) && one != other);
+    }
+
+    #[test]
+    fn every_valid_password_is_accepted_and_an_unreadable_one_is_not() {
+        let host = |passwords: &[&str]| Asked {
+            passwords: passwords.iter().map(|&password| password.to_owned()).collect(),
+            open: false,
+            cluster: String::new(),
+            id: String::new(),
+        };
+        let two = host(&["new", "old"]);
+        for (password, accepted) in
+            [("new", true), ("old", true), ("ol", false), ("", false), ("older", false)]
+        {
+            assert_eq!(two.accepts(password.as_bytes()), Some(accepted), "{password}");
+        }
+        assert_eq!(host(&[""]).accepts(b""), Some(false));
+        assert_eq!((host(&[]).accepts(b"x"), host(&[]).is_open(), two.is_open()), (None, true, false));
+    }
+}
