@@ -96,6 +96,23 @@ pub async fn delete<K: Namespaced>(
     }
 }
 
+/// Deletes an object of any kind, if it is still the one with this identity.
+pub async fn remove(
+    client: &Client,
+    namespace: &str,
+    names: Names,
+    name: &str,
+    uid: &str,
+) -> Result<(), ClusterError> {
+    let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+    let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
+    let doing = || format!("delete {} {namespace}/{name}", names.1);
+    match bounded(doing, api(client, namespace, names).delete(name, &parameters)).await {
+        Err(error) if !error.is_not_found() && error.class() != Class::Conflict => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Patches an object; the patch carries what it depends on.
 pub async fn patch<K: Namespaced>(
     client: &Client,

@@ -16,11 +16,12 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 5] = [
     include_str!("../../examples/self-hosted/standalone.yaml"),
     include_str!("../../examples/self-hosted/cluster.yaml"),
     include_str!("../../examples/self-hosted/production.yaml"),
     include_str!("../../examples/self-hosted/restored.yaml"),
+    include_str!("../../examples/self-hosted/sentinel.yaml"),
 ];
 
 /// The production example with these fields of the spec; null removes one.
@@ -83,6 +84,14 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             "spec.access.passwordSecretRef.key",
             "is required",
             CannotDecode,
+        ),
+        (json!({"clients": {"sentinel": "yes"}}), "spec.clients.sentinel", "must be", CannotDecode),
+        (json!({"clients": {"primaryName": "my master"}}), "spec.clients.primaryName", "must match", Agrees),
+        (
+            json!({"clients": {"sentinelPassword": "None"}}),
+            "spec.clients.sentinelPassword",
+            "must be one of",
+            Agrees,
         ),
         (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
         (

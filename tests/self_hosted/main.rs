@@ -22,6 +22,7 @@ mod matrix;
 mod report;
 mod roles;
 mod scale;
+mod sentinel;
 mod world;
 mod writer;
 

@@ -109,6 +109,17 @@ impl Desired {
         Duration::from_secs(after.and_then(|seconds| seconds.parse().ok()).unwrap_or(5))
     }
 
+    /// Whether clients that are set up for Sentinel are served.
+    pub fn serves_sentinel_clients(&self) -> bool {
+        self.spec.clients.as_ref().is_some_and(|clients| clients.sentinel)
+    }
+
+    /// The name of the primary in the settings of those clients.
+    pub fn primary_name(&self) -> &str {
+        let named = self.spec.clients.as_ref().and_then(|clients| clients.primary_name.as_deref());
+        named.unwrap_or(&self.name)
+    }
+
     /// The image of the servers.
     pub fn image(&self) -> String {
         let repository = if self.is_redis() { "redis" } else { "valkey/valkey" };

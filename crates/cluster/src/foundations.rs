@@ -64,7 +64,10 @@ fn objects(desired: &Desired, observed: &Observed) -> Concern {
             Some(ObjectSeen::Current) | None => {}
         }
     }
-    Concern::fine()
+    let unwanted = observed.unwanted.iter().next();
+    unwanted.map_or_else(Concern::fine, |((kind, name), uid)| {
+        Concern::act(Step::Remove(*kind, name.clone(), uid.clone()))
+    })
 }
 
 fn conflict(desired: &Desired, kind: &str, name: &str) -> Concern {

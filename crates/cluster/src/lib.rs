@@ -43,7 +43,7 @@ pub use desired::{Defaults, Desired};
 pub use difference::contains;
 pub use event::{Event, of as event};
 pub use members::{policy, reading};
-pub use objects::{Owned, OwnedKind, owned};
+pub use objects::{Owned, OwnedKind, owned, unwanted};
 pub use observed::{
     Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen, Problem,
     RestoreSeen, RestoreSource,

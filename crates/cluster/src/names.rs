@@ -27,6 +27,8 @@ pub const SERVER_PORT: u16 = 6379;
 pub const CONTROL_PORT: u16 = 7379;
 /// Port for probes and metrics.
 pub const HEALTH_PORT: u16 = 8080;
+/// Port for clients that are set up for Sentinel.
+pub const SENTINEL_PORT: u16 = 26379;
 /// Container of the server.
 pub const CONTAINER: &str = "server";
 /// Key of a password in a Secret that the operator generated.
@@ -62,6 +64,11 @@ pub fn replica(cluster: &str) -> String {
 /// Service of all servers.
 pub fn any(cluster: &str) -> String {
     format!("{cluster}-any")
+}
+
+/// Service for clients that are set up for Sentinel.
+pub fn sentinel(cluster: &str) -> String {
+    format!("{cluster}-sentinel")
 }
 
 /// Settings of the servers.

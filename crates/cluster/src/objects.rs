@@ -105,12 +105,32 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         (names::replica(&desired.name), Some(names::REPLICA)),
         (names::any(&desired.name), None),
     ] {
-        objects.push(object(OwnedKind::Service, service, self::service(desired, role)));
+        let port = json!({"name": "server", "port": names::SERVER_PORT, "targetPort": "server"});
+        objects.push(object(OwnedKind::Service, service, self::service(desired, role, port)));
+    }
+    if desired.serves_sentinel_clients() {
+        // By its number: pods that were created before anybody asked for it do not name it.
+        let port = names::SENTINEL_PORT;
+        let port = json!({"name": "sentinel", "port": port, "targetPort": port});
+        objects.push(object(
+            OwnedKind::Service,
+            names::sentinel(&desired.name),
+            self::service(desired, None, port),
+        ));
     }
     if desired.instances() > 1 {
         objects.push(object(OwnedKind::PodDisruptionBudget, name(), budget(desired)));
     }
     objects
+}
+
+/// Objects that a cluster has only if its spec says so, and that should not be there now: kind and name.
+pub fn unwanted(desired: &Desired) -> Vec<(OwnedKind, String)> {
+    let mut unwanted = Vec::new();
+    if !desired.serves_sentinel_clients() {
+        unwanted.push((OwnedKind::Service, names::sentinel(&desired.name)));
+    }
+    unwanted
 }
 
 /// Pods may renew the Lease of their cluster.
@@ -130,7 +150,9 @@ fn role_binding(desired: &Desired) -> Value {
     })
 }
 
-fn service(desired: &Desired, role: Option<&str>) -> Value {
+/// A ready instance is the primary or follows it, so that it can say who the primary is.
+fn service(desired: &Desired, role: Option<&str>, mut port: Value) -> Value {
+    port["protocol"] = "TCP".into();
     let mut selector = BTreeMap::from([(names::CLUSTER, desired.name.as_str())]);
     selector.extend(role.map(|role| (names::ROLE, role)));
     json!({"spec": {
@@ -138,9 +160,7 @@ fn service(desired: &Desired, role: Option<&str>) -> Value {
         "selector": selector,
         // The label says who accepts writes, and a probe would say it later.
         "publishNotReadyAddresses": role == Some(names::PRIMARY),
-        "ports": [{
-            "name": "server", "port": names::SERVER_PORT, "targetPort": "server", "protocol": "TCP",
-        }],
+        "ports": [port],
     }})
 }
 

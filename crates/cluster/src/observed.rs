@@ -18,6 +18,8 @@ pub struct Observed {
     pub certificate: Certificates,
     /// Objects that should look as they were rendered, by kind and name; none that nobody looked at.
     pub objects: BTreeMap<(crate::OwnedKind, String), ObjectSeen>,
+    /// Objects of the cluster that should not be there any more, with their identities.
+    pub unwanted: BTreeMap<(crate::OwnedKind, String), String>,
     /// Volume claims by ordinal.
     pub claims: BTreeMap<u32, ClaimSeen>,
     /// Pods by ordinal.

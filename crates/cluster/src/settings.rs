@@ -78,6 +78,14 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
         "intervals": {"gracePeriod": END_MILLISECONDS, "serverTimeout": after.clamp(1_000, 60_000)},
         "revision": password,
     });
+    if desired.serves_sentinel_clients() {
+        content["sentinel"] = json!({
+            "address": format!("0.0.0.0:{}", names::SENTINEL_PORT),
+            "name": desired.primary_name(),
+            "instances": desired.instances(),
+            "password": spec.clients.as_ref().map_or("Required", |clients| &clients.sentinel_password),
+        });
+    }
     if restore::is_due(desired) {
         content["restore"] = desired.instance(0).into();
     }

@@ -1,6 +1,6 @@
 //! What can be done next: at most one external change, or nothing.
 
-use crate::objects::Owned;
+use crate::objects::{Owned, OwnedKind};
 use crate::report::ClusterReport;
 use valkeeper_failover::{Name, Term};
 
@@ -19,6 +19,8 @@ pub enum Step {
     IssueCertificate,
     /// Make an object what it should be.
     Apply(Box<Owned>),
+    /// Delete the object of this kind, name and identity, which the spec does not ask for any more.
+    Remove(OwnedKind, String, String),
     /// Create the volume claim of an instance.
     CreateClaim(u32),
     /// Delete it.

@@ -93,6 +93,8 @@ pub(super) struct ObservedObjects {
     /// How the objects were rendered that they were compared with.
     pub(super) owned: Vec<Owned>,
     pub(super) objects: BTreeMap<(OwnedKind, String), ObjectSeen>,
+    /// Objects that should not be there, with their identities.
+    pub(super) unwanted: BTreeMap<(OwnedKind, String), String>,
     pub(super) password: Password,
     pub(super) authority: Certificates,
     pub(super) certificate: Certificates,

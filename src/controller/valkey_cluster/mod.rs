@@ -22,6 +22,7 @@ mod pods;
 mod publish;
 mod reach;
 mod restore;
+mod surplus;
 
 pub(super) use clock::now;
 pub(super) use known::Clusters;

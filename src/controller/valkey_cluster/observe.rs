@@ -102,6 +102,7 @@ impl Reconciliation {
         observed.authority = objects.authority;
         observed.certificate = objects.certificate;
         observed.objects.clone_from(&objects.objects);
+        observed.unwanted.clone_from(&objects.unwanted);
         observed.claims.clone_from(&objects.claims);
         observed.secret = objects.secret.clone();
         self.known.objects = Some(objects);
@@ -126,6 +127,7 @@ impl Reconciliation {
             edit: self.edit(),
             owned: Vec::new(),
             objects: BTreeMap::new(),
+            unwanted: self.unwanted(desired).await?,
             password: seen.clone(),
             authority: certificate_seen(desired, authority.as_ref()),
             certificate: certificate_seen(desired, certificate.as_ref()),

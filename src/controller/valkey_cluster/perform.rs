@@ -62,6 +62,10 @@ impl Reconciliation {
                 self.known.applied.insert((owned.kind, owned.name.clone()), (*owned, Instant::now()));
                 self.stale = true;
             }
+            Step::Remove(kind, name, uid) => {
+                objects::remove(&self.context.client, &self.namespace, kind.names(), &name, &uid).await?;
+                self.stale = true;
+            }
             Step::CreateClaim(_) | Step::DeleteClaim(_) | Step::CreatePod(_) | Step::DeletePod(..) => {
                 self.change_instance(desired, &step).await?;
             }

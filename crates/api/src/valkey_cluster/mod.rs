@@ -3,11 +3,13 @@
 //! Types, names and rules only. Stored objects decode leniently, as those of the other kinds do; [`violations`]
 //! judges a spec by the rules that the schema cannot express.
 
+mod clients;
 mod parts;
 mod rules;
 mod status;
 mod violations;
 
+pub use clients::Clients;
 pub use parts::{
     Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, Persistence,
     Placement, PullSecret, Resources, Update,
@@ -90,6 +92,10 @@ pub struct ValkeyClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub access: Option<Access>,
+    /// How clients find the servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub clients: Option<Clients>,
     /// When another server becomes primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]

@@ -28,7 +28,7 @@ pub(super) struct Model {
     pub(super) lease: Option<LeaseReading>,
     lease_is_optional: bool,
     pub(super) steps: Vec<Step>,
-    objects: BTreeMap<(OwnedKind, String), Value>,
+    pub(super) objects: BTreeMap<(OwnedKind, String), Value>,
     pub(super) password: bool,
     certificates: [Certificates; 2],
     secret: bool,
@@ -95,6 +95,11 @@ impl Model {
             };
             observed.objects.insert(key, seen);
         }
+        for key in crate::unwanted(&self.desired) {
+            if self.objects.contains_key(&key) {
+                observed.unwanted.insert(key, "uid".to_owned());
+            }
+        }
         let began = self.now;
         if let Some(reading) = reading(&self.desired, &observed, began, began) {
             let view = self.observer.view(&policy(&self.desired), &Timing::default(), reading);
@@ -159,6 +164,7 @@ impl Model {
             Step::IssueAuthority => self.certificates[0] = Certificates::Present(renew),
             Step::IssueCertificate => self.certificates[1] = Certificates::Present(renew),
             Step::Apply(object) => drop(self.objects.insert((object.kind, object.name), object.body)),
+            Step::Remove(kind, name, _) => drop(self.objects.remove(&(kind, name)).unwrap()),
             Step::CreateClaim(ordinal) => {
                 let claim = ClaimSeen { deleting: false, created: self.desired.created + 1 };
                 self.claims.insert(ordinal, claim);
