@@ -93,6 +93,25 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             "must be one of",
             Agrees,
         ),
+        (json!({"clients": {"allowFrom": "all"}}), "spec.clients.allowFrom", "must be", CannotDecode),
+        (
+            json!({"connInfoConfigMapTarget": {"name": "Shop"}}),
+            "spec.connInfoConfigMapTarget.name",
+            "must match",
+            Agrees,
+        ),
+        (
+            json!({"connInfoConfigMapTarget": {"name": "orders-settings"}}),
+            "spec.connInfoConfigMapTarget.name",
+            "must not be the ConfigMap of the servers",
+            Agrees,
+        ),
+        (
+            json!({"connInfoConfigMapTarget": {"name": "shop", "prefix": "A B"}}),
+            "spec.connInfoConfigMapTarget.prefix",
+            "must match",
+            Agrees,
+        ),
         (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
         (
             json!({"failover": {"apiServerOutage": "Continue"}}),
@@ -202,8 +221,15 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
         json!({"resources": {"memory": "4Gi"}}),
         json!({"persistence": {"mode": "Snapshot", "whenDeleted": "Delete"}}),
         json!({"powered": false}),
+        json!({"connInfoConfigMapTarget": {"name": "shop"}}),
+        json!({"connInfoConfigMapTarget": {"name": "shop", "prefix": "SHOP_"}}),
     ] {
         server.put_cluster(Some("orders"), &json!({"spec": change})).await.unwrap();
+    }
+    for target in [json!(null), json!({"name": "other"})] {
+        let change = json!({"spec": {"connInfoConfigMapTarget": target}});
+        let refusal = server.put_cluster(Some("orders"), &change).await.unwrap_err();
+        assert!(refusal.contains("connInfoConfigMapTarget.name is immutable"), "{change}: {refusal}");
     }
 }
 

@@ -6,13 +6,14 @@ use kube::core::GroupVersionKind;
 use std::collections::BTreeMap;
 
 /// What a cluster is made of, but for Secrets, whose content is secret, and Leases, which are renewed.
-const KINDS: [(&str, &str, &str); 9] = [
+const KINDS: [(&str, &str, &str); 10] = [
     ("", "v1", "Pod"),
     ("", "v1", "Service"),
     ("", "v1", "ConfigMap"),
     ("", "v1", "ServiceAccount"),
     ("", "v1", "PersistentVolumeClaim"),
     ("policy", "v1", "PodDisruptionBudget"),
+    ("networking.k8s.io", "v1", "NetworkPolicy"),
     ("rbac.authorization.k8s.io", "v1", "Role"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
     ("valkeeper.io", "v1alpha1", "ValkeyCluster"),

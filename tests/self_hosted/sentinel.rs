@@ -2,10 +2,12 @@
 
 use crate::asking::{ask, until};
 use crate::world::{World, named};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use redis::sentinel::{Sentinel, SentinelNodeConnectionInfo};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -18,18 +20,16 @@ use valkeeper_testbed::tools;
 
 const NAME: &str = "mymaster";
 
-/// Writes again and again, and prints the host of the primary after each write that succeeded.
+/// The page whose recipes are run.
+const PAGE: &str = include_str!("../../docs/self-hosted/clients.md");
+
+/// Writes again and again with the client of the recipe, and prints the host of the primary after each write that succeeded.
 const PYTHON: &str = r#"
 import sys, time, redis
-from redis.sentinel import Sentinel
-host, password, name = sys.argv[1:]
-sentinel = Sentinel([(host, 26379)], sentinel_kwargs={"password": password, "socket_timeout": 1},
-                    password=password, socket_timeout=1)
-primary = sentinel.master_for(name)
 while True:
     try:
-        primary.set("redis-py", time.time())
-        print(sentinel.discover_master(name)[0], flush=True)
+        client.set("redis-py", time.time())
+        print(sentinel.discover_master(os.environ["VALKEY_PRIMARY_NAME"])[0], flush=True)
     except redis.RedisError as error:
         print("error", repr(error), file=sys.stderr)
     time.sleep(0.02)
@@ -37,13 +37,6 @@ while True:
 
 /// The same; the host is that of its connection.
 const NODE: &str = r#"
-const Redis = require("ioredis");
-const [host, password, name] = process.argv.slice(2);
-const client = new Redis({
-  sentinels: [{ host, port: 26379 }], name, password, sentinelPassword: password, failoverDetector: true,
-  sentinelRetryStrategy: () => 50, commandTimeout: 1000,
-});
-client.on("error", (error) => console.error("error " + error.message));
 const write = async () => {
   try {
     await client.set("ioredis", Date.now());
@@ -55,6 +48,12 @@ const write = async () => {
 };
 write();
 "#;
+
+/// The code below the heading of a library.
+fn recipe(library: &str) -> &'static str {
+    let section = PAGE.split(&format!("\n### {library}\n")).nth(1).unwrap();
+    section.split("\n```").nth(1).unwrap().split_once('\n').unwrap().1
+}
 
 /// A program of a client library, and the hosts that it has written to, in their order.
 struct Library {
@@ -79,15 +78,15 @@ impl Library {
     }
 
     /// Every library that can be run here.
-    fn all(folder: &std::path::Path, sentinel: &str, password: &str) -> Vec<Self> {
+    fn all(folder: &std::path::Path, secret: &BTreeMap<String, String>) -> Vec<Self> {
         let programs = [(tools::REDIS_PY, "program.py", PYTHON), (tools::IOREDIS, "program.js", NODE)];
-        let mut running = vec![Self::rust(sentinel, password)];
+        let mut running = vec![Self::rust(&secret["VALKEY_SENTINEL_HOST"], &secret["VALKEY_PASSWORD"])];
         for (library, file, code) in programs {
             let Some(program) = library.or_skip() else { continue };
             let path = folder.join(file);
-            std::fs::write(&path, code).unwrap();
+            std::fs::write(&path, recipe(library.name).to_owned() + code).unwrap();
             let mut command = Command::new(program);
-            command.arg(path).args([sentinel, password, NAME]);
+            command.arg(path).envs(secret);
             let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
             let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
             let hosts = Arc::<Mutex<Vec<String>>>::default();
@@ -155,9 +154,8 @@ async fn client_libraries_follow_a_failover_through_the_sentinel_service(world: 
     let clients = json!({"clients": {"sentinel": true, "primaryName": NAME}});
     world.create("trio", clients).await;
     let mut status = world.until_ready("trio").await;
-    let password = world.secret("trio").await["VALKEY_PASSWORD"].clone();
     let folder = tempfile::tempdir().unwrap();
-    let libraries = Library::all(folder.path(), &service(&world).await, &password);
+    let libraries = Library::all(folder.path(), &world.secret("trio").await);
     let host = primary(&world, &status).await;
     for library in &libraries {
         library.until_writes_to(&host).await;
@@ -207,7 +205,51 @@ async fn sentinel_clients_are_served_and_left_without_a_change_of_pods(world: Wo
     assert_eq!(identities().await, pods);
 }
 
+async fn parameters_are_in_the_secret_and_a_config_map_under_the_prefix_of_the_user(world: World) {
+    let spec = json!({
+        "clients": {"sentinel": true, "primaryName": NAME},
+        "connInfoSecretTarget": {"name": "shop", "prefix": "REDIS_"},
+        "connInfoConfigMapTarget": {"name": "shop", "prefix": "CACHE_"},
+    });
+    world.create("trio", spec).await;
+    world.until_ready("trio").await;
+    let map = async || world.api::<ConfigMap>().get("shop").await.unwrap().data.unwrap_or_default();
+    let (secret, parameters) = (world.secret("shop").await, map().await);
+    assert_eq!(secret["REDIS_SENTINEL_HOST"], service(&world).await);
+    assert_eq!(parameters["CACHE_PRIMARY_NAME"], NAME);
+    for key in ["HOST", "PORT", "SSL", "SENTINEL_HOST", "SENTINEL_PORT", "PRIMARY_NAME"] {
+        assert_eq!(parameters[&format!("CACHE_{key}")], secret[&format!("REDIS_{key}")], "{key}");
+    }
+    let text = format!("{parameters:?}");
+    assert!(!text.contains(&secret["REDIS_PASSWORD"]) && !text.contains("PASSWORD"), "{text}");
+    // Without Sentinel clients, their parameters go.
+    world.change("trio", json!({"clients": null})).await;
+    world.until_ready("trio").await;
+    until("no parameters of Sentinel", async || {
+        let keys: Vec<String> =
+            world.secret("shop").await.into_keys().chain(map().await.into_keys()).collect();
+        (!keys.iter().any(|key| key.contains("SENTINEL"))).then_some(())
+    })
+    .await;
+}
+
+async fn network_policy_follows_the_spec(world: World) {
+    let policies = world.api::<NetworkPolicy>();
+    let shop = json!([{"podSelector": {"matchLabels": {"app": "shop"}}}]);
+    world.create("solo", json!({"instances": 1, "clients": {"allowFrom": shop}})).await;
+    world.until_ready("solo").await;
+    let policy = serde_json::to_value(policies.get("solo").await.unwrap()).unwrap();
+    assert_eq!(policy["spec"]["ingress"][0]["from"], shop);
+    assert_eq!(policy["spec"]["podSelector"]["matchLabels"], json!({"valkeeper.io/cluster": "solo"}));
+    world.delete::<NetworkPolicy>("solo").await;
+    until("the policy again", async || policies.get_opt("solo").await.unwrap()).await;
+    world.change("solo", json!({"clients": null})).await;
+    until("no policy", async || policies.get_opt("solo").await.unwrap().is_none().then_some(())).await;
+}
+
 crate::scenarios!(
+    network_policy_follows_the_spec,
+    parameters_are_in_the_secret_and_a_config_map_under_the_prefix_of_the_user,
     client_libraries_follow_a_failover_through_the_sentinel_service,
     sentinel_clients_are_served_and_left_without_a_change_of_pods,
 );

@@ -1,6 +1,7 @@
 //! What a `ValkeyCluster` asks for, with everything that a decision needs from outside its spec.
 
 use crate::names;
+use crate::parameters::PREFIX;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use std::time::Duration;
@@ -10,8 +11,6 @@ use valkeeper_api::{
 use valkeeper_engine::{KindOfSecret, SecretTarget};
 use valkeeper_failover::Term;
 
-/// What keys of connection Secrets begin with.
-const PREFIX: &str = "VALKEY_";
 /// Who runs these servers, for programs that read service bindings.
 const PROVIDER: &str = "valkeeper";
 

@@ -3,7 +3,7 @@
 use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::names::{self, reason};
-use crate::objects::owned;
+use crate::objects::{OwnedKind, owned};
 use crate::observed::{Certificates, ObjectSeen, Observed, Password};
 use crate::report::State;
 use crate::step::{RequeueClass, Step};
@@ -14,10 +14,15 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
 }
 
 /// Whether instances can be started.
-pub(crate) fn are_there(observed: &Observed) -> bool {
+pub(crate) fn are_there(desired: &Desired, observed: &Observed) -> bool {
     let certificate = matches!(observed.certificate, Certificates::Present(_));
     let password = matches!(observed.password, Password::Present(_));
-    certificate && password && observed.objects.values().all(|seen| *seen == ObjectSeen::Current)
+    let needed = |kind: OwnedKind, name: &str| {
+        let target = desired.spec.conn_info_config_map_target.as_ref();
+        kind != OwnedKind::ConfigMap || target.is_none_or(|target| target.name != *name)
+    };
+    let mut needed = observed.objects.iter().filter(|((kind, name), _)| needed(*kind, name));
+    certificate && password && needed.all(|(_, seen)| *seen == ObjectSeen::Current)
 }
 
 fn password(desired: &Desired, observed: &Observed) -> Concern {

@@ -11,7 +11,7 @@ use crate::step::{RequeueClass, Step};
 
 /// What is to be done so that there are as many as declared.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
-    if !foundations::are_there(observed) {
+    if !foundations::are_there(desired, observed) {
         return Concern::fine();
     }
     foreign(desired, observed).and(|| missing(desired, observed)).and(|| excess(desired, observed))

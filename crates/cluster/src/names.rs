@@ -8,7 +8,7 @@ pub const ROLE: &str = "valkeeper.io/role";
 pub const PRIMARY: &str = "primary";
 /// The role of every other server.
 pub const REPLICA: &str = "replica";
-/// Annotation of a pod: what it is made of.
+/// Annotation of a pod, or of a ConfigMap with parameters: what it is made of.
 pub const REVISION: &str = "valkeeper.io/revision";
 /// Annotation of a Lease: the only instance may accept writes without it.
 pub const OPTIONAL: &str = "valkeeper.io/optional";

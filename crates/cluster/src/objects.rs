@@ -4,7 +4,9 @@
 use crate::desired::Desired;
 use crate::lease_mode;
 use crate::names;
+use crate::network;
 use crate::observed::{Observed, Password};
+use crate::parameters;
 use crate::settings;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -24,17 +26,20 @@ pub enum OwnedKind {
     Service,
     /// A `PodDisruptionBudget`.
     PodDisruptionBudget,
+    /// A `NetworkPolicy`.
+    NetworkPolicy,
 }
 
 impl OwnedKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ServiceAccount,
         Self::Role,
         Self::RoleBinding,
         Self::ConfigMap,
         Self::Service,
         Self::PodDisruptionBudget,
+        Self::NetworkPolicy,
     ];
 
     /// Its group and version, kind and plural.
@@ -46,6 +51,7 @@ impl OwnedKind {
             Self::ConfigMap => ("v1", "ConfigMap", "configmaps"),
             Self::Service => ("v1", "Service", "services"),
             Self::PodDisruptionBudget => ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+            Self::NetworkPolicy => ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
         }
     }
 }
@@ -121,6 +127,18 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
     if desired.instances() > 1 {
         objects.push(object(OwnedKind::PodDisruptionBudget, name(), budget(desired)));
     }
+    objects.extend(network::policy(desired).map(|policy| object(OwnedKind::NetworkPolicy, name(), policy)));
+    // The last: what is wrong with it keeps nothing else from being there.
+    if let Some(target) = &desired.spec.conn_info_config_map_target {
+        let prefix = target.prefix.as_deref().unwrap_or(parameters::PREFIX);
+        objects.extend(parameters::all(desired, observed, prefix).map(|data| {
+            // Without it, a parameter that is not declared any more would be no difference.
+            let revision = settings::digest(&json!(data).to_string());
+            let mut owned = object(OwnedKind::ConfigMap, target.name.clone(), json!({"data": data}));
+            owned.body["metadata"]["annotations"] = json!({names::REVISION: revision});
+            owned
+        }));
+    }
     objects
 }
 
@@ -129,6 +147,9 @@ pub fn unwanted(desired: &Desired) -> Vec<(OwnedKind, String)> {
     let mut unwanted = Vec::new();
     if !desired.serves_sentinel_clients() {
         unwanted.push((OwnedKind::Service, names::sentinel(&desired.name)));
+    }
+    if network::policy(desired).is_none() {
+        unwanted.push((OwnedKind::NetworkPolicy, desired.name.clone()));
     }
     unwanted
 }

@@ -20,6 +20,8 @@ pub struct Observed {
     pub objects: BTreeMap<(crate::OwnedKind, String), ObjectSeen>,
     /// Objects of the cluster that should not be there any more, with their identities.
     pub unwanted: BTreeMap<(crate::OwnedKind, String), String>,
+    /// Addresses of Services by name, where clients have no name server to ask; none where they have.
+    pub addresses: Option<BTreeMap<String, String>>,
     /// Volume claims by ordinal.
     pub claims: BTreeMap<u32, ClaimSeen>,
     /// Pods by ordinal.

@@ -129,6 +129,8 @@ pub fn content(target: &SecretTarget, connection: &Connection) -> SecretContent 
         kept: BTreeSet::new(),
         written: target.written.clone(),
     };
+    let more = target.more.iter().map(|(key, value)| (prefixed(key), value.as_str().into()));
+    content.data.extend(more);
     if target.uri {
         content.data.insert(prefixed("URI"), connection.uri());
     }

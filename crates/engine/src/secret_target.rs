@@ -32,6 +32,8 @@ pub struct SecretTarget {
     /// Whether Secrets of this kind may also hold the five keys without a prefix, which aiven-operator
     /// wrote; those that do keep them.
     pub bare_keys: bool,
+    /// Plain values to write besides, by key without prefix.
+    pub more: BTreeMap<String, String>,
     /// What the Secret was given when it was last written.
     pub written: Option<WrittenSecret>,
 }
@@ -76,6 +78,7 @@ impl SecretTarget {
             provider: kind.provider,
             binding: (target.service_binding == Some(true)).then_some(kind.binding),
             bare_keys: kind.bare_keys,
+            more: BTreeMap::new(),
         }
     }
 }

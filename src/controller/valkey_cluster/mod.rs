@@ -21,6 +21,7 @@ mod pod_seen;
 mod pods;
 mod publish;
 mod reach;
+mod reachable;
 mod restore;
 mod surplus;
 

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 use valkeeper_cluster::{
     Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, Owned, OwnedKind, Password, PodSeen,
-    contains, names, owned, policy, reading,
+    contains, names, owned, parameters, policy, reading,
 };
 use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;
@@ -28,7 +28,8 @@ use valkeeper_instance::lease;
 impl Reconciliation {
     /// Everything that can be seen now.
     pub(super) async fn observe(&mut self, desired: &Desired) -> Result<Observed, ReconcileError> {
-        let mut observed = Observed { now: clock::now(), ..Observed::default() };
+        let addresses = self.addresses(self.known.objects.as_deref());
+        let mut observed = Observed { now: clock::now(), addresses, ..Observed::default() };
         (observed.pods, observed.reloaded) = (self.pods(desired), self.reloaded.clone());
         let began = self.known.started.elapsed();
         // The Lease comes first: statuses older than the Lease could take an instance for held that was promoted since.
@@ -103,6 +104,7 @@ impl Reconciliation {
         observed.certificate = objects.certificate;
         observed.objects.clone_from(&objects.objects);
         observed.unwanted.clone_from(&objects.unwanted);
+        observed.addresses = self.addresses(Some(&objects));
         observed.claims.clone_from(&objects.claims);
         observed.secret = objects.secret.clone();
         self.known.objects = Some(objects);
@@ -207,12 +209,12 @@ impl Reconciliation {
         objects: &ObservedObjects,
         password: Option<SecretString>,
     ) -> Result<ConnectionSecret, ReconcileError> {
-        let Some(target) = &desired.target else { return Ok(ConnectionSecret::Unknown) };
+        let Some(target) = self.secret_target(desired, objects) else { return Ok(ConnectionSecret::Unknown) };
         let Some(found) = secrets::get(&self.context.client, &self.namespace, &target.name).await? else {
             return Ok(ConnectionSecret::Absent);
         };
         let connection = self.connection(desired, objects, password);
-        Ok(existing_secret::judge(&found, &desired.owner(), target, connection.as_ref()).secret)
+        Ok(existing_secret::judge(&found, &desired.owner(), &target, connection.as_ref()).secret)
     }
 
     /// How clients reach the cluster.
@@ -222,12 +224,8 @@ impl Reconciliation {
         objects: &ObservedObjects,
         password: Option<SecretString>,
     ) -> Option<Connection> {
-        let host = |service: String| -> Option<String> {
-            if self.context.settings.service_addresses {
-                return objects.addresses.get(&service).cloned();
-            }
-            Some(format!("{service}.{}.svc", self.namespace))
-        };
+        let seen = Observed { addresses: self.addresses(Some(objects)), ..Observed::default() };
+        let host = |service: String| parameters::host(desired, &seen, &service);
         let port = names::SERVER_PORT.to_string();
         let replica = if desired.instances() > 1 {
             Replica::At { host: host(names::replica(&desired.name))?, port: port.clone() }

@@ -179,9 +179,11 @@ impl Reconciliation {
     async fn write_connection(&mut self, desired: &Desired) -> Result<()> {
         let password = self.password(desired).await?;
         let objects = self.known.objects.clone();
-        let connection = objects.and_then(|objects| self.connection(desired, &objects, password));
-        let (Some(target), Some(connection)) = (&desired.target, connection) else { return Ok(()) };
-        let content = connection::content(target, &connection);
+        let Some(objects) = objects else { return Ok(()) };
+        let (target, connection) =
+            (self.secret_target(desired, &objects), self.connection(desired, &objects, password));
+        let (Some(target), Some(connection)) = (target, connection) else { return Ok(()) };
+        let content = connection::content(&target, &connection);
         let client = &self.context.client;
         let found = secrets::get(client, &self.namespace, &target.name).await?;
         let record = match found {

@@ -9,7 +9,7 @@ mod rules;
 mod status;
 mod violations;
 
-pub use clients::Clients;
+pub use clients::{Clients, ParametersTarget};
 pub use parts::{
     Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, Persistence,
     Placement, PullSecret, Resources, Update,
@@ -92,7 +92,7 @@ pub struct ValkeyClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub access: Option<Access>,
-    /// How clients find the servers.
+    /// How clients find the servers, and which of them may connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub clients: Option<Clients>,
@@ -118,6 +118,10 @@ pub struct ValkeyClusterSpec {
     /// When true, no connection Secret is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conn_info_secret_target_disabled: Option<bool>,
+    /// A ConfigMap that the parameters of a connection are written to as well, without user and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub conn_info_config_map_target: Option<ParametersTarget>,
     /// Whether servers run, which is the default. False ends them; what is on volumes is kept, what is only in memory is
     /// lost.
     #[serde(default = "powered_by_default", skip_serializing_if = "Option::is_none")]

@@ -63,6 +63,8 @@ pub(super) const MOST_DIRECTIVES: usize = 64;
 
 /// Message about a backup with no source, or with two.
 pub(super) const BACKUP_RULE: &str = "must have either name or source";
+/// Message about a ConfigMap that is another one already.
+pub(super) const PARAMETERS_RULE: &str = "must not be the ConfigMap of the servers, <name>-settings";
 /// Message about a volume without a size.
 pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 
@@ -123,6 +125,7 @@ pub fn rules() -> Vec<PlacedRule> {
         ),
     ];
     rules.extend(bootstrap());
+    rules.extend(parameters());
     rules
 }
 
@@ -137,6 +140,23 @@ fn bootstrap() -> [PlacedRule; 2] {
             "has(self.name) != has(self.source)",
             &format!("bootstrap.backup {BACKUP_RULE}."),
         ),
+    ]
+}
+
+/// The ConfigMap with parameters is never left behind, and is not that of the servers.
+fn parameters() -> [PlacedRule; 2] {
+    let fixed = "!has(oldSelf.connInfoConfigMapTarget) || (has(self.connInfoConfigMapTarget) && \
+                 self.connInfoConfigMapTarget.name == oldSelf.connInfoConfigMapTarget.name)";
+    let distinct = ValidationRule {
+        rule: "!has(self.spec.connInfoConfigMapTarget) || \
+               self.spec.connInfoConfigMapTarget.name != self.metadata.name + '-settings'"
+            .to_owned(),
+        message: Some(format!("spec.connInfoConfigMapTarget.name {PARAMETERS_RULE}.")),
+        ..ValidationRule::default()
+    };
+    [
+        field(&["spec"], fixed, "connInfoConfigMapTarget.name is immutable: the target cannot be removed."),
+        PlacedRule { path: Vec::new(), rule: distinct },
     ]
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    BACKUP_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, REDIS_VERSION,
-    RESERVED_DIRECTIVES, SIZE_RULE, VALKEY_VERSION, VERSION_RULE,
+    BACKUP_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, PARAMETERS_RULE,
+    REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -48,6 +48,11 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
         && backup.get("name").is_some() == backup.get("source").is_some()
     {
         violations.push(violation(&["spec", "bootstrap", "backup"], BACKUP_RULE.to_owned()));
+    }
+    if let Some(map) = text("/spec/connInfoConfigMapTarget/name")
+        && text("/metadata/name").is_some_and(|name| map == format!("{name}-settings"))
+    {
+        violations.push(shown(&["spec", "connInfoConfigMapTarget", "name"], map, PARAMETERS_RULE));
     }
     let directives = manifest.pointer("/spec/config").and_then(Value::as_object);
     if directives.is_some_and(|directives| directives.len() > MOST_DIRECTIVES) {

@@ -18,8 +18,8 @@ enum Happening {
     Memory(&'static str),
     Config(&'static str),
     Powered(bool),
-    /// Clients of Sentinel are served, or not.
-    Sentinel(bool),
+    /// Clients of Sentinel are served and who may connect is limited, or not.
+    Clients(bool),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -32,7 +32,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => prop::sample::select(vec!["1Gi", "2Gi"]).prop_map(Happening::Memory),
         1 => prop::sample::select(vec!["1", "2"]).prop_map(Happening::Config),
         1 => any::<bool>().prop_map(Happening::Powered),
-        1 => any::<bool>().prop_map(Happening::Sentinel),
+        1 => any::<bool>().prop_map(Happening::Clients),
     ]
 }
 
@@ -66,8 +66,8 @@ impl Model {
                 self.desired.spec.config = Some(config.into());
             }
             Happening::Powered(powered) => self.desired.spec.powered = Some(*powered),
-            Happening::Sentinel(sentinel) => {
-                let clients = json!({"sentinel": sentinel});
+            Happening::Clients(served) => {
+                let clients = if *served { json!({"sentinel": true, "allowFrom": []}) } else { Value::Null };
                 self.desired.spec.clients = serde_json::from_value(clients).unwrap();
             }
         }

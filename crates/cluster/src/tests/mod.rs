@@ -4,6 +4,7 @@
 
 mod convergence;
 mod model;
+mod objects;
 mod pods;
 mod tables;
 

@@ -127,7 +127,10 @@ pub const REDIS_PY: Tool = Tool {
     advice: "install redis-py, or set RECIPES_PYTHON to the path of a Python that has it",
     variable: Some("RECIPES_PYTHON"),
     place: Place::Programs(&["python3"], &["-c", "import redis"], any),
-    tests: &[("e2e", &["servers::recipes"])],
+    tests: &[
+        ("e2e", &["servers::recipes"]),
+        ("self_hosted", &["sentinel::on_the_sandbox::client_libraries"]),
+    ],
 };
 /// The library of the recipe for Node.js.
 pub const IOREDIS: Tool = Tool {
