@@ -10,6 +10,7 @@
 )]
 
 mod cluster;
+mod clusters;
 mod helm;
 mod install;
 mod migration;

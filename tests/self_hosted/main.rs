@@ -19,6 +19,7 @@ mod failover;
 mod life;
 mod looking;
 mod matrix;
+mod metrics;
 mod report;
 mod roles;
 mod scale;

@@ -3,7 +3,7 @@
 //! Guarantees: `/healthz` asks the manager alone, so that a server which loads, saves or forks is not killed for
 //! it; nothing that is answered here changes anything or names a key, a client or a password.
 
-use crate::{instance::Instance, metrics, observe};
+use crate::{instance::Instance, metrics, observe, settings::Persistence};
 use axum::{
     Router,
     extract::State,
@@ -38,7 +38,17 @@ async fn readyz(State(instance): State<Arc<Instance>>) -> Response {
     }
 }
 
+/// Size and free bytes of the volume; none where data is in memory only.
+fn volume(instance: &Instance) -> Option<(u64, u64)> {
+    if instance.settings.server.persistence == Persistence::None {
+        return None;
+    }
+    let volume = rustix::fs::statvfs(&instance.settings.data_dir).ok()?;
+    Some((volume.f_blocks * volume.f_frsize, volume.f_bavail * volume.f_frsize))
+}
+
 async fn render(State(instance): State<Arc<Instance>>) -> Response {
+    let synced = observe::status(&instance).await.status.synced;
     let info = instance.prober.ask_for(&["everything"]).await.ok();
     let manager = instance.manager();
     let own = metrics::Own {
@@ -48,6 +58,9 @@ async fn render(State(instance): State<Arc<Instance>>) -> Response {
         now: crate::clock::now(),
         starts: instance.starts.load(Ordering::Relaxed),
         kills: instance.kills.load(Ordering::Relaxed),
+        alone: instance.is_alone(),
+        synced,
+        volume: volume(&instance),
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(info.as_ref(), &own)).into_response()
 }

@@ -73,6 +73,12 @@ pub(crate) struct Own {
     pub(crate) now: Moment,
     pub(crate) starts: u64,
     pub(crate) kills: u64,
+    /// It is the only instance of its cluster.
+    pub(crate) alone: bool,
+    /// A replica that has caught up.
+    pub(crate) synced: bool,
+    /// Size and free bytes of the volume, where data is kept on one.
+    pub(crate) volume: Option<(u64, u64)>,
 }
 
 /// All metrics; without an answer of the server, those of the manager and that it is down.
@@ -175,6 +181,13 @@ impl Page {
         let remaining = own.deadline.map(|deadline| deadline.saturating_sub(own.now).as_secs_f64());
         let remaining = remaining.map(|seconds| ("", format!("{seconds:.3}")));
         self.family("valkeeper_instance_lease_remaining_seconds", "gauge", remaining);
+        let flag = |truth: bool| [("", u8::from(truth).to_string())];
+        self.family("valkeeper_instance_alone", "gauge", flag(own.alone));
+        self.family("valkeeper_instance_synced", "gauge", flag(own.synced));
+        let (size, free) = own.volume.unzip();
+        let number = |bytes: u64| ("", bytes.to_string());
+        self.family("valkeeper_instance_volume_size_bytes", "gauge", size.map(number));
+        self.family("valkeeper_instance_volume_free_bytes", "gauge", free.map(number));
         self.family("valkeeper_instance_server_starts_total", "counter", [("", own.starts.to_string())]);
         self.family("valkeeper_instance_server_kills_total", "counter", [("", own.kills.to_string())]);
     }
@@ -197,6 +210,9 @@ mod tests {
             now: Duration::from_secs(10),
             starts: 2,
             kills: 1,
+            alone: false,
+            synced: true,
+            volume: Some((4096, 1024)),
         }
     }
 
@@ -229,6 +245,10 @@ mod tests {
             "valkeeper_instance_term 5",
             "valkeeper_instance_lease_remaining_seconds 2.500",
             "valkeeper_instance_server_kills_total 1",
+            "valkeeper_instance_alone 0",
+            "valkeeper_instance_synced 1",
+            "valkeeper_instance_volume_size_bytes 4096",
+            "valkeeper_instance_volume_free_bytes 1024",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }

@@ -92,7 +92,8 @@ impl Session {
             return say_error(if self.authenticated { unknown(first, arguments) } else { NOAUTH.to_owned() });
         };
         let count = i64::try_from(words.len()).unwrap_or(i64::MAX);
-        if if *arity < 0 { count < -arity } else { count != *arity } {
+        let fits = if *arity < 0 { count >= -arity } else { count == *arity };
+        if !fits {
             return say_error(wrong_number(&name));
         }
         if !self.authenticated && !["auth", "hello", "quit", "reset"].contains(&name.as_str()) {
