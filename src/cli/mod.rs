@@ -1,6 +1,7 @@
 //! The command line: one module per command.
 
 mod completion;
+mod convert;
 mod crds;
 mod inspect;
 mod log_level;
@@ -72,6 +73,8 @@ enum Command {
     Crds(crds::Crds),
     /// Check manifests without a cluster
     Validate(validate::Validate),
+    /// Print manifests and values of other operators and charts as a ValkeyCluster (alpha)
+    Convert(convert::Convert),
     /// Show what resources are, should be and wait for
     Status(inspect::status::Status),
     /// Show what applying a manifest, or the next reconciliation, would do
@@ -125,6 +128,7 @@ impl Arguments {
             Command::LogLevel(command) => command.run().await,
             Command::Crds(crds) => crds.run(),
             Command::Validate(validate) => validate.run(),
+            Command::Convert(convert) => convert.run(),
             Command::Status(command) => Box::pin(command.run()).await,
             Command::Plan(command) => Box::pin(command.run()).await,
             Command::Doctor(command) => Box::pin(command.run()).await,

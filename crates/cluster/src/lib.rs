@@ -11,10 +11,11 @@
 //! The first concern that can act does, with at most one external change; what the others find makes the
 //! condition. Everything is synchronous and total, without I/O, clocks or randomness: time is part of what was
 //! observed. Which verb comes next is decided by `valkeeper-failover`; performing a step is left to the
-//! controller.
+//! controller. [`mod@convert`] reads manifests of other operators.
 
 pub mod backup;
 mod concern;
+pub mod convert;
 mod decide;
 mod deletion;
 mod desired;
