@@ -4,6 +4,7 @@
 
 pub mod claims;
 mod client;
+pub mod config_maps;
 mod error;
 pub mod events;
 pub mod leases;

@@ -1,6 +1,7 @@
 //! What all reconciliations share.
 
 use super::{
+    authorities::Authorities,
     backup::Backups,
     memory::Memories,
     project_poll::ProjectPollers,
@@ -41,6 +42,7 @@ pub struct Context {
     /// Tracker of changes to Secrets, where the operator watches them.
     pub(super) secret_tracker: Option<SecretTracker>,
     pub(super) project_pollers: ProjectPollers,
+    pub(super) authorities: Authorities,
     pub(super) token_reads: TokenReads,
     pub(super) token_pauses: TokenPauses,
     pub(super) health: Health,
@@ -108,6 +110,7 @@ impl Context {
             owners: Owners::default(),
             secret_tracker,
             project_pollers: ProjectPollers::default(),
+            authorities: Authorities::default(),
             token_reads: TokenReads::default(),
             token_pauses,
         }

@@ -15,6 +15,7 @@ mod lenient;
 mod limits;
 mod listing;
 mod noted;
+mod projects;
 mod redaction;
 mod refusal;
 mod service;

@@ -6,7 +6,7 @@ use valkeeper_api::Kind;
 
 /// Fields beyond the contract: policies and Secrets of ours, and settings that the provider supports or that the
 /// other kind has.
-const ADDED_FIELDS: [&str; 15] = [
+const ADDED_FIELDS: [&str; 24] = [
     "spec.adoptionPolicy",
     "spec.deletionPolicy",
     "spec.driftPolicy",
@@ -15,7 +15,16 @@ const ADDED_FIELDS: [&str; 15] = [
     "spec.migrationSecretSource.name",
     "spec.powerOffPolicy",
     "spec.recreatePolicy",
+    "spec.connInfoConfigMapTarget",
+    "spec.connInfoConfigMapTarget.annotations",
+    "spec.connInfoConfigMapTarget.labels",
+    "spec.connInfoConfigMapTarget.name",
+    "spec.connInfoConfigMapTarget.prefix",
+    "spec.connInfoConfigMapTarget.route",
     "spec.connInfoSecretTarget.extraKeys",
+    "spec.connInfoSecretTarget.keys",
+    "spec.connInfoSecretTarget.presets",
+    "spec.connInfoSecretTarget.route",
     "spec.connInfoSecretTarget.serviceBinding",
     "spec.powered",
     "spec.userConfig.enable_ipv6",

@@ -182,6 +182,8 @@ fn the_derived_validators_agree_about_bounds() {
         bounds.iter().any(|bound| case.rule.starts_with(bound))
             && matches!((&case.server, case.operator), (Server::Refuses(_), Operator::Agrees))
             && !case.field.ends_with("additional_backup_regions[0]")
+            // The bounds of values of a map are in the schema alone.
+            && !case.field.starts_with("spec.connInfoSecretTarget.keys")
     });
     for case in judged {
         let accepted = match case.kind {

@@ -9,6 +9,10 @@ use crate::manifests::{minimal, with};
 /// Why the API server accepts what the operator refuses.
 const NOT_IN_CONTRACT: &str = "the contract has no such bound, so stored objects may break it";
 
+/// Why the API server accepts targets that the operator refuses.
+const NO_RULE_FOR_KEYS: &str =
+    "a schema has no rule for the names of keys, and none that is cheap enough for names of objects";
+
 /// Every row written by hand.
 pub(crate) fn add(cases: &mut Vec<Case>) {
     for kind in Kind::ALL {
@@ -16,6 +20,7 @@ pub(crate) fn add(cases: &mut Vec<Case>) {
         names(cases, kind);
         texts(cases, kind);
         relations(cases, kind);
+        shapes(cases, kind);
     }
     beyond_the_contract(cases);
 }
@@ -282,6 +287,111 @@ fn related() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("the token's Secret as default target", json!({"authSecretRef": {"name": "minimal", "key": "token"}}),
             "spec.authSecretRef.name", "another Secret"),
     ]
+}
+
+/// Targets of connections that cannot be written.
+fn shapes(cases: &mut Vec<Case>, kind: Kind) {
+    let keys = |keys: Value| json!({"connInfoSecretTarget": {"name": "a", "keys": keys}});
+    let (secret, config_map) = ("spec.connInfoSecretTarget", "spec.connInfoConfigMapTarget");
+    let refused = [
+        (
+            "an unknown placeholder",
+            keys(json!({"DSN": "{hostname}"})),
+            "keys.DSN",
+            "must match `",
+            "should match",
+        ),
+        ("an open placeholder", keys(json!({"DSN": "{host"})), "keys.DSN", "must match `", "should match"),
+        ("braces in braces", keys(json!({"DSN": "{{host}}"})), "keys.DSN", "must match `", "should match"),
+        (
+            "a long template",
+            keys(json!({"DSN": "x".repeat(1025)})),
+            "keys.DSN",
+            "at most 1024 characters",
+            "may not be more than 1024",
+        ),
+        (
+            "17 keys",
+            keys(
+                (0..17)
+                    .map(|number| (format!("K{number}"), json!("")))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into(),
+            ),
+            "keys",
+            "at most 16 entries",
+            "Too many: 17",
+        ),
+        (
+            "an unknown preset",
+            json!({"connInfoSecretTarget": {"name": "a", "presets": ["rails"]}}),
+            "presets[0]",
+            "must be one of",
+            "Unsupported value: \"rails\"",
+        ),
+        (
+            "an unknown route",
+            json!({"connInfoSecretTarget": {"name": "a", "route": "private"}}),
+            "route",
+            "must be one of",
+            "Unsupported value: \"private\"",
+        ),
+    ];
+    for (title, spec, field, rule, message) in refused {
+        let field = format!("{secret}.{field}");
+        let title = format!("{title} of the connection Secret");
+        cases.push(Case::refused(kind, title, with(minimal(kind), &spec), &field, rule, message.to_owned()));
+    }
+    let prefix = kind.secret_prefix();
+    let taken = [
+        (
+            "a key of the operator",
+            keys(json!({format!("{prefix}HOST"): ""})),
+            format!("{secret}.keys.{prefix}HOST"),
+        ),
+        (
+            "a key of a preset",
+            json!({"connInfoSecretTarget": {"name": "a", "presets": ["sidekiq"], "keys": {"REDIS_URL": ""}}}),
+            format!("{secret}.keys.REDIS_URL"),
+        ),
+    ];
+    for (title, spec, field) in taken {
+        let case = Case::refused(
+            kind,
+            title.to_owned(),
+            with(minimal(kind), &spec),
+            &field,
+            "writes already",
+            String::new(),
+        );
+        cases.push(Case { server: Server::Accepts(NO_RULE_FOR_KEYS), ..case });
+    }
+    let named = [
+        ("no key", keys(json!({"a b": ""})), format!("{secret}.keys[\"a b\"]"), "key of a Secret"),
+        (
+            "no name of a ConfigMap",
+            json!({"connInfoConfigMapTarget": {"name": "My_Map"}}),
+            format!("{config_map}.name"),
+            "name of a ConfigMap",
+        ),
+        (
+            "no prefix of a ConfigMap",
+            json!({"connInfoConfigMapTarget": {"name": "a", "prefix": "a/b"}}),
+            format!("{config_map}.prefix"),
+            "key of a ConfigMap",
+        ),
+        (
+            "no label of a ConfigMap",
+            json!({"connInfoConfigMapTarget": {"name": "a", "labels": {"a": "x y"}}}),
+            format!("{config_map}.labels.a"),
+            "value of a label",
+        ),
+    ];
+    for (title, spec, field, rule) in named {
+        let case =
+            Case::refused(kind, title.to_owned(), with(minimal(kind), &spec), &field, rule, String::new());
+        cases.push(Case { server: Server::Accepts(NO_RULE_FOR_KEYS), ..case });
+    }
 }
 
 /// Bounds of properties that the contract does not have yet.

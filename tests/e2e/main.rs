@@ -23,6 +23,7 @@ mod aiven_operator;
 mod availability;
 mod clocks;
 mod connection_secret;
+mod connection_shape;
 mod copies;
 mod cost;
 mod creation;

@@ -4,7 +4,7 @@
 
 use crate::world::{World, until};
 use k8s_openapi::api::{
-    core::v1::{Namespace, Secret},
+    core::v1::{ConfigMap, Namespace, Secret},
     rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role},
 };
 use kube::{
@@ -139,7 +139,7 @@ async fn enough_and_all_used(text: &'static str, change: impl FnOnce(&mut Settin
 
 /// Uses each of these permissions, and compares them with those that were needed.
 async fn use_every_permission(world: World, granted: BTreeSet<String>) -> World {
-    world.ready_valkey("cache", json!({})).await;
+    world.ready_valkey("cache", json!({"connInfoConfigMapTarget": {"name": "parameters"}})).await;
     let redis = json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Redis", "metadata": {"name": "old"}, "spec": {
         "project": crate::world::PROJECT, "plan": "startup-4", "cloudName": "google-europe-west1",
         "authSecretRef": {"name": "aiven-token", "key": "token"}}});
@@ -150,6 +150,12 @@ async fn use_every_permission(world: World, granted: BTreeSet<String>) -> World 
     let edited = Patch::Merge(json!({"stringData": {"VALKEY_HOST": "elsewhere"}}));
     world.secrets().patch("cache", &PatchParams::default(), &edited).await.unwrap();
     until(|| world.secret("cache"), |secret| secret["VALKEY_HOST"] != "elsewhere").await;
+    // So is an edited connection ConfigMap.
+    let config_maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
+    let edited = Patch::Merge(json!({"data": {"VALKEY_HOST": "elsewhere"}}));
+    config_maps.patch("parameters", &PatchParams::default(), &edited).await.unwrap();
+    let host = || async { config_maps.get("parameters").await.unwrap().data.unwrap()["VALKEY_HOST"].clone() };
+    until(host, |host| host != "elsewhere").await;
     use_a_vpc(&world).await;
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     world.redis().delete("old", &DeleteParams::default()).await.unwrap();

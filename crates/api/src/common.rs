@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::{policies::Policies, user_config::pattern};
+use super::{
+    connection_shape::{ConnectionConfigMapTarget, KeyTemplate, Preset, Route},
+    policies::Policies,
+    user_config::pattern,
+};
 
 /// What a `Valkey` and a `Redis` have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -33,6 +37,10 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub conn_info_secret_target: Option<ConnectionSecretTarget>,
+    /// A ConfigMap that host, port and TLS mode are written to as well, without user and password. It stays once set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub conn_info_config_map_target: Option<ConnectionConfigMapTarget>,
     /// When true, no connection Secret is written. Can only be set when the resource is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conn_info_secret_target_disabled: Option<bool>,
@@ -126,10 +134,30 @@ pub struct ConnectionSecretTarget {
     pub annotations: Option<BTreeMap<String, String>>,
     /// Keys to write besides the five usual ones, after the same prefix. `URI` is one text for client libraries,
     /// `rediss://user:password@host:port`. `REPLICA_HOST` and `REPLICA_PORT` are there while the plan has a replica.
+    /// `CA_CERT` is the certificate of the project's certificate authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
-    #[validate(length(max = 3))]
+    #[validate(length(max = 4))]
     pub extra_keys: Option<Vec<ExtraKey>>,
+    /// The way to the service that host and port belong to. `Dynamic`, the default, is the address that Aiven
+    /// recommends. Any other route must be enabled in `userConfig`, as `private_access`, `privatelink_access` or
+    /// `public_access`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
+    /// Keys for client libraries and frameworks. `uri`, `jdbc` and `stackexchange` add one key each, after the same
+    /// prefix: `URI`, `JDBC_URL` and `STACKEXCHANGE`. `sidekiq` adds `REDIS_URL`, `django` adds `CACHE_URL`, and `spring`
+    /// adds `SPRING_DATA_REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD` and `_SSL_ENABLED`, without a prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[validate(length(max = 6))]
+    pub presets: Option<Vec<Preset>>,
+    /// Further keys, by their whole name, with a template of the value, such as
+    /// `{scheme}://{user}:{password}@{host}:{port}/0`. Placeholders are `{scheme}`, `{host}`, `{port}`, `{user}`,
+    /// `{password}`, `{ssl}`, `{replicaHost}` and `{replicaPort}`. In a template with `://`, user and password are
+    /// percent-encoded. A key that needs a replica is there while the plan has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub keys: Option<BTreeMap<String, KeyTemplate>>,
     /// When true, the Secret also has the entries of the Service Binding specification (`type`, `provider`, `host`,
     /// `port`, `username`, `password`, `uri`), and `status.binding.name` names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +167,7 @@ pub struct ConnectionSecretTarget {
 /// A key that a connection Secret holds on demand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(inline, extend("enum" = ["URI", "REPLICA_HOST", "REPLICA_PORT"]))]
+#[schemars(inline, extend("enum" = ["URI", "REPLICA_HOST", "REPLICA_PORT", "CA_CERT"]))]
 pub struct ExtraKey(pub String);
 
 /// Another resource, by name.

@@ -94,10 +94,33 @@ pub fn valkey_cluster() -> CustomResourceDefinition {
         ]);
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             finish(schema, valkey_cluster::rules());
+            without_shapes_of_services(schema);
         }
     }
     definition
 }
+
+/// Takes out of the target of connection Secrets what only managed services have.
+fn without_shapes_of_services(schema: &mut JSONSchemaProps) {
+    let target = ["spec", "connInfoSecretTarget"]
+        .iter()
+        .try_fold(schema, |schema, name| schema.properties.as_mut()?.get_mut(*name));
+    let Some(fields) = target.and_then(|target| target.properties.as_mut()) else { return };
+    for name in ["route", "presets", "keys"] {
+        fields.remove(name);
+    }
+    let Some(extra) = fields.get_mut("extraKeys") else { return };
+    extra.max_items = Some(3);
+    extra.description = extra.description.take().map(|text| text.replace(CA_CERT_DESCRIPTION, ""));
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut extra.items
+        && let Some(choices) = &mut items.enum_
+    {
+        choices.retain(|choice| choice.0 != "CA_CERT");
+    }
+}
+
+/// What the description of `extraKeys` says about the key that only managed services have.
+const CA_CERT_DESCRIPTION: &str = " `CA_CERT` is the certificate of the project's certificate authority.";
 
 /// The schema that resources of `ValkeyCluster` are checked against.
 pub fn valkey_cluster_schema() -> JSONSchemaProps {
@@ -212,6 +235,9 @@ fn for_each(schema: &mut JSONSchemaProps, visit: &mut impl FnMut(&mut JSONSchema
 /// Makes one schema plain.
 fn normalise(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    if let Some(choices) = &mut schema.enum_ {
+        choices.retain(|choice| !choice.0.is_null());
+    }
     if schema.type_.as_deref() == Some("integer") {
         schema.format = None;
     }

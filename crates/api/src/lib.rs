@@ -5,6 +5,7 @@
 //! engine converts a spec to a provider request.
 
 pub mod common;
+pub mod connection_shape;
 pub mod crd;
 pub mod field_path;
 pub mod names;

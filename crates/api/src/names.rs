@@ -199,6 +199,14 @@ pub mod reason {
     pub const SECRET_CONFLICT: &str = "SecretConflict";
     /// The connection Secret is immutable and out of date.
     pub const SECRET_IMMUTABLE: &str = "SecretImmutable";
+    /// The connection ConfigMap was written.
+    pub const CONFIG_MAP_WRITTEN: &str = "ConfigMapWritten";
+    /// The connection ConfigMap belongs to another owner, or cannot be changed.
+    pub const CONFIG_MAP_CONFLICT: &str = "ConfigMapConflict";
+    /// The service has no endpoint on the requested route.
+    pub const ROUTE_UNAVAILABLE: &str = "RouteUnavailable";
+    /// A requested format cannot express the password.
+    pub const INEXPRESSIBLE_PASSWORD: &str = "InexpressiblePassword";
     /// The service was deleted at the provider.
     pub const EXTERNAL_MISSING: &str = "ExternalMissing";
     /// Termination protection forbids the deletion.

@@ -51,6 +51,12 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
              oldSelf.connInfoSecretTarget.name == ''",
             "connInfoSecretTarget.name is immutable: the target cannot be removed.",
         ),
+        field(&["spec", "connInfoConfigMapTarget", "name"], "self == oldSelf", IMMUTABLE),
+        spec(
+            Some(".connInfoConfigMapTarget"),
+            "has(self.connInfoConfigMapTarget) || !has(oldSelf.connInfoConfigMapTarget)",
+            "connInfoConfigMapTarget.name is immutable: the target cannot be removed.",
+        ),
         spec(
             Some(".serviceIntegrations"),
             "!has(self.serviceIntegrations) || has(oldSelf.serviceIntegrations) || \

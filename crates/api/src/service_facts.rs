@@ -36,6 +36,9 @@ pub struct ServiceFacts {
     /// The connection Secret, as last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_secret: Option<WrittenSecret>,
+    /// The ConfigMap that holds host, port and TLS mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_config_map: Option<Binding>,
     /// The Secret to bind, in the form the Service Binding specification asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
@@ -83,9 +86,9 @@ pub struct WrittenSecret {
     pub annotations: Vec<String>,
 }
 
-/// A reference to a Secret, by name.
+/// A reference to a Secret or ConfigMap, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Binding {
-    /// Name of the Secret.
+    /// Its name.
     pub name: String,
 }

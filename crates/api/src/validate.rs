@@ -10,6 +10,7 @@ pub(crate) mod bounds;
 pub(crate) mod metadata;
 mod relations;
 mod remarks;
+mod shapes;
 pub mod spelling;
 mod syntax;
 
@@ -91,6 +92,7 @@ fn spec_violations(kind: Kind, manifest: &Value) -> Vec<Violation> {
     let name = manifest.pointer("/metadata/name").and_then(Value::as_str);
     let mut violations = bounds(kind).check(manifest);
     violations.extend(relations::check(name, spec));
+    violations.extend(shapes::check(kind, spec));
     violations
 }
 

@@ -5,6 +5,7 @@ use super::{
     normal::HIDDEN,
     observed::{Connection, Replica},
     secret_target::SecretTarget,
+    shape::{self, Shaped},
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -86,6 +87,8 @@ impl Connection {
             password: SecretString::from(real("password")?),
             ssl: real("ssl")?,
             replica: Replica::Unlisted,
+            routes: Vec::new(),
+            authority: None,
         })
     }
 
@@ -106,14 +109,14 @@ impl Connection {
     }
 
     /// The connection as one text, in the form every client library reads.
-    fn uri(&self) -> SecretString {
+    pub(super) fn uri(&self) -> SecretString {
         let scheme = if self.uses_tls() { "rediss" } else { "redis" };
         let (user, password) = (escape(&self.user), escape(self.password.expose_secret()));
         format!("{scheme}://{user}:{password}@{}:{}", self.host, self.port).into()
     }
 }
 
-/// The content that the target requests.
+/// The content that the target requests, of a connection over the route of the target.
 pub fn content(target: &SecretTarget, connection: &Connection) -> SecretContent {
     let usual = connection.parameters();
     let prefixed = |key: &str| format!("{}{key}", target.prefix);
@@ -136,6 +139,23 @@ pub fn content(target: &SecretTarget, connection: &Connection) -> SecretContent 
     }
     if let Some(binding) = target.binding {
         content.data.extend(binding_entries(binding, target.provider, connection));
+    }
+    if target.authority {
+        match &connection.authority {
+            Some(certificate) => {
+                content.data.insert(prefixed("CA_CERT"), certificate.as_str().into());
+            }
+            None => {
+                content.kept.insert(prefixed("CA_CERT"));
+            }
+        }
+    }
+    for (key, shaped) in shape::keys(target, connection) {
+        match shaped {
+            Shaped::Value(value) => drop(content.data.insert(key, value)),
+            Shaped::Nothing => {}
+            Shaped::Unknown => drop(content.kept.insert(key)),
+        }
     }
     for (key, wanted) in [("REPLICA_HOST", target.replica_host), ("REPLICA_PORT", target.replica_port)] {
         match &connection.replica {
@@ -172,7 +192,7 @@ fn binding_entries(
 }
 
 /// Percent-encodes the characters with a meaning in the user part of a URI.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

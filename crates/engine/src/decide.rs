@@ -6,14 +6,14 @@ use super::{
     bookkeeping,
     claim::{self, Claim},
     concern::{Concern, Concerns},
-    deletion,
+    config_map_concern, deletion,
     desired::Desired,
     existence, migration, network,
     observed::{Observed, ObservedService, Power, Remote},
     power, recording,
     report::{Ready, Report},
     request::Target,
-    secret, settings,
+    secret, settings, shape_concern,
     step::{Decision, RequeueClass, Step},
     tags, token, violations,
 };
@@ -100,7 +100,9 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService) ->
 fn concerns(desired: &Desired, observed: &Observed, service: &ObservedService) -> Concerns {
     let mut concerns = vec![
         violations::told(desired),
+        shape_concern::authority(desired, service),
         secret::concern(desired, observed, service),
+        config_map_concern::concern(desired, observed, service),
         existence::finalizer(desired),
         token::concern(desired, observed),
         migration::password(desired, observed, Some(service)),

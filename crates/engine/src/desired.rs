@@ -2,6 +2,7 @@
 //! declares. The list distinguishes a field that a user removes later from one that was never set.
 
 use super::{
+    config_map::ConfigMapTarget,
     declared::{Hashes, Record, Remembered},
     observed::Maintenance,
     policies::Policies,
@@ -73,6 +74,8 @@ pub struct Desired {
     pub user_config: Map<String, Value>,
     /// Where the connection goes, unless it is switched off.
     pub secret: Option<SecretTarget>,
+    /// Where connection parameters without secrets go.
+    pub config_map: Option<ConfigMapTarget>,
     /// What is declared now.
     pub declared: Hashes,
     /// The record of earlier declarations.

@@ -2,7 +2,7 @@
 
 use super::{
     concern::{Concern, Concerns},
-    creation,
+    config_map_concern, creation,
     desired::Desired,
     migration, network,
     observed::Observed,
@@ -29,6 +29,7 @@ pub(super) fn concerns(desired: &Desired, observed: &Observed) -> Concerns {
             source::concern(desired, observed),
             migration::password(desired, observed, None),
             secret::before_creation(desired, observed),
+            config_map_concern::before_creation(desired, observed),
         ]);
     }
     let mut concerns = Concerns(concerns.into_iter().map(|one| one.unless_refused(observed)).collect());

@@ -34,6 +34,8 @@ pub fn judge(
     target: &SecretTarget,
     connection: Option<&Connection>,
 ) -> Finding {
+    let routed = connection.and_then(|connection| connection.over(target.route));
+    let connection = routed.as_deref();
     if let Some(owner) = stranger(secret, owner, target, connection) {
         return Finding { secret: ConnectionSecret::Foreign { owner }, record: None };
     }

@@ -3,12 +3,21 @@
 
 use super::{
     desired::Desired,
-    observed::{Observed, Remote},
+    observed::{ConnectionConfigMap, Observed, Remote},
 };
 use valkeeper_api::{
     ServiceFacts,
     service_facts::{Binding, WrittenSecret},
 };
+
+/// The ConfigMap with the connection parameters, once it holds them.
+fn config_map(before: Option<Binding>, observed: &Observed, desired: &Desired) -> Option<Binding> {
+    let target = desired.config_map.as_ref()?;
+    match &observed.config_map {
+        ConnectionConfigMap::Ours { current: true, .. } => Some(Binding { name: target.name.clone() }),
+        _ => before.filter(|known| known.name == target.name),
+    }
+}
 
 /// The facts after a read, given those before it; `written` is our content of the connection Secret.
 pub fn next(
@@ -31,6 +40,7 @@ pub fn next(
     let known =
         before.connection_secret.filter(|known| target.is_some_and(|target| target.name == known.name));
     facts.connection_secret = written.cloned().or(known);
+    facts.connection_config_map = config_map(before.connection_config_map, observed, desired);
     facts.binding = target
         .filter(|target| target.binding.is_some() && facts.connection_secret.is_some())
         .map(|target| Binding { name: target.name.clone() });

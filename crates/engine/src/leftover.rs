@@ -1,10 +1,10 @@
-//! Parts of a connection Secret that an earlier content of ours left behind. There are three sources: the managed
+//! Parts of a connection Secret or ConfigMap that an earlier content of ours left behind. There are three sources: the managed
 //! fields of our field manager, the record in the status of the custom resource, and the managed fields of
 //! aiven-operator. The third applies only to a Secret that aiven-operator wrote and this program has not written yet.
 //! Content that any other manager added never counts.
 
 use super::connection::SecretContent;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::names;
@@ -33,7 +33,7 @@ impl Leftover {
             }
             None => managers.extend(PREDECESSORS),
         }
-        for fields in owned(secret, &managers) {
+        for fields in owned(&secret.metadata, &managers) {
             left.data.extend(names(fields, &["f:data"]));
             // The API server books a write of `stringData` under that name, although it ends up in `data`.
             left.data.extend(names(fields, &["f:stringData"]));
@@ -51,6 +51,17 @@ impl Leftover {
         left
     }
 
+    /// All that our field manager owns in an object with plain data.
+    pub(super) fn ours(metadata: &ObjectMeta) -> Self {
+        let mut ours = Self::default();
+        for fields in owned(metadata, &[names::SECRET_MANAGER]) {
+            ours.data.extend(names(fields, &["f:data"]));
+            ours.labels.extend(names(fields, &["f:metadata", "f:labels"]));
+            ours.annotations.extend(names(fields, &["f:metadata", "f:annotations"]));
+        }
+        ours
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -60,8 +71,8 @@ fn has<T>(map: Option<&BTreeMap<String, T>>, key: &str) -> bool {
     map.is_some_and(|map| map.contains_key(key))
 }
 
-fn owned<'s>(secret: &'s Secret, managers: &[&str]) -> impl Iterator<Item = &'s Value> {
-    let entries = secret.metadata.managed_fields.iter().flatten();
+fn owned<'s>(metadata: &'s ObjectMeta, managers: &[&str]) -> impl Iterator<Item = &'s Value> {
+    let entries = metadata.managed_fields.iter().flatten();
     let entries =
         entries.filter(|entry| entry.manager.as_deref().is_some_and(|name| managers.contains(&name)));
     entries.filter_map(|entry| entry.fields_v1.as_ref()).map(|fields| &fields.0)

@@ -8,6 +8,8 @@ mod bookkeeping;
 mod claim;
 mod concern;
 pub mod conditions;
+pub mod config_map;
+mod config_map_concern;
 pub mod connection;
 mod creation;
 mod decide;
@@ -39,6 +41,8 @@ mod request;
 mod secret;
 mod secret_target;
 mod settings;
+mod shape;
+mod shape_concern;
 mod source;
 mod spec;
 mod step;
@@ -53,8 +57,8 @@ pub use decide::decide;
 pub use desired::{Desired, SourceReference, Vpc};
 pub use migration::remembered as remembered_migration;
 pub use observed::{
-    Connection, ConnectionSecret, Maintenance, MigrationState, Observed, ObservedService, Power, Remote,
-    Replica, ServiceState, Source, VpcReference,
+    Connection, ConnectionConfigMap, ConnectionSecret, Maintenance, MigrationState, Observed,
+    ObservedService, Power, Remote, Replica, ServiceState, Source, VpcReference,
 };
 pub use outstanding::{Sent, outstanding};
 pub use policies::{Defaults, DeletionPolicy, Policies};
@@ -63,6 +67,7 @@ pub use refusal::{Failure, Refusal, Request};
 pub use report::{DriftSeen, MigrationNote, Ready, Report};
 pub use request::{CreateRequest, ServicePatch, TagPatch, Target};
 pub use secret_target::{KindOfSecret, SecretTarget, of as secret_target};
+pub use shape::{Route, RoutedEndpoint};
 pub use step::{Decision, RequeueClass, Step};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::{
     refusal::{Failure, Refusal, Request},
     request::{ServicePatch, TagPatch},
+    shape::RoutedEndpoint,
 };
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -24,6 +25,8 @@ pub struct Observed {
     pub owner: Option<String>,
     /// The connection Secret; unknown until it matters.
     pub secret: ConnectionSecret,
+    /// The connection ConfigMap; unknown until it matters.
+    pub config_map: ConnectionConfigMap,
     /// The service that this one is made from; unknown until it matters.
     pub source: Source,
     /// Progress of a migration into the service; none when it was not read.
@@ -266,6 +269,10 @@ pub struct Connection {
     pub ssl: String,
     /// Where reads can go as well.
     pub replica: Replica,
+    /// Endpoints on other routes than the default.
+    pub routes: Vec<RoutedEndpoint>,
+    /// The certificate of the project's authority; none where it was not read.
+    pub authority: Option<String>,
 }
 
 /// The second endpoint of a service whose plan has one.
@@ -302,6 +309,28 @@ pub enum ConnectionSecret {
     /// It exists and was not read.
     Exists,
     /// It exists and is controlled by another object, or is not declared to be ours.
+    Foreign {
+        /// Who it belongs to, for the message.
+        owner: String,
+    },
+    /// Ours.
+    Ours {
+        /// It holds exactly what it should.
+        current: bool,
+        /// Kubernetes refuses to change its data.
+        immutable: bool,
+    },
+}
+
+/// The ConfigMap that the connection parameters belong in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionConfigMap {
+    /// Not read, because nothing depends on it now.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// It exists and is not ours.
     Foreign {
         /// Who it belongs to, for the message.
         owner: String,

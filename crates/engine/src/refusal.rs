@@ -23,6 +23,8 @@ pub enum Request {
     Tags(TagPatch),
     /// The connection Secret, to be read or to be written.
     Secret,
+    /// The connection ConfigMap, to be read or to be written.
+    ConfigMap,
     /// Protection of the token Secret.
     Token,
     /// A read that only one concern needs.

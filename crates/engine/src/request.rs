@@ -13,6 +13,10 @@ pub enum Target {
     Object,
     /// The connection Secret.
     Secret,
+    /// The connection ConfigMap.
+    ConfigMap,
+    /// The certificate of the project's authority.
+    Authority,
     /// The token Secrets of the resource, for whether they are kept from deletion.
     TokenSecrets,
     /// The service that this one is made from.
@@ -31,6 +35,8 @@ impl Target {
             Self::Service => "observe service",
             Self::Object => "observe object",
             Self::Secret => "observe secret",
+            Self::ConfigMap => "observe config map",
+            Self::Authority => "observe authority",
             Self::TokenSecrets => "observe token secrets",
             Self::Source => "observe source",
             Self::Vpc => "observe vpc",

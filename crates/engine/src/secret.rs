@@ -8,6 +8,7 @@ use super::{
     observed::{Connection, ConnectionSecret, Observed, ObservedService, Power},
     request::Target,
     secret_target::SecretTarget,
+    shape_concern,
     step::{RequeueClass, Step},
     violations::{self, Part},
 };
@@ -30,6 +31,9 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
             Concern::fine()
         };
     };
+    let Some(connection) = &connection.over(target.route) else {
+        return shape_concern::without_route(desired, connection, target.route, "connInfoSecretTarget");
+    };
     match &observed.secret {
         // A first Secret is written without a read: the API server reports a conflict if one exists.
         ConnectionSecret::Unknown if serves && !was_there_before(desired) => write(target, connection),
@@ -45,7 +49,7 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
         }
         ConnectionSecret::Absent if !serves && !was_there_before(desired) => Concern::fine(),
         ConnectionSecret::Absent | ConnectionSecret::Ours { current: false, .. } => write(target, connection),
-        ConnectionSecret::Ours { current: true, .. } => Concern::fine(),
+        ConnectionSecret::Ours { current: true, .. } => shape_concern::inexpressible(target, connection),
     }
 }
 

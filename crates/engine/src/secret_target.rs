@@ -1,5 +1,6 @@
 //! Which Secret the connection goes to, and what besides the five usual keys it should hold.
 
+use super::shape::Route;
 use std::collections::BTreeMap;
 use valkeeper_api::{ManagedService, common::ConnectionSecretTarget, service_facts::WrittenSecret};
 
@@ -19,6 +20,14 @@ pub struct SecretTarget {
     pub labels: BTreeMap<String, String>,
     /// Annotations that the Secret must have.
     pub annotations: BTreeMap<String, String>,
+    /// The way to the service that the connection describes.
+    pub route: Route,
+    /// Whether to add the certificate of the project's authority.
+    pub authority: bool,
+    /// Sets of keys for client libraries.
+    pub presets: Vec<String>,
+    /// Templates of further keys.
+    pub keys: BTreeMap<String, String>,
     /// Whether to add the connection as one URI.
     pub uri: bool,
     /// Whether to add the host of the replica.
@@ -72,6 +81,10 @@ impl SecretTarget {
             prefix: target.prefix.unwrap_or_else(|| kind.prefix.to_owned()),
             labels: target.labels.unwrap_or_default(),
             annotations: target.annotations.unwrap_or_default(),
+            route: Route::of(target.route.as_ref()),
+            authority: wants("CA_CERT"),
+            presets: target.presets.into_iter().flatten().map(|preset| preset.0).collect(),
+            keys: target.keys.into_iter().flatten().map(|(key, template)| (key, template.0)).collect(),
             uri: wants("URI"),
             replica_host: wants("REPLICA_HOST"),
             replica_port: wants("REPLICA_PORT"),

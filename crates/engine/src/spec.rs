@@ -1,6 +1,7 @@
 //! Reads a custom resource into what is desired: defaults applied, names resolved, and what it declares listed.
 
 use super::{
+    config_map,
     declared::{self, Hashes},
     desired::{Desired, SourceReference, Vpc},
     normal,
@@ -67,6 +68,7 @@ impl Desired {
                 .collect(),
             powered: spec.powered.unwrap_or(true),
             secret: secret_target::of(object, &name),
+            config_map: config_map::target(object),
             declared: Hashes::new(),
             record: declared::record(object),
             record_is_in_status: status.is_some_and(|status| !status.declared_values.is_empty()),

@@ -1,6 +1,7 @@
 //! The vocabulary of decisions: at most one external change, or a reason to rest.
 
 use super::{
+    config_map::ConfigMapContent,
     connection::SecretContent,
     refusal::Request,
     report::Report,
@@ -43,6 +44,8 @@ pub enum Step {
     PatchTags(TagPatch),
     /// Write the connection Secret.
     WriteSecret(Box<SecretContent>),
+    /// Write the connection ConfigMap.
+    WriteConfigMap(Box<ConfigMapContent>),
     /// Bring these annotations of the custom resource up to date; `None` removes one.
     Annotate(BTreeMap<&'static str, Option<String>>),
     /// Delete the service. Irreversible.
@@ -73,6 +76,7 @@ impl Step {
             Self::Record { .. } => "record",
             Self::PatchTags(_) => "patch tags",
             Self::WriteSecret(_) => "write secret",
+            Self::WriteConfigMap(_) => "write config map",
             Self::Annotate(_) => "annotate",
             Self::Delete => "delete",
             Self::NoteSettled => "note settled",
@@ -92,6 +96,7 @@ impl Step {
             | Self::AddTokenFinalizer
             | Self::Record { .. }
             | Self::WriteSecret(_)
+            | Self::WriteConfigMap(_)
             | Self::Annotate(_)
             | Self::Wait(RequeueClass::Building)
             | Self::Done => true,
@@ -132,10 +137,11 @@ impl Request {
             Step::Update(patch) => Self::Update(patch.clone()),
             Step::PatchTags(tags) => Self::Tags(tags.clone()),
             Step::WriteSecret(_) | Step::Observe(Target::Secret) => Self::Secret,
+            Step::WriteConfigMap(_) | Step::Observe(Target::ConfigMap) => Self::ConfigMap,
             Step::AddTokenFinalizer => Self::Token,
-            Step::Observe(target @ (Target::Vpc | Target::MigrationPassword | Target::Migration)) => {
-                Self::Observe(*target)
-            }
+            Step::Observe(
+                target @ (Target::Vpc | Target::MigrationPassword | Target::Migration | Target::Authority),
+            ) => Self::Observe(*target),
             Step::Observe(Target::Service | Target::Object | Target::Source | Target::TokenSecrets)
             | Step::AddFinalizer(_)
             | Step::Record { .. }

@@ -15,6 +15,8 @@ pub(super) enum Part {
     Power,
     /// Its connection Secret.
     Secret,
+    /// Its connection ConfigMap.
+    ConfigMap,
 }
 
 /// Whether a rule is broken on which `part` depends.
@@ -42,6 +44,7 @@ fn part_of(violation: &Violation) -> Option<Part> {
         ("spec", "connInfoSecretTarget" | "connInfoSecretTargetDisabled" | "authSecretRef") => {
             Some(Part::Secret)
         }
+        ("spec", "connInfoConfigMapTarget") => Some(Part::ConfigMap),
         ("spec", _) => Some(Part::Settings),
         _ => None,
     }

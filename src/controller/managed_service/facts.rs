@@ -5,7 +5,7 @@ use valkeeper_api::{
     ServiceFacts,
     service_facts::{Endpoint, MaintenanceUpdate},
 };
-use valkeeper_engine::{Connection, Replica};
+use valkeeper_engine::{Connection, Replica, Route, RoutedEndpoint};
 
 /// The type of the notification that announces the end of a version's support.
 const END_OF_LIFE: &str = "service_end_of_life";
@@ -18,8 +18,32 @@ const LONGEST_DESCRIPTION: usize = 256;
 pub(in crate::controller) fn connection(service: &Service) -> Option<Connection> {
     let parameters = service.service_uri_params.as_ref()?;
     let connection = Connection::from_parameters(|name| parameters.get(name)?.as_deref())?;
-    let replica = replica(service, connection.uses_tls());
-    Some(Connection { replica, ..connection })
+    let tls = connection.uses_tls();
+    Some(Connection { replica: replica(service, tls), routes: routes(service, tls), ..connection })
+}
+
+/// The endpoints on other routes than the default.
+fn routes(service: &Service, tls: bool) -> Vec<RoutedEndpoint> {
+    let endpoint = |component: &provider::Component| {
+        let route = Route::parse(component.route.as_deref()?).filter(|route| *route != Route::Dynamic)?;
+        let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let is_replica = match component.usage.as_deref() {
+            Some("primary") => false,
+            Some("replica") => true,
+            _ => return None,
+        };
+        let (host, port) = (known(&component.host)?, known(&component.port)?);
+        Some(RoutedEndpoint { route, is_replica, host, port })
+    };
+    let mut components: Vec<_> = service
+        .components
+        .iter()
+        .flatten()
+        .filter(|component| component.component.as_ref() == Some(&service.service_type))
+        .filter(|component| component.ssl.is_none_or(|ssl| ssl == tls))
+        .collect();
+    components.sort_by_key(|component| component.ssl != Some(tls));
+    components.into_iter().filter_map(endpoint).collect()
 }
 
 fn replica(service: &Service, tls: bool) -> Replica {
@@ -68,6 +92,7 @@ pub(in crate::controller) fn of(service: &Service, connection: Option<&Connectio
             .filter_map(|backup| backup.backup_time.clone())
             .max(),
         connection_secret: None,
+        connection_config_map: None,
         binding: None,
     }
 }

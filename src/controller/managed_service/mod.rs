@@ -1,6 +1,7 @@
 //! One reconciliation of one resource: observe, decide and perform one step, until there is nothing left to do. A
 //! reconciliation holds all its observations, and the resource as it is after the reconciliation's own writes.
 
+mod config_map;
 mod facts;
 pub(super) mod measure;
 mod migration;
@@ -33,7 +34,10 @@ use crate::{
     cluster::{metadata, secrets, token_secret},
     provider::{Absence, Client, Found, ProviderError, Reference, Service, Token},
 };
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 use std::{fmt::Write as _, sync::Arc};
@@ -77,6 +81,10 @@ pub(super) struct Reconciliation<K: ManagedService> {
     /// The connection Secret, as it was read or written last.
     pub(super) secret_seen: SecretSeen,
     pub(super) secret_written: Option<WrittenSecret>,
+    /// The connection ConfigMap, as it was read or written last; none when it was not read.
+    pub(super) config_map_seen: Option<Option<Box<ConfigMap>>>,
+    /// The certificate of the project's authority.
+    pub(super) authority: Option<String>,
     pub(super) released: bool,
     announcements: Announcements,
     pub(super) drift_seen: Option<DriftSeen>,
@@ -120,6 +128,8 @@ impl<K: ManagedService> Reconciliation<K> {
             memory,
             secret_seen: secret_before(&object),
             secret_written: None,
+            config_map_seen: None,
+            authority: None,
             released: false,
             announcements: Announcements::default(),
             drift_seen: None,
@@ -197,6 +207,8 @@ impl<K: ManagedService> Reconciliation<K> {
             Target::Service => self.observe_service().await,
             Target::Object => self.read_object().await,
             Target::Secret => self.observe_secret().await,
+            Target::ConfigMap => self.observe_config_map().await,
+            Target::Authority => self.observe_authority().await,
             Target::TokenSecrets => self.observe_token_secrets().await,
             Target::Source => self.observe_source().await,
             Target::Vpc => self.follow_vpc().await,
@@ -421,7 +433,9 @@ impl<K: ManagedService> Reconciliation<K> {
         let secret = self.token_use.secret(&self.context, &self.object);
         self.desired.token_secret = secret.map(|(_, name)| name);
         self.observed.token_is_held = self.token_use.is_held(&self.context, &self.object);
+        self.recall_authority();
         self.recall_secret();
+        self.recall_config_map();
         self.recall_sent();
         self.recall_refusals();
         self.observed.deletion_requested =

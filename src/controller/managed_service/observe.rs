@@ -79,8 +79,11 @@ pub(in crate::controller) fn digest(service: &ObservedService, hasher: &RandomSt
     (&maintenance.day, &maintenance.time, technical_emails, termination_protection, tags).hash(into);
     (backups, disk_is_managed, is_replica, user_config_is_unknown, credentials_are_withheld).hash(into);
     user_config.hash(into);
-    if let Some(Connection { host, port, user, password, ssl, replica }) = connection {
+    if let Some(Connection { host, port, user, password, ssl, replica, routes, authority: _ }) = connection {
         (host, port, user, password.expose_secret(), ssl, format!("{replica:?}")).hash(into);
+        if !routes.is_empty() {
+            routes.hash(into);
+        }
     }
     format!("{facts:?}").hash(into);
     state_of_hash.finish()

@@ -36,6 +36,7 @@ impl<K: ManagedService> Reconciliation<K> {
             Step::Update(patch) => self.update(patch, report).await,
             Step::PatchTags(tags) => self.patch_tags(tags, report).await,
             Step::WriteSecret(content) => self.write_secret(content).await,
+            Step::WriteConfigMap(content) => self.write_config_map(content).await,
             Step::Annotate(annotations) => {
                 if token_use::is_new_source(&self.object, annotations) {
                     self.emit_new_token_source();

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use valkeeper_api::{Kind, ManagedService, ServiceFacts, names, status::DriftedField};
 use valkeeper_engine::{
-    self as engine, Decision, Ready, Remote, Report, Step, Target, existing_secret,
+    self as engine, Decision, Ready, Remote, Report, Step, Target, config_map, existing_secret,
     preview::{Effect, creation, differences},
 };
 
@@ -174,6 +174,7 @@ impl<K: ManagedService> Reconciliation<K> {
                     content.data.keys().cloned().collect()
                 }
             },
+            Step::WriteConfigMap(content) => content.data.keys().cloned().collect(),
             _ => Vec::new(),
         };
         let target = match step {
@@ -249,6 +250,10 @@ impl<K: ManagedService> Reconciliation<K> {
                 let (secret, record) = existing_secret::new(content, &self.owner());
                 self.secret_seen = SecretSeen::Present(Box::new(secret));
                 self.secret_written = Some(record);
+            }
+            (Step::WriteConfigMap(content), _) => {
+                let config_map = config_map::new(content, &self.owner());
+                self.config_map_seen = Some(Some(Box::new(config_map)));
             }
             (Step::Update(patch), Remote::Present(service)) => **service = service.with(patch),
             (Step::PatchTags(tags), Remote::Present(service)) => **service = service.with_tags(tags),

@@ -239,6 +239,8 @@ impl Reconciliation {
             password: password?,
             ssl: "disable".to_owned(),
             replica,
+            routes: Vec::new(),
+            authority: None,
         })
     }
 

@@ -116,7 +116,7 @@ impl Bounds {
 
     fn value(&self, found: &mut Vec<Violation>, path: &FieldPath, value: &Value) {
         match (self.schema.type_.as_deref(), value) {
-            (Some("object"), Value::Object(fields)) => self.object(found, path, fields),
+            (Some("object"), Value::Object(fields)) => self.object(found, path, value, fields),
             (Some("array"), Value::Array(items)) => self.list(found, path, value, items),
             (Some("string"), Value::String(text)) => self.text(found, path, value, text),
             (Some("boolean"), Value::Bool(_)) | (None, _) => {}
@@ -128,7 +128,16 @@ impl Bounds {
         }
     }
 
-    fn object(&self, found: &mut Vec<Violation>, path: &FieldPath, fields: &Map<String, Value>) {
+    fn object(
+        &self,
+        found: &mut Vec<Violation>,
+        path: &FieldPath,
+        value: &Value,
+        fields: &Map<String, Value>,
+    ) {
+        if let Some(most) = exceeded(self.schema.max_properties, fields.len()) {
+            self.report(found, path, value, &format!("must have at most {most} entries"));
+        }
         let present = |name: &String| fields.get(name).is_some_and(|value| !value.is_null());
         let missing = self.schema.required.iter().flatten().filter(|name| !present(name));
         found.extend(missing.map(|name| required(&path.key(name))));

@@ -15,6 +15,8 @@ use crate::{names, rules};
 const LONGEST_KEY: &str = "PASSWORD";
 /// The same when the replica is requested.
 const LONGEST_EXTRA_KEY: &str = "REPLICA_HOST";
+/// The same with presets.
+const LONGEST_PRESET_KEY: &str = "STACKEXCHANGE";
 
 /// The longest e-mail address that the provider takes.
 const LONGEST_ADDRESS: usize = 254;
@@ -206,8 +208,12 @@ impl<'s> Spec<'s> {
             );
         }
         let prefix = ["connInfoSecretTarget", "prefix"];
-        let extra = !self.list(&["connInfoSecretTarget", "extraKeys"]).is_empty();
-        let longest = if extra { LONGEST_EXTRA_KEY } else { LONGEST_KEY };
+        let has = |list: &str| !self.list(&["connInfoSecretTarget", list]).is_empty();
+        let longest = match (has("presets"), has("extraKeys")) {
+            (true, _) => LONGEST_PRESET_KEY,
+            (false, true) => LONGEST_EXTRA_KEY,
+            (false, false) => LONGEST_KEY,
+        };
         let possible =
             |prefix: &str| syntax::is_secret_key_text(prefix) && prefix.len() + longest.len() <= 253;
         if self.text(&prefix).is_some_and(|prefix| !possible(prefix)) {

@@ -229,6 +229,19 @@ impl Rendering<'_> {
         if service.plan.nodes > 1 {
             components.push(component(&service.connection.replica_host(), port, "replica", true));
         }
+        for (route, setting) in [
+            ("private", "private_access"),
+            ("privatelink", "privatelink_access"),
+            ("public", "public_access"),
+        ] {
+            if service
+                .user_config
+                .get(setting)
+                .is_some_and(|access| access[service.service_type.name()] == true)
+            {
+                components.extend(routed(&components, route));
+            }
+        }
         components.into()
     }
 
@@ -288,6 +301,18 @@ impl Rendering<'_> {
         }
         config.into()
     }
+}
+
+/// The same endpoints on another route.
+fn routed(components: &[Value], route: &str) -> Vec<Value> {
+    let other = components.iter().filter(|component| component["route"] == "dynamic").cloned();
+    other
+        .map(|mut component| {
+            component["host"] = format!("{route}-{}", component["host"].as_str().unwrap_or_default()).into();
+            component["route"] = route.into();
+            component
+        })
+        .collect()
 }
 
 fn redact(config: &mut Object, schema: &Schema) {
