@@ -6,7 +6,7 @@ use valkeeper_api::Kind;
 
 /// Fields beyond the contract: policies and Secrets of ours, and settings that the provider supports or that the
 /// other kind has.
-const ADDED_FIELDS: [&str; 24] = [
+const ADDED_FIELDS: [&str; 28] = [
     "spec.adoptionPolicy",
     "spec.deletionPolicy",
     "spec.driftPolicy",
@@ -26,6 +26,10 @@ const ADDED_FIELDS: [&str; 24] = [
     "spec.connInfoSecretTarget.presets",
     "spec.connInfoSecretTarget.route",
     "spec.connInfoSecretTarget.serviceBinding",
+    "spec.powerSchedule",
+    "spec.powerSchedule.offAt",
+    "spec.powerSchedule.onAt",
+    "spec.powerSchedule.timeZone",
     "spec.powered",
     "spec.userConfig.enable_ipv6",
     "spec.userConfig.valkey_active_expire_effort",

@@ -21,6 +21,7 @@ pub(crate) fn add(cases: &mut Vec<Case>) {
         texts(cases, kind);
         relations(cases, kind);
         shapes(cases, kind);
+        power_schedules(cases, kind);
     }
     beyond_the_contract(cases);
 }
@@ -392,6 +393,36 @@ fn shapes(cases: &mut Vec<Case>, kind: Kind) {
             Case::refused(kind, title.to_owned(), with(minimal(kind), &spec), &field, rule, String::new());
         cases.push(Case { server: Server::Accepts(NO_RULE_FOR_KEYS), ..case });
     }
+}
+
+/// Schedules that no clock can follow.
+fn power_schedules(cases: &mut Vec<Case>, kind: Kind) {
+    let schedule = |off: &str, on: &str, zone: &str| json!({"powerSchedule": {"offAt": off, "onAt": on, "timeZone": zone}});
+    let (evening, morning) = ("0 20 * * 1-5", "0 7 * * 1-5");
+    let accepted = [
+        ("six fields", schedule("0 0 20 * * 1-5", morning, "UTC"), "offAt", "five fields"),
+        ("hour 25", schedule("0 25 * * *", morning, "UTC"), "offAt", "five fields"),
+        ("a day that never comes", schedule(evening, "0 7 30 2 *", "UTC"), "onAt", "never due"),
+        ("no time zone", schedule(evening, morning, "Mars/Olympus"), "timeZone", "time zone"),
+        (
+            "one schedule with other spaces",
+            schedule(evening, "0  20 * * 1-5", "UTC"),
+            "onAt",
+            "another schedule",
+        ),
+    ];
+    for (title, spec, field, rule) in accepted {
+        let field = format!("spec.powerSchedule.{field}");
+        let title = format!("power schedule: {title}");
+        let case = Case::refused(kind, title, with(minimal(kind), &spec), &field, rule, String::new());
+        cases
+            .push(Case { server: Server::Accepts("a schema has no grammar of schedules and zones"), ..case });
+    }
+    let (title, same) = ("power schedule: the same twice", schedule(evening, evening, "UTC"));
+    let (field, message) =
+        ("spec.powerSchedule.onAt", "offAt and onAt must be different schedules".to_owned());
+    let manifest = with(minimal(kind), &same);
+    cases.push(Case::refused(kind, title.to_owned(), manifest, field, "another schedule", message));
 }
 
 /// Bounds of properties that the contract does not have yet.

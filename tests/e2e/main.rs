@@ -43,6 +43,7 @@ mod ownership;
 mod phases;
 mod plans;
 mod power;
+mod power_schedule;
 mod project_poll;
 mod restore;
 mod schedule;

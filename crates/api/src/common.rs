@@ -12,6 +12,7 @@ use validator::Validate;
 use super::{
     connection_shape::{ConnectionConfigMapTarget, KeyTemplate, Preset, Route},
     policies::Policies,
+    power_schedule::PowerSchedule,
     user_config::pattern,
 };
 
@@ -61,6 +62,12 @@ pub struct ServiceSpec {
     /// its connection Secret stays. A service is always created running.
     #[serde(default = "powered_by_default", skip_serializing_if = "Option::is_none")]
     pub powered: Option<bool>,
+    /// Powers the service off and on again at fixed times. `powered: false` keeps it off whatever the schedule says, and
+    /// the annotation `valkeeper.io/power` overrides the schedule until its next switch. As with `powered`, power-off
+    /// waits for a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub power_schedule: Option<PowerSchedule>,
     /// Identifier of the project VPC to place the service in. Changing it rebuilds the nodes in the other network.
     /// Excludes `projectVPCRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ pub mod crd;
 pub mod field_path;
 pub mod names;
 pub mod policies;
+pub mod power_schedule;
 pub mod project_vpc;
 pub mod redis;
 pub mod removal;

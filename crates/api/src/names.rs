@@ -51,6 +51,9 @@ pub const DELETION_POLICY_ORPHAN: &str = "Orphan";
 pub const ADOPTION_POLICY: &str = "valkeeper.io/adoption-policy";
 /// Annotation set by users: the resource is left alone until it is removed.
 pub const PAUSED: &str = "valkeeper.io/paused";
+/// Annotation set by users: `On` or `Off`, which overrides `spec.powerSchedule` until its next switch. The operator
+/// removes it then.
+pub const POWER: &str = "valkeeper.io/power";
 /// Annotation set by users: any new value requests a reconciliation.
 pub const RECONCILE_AT: &str = "valkeeper.io/reconcile-at";
 

@@ -17,12 +17,13 @@ pub enum Removal {
 }
 
 /// The fields of `spec` that can be removed and that define the service.
-pub const FIELDS: [(&str, Removal); 12] = [
+pub const FIELDS: [(&str, Removal); 13] = [
     ("cloudName", Removal::Keeps),
     ("disk_space", Removal::Keeps),
     ("maintenanceWindowDow", Removal::Keeps),
     ("maintenanceWindowTime", Removal::Keeps),
     ("migrationSecretSource", Removal::WithoutEffect),
+    ("powerSchedule", Removal::Default("the service runs")),
     ("powered", Removal::Default("the service runs")),
     ("projectVPCRef", Removal::Resets("moves to the public network")),
     ("projectVpcId", Removal::Resets("moves to the public network")),

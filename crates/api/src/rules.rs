@@ -57,6 +57,11 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
             "has(self.connInfoConfigMapTarget) || !has(oldSelf.connInfoConfigMapTarget)",
             "connInfoConfigMapTarget.name is immutable: the target cannot be removed.",
         ),
+        field(
+            &["spec", "powerSchedule"],
+            "self.offAt != self.onAt",
+            "offAt and onAt must be different schedules.",
+        ),
         spec(
             Some(".serviceIntegrations"),
             "!has(self.serviceIntegrations) || has(oldSelf.serviceIntegrations) || \

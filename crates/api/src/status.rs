@@ -41,12 +41,40 @@ pub struct ServiceStatus {
     /// The migration that the spec declares, and how far it has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<Migration>,
+    /// What `spec.powerSchedule` does next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_schedule: Option<PowerScheduleStatus>,
     /// The last time declared fields were found changed at Aiven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
     /// The value of the annotation `valkeeper.io/reconcile-at` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// When a schedule switches the service next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerScheduleStatus {
+    /// When the schedule powers the service off next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_off: Option<DateTime<Utc>>,
+    /// When the schedule powers it on next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_on: Option<DateTime<Utc>>,
+    /// The last override by the annotation `valkeeper.io/power`, while the annotation is there.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<PowerOverride>,
+}
+
+/// An override of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerOverride {
+    /// Whether the service runs meanwhile.
+    pub powered: bool,
+    /// The switch of the schedule that ends it.
+    pub until: DateTime<Utc>,
 }
 
 /// A migration into the service.

@@ -8,6 +8,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod metadata;
+mod power;
 mod relations;
 mod remarks;
 mod shapes;
@@ -93,6 +94,7 @@ fn spec_violations(kind: Kind, manifest: &Value) -> Vec<Violation> {
     let mut violations = bounds(kind).check(manifest);
     violations.extend(relations::check(name, spec));
     violations.extend(shapes::check(kind, spec));
+    violations.extend(power::check(spec));
     violations
 }
 

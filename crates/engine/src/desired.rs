@@ -6,6 +6,7 @@ use super::{
     declared::{Hashes, Record, Remembered},
     observed::Maintenance,
     policies::Policies,
+    power_schedule::ScheduledPower,
     secret_target::SecretTarget,
     token_release,
 };
@@ -70,6 +71,8 @@ pub struct Desired {
     pub integrations: Vec<(String, String)>,
     /// Whether the service should run.
     pub powered: bool,
+    /// The schedule that decides on it, if one does.
+    pub schedule: Option<ScheduledPower>,
     /// Settings.
     pub user_config: Map<String, Value>,
     /// Where the connection goes, unless it is switched off.

@@ -33,6 +33,7 @@ mod outstanding;
 mod ownership;
 mod policies;
 mod power;
+mod power_schedule;
 pub mod preview;
 mod recording;
 mod refusal;
@@ -62,6 +63,7 @@ pub use observed::{
 };
 pub use outstanding::{Sent, outstanding};
 pub use policies::{Defaults, DeletionPolicy, Policies};
+pub use power_schedule::ScheduledPower;
 pub use recording::remembered;
 pub use refusal::{Failure, Refusal, Request};
 pub use report::{DriftSeen, MigrationNote, Ready, Report};

@@ -59,8 +59,10 @@ fn runs(desired: &Desired) -> Concern {
 
 fn is_off(desired: &Desired) -> Concern {
     let message = format!(
-        "Service {} is powered off, as spec.powered declares. Its Secret is unchanged.",
-        desired.name
+        "Service {} is powered off, as {} declares{}. Its Secret is unchanged.",
+        desired.name,
+        cause(desired),
+        until(desired)
     );
     Concern::holds(reason::POWERED_OFF, message)
 }
@@ -82,7 +84,10 @@ fn off(desired: &Desired, observed: &Observed, service: &ObservedService) -> Con
         // A last backup is taken first, and the provider calls it running until then.
         return building(desired, observed, service);
     }
-    let message = format!("Powering off service {name}.");
+    let message = match desired.schedule {
+        Some(_) => format!("Powering off service {name}, as {} declares.", cause(desired)),
+        None => format!("Powering off service {name}."),
+    };
     if !observed.object_is_live {
         // The cache may not show yet that the service is to run after all.
         return Concern::act(Step::Observe(Target::Object), reason::POWERING_OFF, message);
@@ -117,7 +122,26 @@ fn on(desired: &Desired, observed: &Observed, service: &ObservedService) -> Conc
         );
         return Concern::is_stuck(reason::NOT_APPLIED, message, RequeueClass::AwaitingExternal);
     }
-    send(desired, service, patch, reason::POWERING_ON, format!("Powering on service {name}."))
+    let message = match desired.schedule {
+        Some(_) => format!("Powering on service {name}, as {} declares.", cause(desired)),
+        None => format!("Powering on service {name}."),
+    };
+    send(desired, service, patch, reason::POWERING_ON, message)
+}
+
+/// Where it is declared whether the service runs.
+fn cause(desired: &Desired) -> String {
+    match &desired.schedule {
+        Some(schedule) if schedule.is_overridden => format!("annotation {}", names::POWER),
+        Some(_) => "spec.powerSchedule".to_owned(),
+        None => "spec.powered".to_owned(),
+    }
+}
+
+/// When the schedule powers the service on again, as a phrase.
+fn until(desired: &Desired) -> String {
+    let next = desired.schedule.as_ref().and_then(|schedule| schedule.status.next_on);
+    next.map(|next| format!(" until {}", next.format("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default()
 }
 
 fn send(

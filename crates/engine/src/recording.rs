@@ -58,6 +58,13 @@ pub(super) fn before(step: Step, desired: &Desired, observed: &Observed) -> Step
     if !sends || desired.deleting {
         return step;
     }
+    let switches = matches!(&step, Step::Update(patch) if patch.powered.is_some());
+    let unrecorded = desired.schedule.as_ref().is_some_and(|schedule| !schedule.is_recorded);
+    if switches && unrecorded {
+        // The status takes the override with it.
+        let (declared, migration) = (remembered(desired, observed), migration::remembered(desired, observed));
+        return Step::Record { declared, migration };
+    }
     let known = |path| desired.record.as_ref().is_some_and(|record| record.contains_key(path));
     let begun = migration::before(&step, desired);
     if begun.is_none() && desired.declared.keys().all(known) {

@@ -27,7 +27,7 @@ impl Desired {
         let annotations = metadata.annotations.clone().unwrap_or_default();
         let user_config = object.user_config();
         let initialized_in_status = has_condition(object, condition::INITIALIZED, "True");
-        let mut desired = Self {
+        let desired = Self {
             kind: K::KIND,
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
@@ -67,6 +67,7 @@ impl Desired {
                 .map(|entry| (entry.integration_type.clone(), entry.source_service_name.clone()))
                 .collect(),
             powered: spec.powered.unwrap_or(true),
+            schedule: None,
             secret: secret_target::of(object, &name),
             config_map: config_map::target(object),
             declared: Hashes::new(),
@@ -77,16 +78,19 @@ impl Desired {
             violations: Vec::new(),
             name,
         };
-        desired.declared = hashes(&desired);
-        desired
+        declaring(desired)
     }
 
     /// The same resource in the VPC that its reference stands for.
     pub(super) fn in_vpc(&self, id: &str) -> Self {
-        let mut desired = Self { vpc: Vpc::Id(id.to_owned()), ..self.clone() };
-        desired.declared = hashes(&desired);
-        desired
+        declaring(Self { vpc: Vpc::Id(id.to_owned()), ..self.clone() })
     }
+}
+
+/// `desired` with a list of what it declares now.
+pub(super) fn declaring(mut desired: Desired) -> Desired {
+    desired.declared = hashes(&desired);
+    desired
 }
 
 /// Objects that aiven-operator has brought up carry its annotation, whatever their conditions.

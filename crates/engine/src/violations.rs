@@ -39,7 +39,7 @@ fn part_of(violation: &Violation) -> Option<Part> {
     match (root.as_str(), field.as_str()) {
         ("spec", "project") => None,
         ("spec", "tags") => Some(Part::Tags),
-        ("spec", "powered" | "powerOffPolicy") => Some(Part::Power),
+        ("spec", "powered" | "powerOffPolicy" | "powerSchedule") => Some(Part::Power),
         // The Secret with the token must never become the one with the connection.
         ("spec", "connInfoSecretTarget" | "connInfoSecretTargetDisabled" | "authSecretRef") => {
             Some(Part::Secret)

@@ -27,6 +27,7 @@ use super::{
     },
     token_use::TokenUse,
     tokens,
+    valkey_cluster::now,
     watch::cached,
     work_item::WorkItem,
 };
@@ -507,7 +508,7 @@ fn secret_before<K: ManagedService>(object: &K) -> SecretSeen {
 
 fn desired<K: ManagedService>(context: &Context, object: &K) -> Desired {
     let defaults = context.settings.policy_defaults();
-    let mut desired = Desired::of(object, defaults);
+    let mut desired = Desired::of(object, defaults).scheduled(object, now());
     desired.violations = validate(object);
     desired.violations.extend(tokens::misplaced_connection(&context.settings, &desired));
     desired

@@ -51,6 +51,7 @@ impl<K: ManagedService> Reconciliation<K> {
             state: report.state_after(before.state),
             facts: facts::next(before.facts, &self.observed, &self.desired, self.secret_written.as_ref()),
             observed_generation: Some(generation),
+            power_schedule: self.desired.schedule.as_ref().map(|schedule| schedule.status.clone()),
             drift: self.drift(report),
             last_handled_reconcile_at: self.object.annotations().get(names::RECONCILE_AT).cloned(),
             declared_values: engine::remembered(&self.desired, &self.observed),

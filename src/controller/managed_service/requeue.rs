@@ -12,6 +12,7 @@ use crate::{
             scheduler::Wake,
         },
         tokens::{self, TokenSource},
+        valkey_cluster::now,
     },
     settings::Settings,
 };
@@ -35,8 +36,11 @@ impl<K: ManagedService> Reconciliation<K> {
         );
         let plan = planned(&self.context.settings, ending, self.seen_at);
         let retry = self.memory.refusals.next().map(|delay| Instant::now() + delay);
+        let switch = self.next_switch();
         let plan = move |poll| {
-            retry.into_iter().fold(plan(poll), |clock, at| clock.no_later_than(at, Reason::Backoff))
+            let clock =
+                retry.into_iter().fold(plan(poll), |clock, at| clock.no_later_than(at, Reason::Backoff));
+            switch.into_iter().fold(clock, |clock, at| clock.no_later_than(at, Reason::Switch))
         };
         let poller = if looks_by_lists { self.poller() } else { None };
         let Some((poller, known)) = poller else {
@@ -51,6 +55,13 @@ impl<K: ManagedService> Reconciliation<K> {
         let joining = Joining { since, ..joining };
         self.memory.clock = Some(poller.join(&self.context.settings, joining, plan));
         self.memory.poller = Some(poller);
+    }
+
+    /// When the power schedule of the resource switches next.
+    fn next_switch(&self) -> Option<Instant> {
+        let due = self.desired.schedule.as_ref()?.next_switch()?;
+        // A switch that has come since the decision is due immediately.
+        Some(Instant::now() + (due - now()).to_std().unwrap_or_default())
     }
 
     /// Whether the first list since this process began shows what is as it should be, and hides how to connect.

@@ -10,6 +10,7 @@
 //!     stabilizing ........ alarm Stabilization, unseen Building
 //!     waiting ............ alarm Waiting or AbsenceConfirmation
 //!     external ........... alarm External
+//!     power schedule ..... adds alarm Switch to any other ending
 //!     failed ............. alarm Backoff; a refused request adds one to any other ending
 //!     not seen yet ....... alarm FirstList
 //! ```
@@ -44,6 +45,8 @@ pub(in crate::controller) enum Reason {
     AwaitingExternal,
     /// The last attempt failed, or one of its requests was refused.
     Backoff,
+    /// The power schedule switches.
+    Switch,
     /// No list has shown the service since this process began.
     FirstList,
 }

@@ -52,6 +52,22 @@ pub(super) fn edits(scenario: Scenario, edited: Scenario) -> Vec<Scenario> {
     ]
 }
 
+/// A ConfigMap besides the Secret.
+pub(super) fn shapes(edited: Scenario) -> Vec<Scenario> {
+    vec![Scenario {
+        name: "add a ConfigMap",
+        act: act!(|world| {
+            let target = json!({"name": "parameters"});
+            world.patch(json!({"spec": {"connInfoConfigMapTarget": target}})).await;
+        }),
+        goal: |world| {
+            let status = world.valkey().and_then(|valkey| valkey.status.clone());
+            status.is_some_and(|status| status.facts.connection_config_map.is_some())
+        },
+        ..edited
+    }]
+}
+
 /// Another Secret with a token, which is protected from then on; the former one is released.
 pub(super) fn tokens(scenario: Scenario) -> Vec<Scenario> {
     vec![Scenario {
@@ -80,6 +96,26 @@ pub(super) fn switches(scenario: Scenario) -> Vec<Scenario> {
                 world.provider.take_backup(PROJECT, NAME);
             }),
             act: act!(|world| world.patch(json!({"spec": {"powered": false}})).await),
+            goal: |world| world.is("True", "PoweredOff"),
+            end: End::PoweredOff,
+            ..scenario
+        },
+        Scenario {
+            name: "power off by schedule",
+            prepare: act!(|world| {
+                world.settings.stabilization_period = std::time::Duration::from_secs(5);
+                ready(world, json!({})).await;
+                world.provider.take_backup(PROJECT, NAME);
+            }),
+            act: act!(|world| {
+                // Off six hours ago, on in six hours.
+                let daily = |hours| {
+                    let at = chrono::Utc::now() + chrono::Duration::hours(hours);
+                    at.format("%-M %-H * * *").to_string()
+                };
+                let schedule = json!({"offAt": daily(-6), "onAt": daily(6)});
+                world.patch(json!({"spec": {"powerSchedule": schedule}})).await;
+            }),
             goal: |world| world.is("True", "PoweredOff"),
             end: End::PoweredOff,
             ..scenario

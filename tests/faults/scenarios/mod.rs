@@ -71,6 +71,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         changes::edits(scenario, edited),
         changes::tokens(scenario),
         changes::switches(scenario),
+        changes::shapes(edited),
         truths::truths(unseen),
         truths::policies(scenario, unseen),
         endings::endings(scenario, edited),

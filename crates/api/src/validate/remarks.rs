@@ -6,15 +6,16 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::{Violation, bounds::shown, spelling, syntax};
-use crate::{Kind, field_path::FieldPath, names};
+use crate::{Kind, field_path::FieldPath, names, power_schedule};
 
 /// The annotations that the operator reads or writes.
-const ANNOTATIONS: [&str; 10] = [
+const ANNOTATIONS: [&str; 11] = [
     names::DECLARED_FIELDS,
     names::DELETION_POLICY,
     names::GENERATION_PROCESSED,
     names::INSTANCE_RUNNING,
     names::PAUSED,
+    names::POWER,
     names::RECONCILE_AT,
     names::REFERENCED_FROM,
     names::SERVICE_SETTLED,
@@ -130,6 +131,12 @@ impl<'m> Remarks<'m> {
         if off && self.is(&["terminationProtection"], &Value::Bool(true)) {
             self.report(&["powered"], "has no effect: termination protection keeps the service on");
         }
+        if off && self.get(&["powerSchedule"]).is_some() {
+            self.report(&["powerSchedule"], "has no effect with powered: false, which keeps the service off");
+        }
+        if self.get(&["powerSchedule"]).is_some() && self.is(&["terminationProtection"], &Value::Bool(true)) {
+            self.report(&["powerSchedule"], "has no effect: termination protection keeps the service on");
+        }
         if self.get(&["maintenanceWindowTime"]).is_some() && self.get(&["maintenanceWindowDow"]).is_none() {
             self.report(&["maintenanceWindowTime"], "sets the time only: the day stays as it is at Aiven");
         }
@@ -187,6 +194,11 @@ fn about_metadata(manifest: &Value) -> Vec<Violation> {
             let rule = format!("unknown annotation: it has no effect{hint}");
             found.push(Violation { field, value: String::new(), rule });
         }
+    }
+    let power = annotations.and_then(|annotations| annotations.get(names::POWER)?.as_str());
+    if let Some(power) = power.filter(|power| power_schedule::requested(power).is_none()) {
+        let field = FieldPath::of(&["metadata", "annotations"]).key(names::POWER);
+        found.push(remark(field, &power.into(), "has no effect: it must be On or Off"));
     }
     let given = |key: &str| metadata.and_then(|metadata| metadata.get(key)).is_some_and(|name| *name != "");
     if given("generateName") && !given("name") {

@@ -11,6 +11,7 @@ fn spec_with(field: &str) -> Value {
         "maintenanceWindowDow" => json!({"maintenanceWindowDow": "friday"}),
         "maintenanceWindowTime" => json!({"maintenanceWindowTime": "01:00:00"}),
         "migrationSecretSource" => json!({"migrationSecretSource": {"name": "s", "key": "k"}}),
+        "powerSchedule" => json!({"powerSchedule": {"offAt": "0 20 * * *", "onAt": "0 7 * * *"}}),
         "powered" => json!({"powered": false}),
         "projectVPCRef" => json!({"projectVPCRef": {"name": "net"}}),
         "projectVpcId" => json!({"projectVpcId": "vpc"}),
@@ -40,7 +41,7 @@ fn service_with_everything() -> ObservedService {
 fn field_removal_matches_the_reference() {
     for (field, removal) in removal::FIELDS {
         let mut service = service_with_everything();
-        if field == "powered" {
+        if field == "powered" || field == "powerSchedule" {
             service.state = ServiceState::PoweredOff;
         }
         let removed = edited(json!({"spec": spec_with(field)}), json!({}));
