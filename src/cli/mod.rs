@@ -83,6 +83,8 @@ enum Command {
     Doctor(inspect::doctor::Doctor),
     /// Print existing services as manifests that only observe
     Import(inspect::import::Import),
+    /// Print the Valkey manifests that take over Redis resources
+    Migrate(inspect::migrate::Migrate),
     /// Collect what helps to find a defect, without secrets
     Report(inspect::report::Report),
     /// Print the completion script of a shell
@@ -133,6 +135,7 @@ impl Arguments {
             Command::Plan(command) => Box::pin(command.run()).await,
             Command::Doctor(command) => Box::pin(command.run()).await,
             Command::Import(command) => Box::pin(command.run()).await,
+            Command::Migrate(command) => Box::pin(command.run()).await,
             Command::Report(command) => Box::pin(command.run()).await,
             Command::Completion(command) => command.run(Self::command()),
             Command::Instance(instance) => instance.run(&["instance"]).await.map_err(Into::into),

@@ -134,6 +134,19 @@ impl Client {
         self.send_about(token, reference, call).await
     }
 
+    /// Makes a service of another type of it, in place.
+    pub async fn change_type(
+        &self,
+        token: &Token,
+        reference: &Reference,
+        service_type: &str,
+    ) -> Result<Service, ProviderError> {
+        let body = Some(json!({ "service_type": service_type }));
+        let (verb, path) = ("change the type of", ["service_type"]);
+        let call = Call::about(reference, "change_type", verb, Method::PATCH, &path, body);
+        self.send_about(token, reference, call).await
+    }
+
     /// Sets tags of a service, or removes those without a value; leaves all other tags unchanged.
     pub async fn patch_tags(
         &self,

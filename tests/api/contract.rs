@@ -6,10 +6,12 @@ use valkeeper_api::Kind;
 
 /// Fields beyond the contract: policies and Secrets of ours, and settings that the provider supports or that the
 /// other kind has.
-const ADDED_FIELDS: [&str; 28] = [
+const ADDED_FIELDS: [&str; 30] = [
     "spec.adoptionPolicy",
     "spec.deletionPolicy",
     "spec.driftPolicy",
+    "spec.migrateFrom",
+    "spec.migrateFrom.redis",
     "spec.migrationSecretSource",
     "spec.migrationSecretSource.key",
     "spec.migrationSecretSource.name",

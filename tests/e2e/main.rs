@@ -50,6 +50,7 @@ mod schedule;
 mod secret_watch;
 mod servers;
 mod status;
+mod takeover;
 mod tokens;
 mod trouble;
 mod upkeep;

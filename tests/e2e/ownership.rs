@@ -185,15 +185,15 @@ async fn redis_upgraded_to_valkey_reports_the_action(world: World) -> World {
     assert!(world.provider.migrate_to_valkey(PROJECT, "k8s-redis"));
     let redis = until(|| async { api.get("k8s-redis").await.unwrap() }, is("WrongServiceType")).await;
     let message = &ready(&redis).unwrap().message;
-    assert!(message.contains("Orphan") && message.contains("adoptionPolicy: Adopt"), "{message}");
+    assert!(message.contains("spec.migrateFrom.redis: k8s-redis"), "{message}");
 
     // The suggested action works: the service, its data and its Secret's keys live on under a Valkey.
-    let orphan = json!({"metadata": {"annotations": {"controllers.aiven.io/deletion-policy": "Orphan"}}});
-    api.patch("k8s-redis", &PatchParams::default(), &Patch::Merge(orphan)).await.unwrap();
+    let target = json!({"name": "redis-token", "prefix": "MY_SECRET_PREFIX_"});
+    let from = json!({"redis": "k8s-redis"});
+    world.ready_valkey("k8s-redis", json!({"migrateFrom": from, "connInfoSecretTarget": target})).await;
+    assert!(world.secret("redis-token").await.contains_key("MY_SECRET_PREFIX_HOST"));
     api.delete("k8s-redis", &DeleteParams::default()).await.unwrap();
     until(|| async { api.get_opt("k8s-redis").await.unwrap() }, Option::is_none).await;
-    let target = json!({"name": "redis-token", "prefix": "REDIS_"});
-    world.ready_valkey("k8s-redis", json!({"adoptionPolicy": "Adopt", "connInfoSecretTarget": target})).await;
-    assert!(world.secret("redis-token").await.contains_key("REDIS_HOST"));
+    assert!(world.service("k8s-redis").is_some());
     world
 }

@@ -18,6 +18,7 @@ pub mod rules;
 pub mod sensitive;
 pub mod service_facts;
 pub mod status;
+pub mod takeover;
 pub mod user_config;
 pub mod validate;
 pub mod valkey;
@@ -162,6 +163,11 @@ pub trait ManagedService: Custom<Status = ServiceStatus> {
 
     /// The `userConfig` as the provider takes it: exactly the keys the user declared.
     fn user_config(&self) -> Map<String, Value>;
+
+    /// Whether it takes over the `Redis` of its name.
+    fn migrates_from_redis(&self) -> bool {
+        false
+    }
 
     /// What was last reported about the service.
     fn status(&self) -> Option<&ServiceStatus>;

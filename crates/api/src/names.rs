@@ -170,6 +170,8 @@ pub mod reason {
     pub const MIGRATING: &str = "Migrating";
     /// A migration has ended.
     pub const MIGRATED: &str = "Migrated";
+    /// Something speaks against taking over a Redis.
+    pub const MIGRATION_BLOCKED: &str = "MigrationBlocked";
     /// A migration failed.
     pub const MIGRATION_FAILED: &str = "MigrationFailed";
     /// The password of a migration source stands in the spec.

@@ -15,6 +15,8 @@ pub(super) const IMMUTABLE: &str = "Value is immutable";
 const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
 /// Message about two ways to name a VPC.
 const VPC_EXCLUSIVE: &str = "projectVpcId excludes projectVPCRef: set one of them.";
+/// Message about a `Redis` of another name.
+const MIGRATES_ITS_NAME: &str = "migrateFrom.redis must be metadata.name: the service keeps its name.";
 /// What a resource may be called, as a phrase that follows the field.
 pub const NAME_RULE: &str = "is also the name of the service at Aiven: \
      2 to 63 lower-case letters, digits and hyphens, starting with a letter";
@@ -74,6 +76,9 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
             VPC_EXCLUSIVE,
         ),
     ];
+    if kind == Kind::Valkey {
+        rules.extend(migration());
+    }
     for facts in kind.user_config_facts().iter().filter(|facts| facts.create_only) {
         let name = facts.name;
         rules.push(field(&["spec", "userConfig", name], "self == oldSelf", IMMUTABLE));
@@ -87,6 +92,21 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
         ));
     }
     rules
+}
+
+/// The rules of a `Valkey` that takes over a `Redis`. Its Secret keeps the keys of that Redis, so the field stays.
+fn migration() -> [PlacedRule; 3] {
+    let same_name = ValidationRule {
+        rule: "!has(self.spec.migrateFrom) || self.spec.migrateFrom.redis == self.metadata.name".to_owned(),
+        message: Some(MIGRATES_ITS_NAME.to_owned()),
+        field_path: Some(".spec.migrateFrom.redis".to_owned()),
+        ..ValidationRule::default()
+    };
+    [
+        PlacedRule { path: Vec::new(), rule: same_name },
+        field(&["spec", "migrateFrom", "redis"], "self == oldSelf", IMMUTABLE),
+        spec(None, "has(oldSelf.migrateFrom) == has(self.migrateFrom)", creation_only("migrateFrom")),
+    ]
 }
 
 /// Message of the API server when a field appears on an existing resource.

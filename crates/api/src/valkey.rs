@@ -28,11 +28,24 @@ pub struct ValkeySpec {
     #[serde(flatten)]
     #[validate(nested)]
     pub service: ServiceSpec,
+    /// Takes over a `Redis` of the same namespace and name: its service, which becomes a Valkey in place with its data,
+    /// and its connection Secret with the keys as they are. Can only be set when the resource is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub migrate_from: Option<MigrateFrom>,
     /// Configuration of the service itself. Only declared keys are compared and sent; removing a key
     /// resets it to Aiven's default, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub user_config: Option<ValkeyUserConfig>,
+}
+
+/// What a `Valkey` takes over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+pub struct MigrateFrom {
+    /// Name of the `Redis`. The service keeps its name, so it is `metadata.name` as well.
+    #[validate(length(min = 1, max = 63))]
+    pub redis: String,
 }
 
 impl Custom for Valkey {
@@ -62,5 +75,9 @@ impl ManagedService for Valkey {
 
     fn status(&self) -> Option<&ServiceStatus> {
         self.status.as_ref()
+    }
+
+    fn migrates_from_redis(&self) -> bool {
+        self.spec.migrate_from.is_some()
     }
 }

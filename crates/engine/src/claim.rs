@@ -5,7 +5,7 @@
 use super::{
     concern::Concern,
     desired::Desired,
-    difference, drift, existence, migration,
+    difference, drift, existence, handover, handover_report, migration,
     observed::{Observed, ObservedService},
     ownership::{became_valkey, is_ours},
     recording,
@@ -13,10 +13,7 @@ use super::{
     step::{RequeueClass, Step},
     tags,
 };
-use valkeeper_api::{
-    Kind,
-    names::{self, reason},
-};
+use valkeeper_api::names::{self, reason};
 
 /// What a resource may do with a service of its name.
 pub(super) enum Claim {
@@ -30,6 +27,13 @@ pub(super) enum Claim {
 
 /// What this resource may do with the service.
 pub(super) fn claim(desired: &Desired, observed: &Observed, service: &ObservedService) -> Claim {
+    if let Some(concern) = handover::concern(desired, observed, service) {
+        let possible = desired.violations.is_empty();
+        return if possible { Claim::Adopts(concern) } else { Claim::Refused(Concern::fine()) };
+    }
+    if handover::is_over(desired, observed, service) {
+        return Claim::Refused(handover_report::migrated(desired));
+    }
     if service.service_type != desired.kind.service_type() {
         return refuse(reason::WRONG_SERVICE_TYPE, wrong_type(desired, observed, service));
     }
@@ -117,12 +121,8 @@ fn wrong_type(desired: &Desired, observed: &Observed, service: &ObservedService)
     }
     if became_valkey(desired, service) {
         return format!(
-            "Aiven upgraded service {name} in project {project} to Valkey; data and address are unchanged. Annotate Redis {name} with {}: {}, \
-             delete it, and apply a Valkey of the same name with spec.adoptionPolicy: Adopt (and connInfoSecretTarget.prefix: {} to \
-             keep the keys of its Secret).",
-            names::DELETION_POLICY,
-            names::DELETION_POLICY_ORPHAN,
-            Kind::Redis.secret_prefix(),
+            "Aiven upgraded service {name} in project {project} to Valkey; data and address are unchanged. Apply a Valkey {name} with \
+             spec.migrateFrom.redis: {name}, which takes over the service and its Secret. Then delete this Redis."
         );
     }
     format!(

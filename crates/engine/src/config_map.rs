@@ -2,9 +2,10 @@
 //! existing one means, and the write that makes it current. A ConfigMap of another owner is never written to.
 
 use super::{
+    existing_secret::is_predecessor,
     leftover,
     observed::{Connection, ConnectionConfigMap, Replica},
-    shape::Route,
+    route::Route,
 };
 use k8s_openapi::{
     api::core::v1::ConfigMap,
@@ -12,7 +13,7 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use valkeeper_api::ManagedService;
+use valkeeper_api::{Kind, ManagedService};
 
 /// The ConfigMap that receives the connection parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct ConfigMapTarget {
     pub annotations: BTreeMap<String, String>,
     /// The way to the service.
     pub route: Route,
+    /// Whether the ConfigMap of the `Redis` of the same name is to be taken over.
+    pub takes_over: bool,
 }
 
 /// Everything of ours in a connection ConfigMap.
@@ -47,12 +50,14 @@ pub struct ConfigMapContent {
 /// The target that `object` declares.
 pub fn target<K: ManagedService>(object: &K) -> Option<ConfigMapTarget> {
     let declared = object.service().conn_info_config_map_target.clone()?;
+    let keys = if object.migrates_from_redis() { Kind::Redis } else { K::KIND };
     Some(ConfigMapTarget {
         name: declared.name,
-        prefix: declared.prefix.unwrap_or_else(|| K::KIND.secret_prefix().to_owned()),
+        prefix: declared.prefix.unwrap_or_else(|| keys.secret_prefix().to_owned()),
         labels: declared.labels.unwrap_or_default(),
         annotations: declared.annotations.unwrap_or_default(),
         route: Route::of(declared.route.as_ref()),
+        takes_over: object.migrates_from_redis(),
     })
 }
 
@@ -86,7 +91,7 @@ pub fn judge(
 ) -> ConnectionConfigMap {
     let routed = connection.and_then(|connection| connection.over(target.route));
     let content = routed.map(|connection| content(target, &connection));
-    if let Some(owner) = stranger(found, owner, content.as_ref()) {
+    if let Some(owner) = stranger(found, owner, target, content.as_ref()) {
         return ConnectionConfigMap::Foreign { owner };
     }
     let current = content.is_some_and(|content| {
@@ -146,7 +151,12 @@ pub fn changes(found: &ConfigMap, content: &ConfigMapContent) -> String {
 
 /// The other owner of a ConfigMap, in words. One without a controller that holds the content of this resource was
 /// restored, or lost its owner, and is taken back; so is one of a former resource of this kind and name.
-fn stranger(found: &ConfigMap, owner: &OwnerReference, content: Option<&ConfigMapContent>) -> Option<String> {
+fn stranger(
+    found: &ConfigMap,
+    owner: &OwnerReference,
+    target: &ConfigMapTarget,
+    content: Option<&ConfigMapContent>,
+) -> Option<String> {
     let controller =
         found.metadata.owner_references.iter().flatten().find(|one| one.controller == Some(true));
     let holds_all = content.is_some_and(|content| {
@@ -156,6 +166,7 @@ fn stranger(found: &ConfigMap, owner: &OwnerReference, content: Option<&ConfigMa
     let same_name = |one: &OwnerReference| (&one.kind, &one.name) == (&owner.kind, &owner.name);
     match controller {
         Some(controller) if controller.uid == owner.uid => None,
+        Some(controller) if target.takes_over && is_predecessor(controller, owner) => None,
         Some(controller) if !same_name(controller) => {
             Some(format!("belongs to {} {}", controller.kind, controller.name))
         }
@@ -166,8 +177,8 @@ fn stranger(found: &ConfigMap, owner: &OwnerReference, content: Option<&ConfigMa
 }
 
 fn is_controlled_by(found: &ConfigMap, owner: &OwnerReference) -> bool {
-    let owners = found.metadata.owner_references.iter().flatten();
-    owners.clone().any(|one| one.controller == Some(true) && one.uid == owner.uid)
+    let mut owners = found.metadata.owner_references.iter().flatten();
+    owners.any(|one| one.controller == Some(true) && one.uid == owner.uid)
 }
 
 fn holds(found: &ConfigMap, content: &ConfigMapContent) -> bool {

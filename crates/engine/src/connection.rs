@@ -2,6 +2,7 @@
 //! the target requests, and never an empty or hidden value.
 
 use super::{
+    escape::escape,
     normal::HIDDEN,
     observed::{Connection, Replica},
     secret_target::SecretTarget,
@@ -10,7 +11,7 @@ use super::{
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::{self, Write as _},
+    fmt,
 };
 use valkeeper_api::service_facts::WrittenSecret;
 
@@ -90,6 +91,12 @@ impl Connection {
             routes: Vec::new(),
             authority: None,
         })
+    }
+
+    /// A connection of the default user without TLS.
+    pub fn without_tls(host: String, port: String, password: SecretString, replica: Replica) -> Self {
+        let (user, ssl) = ("default".to_owned(), "disable".to_owned());
+        Self { host, port, user, password, ssl, replica, routes: Vec::new(), authority: None }
     }
 
     /// The five parameters, by the keys of the Secret.
@@ -189,19 +196,6 @@ fn binding_entries(
         ("uri", connection.uri()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
-}
-
-/// Percent-encodes the characters with a meaning in the user part of a URI.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

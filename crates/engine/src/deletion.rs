@@ -4,6 +4,7 @@
 
 use super::{
     desired::Desired,
+    handover,
     observed::{Observed, ObservedService, Remote},
     ownership::is_ours_to_delete,
     policies::DeletionPolicy,
@@ -78,7 +79,11 @@ fn wait(report: Report, requeue: RequeueClass) -> Decision {
 }
 
 fn present(desired: &Desired, observed: &Observed, service: &ObservedService, report: Report) -> Decision {
-    if !is_ours_to_delete(desired, service) {
+    let is_deleted = is_ours_to_delete(desired, service);
+    if let Some((step, message)) = handover::before_deletion(desired, observed, service, is_deleted) {
+        return Decision { step, report: Report::new(Ready::Progressing, reason::DELETING, message) };
+    }
+    if !is_deleted {
         return release(desired, observed, report);
     }
     if let Some(decision) = protection(desired, service) {

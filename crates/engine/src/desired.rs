@@ -6,7 +6,7 @@ use super::{
     declared::{Hashes, Record, Remembered},
     observed::Maintenance,
     policies::Policies,
-    power_schedule::ScheduledPower,
+    scheduled_power::ScheduledPower,
     secret_target::SecretTarget,
     token_release,
 };
@@ -79,6 +79,10 @@ pub struct Desired {
     pub secret: Option<SecretTarget>,
     /// Where connection parameters without secrets go.
     pub config_map: Option<ConfigMapTarget>,
+    /// It takes over the `Redis` of its name.
+    pub takes_over: bool,
+    /// The status says that another resource took it over.
+    pub was_taken_over: bool,
     /// What is declared now.
     pub declared: Hashes,
     /// The record of earlier declarations.

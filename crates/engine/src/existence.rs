@@ -4,7 +4,7 @@ use super::{
     concern::{Concern, Concerns},
     config_map_concern, creation,
     desired::Desired,
-    migration, network,
+    handover_report, migration, network,
     observed::Observed,
     request::Target,
     secret, source,
@@ -17,10 +17,14 @@ use valkeeper_api::names::{self, reason};
 /// What is to be done where there is no service.
 pub(super) fn concerns(desired: &Desired, observed: &Observed) -> Concerns {
     let mut concerns = vec![violations::told(desired)];
-    if desired.initialized && !observed.absence_is_certain {
+    if desired.was_taken_over {
+        concerns.push(handover_report::migrated(desired));
+    } else if desired.initialized && !observed.absence_is_certain {
         concerns.push(unproven(desired));
     } else if desired.initialized && !desired.policies.recreates {
         concerns.push(missing(desired));
+    } else if desired.takes_over && !desired.initialized {
+        concerns.push(handover_report::nothing_to_take_over(desired));
     } else if desired.policies.observes {
         concerns.push(nothing_to_observe(desired));
     } else if desired.violations.is_empty() {
@@ -34,7 +38,7 @@ pub(super) fn concerns(desired: &Desired, observed: &Observed) -> Concerns {
     }
     let mut concerns = Concerns(concerns.into_iter().map(|one| one.unless_refused(observed)).collect());
     // Whatever is said speaks against it.
-    if concerns.are_fine() {
+    if concerns.are_fine() && !desired.was_taken_over {
         concerns.0.push(created(desired, observed));
     }
     concerns

@@ -15,7 +15,7 @@ use k8s_openapi::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use valkeeper_api::service_facts::WrittenSecret;
+use valkeeper_api::{Kind, service_facts::WrittenSecret};
 
 /// What a Secret was found to be.
 #[derive(Debug, Default)]
@@ -128,6 +128,7 @@ fn stranger(
 ) -> Option<String> {
     let who = match controller(secret) {
         Some(controller) if controller.uid == owner.uid => return None,
+        Some(controller) if target.takes_over && is_predecessor(controller, owner) => return None,
         Some(controller) if !is_former(controller, owner) => {
             return Some(format!("belongs to {} {}", controller.kind, controller.name));
         }
@@ -158,10 +159,19 @@ fn is_former(reference: &OwnerReference, owner: &OwnerReference) -> bool {
     (&reference.kind, &reference.name) == (&owner.kind, &owner.name) && group(reference) == group(owner)
 }
 
+/// Whether it is a reference to the `Redis` that this resource takes over. References do not leave the namespace.
+pub(super) fn is_predecessor(reference: &OwnerReference, owner: &OwnerReference) -> bool {
+    let group = |reference: &OwnerReference| reference.api_version.split('/').next().map(str::to_owned);
+    reference.kind == Kind::Redis.name() && reference.name == owner.name && group(reference) == group(owner)
+}
+
 /// All owners that stay, and this resource.
 fn owners(secret: &Secret, owner: &OwnerReference) -> Vec<OwnerReference> {
     let others = secret.metadata.owner_references.iter().flatten();
-    let others = others.filter(|one| one.uid != owner.uid && !is_former(one, owner)).cloned();
+    // There is one controller at most.
+    let others = others
+        .filter(|one| one.uid != owner.uid && !is_former(one, owner) && one.controller != Some(true))
+        .cloned();
     others.chain([owner.clone()]).collect()
 }
 

@@ -18,10 +18,13 @@ mod deletion;
 mod desired;
 mod difference;
 mod drift;
+mod escape;
 mod existence;
 pub mod existing_secret;
 pub mod facts;
 pub mod failure;
+mod handover;
+mod handover_report;
 mod kstatus;
 mod leftover;
 mod migration;
@@ -39,6 +42,8 @@ mod recording;
 mod refusal;
 mod report;
 mod request;
+mod route;
+mod scheduled_power;
 mod secret;
 mod secret_target;
 mod settings;
@@ -59,17 +64,17 @@ pub use desired::{Desired, SourceReference, Vpc};
 pub use migration::remembered as remembered_migration;
 pub use observed::{
     Connection, ConnectionConfigMap, ConnectionSecret, Maintenance, MigrationState, Observed,
-    ObservedService, Power, Remote, Replica, ServiceState, Source, VpcReference,
+    ObservedService, Power, Predecessor, Remote, Replica, ServiceState, Source, Successor, VpcReference,
 };
 pub use outstanding::{Sent, outstanding};
 pub use policies::{Defaults, DeletionPolicy, Policies};
-pub use power_schedule::ScheduledPower;
 pub use recording::remembered;
 pub use refusal::{Failure, Refusal, Request};
 pub use report::{DriftSeen, MigrationNote, Ready, Report};
 pub use request::{CreateRequest, ServicePatch, TagPatch, Target};
+pub use route::{Route, RoutedEndpoint};
+pub use scheduled_power::ScheduledPower;
 pub use secret_target::{KindOfSecret, SecretTarget, of as secret_target};
-pub use shape::{Route, RoutedEndpoint};
 pub use step::{Decision, RequeueClass, Step};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::{
     refusal::{Failure, Refusal, Request},
     request::{ServicePatch, TagPatch},
-    shape::RoutedEndpoint,
+    route::RoutedEndpoint,
 };
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -27,6 +27,10 @@ pub struct Observed {
     pub secret: ConnectionSecret,
     /// The connection ConfigMap; unknown until it matters.
     pub config_map: ConnectionConfigMap,
+    /// The `Redis` that the resource takes over; unknown until it matters.
+    pub predecessor: Predecessor,
+    /// The `Valkey` that takes over the resource; unknown until it matters.
+    pub successor: Successor,
     /// The service that this one is made from; unknown until it matters.
     pub source: Source,
     /// Progress of a migration into the service; none when it was not read.
@@ -320,6 +324,37 @@ pub enum ConnectionSecret {
         /// Kubernetes refuses to change its data.
         immutable: bool,
     },
+}
+
+/// The `Redis` that a `Valkey` takes over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Predecessor {
+    /// Not read yet.
+    #[default]
+    Unknown,
+    /// There is none: it was deleted, or its kind is not installed.
+    Absent,
+    /// It exists.
+    Present {
+        /// Its identity.
+        uid: String,
+        /// The project of its service.
+        project: String,
+        /// Name and prefix of its Secret, if it has one.
+        secret: Option<(String, String)>,
+    },
+}
+
+/// The `Valkey` that takes over a `Redis`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Successor {
+    /// Not read yet.
+    #[default]
+    Unknown,
+    /// There is none that names the `Redis`.
+    Absent,
+    /// It exists and takes over.
+    Present,
 }
 
 /// The ConfigMap that the connection parameters belong in.

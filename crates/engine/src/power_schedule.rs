@@ -10,33 +10,13 @@
 //! An override is recorded in the status before anything follows from it. Otherwise a restart after the switch that ends
 //! it would take it for a new one.
 
-use super::{desired::Desired, spec};
+use super::{desired::Desired, scheduled_power::ScheduledPower, spec};
 use chrono::{DateTime, Utc};
 use valkeeper_api::{
     ManagedService, names, power_schedule,
     status::{PowerOverride, PowerScheduleStatus},
     valkey_scheduled_backup::Schedule,
 };
-
-/// What a schedule says at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScheduledPower {
-    /// For the status.
-    pub status: PowerScheduleStatus,
-    /// Whether a user's override holds.
-    pub is_overridden: bool,
-    /// The status has the override.
-    pub is_recorded: bool,
-    /// The annotation has had its effect, and can go.
-    pub override_is_over: bool,
-}
-
-impl ScheduledPower {
-    /// The next time at which the schedule switches.
-    pub fn next_switch(&self) -> Option<DateTime<Utc>> {
-        self.status.next_off.into_iter().chain(self.status.next_on).min()
-    }
-}
 
 impl Desired {
     /// The same resource as its schedule has it at `now`; unchanged without a schedule that can be used.

@@ -19,6 +19,8 @@ pub struct Refusal {
 pub enum Request {
     /// A change of the service.
     Update(Box<ServicePatch>),
+    /// The change of its type.
+    ChangeType,
     /// A change of its tags.
     Tags(TagPatch),
     /// The connection Secret, to be read or to be written.

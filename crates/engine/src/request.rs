@@ -17,6 +17,10 @@ pub enum Target {
     ConfigMap,
     /// The certificate of the project's authority.
     Authority,
+    /// The `Redis` that the resource takes over.
+    Predecessor,
+    /// The `Valkey` that takes over the resource.
+    Successor,
     /// The token Secrets of the resource, for whether they are kept from deletion.
     TokenSecrets,
     /// The service that this one is made from.
@@ -37,6 +41,8 @@ impl Target {
             Self::Secret => "observe secret",
             Self::ConfigMap => "observe config map",
             Self::Authority => "observe authority",
+            Self::Predecessor => "observe predecessor",
+            Self::Successor => "observe successor",
             Self::TokenSecrets => "observe token secrets",
             Self::Source => "observe source",
             Self::Vpc => "observe vpc",

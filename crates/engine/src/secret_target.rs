@@ -1,8 +1,8 @@
 //! Which Secret the connection goes to, and what besides the five usual keys it should hold.
 
-use super::shape::Route;
+use super::route::Route;
 use std::collections::BTreeMap;
-use valkeeper_api::{ManagedService, common::ConnectionSecretTarget, service_facts::WrittenSecret};
+use valkeeper_api::{Kind, ManagedService, common::ConnectionSecretTarget, service_facts::WrittenSecret};
 
 /// Who runs managed services.
 const PROVIDER: &str = "aiven";
@@ -43,6 +43,8 @@ pub struct SecretTarget {
     pub bare_keys: bool,
     /// Plain values to write besides, by key without prefix.
     pub more: BTreeMap<String, String>,
+    /// Whether the Secret of the `Redis` of the same name is to be taken over.
+    pub takes_over: bool,
     /// What the Secret was given when it was last written.
     pub written: Option<WrittenSecret>,
 }
@@ -92,6 +94,7 @@ impl SecretTarget {
             binding: (target.service_binding == Some(true)).then_some(kind.binding),
             bare_keys: kind.bare_keys,
             more: BTreeMap::new(),
+            takes_over: false,
         }
     }
 }
@@ -103,11 +106,15 @@ pub fn of<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
         return None;
     }
     let written = object.status().and_then(|status| status.facts.connection_secret.clone());
+    let takes_over = object.migrates_from_redis();
+    // A Secret that is taken over keeps its keys.
+    let keys = if takes_over { Kind::Redis } else { K::KIND };
     let kind = KindOfSecret {
-        prefix: K::KIND.secret_prefix(),
+        prefix: keys.secret_prefix(),
         provider: PROVIDER,
         binding: K::KIND.service_type(),
-        bare_keys: K::KIND.wrote_bare_keys(),
+        bare_keys: keys.wrote_bare_keys(),
     };
-    Some(SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind))
+    let target = SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind);
+    Some(SecretTarget { takes_over, ..target })
 }

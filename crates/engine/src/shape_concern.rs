@@ -6,8 +6,9 @@ use super::{
     desired::Desired,
     observed::{Connection, ObservedService, Replica},
     request::Target,
+    route::Route,
     secret_target::SecretTarget,
-    shape::{Route, inexpressible as inexpressible_keys},
+    shape::inexpressible as inexpressible_keys,
     step::{RequeueClass, Step},
 };
 use valkeeper_api::names::reason;

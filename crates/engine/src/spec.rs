@@ -1,7 +1,7 @@
 //! Reads a custom resource into what is desired: defaults applied, names resolved, and what it declares listed.
 
 use super::{
-    config_map,
+    conditions, config_map,
     declared::{self, Hashes},
     desired::{Desired, SourceReference, Vpc},
     normal,
@@ -70,6 +70,10 @@ impl Desired {
             schedule: None,
             secret: secret_target::of(object, &name),
             config_map: config_map::target(object),
+            takes_over: object.migrates_from_redis(),
+            was_taken_over: status
+                .and_then(|status| conditions::reason_of_ready(&status.conditions))
+                .is_some_and(|reason| reason == names::reason::MIGRATED),
             declared: Hashes::new(),
             record: declared::record(object),
             record_is_in_status: status.is_some_and(|status| !status.declared_values.is_empty()),

@@ -32,6 +32,8 @@ pub enum Step {
     Create(Box<CreateRequest>),
     /// Change some fields of the service.
     Update(Box<ServicePatch>),
+    /// Make a Valkey of a Redis service. Irreversible: there is no way back.
+    ChangeType,
     /// Record what the spec declares, before it is sent. If this process ends in between, a field that the user then
     /// removes is still recorded as one to reset.
     Record {
@@ -73,6 +75,7 @@ impl Step {
             Self::AddTokenFinalizer => "add token finalizer",
             Self::Create(_) => "create",
             Self::Update(_) => "update",
+            Self::ChangeType => "change type",
             Self::Record { .. } => "record",
             Self::PatchTags(_) => "patch tags",
             Self::WriteSecret(_) => "write secret",
@@ -103,6 +106,7 @@ impl Step {
             Self::AddFinalizer(_)
             | Self::Create(_)
             | Self::Update(_)
+            | Self::ChangeType
             | Self::PatchTags(_)
             | Self::Delete
             | Self::NoteSettled
@@ -135,14 +139,21 @@ impl Request {
     pub fn of(step: &Step) -> Option<Self> {
         Some(match step {
             Step::Update(patch) => Self::Update(patch.clone()),
+            Step::ChangeType => Self::ChangeType,
             Step::PatchTags(tags) => Self::Tags(tags.clone()),
             Step::WriteSecret(_) | Step::Observe(Target::Secret) => Self::Secret,
             Step::WriteConfigMap(_) | Step::Observe(Target::ConfigMap) => Self::ConfigMap,
             Step::AddTokenFinalizer => Self::Token,
             Step::Observe(
-                target @ (Target::Vpc | Target::MigrationPassword | Target::Migration | Target::Authority),
+                target @ (Target::Vpc
+                | Target::MigrationPassword
+                | Target::Migration
+                | Target::Authority
+                | Target::Predecessor),
             ) => Self::Observe(*target),
-            Step::Observe(Target::Service | Target::Object | Target::Source | Target::TokenSecrets)
+            Step::Observe(
+                Target::Service | Target::Object | Target::Source | Target::TokenSecrets | Target::Successor,
+            )
             | Step::AddFinalizer(_)
             | Step::Record { .. }
             | Step::Create(_)

@@ -8,6 +8,7 @@
 pub(super) mod doctor;
 mod find;
 pub(super) mod import;
+pub(super) mod migrate;
 pub(super) mod plan;
 pub(super) mod report;
 mod session;

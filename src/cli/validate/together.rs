@@ -20,6 +20,8 @@ pub(super) struct Seen {
     writes: Option<String>,
     /// The Secrets that it reads.
     reads: Vec<String>,
+    /// The `Redis` that it takes over.
+    takes_over: Option<String>,
 }
 
 /// A conflict of two resources, reported at the later one.
@@ -48,6 +50,7 @@ impl Seen {
             project: text("/spec/project").filter(|_| service).unwrap_or_default().to_owned(),
             writes: (service && !disabled).then_some(target),
             reads: reads.into_iter().filter_map(text).map(str::to_owned).collect(),
+            takes_over: text("/spec/migrateFrom/redis").map(str::to_owned),
             name,
         })
     }
@@ -57,9 +60,19 @@ impl Seen {
         self.kind == "Secret"
     }
 
+    /// Whether this resource takes over the other: both may be there in any order.
+    fn takes_over(&self, other: &Self) -> bool {
+        other.kind == "Redis"
+            && self.namespace == other.namespace
+            && self.takes_over.as_ref() == Some(&other.name)
+    }
+
     /// What keeps this resource from existing beside an earlier one.
     pub(super) fn conflict(&self, earlier: &Self) -> Option<Conflict> {
         const TARGET: &[&str] = &["spec", "connInfoSecretTarget", "name"];
+        if self.takes_over(earlier) || earlier.takes_over(self) {
+            return None;
+        }
         let there = format!("{}/{} ({}:{})", earlier.kind, earlier.name, earlier.path, earlier.line);
         let together = self.namespace == earlier.namespace;
         let secret = self.writes.as_deref().unwrap_or_default();
@@ -127,6 +140,16 @@ mod tests {
         assert!(rule(&elsewhere, &cache).contains("service \"cache\" belongs to"));
         let project = Seen { project: "q".to_owned(), ..elsewhere };
         assert_eq!(project.conflict(&cache), None);
+    }
+
+    #[test]
+    fn valkey_may_stand_beside_the_redis_that_it_takes_over() {
+        let redis = seen("a.yaml", "Redis", "cache", &json!({"project": "p"}));
+        let spec = json!({"project": "p", "migrateFrom": {"redis": "cache"}});
+        let valkey = seen("a.yaml", "Valkey", "cache", &spec);
+        assert_eq!((rule(&valkey, &redis), rule(&redis, &valkey)), (String::new(), String::new()));
+        let without = seen("a.yaml", "Valkey", "cache", &json!({"project": "p"}));
+        assert!(rule(&without, &redis).contains("connection Secret of Redis/cache"));
     }
 
     #[test]

@@ -66,14 +66,13 @@ impl<K: ManagedService> Reconciliation<K> {
     pub(super) async fn observe_authority(&mut self) -> Result<(), ReconcileError> {
         let project = self.desired.project.clone();
         let known = self.context.authorities.known(&project, Instant::now());
-        let certificate = match known {
-            Some(certificate) => certificate,
-            None => {
-                let (token, provider) = (self.token().await?, self.provider.clone());
-                let certificate = self.during(provider.authority(&token, &project)).await?;
-                self.context.authorities.learn(&project, &certificate, Instant::now());
-                certificate
-            }
+        let certificate = if let Some(certificate) = known {
+            certificate
+        } else {
+            let (token, provider) = (self.token().await?, self.provider.clone());
+            let certificate = self.during(provider.authority(&token, &project)).await?;
+            self.context.authorities.learn(&project, &certificate, Instant::now());
+            certificate
         };
         self.authority = Some(certificate);
         Ok(())

@@ -3,11 +3,13 @@
 
 mod config_map;
 mod facts;
+mod handover;
 pub(super) mod measure;
 mod migration;
 pub(super) mod observe;
 pub(super) mod outcome;
 mod perform;
+mod pretend;
 pub mod preview;
 mod publish;
 pub(super) mod requeue;
@@ -210,6 +212,8 @@ impl<K: ManagedService> Reconciliation<K> {
             Target::Secret => self.observe_secret().await,
             Target::ConfigMap => self.observe_config_map().await,
             Target::Authority => self.observe_authority().await,
+            Target::Predecessor => self.observe_predecessor().await,
+            Target::Successor => self.observe_successor().await,
             Target::TokenSecrets => self.observe_token_secrets().await,
             Target::Source => self.observe_source().await,
             Target::Vpc => self.follow_vpc().await,

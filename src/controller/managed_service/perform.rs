@@ -34,6 +34,7 @@ impl<K: ManagedService> Reconciliation<K> {
             Step::AddTokenFinalizer => self.hold_token().await,
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
+            Step::ChangeType => self.change_type(report).await,
             Step::PatchTags(tags) => self.patch_tags(tags, report).await,
             Step::WriteSecret(content) => self.write_secret(content).await,
             Step::WriteConfigMap(content) => self.write_config_map(content).await,
@@ -205,7 +206,7 @@ impl<K: ManagedService> Reconciliation<K> {
         self.emit(severity, report.reason, "Update", &report.message);
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.memory.settles_at = Some(Instant::now() + self.context.settings.stabilization_period);
     }
 

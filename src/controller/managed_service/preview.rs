@@ -5,7 +5,6 @@ use super::Reconciliation;
 use crate::{
     controller::{
         context::Context,
-        error::ReconcileError,
         managed_service::SecretSeen,
         memory::Memory,
         schedule::{queue::Priority, scheduler::Wake},
@@ -15,12 +14,11 @@ use crate::{
 };
 use kube::runtime::reflector::ObjectRef;
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use valkeeper_api::{Kind, ManagedService, ServiceFacts, names, status::DriftedField};
+use valkeeper_api::{Kind, ManagedService, ServiceFacts, status::DriftedField};
 use valkeeper_engine::{
-    self as engine, Decision, Ready, Remote, Report, Step, Target, config_map, existing_secret,
+    self as engine, Decision, Ready, Remote, Report, Step, Target, existing_secret,
     preview::{Effect, creation, differences},
 };
 
@@ -178,7 +176,9 @@ impl<K: ManagedService> Reconciliation<K> {
             _ => Vec::new(),
         };
         let target = match step {
-            Step::Create(_) | Step::Update(_) | Step::PatchTags(_) | Step::Delete => "aiven",
+            Step::Create(_) | Step::Update(_) | Step::ChangeType | Step::PatchTags(_) | Step::Delete => {
+                "aiven"
+            }
             _ => "kubernetes",
         };
         Action { step: step.name(), target, fields }
@@ -215,72 +215,6 @@ impl<K: ManagedService> Reconciliation<K> {
         }
         let read = self.observe(target).await;
         self.token_use.learn(&self.context, read).map_err(|error| self.failure(&error))
-    }
-
-    /// Takes `step` as done.
-    fn pretend(&mut self, step: &Step) -> Result<(), ReconcileError> {
-        match (step, &mut self.observed.remote) {
-            (Step::AddFinalizer(notes), _) => {
-                let notes: Vec<_> =
-                    notes.iter().map(|(key, value)| ((*key).to_owned(), Some(value))).collect();
-                self.edited(|object| {
-                    object["metadata"]["finalizers"] = json!([names::FINALIZER]);
-                    annotate(object, notes.iter().map(|(key, value)| (key.as_str(), *value)));
-                })?;
-                self.observed.object_is_live = true;
-            }
-            (Step::Annotate(annotations), _) => self.edited(|object| {
-                annotate(object, annotations.iter().map(|(key, value)| (*key, value.as_ref())));
-            })?,
-            (Step::Record { declared, migration }, _) => self.edited(|object| {
-                object["status"]["declaredValues"] = json!(declared);
-                object["status"]["migration"] = json!(migration);
-            })?,
-            (Step::AddTokenFinalizer, _) => self.token_use.take_as_held(),
-            (Step::NoteSettled, _) => {
-                let settled = self.desired.uid.clone();
-                self.edited(|object| {
-                    annotate(object, [(names::SERVICE_SETTLED, Some(&settled))].into_iter());
-                })?;
-            }
-            (Step::ReleaseToken(name), _) => {
-                self.observed.held_names.iter_mut().for_each(|held| _ = held.remove(name));
-            }
-            (Step::WriteSecret(content), _) => {
-                let (secret, record) = existing_secret::new(content, &self.owner());
-                self.secret_seen = SecretSeen::Present(Box::new(secret));
-                self.secret_written = Some(record);
-            }
-            (Step::WriteConfigMap(content), _) => {
-                let config_map = config_map::new(content, &self.owner());
-                self.config_map_seen = Some(Some(Box::new(config_map)));
-            }
-            (Step::Update(patch), Remote::Present(service)) => **service = service.with(patch),
-            (Step::PatchTags(tags), Remote::Present(service)) => **service = service.with_tags(tags),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The resource with other metadata or another status.
-    fn edited(&mut self, edit: impl FnOnce(&mut Value)) -> Result<(), ReconcileError> {
-        let defect =
-            |error: serde_json::Error| ReconcileError::Defect(format!("cannot edit the resource: {error}"));
-        let mut object = serde_json::to_value(&self.object).map_err(defect)?;
-        edit(&mut object);
-        let object = serde_json::from_value(object).map_err(defect)?;
-        self.adopt(object);
-        Ok(())
-    }
-}
-
-fn annotate<'a>(object: &mut Value, annotations: impl Iterator<Item = (&'a str, Option<&'a String>)>) {
-    for (key, value) in annotations {
-        object["metadata"]["annotations"][key] = json!(value);
-    }
-    // `null` stands for a removed one.
-    if let Some(all) = object["metadata"]["annotations"].as_object_mut() {
-        all.retain(|_, value| !value.is_null());
     }
 }
 

@@ -1,4 +1,5 @@
-//! Times that people read, and at which certificates are renewed. Nothing about terms is decided by them.
+//! Times that people read, at which certificates are renewed, and at which schedules switch. Nothing about terms is
+//! decided by them.
 
 use chrono::{DateTime, Utc};
 

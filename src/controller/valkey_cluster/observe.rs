@@ -232,16 +232,7 @@ impl Reconciliation {
         } else {
             Replica::None
         };
-        Some(Connection {
-            host: host(names::leader(&desired.name))?,
-            port,
-            user: "default".to_owned(),
-            password: password?,
-            ssl: "disable".to_owned(),
-            replica,
-            routes: Vec::new(),
-            authority: None,
-        })
+        Some(Connection::without_tls(host(names::leader(&desired.name))?, port, password?, replica))
     }
 
     /// The password of the cluster, read anew.

@@ -7,6 +7,7 @@ mod data;
 mod migration;
 mod recipes;
 mod settings;
+mod takeover;
 
 use crate::{cluster, world};
 use cache::Cache;

@@ -35,6 +35,7 @@ pub(super) fn check(name: Option<&str>, spec: &Map<String, Value>) -> Vec<Violat
     spec.tags();
     spec.token();
     spec.connection_secret();
+    spec.takeover();
     spec.found
 }
 
@@ -220,6 +221,21 @@ impl<'s> Spec<'s> {
             self.report(&prefix, "must start a key of a Secret: letters, digits, -, _ and .");
         }
         self.secret_metadata();
+    }
+
+    fn takeover(&mut self) {
+        let redis = ["migrateFrom", "redis"];
+        if self.text(&redis).is_some_and(|redis| redis != self.name) {
+            self.report(&redis, "must be metadata.name: the service keeps its name");
+        }
+        let creates = self.get(&["userConfig", "service_to_fork_from"]).is_some()
+            || !self.list(&["serviceIntegrations"]).is_empty();
+        if self.get(&["migrateFrom"]).is_some() && creates {
+            self.report_at(spec_path(&["migrateFrom"]), String::new(), "excludes a fork and a read replica");
+        }
+        if self.get(&["migrateFrom"]).is_some() && self.text(&["adoptionPolicy"]) == Some("Observe") {
+            self.report_at(spec_path(&["migrateFrom"]), String::new(), "excludes adoptionPolicy: Observe");
+        }
     }
 
     fn secret_metadata(&mut self) {

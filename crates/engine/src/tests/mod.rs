@@ -11,6 +11,7 @@ use valkeeper_api::{
 };
 
 mod difference;
+mod handover;
 mod life;
 mod migrations;
 mod orphans;

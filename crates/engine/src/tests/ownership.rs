@@ -69,7 +69,7 @@ fn redis_upgraded_to_valkey_reports_the_action() {
     redis.kind = valkeeper_api::Kind::Redis;
     let decision = decide(&redis, &seen(service()));
     assert_eq!(decision.report.reason, reason::WRONG_SERVICE_TYPE);
-    for part in ["upgraded service cache", "deletion-policy: Orphan", "adoptionPolicy: Adopt", "REDIS_"] {
+    for part in ["upgraded service cache", "spec.migrateFrom.redis: cache"] {
         assert!(decision.report.message.contains(part), "{part}: {}", decision.report.message);
     }
 }
@@ -83,6 +83,6 @@ fn redis_beside_valkey_of_same_name_reports_the_owner() {
     let message = |observed: &Observed| decide(&redis, observed).report.message;
     assert!(message(&observed).contains("belongs to a resource with uid another"));
     let named = Observed { owner: Some("Valkey ns/cache".to_owned()), ..observed };
-    assert!(message(&named).contains("belongs to Valkey ns/cache"), "{}", message(&named));
+    assert!(message(&named).contains("Valkey cache has taken over service cache"), "{}", message(&named));
     assert!(!message(&named).contains("upgraded"), "{}", message(&named));
 }
