@@ -21,6 +21,7 @@ pub(crate) fn add(cases: &mut Vec<Case>) {
         texts(cases, kind);
         relations(cases, kind);
         shapes(cases, kind);
+        names_in_targets(cases, kind);
         power_schedules(cases, kind);
     }
     beyond_the_contract(cases);
@@ -293,7 +294,7 @@ fn related() -> Vec<(&'static str, Value, &'static str, &'static str)> {
 /// Targets of connections that cannot be written.
 fn shapes(cases: &mut Vec<Case>, kind: Kind) {
     let keys = |keys: Value| json!({"connInfoSecretTarget": {"name": "a", "keys": keys}});
-    let (secret, config_map) = ("spec.connInfoSecretTarget", "spec.connInfoConfigMapTarget");
+    let secret = "spec.connInfoSecretTarget";
     let refused = [
         (
             "an unknown placeholder",
@@ -343,6 +344,12 @@ fn shapes(cases: &mut Vec<Case>, kind: Kind) {
         let title = format!("{title} of the connection Secret");
         cases.push(Case::refused(kind, title, with(minimal(kind), &spec), &field, rule, message.to_owned()));
     }
+}
+
+/// Names in targets that the API server accepts and the operator does not.
+fn names_in_targets(cases: &mut Vec<Case>, kind: Kind) {
+    let keys = |keys: Value| json!({"connInfoSecretTarget": {"name": "a", "keys": keys}});
+    let (secret, config_map) = ("spec.connInfoSecretTarget", "spec.connInfoConfigMapTarget");
     let prefix = kind.secret_prefix();
     let taken = [
         (

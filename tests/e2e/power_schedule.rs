@@ -55,8 +55,8 @@ async fn service_is_off_while_its_schedule_says_so(world: World) -> World {
     let schedule = status.power_schedule.unwrap();
     let (next_off, next_on) = (schedule.next_off.unwrap(), schedule.next_on.unwrap());
     assert!(Utc::now() < next_on && next_on < next_off);
-    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
-    assert!(ready.message.contains("spec.powerSchedule declares until"), "{}", ready.message);
+    let condition = status.conditions.iter().find(|entry| entry.type_ == "Ready").unwrap();
+    assert!(condition.message.contains("spec.powerSchedule declares until"), "{}", condition.message);
     // What is off by its schedule stays as it is.
     let writes = world.writes();
     let reads = world.provider.requests().len();

@@ -76,6 +76,8 @@ impl Question {
             engine::Step::Observe(engine::Target::Object) => Step::LookAtObject,
             engine::Step::Observe(engine::Target::Secret) => Step::LookAtSecret,
             other @ (engine::Step::AddTokenFinalizer
+            | engine::Step::ChangeType
+            | engine::Step::WriteConfigMap(_)
             | engine::Step::NoteSettled
             | engine::Step::ReleaseToken(_)
             | engine::Step::Observe(_)) => panic!("not in this model: {other:?}"),

@@ -71,9 +71,7 @@ impl Desired {
             secret: secret_target::of(object, &name),
             config_map: config_map::target(object),
             takes_over: object.migrates_from_redis(),
-            was_taken_over: status
-                .and_then(|status| conditions::reason_of_ready(&status.conditions))
-                .is_some_and(|reason| reason == names::reason::MIGRATED),
+            was_taken_over: was_taken_over(object),
             declared: Hashes::new(),
             record: declared::record(object),
             record_is_in_status: status.is_some_and(|status| !status.declared_values.is_empty()),
@@ -102,6 +100,12 @@ fn was_processed(metadata: &ObjectMeta) -> bool {
     let annotations = metadata.annotations.as_ref();
     names::has_finalizer(metadata)
         && annotations.is_some_and(|all| all.contains_key(names::GENERATION_PROCESSED))
+}
+
+/// Whether the last report said that another resource has taken over the service.
+fn was_taken_over<K: ManagedService>(object: &K) -> bool {
+    let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions::reason_of_ready(conditions) == Some(names::reason::MIGRATED)
 }
 
 /// The migration in the status; an older status has at least the phase of the declared one.

@@ -1,12 +1,11 @@
 //! The shell around the shape of a connection: the connection ConfigMap, and the certificate of the project's authority.
 //! Neither is read for a resource that does not request it.
 
-use super::Reconciliation;
+use super::{ConfigMapSeen, Reconciliation};
 use crate::{
     cluster::{config_maps, events::Severity},
     controller::error::ReconcileError,
 };
-use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::time::Instant;
 use valkeeper_api::{ManagedService, names::reason};
 use valkeeper_engine::{
@@ -18,20 +17,23 @@ impl<K: ManagedService> Reconciliation<K> {
     pub(super) async fn observe_config_map(&mut self) -> Result<(), ReconcileError> {
         let Some(target) = &self.desired.config_map else { return Ok(()) };
         let found = config_maps::get(&self.context.client, &self.namespace, &target.name).await?;
-        self.config_map_seen = Some(found.map(Box::new));
+        self.config_map_seen =
+            found.map_or(ConfigMapSeen::Absent, |found| ConfigMapSeen::Present(Box::new(found)));
         Ok(())
     }
 
     /// The meaning of the ConfigMap depends on the current state of the service.
     pub(super) fn recall_config_map(&mut self) {
-        let (Some(target), Some(seen)) = (&self.desired.config_map, &self.config_map_seen) else { return };
+        let Some(target) = &self.desired.config_map else { return };
         let connection = match &self.observed.remote {
             Remote::Present(service) => service.connection.as_ref(),
             Remote::Unknown | Remote::Absent => None,
         };
-        self.observed.config_map = seen.as_ref().map_or(ConnectionConfigMap::Absent, |found| {
-            config_map::judge(found, &self.owner(), target, connection)
-        });
+        self.observed.config_map = match &self.config_map_seen {
+            ConfigMapSeen::Unknown => ConnectionConfigMap::Unknown,
+            ConfigMapSeen::Absent => ConnectionConfigMap::Absent,
+            ConfigMapSeen::Present(found) => config_map::judge(found, &self.owner(), target, connection),
+        };
     }
 
     pub(super) async fn write_config_map(
@@ -39,25 +41,21 @@ impl<K: ManagedService> Reconciliation<K> {
         content: &ConfigMapContent,
     ) -> Result<(), ReconcileError> {
         let (client, namespace, owner) = (&self.context.client, &self.namespace, self.owner());
-        let known: Option<&ConfigMap> = self.config_map_seen.as_ref().and_then(Option::as_deref);
-        let (written, note) = match known {
-            Some(found) => {
-                let patch = config_map::repaired(found, content, &owner);
-                let written = config_maps::patch(client, namespace, &content.name, patch).await?;
-                (Some(written), config_map::changes(found, content))
-            }
-            None => {
-                let written =
-                    config_maps::create(client, namespace, &config_map::new(content, &owner)).await?;
-                (written, format!("Created ConfigMap {} with the connection parameters.", content.name))
-            }
+        let (written, note) = if let ConfigMapSeen::Present(found) = &self.config_map_seen {
+            let patch = config_map::repaired(found, content, &owner);
+            let written = config_maps::patch(client, namespace, &content.name, patch).await?;
+            (Some(written), config_map::changes(found, content))
+        } else {
+            let new = config_map::new(content, &owner);
+            let written = config_maps::create(client, namespace, &new).await?;
+            (written, format!("Created ConfigMap {} with the connection parameters.", content.name))
         };
         let Some(written) = written else {
             // There is one after all: it is read next.
-            (self.config_map_seen, self.observed.config_map) = (None, ConnectionConfigMap::Unknown);
+            self.config_map_seen = ConfigMapSeen::Unknown;
             return Ok(());
         };
-        self.config_map_seen = Some(Some(Box::new(written)));
+        self.config_map_seen = ConfigMapSeen::Present(Box::new(written));
         self.emit(Severity::Normal, reason::CONFIG_MAP_WRITTEN, "WriteConfigMap", &note);
         Ok(())
     }

@@ -72,6 +72,15 @@ pub(super) enum SecretSeen {
     Present(Box<Secret>),
 }
 
+/// The connection ConfigMap, as far as the reconciliation has read it.
+#[derive(Default)]
+pub(super) enum ConfigMapSeen {
+    #[default]
+    Unknown,
+    Absent,
+    Present(Box<ConfigMap>),
+}
+
 /// A reconciliation in progress.
 pub(super) struct Reconciliation<K: ManagedService> {
     pub(super) context: Arc<Context>,
@@ -84,8 +93,8 @@ pub(super) struct Reconciliation<K: ManagedService> {
     /// The connection Secret, as it was read or written last.
     pub(super) secret_seen: SecretSeen,
     pub(super) secret_written: Option<WrittenSecret>,
-    /// The connection ConfigMap, as it was read or written last; none when it was not read.
-    pub(super) config_map_seen: Option<Option<Box<ConfigMap>>>,
+    /// The connection ConfigMap, as it was read or written last.
+    config_map_seen: ConfigMapSeen,
     /// The certificate of the project's authority.
     pub(super) authority: Option<String>,
     pub(super) released: bool,
@@ -131,7 +140,7 @@ impl<K: ManagedService> Reconciliation<K> {
             memory,
             secret_seen: secret_before(&object),
             secret_written: None,
-            config_map_seen: None,
+            config_map_seen: ConfigMapSeen::default(),
             authority: None,
             released: false,
             announcements: Announcements::default(),

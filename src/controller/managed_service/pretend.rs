@@ -1,6 +1,6 @@
 //! Takes steps as done that a preview does not perform: the resource, its Secret and its service as they would be.
 
-use super::{Reconciliation, SecretSeen};
+use super::{ConfigMapSeen, Reconciliation, SecretSeen};
 use crate::controller::error::ReconcileError;
 use serde_json::{Value, json};
 use valkeeper_api::{ManagedService, names};
@@ -43,7 +43,7 @@ impl<K: ManagedService> Reconciliation<K> {
             }
             (Step::WriteConfigMap(content), _) => {
                 let config_map = config_map::new(content, &self.owner());
-                self.config_map_seen = Some(Some(Box::new(config_map)));
+                self.config_map_seen = ConfigMapSeen::Present(Box::new(config_map));
             }
             (Step::Update(patch), Remote::Present(service)) => **service = service.with(patch),
             (Step::ChangeType, Remote::Present(service)) => {
