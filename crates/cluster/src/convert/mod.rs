@@ -55,16 +55,13 @@ impl fmt::Display for Remark {
 }
 
 /// Why nothing was converted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConvertError {
     /// No document is of the kind.
-    #[error("the file has no document of kind {0}")]
     Missing(&'static str),
     /// More than one is.
-    #[error("the file has several documents of kind {0}; convert them one at a time")]
     Several(&'static str),
     /// What came out breaks a rule.
-    #[error("cannot convert: {field} {rule}")]
     Impossible {
         /// The field of the manifest.
         field: String,
@@ -72,6 +69,20 @@ pub enum ConvertError {
         rule: String,
     },
 }
+
+impl fmt::Display for ConvertError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(kind) => write!(formatter, "the file has no document of kind {kind}"),
+            Self::Several(kind) => {
+                write!(formatter, "the file has several documents of kind {kind}; convert them one at a time")
+            }
+            Self::Impossible { field, rule } => write!(formatter, "cannot convert: {field} {rule}"),
+        }
+    }
+}
+
+impl std::error::Error for ConvertError {}
 
 /// Converts the documents of a file. `name` is that of the new resource; by default the one of the old.
 pub fn convert(origin: Origin, documents: &[Value], name: Option<&str>) -> Result<Converted, ConvertError> {

@@ -1,3 +1,5 @@
+//! Manifests and values of each kind, and inputs of any shape.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;

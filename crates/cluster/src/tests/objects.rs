@@ -113,3 +113,25 @@ fn config_map_of_another_owner_is_named_and_keeps_no_server_from_starting() {
         decision.report
     );
 }
+
+#[test]
+fn serving_clients_of_sentinel_replaces_no_pod_and_is_undone() {
+    let mut model = Model::new(desired(&json!({})));
+    let rest = |model: &mut Model| {
+        for _ in 0..200 {
+            if !model.step() {
+                model.pass();
+            }
+        }
+    };
+    rest(&mut model);
+    let pods = |model: &Model| model.pods.values().map(|pod| pod.seen.uid.clone()).collect::<Vec<_>>();
+    let before = pods(&model);
+    for serves in [true, false] {
+        model.desired.spec.clients = serde_json::from_value(json!({"sentinel": serves})).unwrap();
+        rest(&mut model);
+        let service = (OwnedKind::Service, "c-sentinel".to_owned());
+        assert_eq!(model.objects.contains_key(&service), serves);
+    }
+    assert_eq!(pods(&model), before);
+}

@@ -142,28 +142,6 @@ fn operator_of_another_version_replaces_no_pod() {
 }
 
 #[test]
-fn serving_clients_of_sentinel_replaces_no_pod_and_is_undone() {
-    let mut model = Model::new(desired(&json!({})));
-    let rest = |model: &mut Model| {
-        for _ in 0..200 {
-            if !model.step() {
-                model.pass();
-            }
-        }
-    };
-    rest(&mut model);
-    let pods = |model: &Model| model.pods.values().map(|pod| pod.seen.uid.clone()).collect::<Vec<_>>();
-    let before = pods(&model);
-    for serves in [true, false] {
-        model.desired.spec.clients = serde_json::from_value(json!({"sentinel": serves})).unwrap();
-        rest(&mut model);
-        let service = (OwnedKind::Service, "c-sentinel".to_owned());
-        assert_eq!(model.objects.contains_key(&service), serves);
-    }
-    assert_eq!(pods(&model), before);
-}
-
-#[test]
 fn certificates_are_renewed_in_time() {
     let later = |_: &mut Model, observed: &mut Observed| observed.now += chrono::TimeDelta::days(61);
     assert!(matches!(decided(&json!({}), later).step, Step::IssueAuthority));

@@ -13,6 +13,7 @@ mod life;
 mod operator;
 mod pods;
 mod sentinel;
+mod sentinel_clients;
 mod switchover;
 mod world;
 mod writer;

@@ -1,3 +1,5 @@
+//! What a client receives for each command, and for commands of any shape.
+
 use super::*;
 use proptest::prelude::*;
 
