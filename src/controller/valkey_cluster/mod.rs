@@ -12,10 +12,12 @@
 //! Lease before the statuses, as the observer of `valkeeper-failover` asks for.
 
 mod certificates;
+mod claims;
 mod clock;
 mod instances;
 mod known;
 mod observe;
+mod passwords;
 mod perform;
 mod pod_seen;
 mod pods;

@@ -10,7 +10,7 @@ use crate::{
 };
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{PersistentVolumeClaim, Pod, Secret},
+    api::core::v1::{Pod, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{ResourceExt as _, runtime::reflector::Store};
@@ -18,8 +18,8 @@ use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 use valkeeper_cluster::{
-    Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, Owned, OwnedKind, Password, PodSeen,
-    contains, names, owned, parameters, policy, reading,
+    Certificates, Desired, LeaseSeen, ObjectSeen, Observed, Owned, OwnedKind, Password, PodSeen, contains,
+    names, owned, parameters, policy, reading,
 };
 use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;
@@ -185,22 +185,6 @@ impl Reconciliation {
         if self.known.door.as_ref().is_none_or(|door| door.version != version) {
             self.known.door = Door::of(authority);
         }
-    }
-
-    async fn claims(&self, desired: &Desired) -> Result<BTreeMap<u32, ClaimSeen>, ReconcileError> {
-        if !desired.spec.persists() {
-            return Ok(BTreeMap::new());
-        }
-        let labels = format!("{}={}", names::CLUSTER, desired.name);
-        let claims: Vec<PersistentVolumeClaim> =
-            objects::list(&self.context.client, &self.namespace, &labels).await?;
-        let seen = |claim: &PersistentVolumeClaim| {
-            let ordinal = names::ordinal(&format!("data-{}", desired.name), &claim.name_any())?;
-            let created = claim.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
-            let deleting = claim.metadata.deletion_timestamp.is_some();
-            Some((ordinal, ClaimSeen { deleting, created: created.unwrap_or_default() }))
-        };
-        Ok(claims.iter().filter_map(seen).collect())
     }
 
     async fn connection_secret(

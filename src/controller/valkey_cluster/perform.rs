@@ -3,15 +3,13 @@
 use super::{
     Reconciliation, certificates, clock,
     observe::{has_password, is_ours},
+    passwords::new_password,
 };
 use crate::{
     cluster::{ClusterError, events::Severity, leases, metadata, objects, secrets},
     controller::error::{ReconcileError, Result},
 };
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{PersistentVolumeClaim, Pod, Secret},
-};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt as _;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -21,9 +19,6 @@ use valkeeper_cluster::{Desired, Observed, PromotionCause, Step, claim, event, n
 use valkeeper_engine::{connection, existing_secret};
 use valkeeper_failover::Name;
 use valkeeper_instance::client::{CallError, InstanceClient};
-
-/// Letters of a generated password.
-const PASSWORD_LENGTH: usize = 32;
 
 impl Reconciliation {
     /// Performs a step, and tells of it; answers whether it is likely to have had an effect.
@@ -290,22 +285,4 @@ fn record(name: &Name, cause: &PromotionCause) -> Option<FailoverRecord> {
         reason: if cause.planned { "Planned" } else { "Unplanned" }.to_owned(),
         waited: if cause.confirmed { "Confirmed" } else { "TermElapsed" }.to_owned(),
     })
-}
-
-fn new_password(desired: &Desired) -> Secret {
-    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let letter = |_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]);
-    let password: String = (0..PASSWORD_LENGTH).map(letter).collect();
-    let metadata = json!({
-        "name": names::password(&desired.name),
-        "labels": {names::CLUSTER: desired.name},
-        "ownerReferences": [desired.owner()],
-    });
-    let data = BTreeMap::from([(names::PASSWORD_KEY.to_owned(), ByteString(password.into_bytes()))]);
-    Secret {
-        metadata: serde_json::from_value(metadata).unwrap_or_default(),
-        type_: Some("Opaque".to_owned()),
-        data: Some(data),
-        ..Secret::default()
-    }
 }
