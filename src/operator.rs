@@ -120,6 +120,7 @@ impl Operator {
         self.health.plays(Role::Starting);
         self.metrics.leads(false);
         self.metrics.fleet().clear();
+        self.metrics.backups().clear();
     }
 
     /// Works until `shutdown` and as long after it as reconciliations may take to end.

@@ -2,7 +2,7 @@
 
 use super::{
     authorities::Authorities,
-    backup::Backups,
+    backup::{Backups, Schedules},
     memory::Memories,
     project_poll::ProjectPollers,
     schedule::queue::Queue,
@@ -37,6 +37,7 @@ pub struct Context {
     pub(super) cluster_queue: Arc<Queue>,
     pub(super) clusters: Clusters,
     pub(super) backups: Backups,
+    pub(super) schedules: Schedules,
     pub(super) memories: Memories,
     pub(super) owners: Owners,
     /// Tracker of changes to Secrets, where the operator watches them.
@@ -103,6 +104,7 @@ impl Context {
             cluster_queue,
             clusters: Clusters::default(),
             backups: Backups::default(),
+            schedules: Schedules::default(),
             health,
             metrics,
             repeats: Arc::default(),
@@ -145,6 +147,8 @@ impl Context {
         self.repeats.went_well(uid);
         self.clusters.forget(uid);
         self.backups.forget(uid);
+        self.schedules.forget(uid);
+        self.metrics.backups().forget(uid);
         if let Some(tracker) = &self.secret_tracker {
             tracker.forget(uid);
         }

@@ -98,6 +98,7 @@ async fn keep<K: Reconciled>(context: Arc<Context>, namespace: Option<String>, s
     let gone = context.clone();
     let mut watched = Watched::new(move |object| gone.forget(object.uid(), object.name()));
     context.owners.add(watched.store());
+    K::watched(&context, watched.store());
     let handle = Arc::new(WatchHandle { store: watched.store(), requester });
     let watched = decode(watch, malformed).filter_map(move |event| std::future::ready(watched.handle(event)));
     let reconciliations = Scheduler::new(move |reference, call| {

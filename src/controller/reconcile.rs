@@ -56,6 +56,9 @@ pub(super) trait Reconciled: Custom {
         &context.queue
     }
 
+    /// Its watch begins, with an empty store.
+    fn watched(_: &Context, _: Store<Cached<Self>>) {}
+
     /// The Secrets that it depends on; none, unless a kind names them.
     fn depends_on(&self, _: &Context) -> Dependence {
         Dependence::default()

@@ -3,6 +3,7 @@
 //! over all resources are computed on each scrape from [`Fleet`].
 
 use super::{
+    backups::Backups,
     fleet::Fleet,
     process,
     series::{Series, drift_labels},
@@ -28,6 +29,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Mutex<Registry>,
     fleet: Fleet,
+    backups: Backups,
     process: process::Gauges,
     series: Series,
 }
@@ -64,9 +66,10 @@ impl Metrics {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The running program", version);
         let fleet = Fleet::new(&mut registry);
+        let backups = Backups::new(&mut registry);
         let series = Series::new(&mut registry);
         let (registry, process) = (Mutex::new(registry), process::Gauges::new());
-        let inner = Inner { registry, fleet, process, series };
+        let inner = Inner { registry, fleet, backups, process, series };
         Self(Arc::new(inner))
     }
 
@@ -74,6 +77,7 @@ impl Metrics {
     pub fn render(&self) -> Result<String, fmt::Error> {
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.fleet.count();
+        self.0.backups.count();
         let mut text = String::new();
         encode_registry(&mut text, &registry)?;
         // Names that every process exports carry no prefix of ours.
@@ -84,6 +88,11 @@ impl Metrics {
     /// The state of each resource.
     pub fn fleet(&self) -> &Fleet {
         &self.0.fleet
+    }
+
+    /// Backups of self-hosted clusters.
+    pub fn backups(&self) -> &Backups {
+        &self.0.backups
     }
 
     /// A reconciliation begins; it counts as running until the answer is dropped.

@@ -1,5 +1,6 @@
 //! The operator's own telemetry: logs, metrics and traces.
 
+pub mod backups;
 pub mod fleet;
 pub mod logs;
 pub mod metrics;

@@ -56,6 +56,8 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         (SCHEDULE, "/schedule", json!("* * *"), "must", false),
         (SCHEDULE, "/timeZone", json!("Mars/Olympus"), "must be a time zone", true),
         (SCHEDULE, "/retention/keepFor", json!("2w"), "must match", false),
+        (SCHEDULE, "/verifyEvery", json!("30m"), "must match", false),
+        (SCHEDULE, "/verifyEvery", json!("0d"), "must match", false),
         (SCHEDULE, "/retention/keepLast", json!(0), "at least 1", false),
     ];
     let both = both.into_iter().flat_map(|(path, value, rule)| {

@@ -5,17 +5,17 @@ use crate::bucket::Bucket;
 use crate::world::World;
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::ListParams;
 use serde_json::{Value, json};
-use valkeeper_api::{ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
+use valkeeper_api::{ValkeyBackup, ValkeyCluster};
 use valkeeper_testbed::s3::KEY;
 
-async fn backup_status(world: &World, name: &str) -> Value {
+pub(crate) async fn backup_status(world: &World, name: &str) -> Value {
     let backup = world.api::<ValkeyBackup>().get_opt(name).await.unwrap();
     serde_json::to_value(backup.and_then(|backup| backup.status)).unwrap()
 }
 
-async fn ended(world: &World, name: &str, phase: &str) -> Value {
+pub(crate) async fn ended(world: &World, name: &str, phase: &str) -> Value {
     let mut last = Value::Null;
     let found = tokio::time::timeout(crate::world::PATIENCE, async {
         loop {
@@ -177,59 +177,9 @@ async fn what_is_stored_goes_with_the_resource_only_if_it_says_so(world: World) 
     assert!(status["conditions"].to_string().contains("NoSuchBucket"), "{status:#}");
 }
 
-async fn schedule_creates_backups_and_retention_deletes_them(world: World) {
-    let Some(bucket) = Bucket::start(&world).await else { return };
-    world.create("trio", json!({"instances": 1})).await;
-    world.until_ready("trio").await;
-    let schedules = world.api::<ValkeyScheduledBackup>();
-    let body = json!({
-        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyScheduledBackup",
-        "metadata": {"name": "hourly"},
-        "spec": {
-            "clusterName": "trio", "schedule": "0 * * * *", "destination": bucket.destination(),
-            "retention": {"keepLast": 1},
-        },
-    });
-    let schedule: ValkeyScheduledBackup = serde_json::from_value(body).unwrap();
-    schedules.create(&PostParams::default(), &schedule).await.unwrap();
-    // As if an hour or two had passed: the last full hour is due.
-    let pass = async |hours: i64| {
-        let at = chrono::Utc::now() - chrono::Duration::hours(hours);
-        let patch = json!({"status": {"lastScheduledAt": at}});
-        schedules.patch_status("hourly", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
-    };
-    let completed = async || -> Vec<String> {
-        let labels = ListParams::default().labels("valkeeper.io/scheduled-backup=hourly");
-        let backups = world.api::<ValkeyBackup>().list(&labels).await.unwrap().items;
-        let is_completed = |backup: &ValkeyBackup| {
-            backup.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Completed"))
-        };
-        backups.into_iter().filter(is_completed).filter_map(|backup| backup.metadata.name).collect()
-    };
-    pass(2).await;
-    let first = until("a backup", async || completed().await.into_iter().next()).await;
-    // Another one of the schedule, which an earlier hour has left.
-    let mut old = world.api::<ValkeyBackup>().get(&first).await.unwrap();
-    let labels = old.metadata.labels.clone();
-    old.metadata = kube::core::ObjectMeta { name: Some("newer".to_owned()), labels, ..Default::default() };
-    old.status = None;
-    world.api::<ValkeyBackup>().create(&PostParams::default(), &old).await.unwrap();
-    until("the older one is deleted", async || {
-        let gone = world.api::<ValkeyBackup>().get_opt(&first).await.unwrap().is_none();
-        gone.then_some(())
-    })
-    .await;
-    let keys = bucket.keys().await;
-    assert!(keys.len() == 1 && keys[0].contains("newer"), "the artefact went with it: {keys:?}");
-    let status = schedules.get("hourly").await.unwrap().status.unwrap();
-    assert!(status.next_scheduled_at.unwrap() > chrono::Utc::now());
-    assert_eq!(status.last_successful_backup.as_deref(), Some("newer"));
-}
-
 crate::scenarios!(
     backup_under_load_is_verified_and_restored,
     cluster_is_rebuilt_from_the_bucket_alone,
     backup_that_does_not_exist_starts_no_server,
     what_is_stored_goes_with_the_resource_only_if_it_says_so,
-    schedule_creates_backups_and_retention_deletes_them,
 );

@@ -24,6 +24,7 @@ mod report;
 mod roles;
 mod scale;
 mod sentinel;
+mod schedules;
 mod world;
 mod writer;
 
@@ -49,3 +50,11 @@ macro_rules! scenarios {
     };
 }
 use scenarios;
+
+/// Once per process is enough.
+fn prepare() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let filter = std::env::var("TEST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::new(filter));
+    let _ = subscriber.with_test_writer().try_init();
+}

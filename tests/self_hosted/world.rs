@@ -32,6 +32,8 @@ pub(crate) struct World {
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
     kubeconfig: String,
+    /// How often the operator looks at what is in sync.
+    pub(crate) resync: Duration,
     /// Keeps the API server.
     _server: Box<dyn std::any::Any + Send + Sync>,
 }
@@ -54,7 +56,7 @@ impl World {
 
     async fn on_embedded(isolated: bool) -> Option<Self> {
         tools::VALKEY_SERVER.or_skip()?;
-        prepare();
+        crate::prepare();
         let mut options = KubeOptions::default();
         if !isolated {
             let second = 150 + u8::try_from(std::process::id() % 50).unwrap();
@@ -71,7 +73,7 @@ impl World {
     async fn on_real(isolated: bool) -> Option<Self> {
         tools::VALKEY_SERVER.or_skip()?;
         let assets = tools::ENVTEST.or_skip()?;
-        prepare();
+        crate::prepare();
         let server = RealApiServer::start(&assets).await.unwrap();
         let certificate_authority = Some(server.certificate().unwrap());
         let (config, kubeconfig) = (server.client_config().await.unwrap(), server.kubeconfig().to_owned());
@@ -104,7 +106,8 @@ impl World {
             ("LOG_LEVEL".to_owned(), "info,valkeeper_instance=debug".to_owned()),
         ]);
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
-        let world = Self { client, nodes, operator: None, config, kubeconfig, _server: server };
+        let resync = Duration::from_secs(2);
+        let world = Self { client, nodes, operator: None, config, kubeconfig, resync, _server: server };
         until("the namespace", async || {
             let namespaces: Api<Namespace> = Api::all(world.client.clone());
             namespaces.get_opt("default").await.unwrap()
@@ -138,7 +141,7 @@ impl World {
             manager_image: MANAGER_IMAGE.to_owned(),
             service_addresses: true,
             no_project_vpcs: true,
-            resync_interval: Duration::from_secs(2),
+            resync_interval: self.resync,
             watched_namespaces: vec!["default".to_owned()],
             ..Settings::default()
         };
@@ -300,13 +303,6 @@ impl Drop for World {
             task.abort();
         }
     }
-}
-
-fn prepare() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let filter = std::env::var("TEST_LOG").unwrap_or_else(|_| "warn".to_owned());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::new(filter));
-    let _ = subscriber.with_test_writer().try_init();
 }
 
 /// The version that the servers of this machine are said to have; any is run.

@@ -107,8 +107,10 @@ pub mod condition {
     pub const AVAILABLE: &str = "Available";
     /// A replica of a self-hosted cluster is in sync.
     pub const PROTECTED: &str = "Protected";
+    /// The backup of a self-hosted cluster that was last due is stored.
+    pub const BACKUP_FRESH: &str = "BackupFresh";
     /// Every type that this operator writes; further types in the same list belong to other controllers.
-    pub const OURS: [&str; 12] = [
+    pub const OURS: [&str; 13] = [
         READY,
         INITIALIZED,
         RUNNING,
@@ -121,6 +123,7 @@ pub mod condition {
         DRIFTED,
         AVAILABLE,
         PROTECTED,
+        BACKUP_FRESH,
     ];
     /// What aiven-operator wrote about failures, and never took back.
     pub const LEGACY_ERROR: &str = "Error";

@@ -48,8 +48,8 @@ pub use event::{Event, of as event};
 pub use members::{policy, reading};
 pub use objects::{Owned, OwnedKind, owned, unwanted};
 pub use observed::{
-    Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen, Problem,
-    RestoreSeen, RestoreSource,
+    BackupsSeen, Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen,
+    Problem, RestoreSeen, RestoreSource,
 };
 pub use pod::{claim, pod};
 pub use report::ClusterReport;

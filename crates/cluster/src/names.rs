@@ -170,6 +170,14 @@ pub mod reason {
     pub const SUSPENDED: &str = "Suspended";
     /// A backup was not begun at its time.
     pub const BACKUP_MISSED: &str = "BackupMissed";
+    /// The backup that was last due is not stored.
+    pub const BACKUP_OVERDUE: &str = "BackupOverdue";
+    /// No time of a schedule has come so far.
+    pub const NO_BACKUP_DUE: &str = "NoBackupDue";
+    /// Another verification of a backup is asked for.
+    pub const VERIFICATION_DUE: &str = "VerificationDue";
+    /// A verification had no result and is repeated.
+    pub const VERIFICATION_POSTPONED: &str = "VerificationPostponed";
     /// A backup is deleted by retention.
     pub const BACKUP_EXPIRED: &str = "BackupExpired";
     /// A server became primary.

@@ -1,5 +1,6 @@
 //! What was seen of a cluster: objects, pods, instances, the Lease.
 
+use crate::scheduled::Freshness;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_engine::ConnectionSecret;
@@ -42,6 +43,18 @@ pub struct Observed {
     pub restore_source: RestoreSource,
     /// The first instance was asked to restore so recently that another attempt waits.
     pub restore_backs_off: bool,
+    /// What the schedules of its backups say.
+    pub backups: BackupsSeen,
+}
+
+/// What the schedules of the backups of a cluster say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BackupsSeen {
+    /// Nobody looked, or not all of them are known.
+    #[default]
+    Unknown,
+    /// This; none without a schedule.
+    Schedules(Option<Freshness>),
 }
 
 /// The password.

@@ -2,7 +2,7 @@
 
 use crate::desired::Desired;
 use crate::names;
-use crate::observed::{InstanceSeen, LeaseSeen, Observed, RestoreSource};
+use crate::observed::{BackupsSeen, InstanceSeen, LeaseSeen, Observed, RestoreSource};
 use crate::pod::revision;
 use crate::report::ClusterReport;
 use crate::restore;
@@ -54,7 +54,7 @@ pub fn next(
         restart_needed: restart,
         connection_secret: before.connection_secret.clone(),
         binding: before.binding.clone(),
-        conditions: conditions(&before.conditions, report, desired.generation, now),
+        conditions: conditions(&before.conditions, (report, &observed.backups), desired.generation, now),
     };
     if says_the_same(before, &next) {
         ClusterStatus { instances: before.instances.clone(), ..next }
@@ -133,10 +133,10 @@ pub(crate) fn whole(number: u64) -> i64 {
 }
 
 /// A condition: its type, its status, its reason and its message.
-type Statement = (&'static str, &'static str, &'static str, String);
+pub(crate) type Statement = (&'static str, &'static str, &'static str, String);
 
 /// `Ready`, and the condition that says whether anything moves.
-fn readiness(ready: Ready, reason: &'static str, message: &str) -> Vec<Statement> {
+pub(crate) fn readiness(ready: Ready, reason: &'static str, message: &str) -> Vec<Statement> {
     let is_ready = if ready == Ready::Yes { "True" } else { "False" };
     let mut list = vec![(condition::READY, is_ready, reason, message.to_owned())];
     match ready {
@@ -162,7 +162,7 @@ pub(crate) fn plain_conditions(
 /// The conditions after a report. What says the same as before comes out equal.
 fn conditions(
     before: &[Condition],
-    report: &ClusterReport,
+    (report, backups): (&ClusterReport, &BackupsSeen),
     generation: i64,
     now: DateTime<Utc>,
 ) -> Vec<Condition> {
@@ -179,13 +179,27 @@ fn conditions(
         };
         list.push((condition::PROTECTED, truth(protected), why, text.to_owned()));
     }
+    if let BackupsSeen::Schedules(Some(fresh)) = backups {
+        list.push(fresh.statement());
+    }
     if report.paused {
         list.push((condition::PAUSED, "True", names::reason::PAUSED, report.message.clone()));
     }
-    listed(before, list, generation, now)
+    let mut next = listed(before, list, generation, now);
+    if *backups == BackupsSeen::Unknown {
+        // What was said stays.
+        next.extend(before.iter().filter(|old| old.type_ == condition::BACKUP_FRESH).cloned());
+        next.sort_by(|one, other| one.type_.cmp(&other.type_));
+    }
+    next
 }
 
-fn listed(before: &[Condition], list: Vec<Statement>, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
+pub(crate) fn listed(
+    before: &[Condition],
+    list: Vec<Statement>,
+    generation: i64,
+    now: DateTime<Utc>,
+) -> Vec<Condition> {
     let mut next: Vec<Condition> = list
         .into_iter()
         .map(|(type_, status, reason, message)| {

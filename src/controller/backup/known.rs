@@ -9,9 +9,6 @@ use tokio::time::{Duration, Instant};
 
 /// An instance that is silent for so long counts as gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two attempts.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(5);
-
 /// Of all backups.
 #[derive(Default)]
 pub(in crate::controller) struct Backups(Mutex<HashMap<Box<str>, Known>>);
@@ -21,8 +18,8 @@ pub(in crate::controller) struct Backups(Mutex<HashMap<Box<str>, Known>>);
 pub(super) struct Known {
     /// Since when its instance is silent.
     silent_since: Option<Instant>,
-    /// When its last attempt ended.
-    attempt_ended: Option<Instant>,
+    /// When the next attempt may begin.
+    next_attempt: Option<Instant>,
     /// What was stored is deleted.
     pub(super) erased: bool,
     /// Failures in a row.
@@ -59,14 +56,15 @@ impl Known {
         self.silent_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE
     }
 
-    /// An attempt has ended without success.
-    pub(super) fn attempt_ended(&mut self) {
-        self.attempt_ended = Some(Instant::now());
+    /// An attempt has ended without success; the next one waits for `delay`.
+    pub(super) fn attempt_ended(&mut self, delay: Duration) {
+        self.next_attempt = Some(Instant::now() + delay);
         self.silent_since = None;
     }
 
-    /// Whether the next attempt waits.
-    pub(super) fn backs_off(&self) -> bool {
-        self.attempt_ended.is_some_and(|at| at.elapsed() < BETWEEN_ATTEMPTS)
+    /// How long the next attempt waits; none if it does not.
+    pub(super) fn backs_off(&self) -> Option<Duration> {
+        let left = self.next_attempt?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 }

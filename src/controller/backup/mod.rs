@@ -2,11 +2,14 @@
 //! instance of the cluster takes the backup; the operator asks it how far it is, and deletes what is stored.
 
 mod known;
+mod measured;
 mod observe;
 mod scheduled;
+mod schedules;
 pub(super) mod target;
 
 pub(super) use known::Backups;
+pub(super) use schedules::Schedules;
 
 use super::{
     context::Context,
@@ -23,14 +26,18 @@ use known::Known;
 use kube::{Api, ResourceExt as _};
 use observe::{Seen, observe};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use valkeeper_api::{BackupStatus, Custom as _, ValkeyBackup};
+use valkeeper_api::{BackupStatus, Custom as _, ValkeyBackup, valkey_backup::SCHEDULE};
 use valkeeper_backup::{BackupError, Origin, Store};
 use valkeeper_cluster::{
     Defaults, Desired,
-    backup::{BackupReport, BackupStep, ObservedBackup, decide, key, next_status},
+    backup::{
+        BackupReport, BackupStep, ObservedBackup, decide, key, next_status, verification_delay,
+        verification_id,
+    },
     max_memory,
+    names::reason,
 };
-use valkeeper_engine::{Ready, conditions};
+use valkeeper_engine::{Ready, backoff, conditions, failure::Class};
 use valkeeper_instance::backups::BackupRequest;
 
 /// More steps than any reconciliation needs.
@@ -69,6 +76,7 @@ impl Reconciled for ValkeyBackup {
         };
         measure::state(&context, &reconciliation.object);
         if reconciliation.released {
+            reconciliation.wake_schedule();
             context.forget(&uid, &reconciliation.object.name_any());
             return Next::After(context.settings.external_wait_interval);
         }
@@ -88,7 +96,7 @@ impl Reconciliation {
                 cluster: seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref()),
                 obstacle: seen.obstacle.clone(),
                 progress: seen.progress.clone(),
-                backs_off: self.known.backs_off(),
+                backs_off: self.known.backs_off().is_some(),
                 erased: self.known.erased,
                 now: now(),
             };
@@ -99,10 +107,11 @@ impl Reconciliation {
             if let BackupStep::Rest { soon } = step {
                 self.known.failures = 0;
                 outcome::went_well(&self.context, &self.uid());
-                return Ok(if soon { SOON } else { self.context.settings.resync_interval });
+                let later = self.context.settings.resync_interval;
+                return Ok(if soon { SOON } else { self.known.backs_off().unwrap_or(later).min(later) });
             }
             // One that did not begin is asked again later.
-            let began = step == BackupStep::Begin;
+            let began = matches!(step, BackupStep::Begin | BackupStep::BeginVerification);
             self.perform(step, seen).await?;
             if self.released || began {
                 break;
@@ -120,7 +129,8 @@ impl Reconciliation {
                 metadata::release_finalizer(&self.api, &self.object).await?;
                 self.released = true;
             }
-            BackupStep::Begin => self.begin(&seen).await,
+            BackupStep::Begin => self.begin(&seen, self.uid(), false).await,
+            BackupStep::BeginVerification => self.begin(&seen, verification_id(&self.object), true).await,
             BackupStep::Erase => {
                 if let (Some((destination, credentials)), Some(status)) = (seen.target, &self.object.status) {
                     let store = Store::open(&destination, Some(&credentials)).map_err(stored)?;
@@ -131,15 +141,27 @@ impl Reconciliation {
                     self.known.erased = true;
                 }
             }
-            BackupStep::Unassign => self.known.attempt_ended(),
+            BackupStep::Unassign => {
+                let attempts = self.object.status.as_ref().and_then(|status| status.attempts);
+                let attempts = u32::try_from(attempts.unwrap_or_default()).unwrap_or_default();
+                let retry = &self.context.settings.retry;
+                self.known.attempt_ended(retry.delay(Class::Transient, attempts, rand::random()));
+            }
+            BackupStep::Postpone(_) => {
+                let delay = verification_delay(&self.object).to_std().unwrap_or_default();
+                self.known.attempt_ended(backoff::spread(delay, rand::random()));
+            }
             // Noted in the status, which is written.
-            BackupStep::Assign(_) | BackupStep::Rest { .. } => {}
+            BackupStep::Assign(_)
+            | BackupStep::AssignVerification(_)
+            | BackupStep::Conclude(_)
+            | BackupStep::Rest { .. } => {}
         }
         Ok(())
     }
 
-    /// Asks the instance to begin. What came of it is seen by the next look.
-    async fn begin(&self, seen: &Seen) {
+    /// Asks the instance to begin a backup, or to verify the `existing` one. What came of it is seen by the next look.
+    async fn begin(&self, seen: &Seen, id: String, existing: bool) {
         let (Some(client), Some((destination, credentials)), Some(cluster)) =
             (&seen.client, &seen.target, &seen.cluster)
         else {
@@ -148,7 +170,7 @@ impl Reconciliation {
         let desired = Desired::of(cluster, Defaults::default());
         let status = self.object.status.clone().unwrap_or_default();
         let request = BackupRequest {
-            id: self.uid(),
+            id,
             key: status.key.unwrap_or_else(|| key(&self.object)),
             // A manager that was started again begins with the same number again.
             attempt: format!("{}-{:08x}", status.attempts.unwrap_or_default(), rand::random::<u32>()),
@@ -160,6 +182,7 @@ impl Reconciliation {
                 ..Origin::default()
             },
             verify: self.object.spec.verify,
+            existing,
             memory_limit: max_memory(&desired).0,
         };
         if let Err(error) = client.back_up(&request).await {
@@ -168,14 +191,18 @@ impl Reconciliation {
     }
 
     async fn publish(&mut self, next: BackupStatus, report: &BackupReport) -> Result<(), ReconcileError> {
-        let before = self.object.status.as_ref().map(|status| status.conditions.as_slice());
-        let before = conditions::reason_of_ready(before.unwrap_or_default());
-        let is_news = before != Some(report.reason);
+        let before = self.object.status.clone();
+        let said = before.as_ref().map(|status| status.conditions.as_slice());
+        let is_news = conditions::reason_of_ready(said.unwrap_or_default()) != Some(report.reason);
         if let Some(object) = status::write_onto(&self.api, &self.object, &next).await? {
             self.object = object;
+            measured::backup(&self.context.metrics, before.as_ref(), &next);
+            self.wake_schedule();
+            if measured::is_postponed(before.as_ref(), &next) {
+                self.emit_postponed(&next);
+            }
             if is_news {
-                let bad = report.ready == Ready::Stuck
-                    || report.reason == valkeeper_cluster::names::reason::BACKUP_RETRIED;
+                let bad = report.ready == Ready::Stuck || report.reason == reason::BACKUP_RETRIED;
                 let severity = if bad { Severity::Warning } else { Severity::Normal };
                 self.context.recorder.emit(
                     &self.object,
@@ -187,6 +214,29 @@ impl Reconciliation {
             }
         }
         Ok(())
+    }
+
+    /// A schedule counts its backups, and waits for them.
+    fn wake_schedule(&self) {
+        if let Some(schedule) = self.object.labels().get(SCHEDULE) {
+            self.context.schedules.wakers.wake(&self.namespace, schedule);
+        }
+    }
+
+    /// A verification had no result. That is told of the first attempt, and no further one.
+    fn emit_postponed(&self, next: &BackupStatus) {
+        let verification = next.verification.clone().unwrap_or_default();
+        if verification.attempts == 1 {
+            let why = verification.message.unwrap_or_default();
+            let note = format!("Cannot verify the backup now: {why} The operator retries automatically.");
+            self.context.recorder.emit(
+                &self.object,
+                Severity::Warning,
+                reason::VERIFICATION_POSTPONED,
+                "Reconcile",
+                &note,
+            );
+        }
     }
 
     fn fail(&mut self, error: &ReconcileError) -> Duration {

@@ -8,9 +8,9 @@ use crate::{
 };
 use kube::{Api, Client, ResourceExt as _};
 use valkeeper_api::{Custom as _, ValkeyBackup, ValkeyCluster};
-use valkeeper_cluster::backup::{BackupFacts, Progress};
+use valkeeper_cluster::backup::{BackupFacts, Progress, Proof, is_asked_for, verification_id, verifier};
 use valkeeper_instance::{
-    backups::{BackupAnswer, BackupState},
+    backups::{BackupAnswer, BackupState, Verification},
     client::InstanceClient,
 };
 
@@ -36,7 +36,9 @@ pub(super) async fn observe(
     let deleting = object.metadata.deletion_timestamp.is_some();
     let status = object.status.clone().unwrap_or_default();
     let has_ended = matches!(status.phase.as_deref(), Some("Completed" | "Failed"));
-    if has_ended && !deleting {
+    let again = status.phase.as_deref() == Some("Completed") && is_asked_for(object) && !deleting;
+    // Nothing is to be done now.
+    if has_ended && !deleting && (!again || known.backs_off().is_some()) {
         return Ok(seen);
     }
     match target::read(client, &namespace, &object.spec.destination).await? {
@@ -48,19 +50,22 @@ pub(super) async fn observe(
     let doing = || format!("read {} {name}", ValkeyCluster::NAME);
     let cluster = crate::cluster::bounded(doing, api.get_opt(name)).await?;
     seen.cluster = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none() || deleting);
-    if let (Some(instance), Some(cluster)) = (&status.instance, &seen.cluster) {
+    let (asked, id) = match again {
+        true => (verifier(object), verification_id(object)),
+        false => (status.instance.as_deref(), object.uid().unwrap_or_default()),
+    };
+    if let (Some(instance), Some(cluster)) = (asked, &seen.cluster) {
         seen.client = valkey_cluster::instance(clusters, fence, cluster, instance);
     }
-    if let Some(instance) = status.instance.filter(|_| !has_ended) {
-        let uid = object.uid().unwrap_or_default();
-        seen.progress = ask(&uid, &instance, seen.client.as_ref(), known).await;
+    if let Some(instance) = asked.filter(|_| again || !has_ended) {
+        seen.progress = ask(&id, instance, seen.client.as_ref(), known).await;
     }
     Ok(seen)
 }
 
-async fn ask(uid: &str, instance: &str, client: Option<&InstanceClient>, known: &mut Known) -> Progress {
+async fn ask(id: &str, instance: &str, client: Option<&InstanceClient>, known: &mut Known) -> Progress {
     let answer = match client {
-        Some(client) => client.backup(uid).await.map_err(|error| error.to_string()),
+        Some(client) => client.backup(id).await.map_err(|error| error.to_string()),
         None => Err("it has no pod that can be reached".to_owned()),
     };
     match answer {
@@ -73,6 +78,11 @@ async fn ask(uid: &str, instance: &str, client: Option<&InstanceClient>, known: 
             if known.silent() { Progress::Gone } else { Progress::Silent }
         }
     }
+}
+
+fn proof(found: Verification) -> Proof {
+    let Verification { verified, inconclusive, message, .. } = found;
+    Proof { succeeded: verified, inconclusive, message }
 }
 
 fn progress(answer: BackupAnswer) -> Progress {
@@ -88,9 +98,9 @@ fn progress(answer: BackupAnswer) -> Progress {
             replication_offset: manifest.replication_offset,
             sha256: manifest.sha256.clone(),
             server_version: manifest.origin.server_version.clone(),
-            verified: answer.verification.clone().map(|found| (found.verified, found.message)),
+            verified: None,
         });
-        facts.unwrap_or_default()
+        BackupFacts { verified: answer.verification.clone().map(proof), ..facts.unwrap_or_default() }
     };
     match answer.state {
         BackupState::Running => Progress::Running,

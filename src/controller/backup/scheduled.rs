@@ -1,4 +1,8 @@
 //! One reconciliation of a `ValkeyScheduledBackup`: its backups are listed, and at most a few steps are taken.
+//!
+//! It takes place when something is due by the clock, when a backup of it has changed, which the reconciliation of the
+//! backup says, and once per resync interval. Backups are read from the API server and not from a watch: what is deleted
+//! depends on what else there is.
 
 use super::super::{
     context::Context,
@@ -7,16 +11,18 @@ use super::super::{
     reconcile::Reconciled,
     schedule::scheduler::{Next, Wake},
     valkey_cluster::now,
+    watch::cached::Cached,
     work_item::WorkItem,
 };
 use crate::cluster::{events::Severity, metadata, objects, status};
 use futures::FutureExt as _;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt as _, runtime::reflector::Store};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use valkeeper_api::{
     Custom as _, ScheduledBackupStatus, ValkeyBackup, ValkeyScheduledBackup,
-    valkey_backup::{CLUSTER, EXPIRED, SCHEDULE},
+    names::condition,
+    valkey_backup::{CLUSTER, EXPIRED, SCHEDULE, VERIFY},
 };
 use valkeeper_cluster::{
     names::reason,
@@ -26,15 +32,17 @@ use valkeeper_engine::{Ready, conditions};
 
 /// More steps than a reconciliation needs; what is left comes in the next one.
 const MAX_STEPS: usize = 16;
-/// A schedule is looked at at least this often: its backups may have ended.
-const INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest time between two looks at a schedule by the clock.
+const SOONEST: Duration = Duration::from_secs(1);
 
 impl Reconciled for ValkeyScheduledBackup {
     #[tracing::instrument(name = "resource", level = "info", skip_all, fields(kind = Self::NAME, namespace = item.object.namespace(), resource = item.object.name_any()))]
-    async fn work(context: Arc<Context>, item: WorkItem<Self>, _: Wake<Self>) -> Next {
+    async fn work(context: Arc<Context>, item: WorkItem<Self>, wake: Wake<Self>) -> Next {
         let (_running, time) = (context.metrics.reconciliation_begins(), item.permit.time());
         let namespace = item.object.namespace().unwrap_or_default();
         let uid = item.object.uid().unwrap_or_default();
+        let place = (namespace.clone(), item.object.name_any());
+        context.schedules.wakers.wakes_by(place, Arc::new(move || wake.wake()), &uid);
         let mut reconciliation = Scheduled {
             api: Api::namespaced(context.client.clone(), &namespace),
             context: context.clone(),
@@ -45,13 +53,23 @@ impl Reconciled for ValkeyScheduledBackup {
         let after = match outcome::of(&context, Self::NAME, &time, run, |_| None).await {
             Ok(after) => after,
             Err(error) => {
-                let delay = context.settings.retry.delay(error.class(), 1, rand::random());
+                let failures = context.schedules.failed(&uid);
+                let delay = context.settings.retry.delay(error.class(), failures, rand::random());
                 outcome::failed(&context, &uid, &error, delay);
                 delay
             }
         };
-        measure::state(&context, &reconciliation.object);
+        let Scheduled { object, namespace, .. } = &reconciliation;
+        measure::state(&context, object);
+        context.metrics.backups().scheduled(&uid, super::measured::schedule(object));
+        // The store shows what led to this reconciliation.
+        context.schedules.changed();
+        context.clusters.wakers.wake(namespace, &object.spec.cluster_name);
         Next::After(after)
+    }
+
+    fn watched(context: &Context, store: Store<Cached<Self>>) {
+        context.schedules.add(store);
     }
 }
 
@@ -76,12 +94,15 @@ impl Scheduled {
             self.perform(&step, &backups).await?;
             self.publish(next, &report).await?;
             if let ScheduledStep::Rest(until) = step {
-                outcome::went_well(&self.context, &self.object.uid().unwrap_or_default());
+                let uid = self.object.uid().unwrap_or_default();
+                outcome::went_well(&self.context, &uid);
+                self.context.schedules.went_well(&uid);
+                let resync = self.context.settings.resync_interval;
                 let until = until.and_then(|until| (until - now).to_std().ok());
-                return Ok(until.map_or(INTERVAL, |until| until.min(INTERVAL)));
+                return Ok(until.map_or(resync, |until| until.clamp(SOONEST, resync)));
             }
         }
-        Ok(INTERVAL)
+        Ok(SOONEST)
     }
 
     async fn perform(
@@ -100,10 +121,7 @@ impl Scheduled {
             }
             ScheduledStep::Expire(name) => {
                 if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
-                    let api: Api<ValkeyBackup> =
-                        Api::namespaced(self.context.client.clone(), &self.namespace);
-                    let mark = BTreeMap::from([(EXPIRED, Some("true".to_owned()))]);
-                    metadata::annotate(&api, backup, &mark).await?;
+                    self.annotate(backup, EXPIRED, "true").await?;
                 }
             }
             ScheduledStep::Delete(name) => {
@@ -120,8 +138,27 @@ impl Scheduled {
                     self.emit(Severity::Normal, reason::BACKUP_EXPIRED, &message);
                 }
             }
+            ScheduledStep::Verify(name, request) => {
+                if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
+                    self.annotate(backup, VERIFY, request).await?;
+                    let message = format!("Verifying ValkeyBackup {name} again.");
+                    self.emit(Severity::Normal, reason::VERIFICATION_DUE, &message);
+                }
+            }
             ScheduledStep::Rest(_) => {}
         }
+        Ok(())
+    }
+
+    async fn annotate(
+        &self,
+        backup: &ValkeyBackup,
+        annotation: &'static str,
+        value: &str,
+    ) -> Result<(), ReconcileError> {
+        let api: Api<ValkeyBackup> = Api::namespaced(self.context.client.clone(), &self.namespace);
+        let annotations = BTreeMap::from([(annotation, Some(value.to_owned()))]);
+        metadata::annotate(&api, backup, &annotations).await?;
         Ok(())
     }
 
@@ -153,8 +190,12 @@ impl Scheduled {
     ) -> Result<(), ReconcileError> {
         let before = self.object.status.as_ref().map(|status| status.conditions.as_slice());
         let is_news = conditions::reason_of_ready(before.unwrap_or_default()) != Some(report.reason);
+        let was_overdue = is_overdue(&self.object).is_some();
         if let Some(object) = status::write_onto(&self.api, &self.object, &next).await? {
             self.object = object;
+            if was_overdue != is_overdue(&self.object).is_some() {
+                self.emit_freshness();
+            }
             if is_news {
                 let severity =
                     if report.ready == Ready::Stuck { Severity::Warning } else { Severity::Normal };
@@ -164,7 +205,23 @@ impl Scheduled {
         Ok(())
     }
 
+    fn emit_freshness(&self) {
+        match is_overdue(&self.object) {
+            Some(message) => self.emit(Severity::Warning, reason::BACKUP_OVERDUE, message),
+            None => {
+                let message = "The backup that was last due is stored, or none is due.";
+                self.emit(Severity::Normal, reason::BACKUP_COMPLETED, message);
+            }
+        }
+    }
+
     fn emit(&self, severity: Severity, reason: &str, note: &str) {
         self.context.recorder.emit(&self.object, severity, reason, "Reconcile", note);
     }
+}
+
+/// Why the backup that was last due is missing, if it is.
+fn is_overdue(object: &ValkeyScheduledBackup) -> Option<&str> {
+    let found = object.conditions().iter().find(|found| found.type_ == condition::BACKUP_FRESH)?;
+    (found.status == "False").then_some(&found.message)
 }

@@ -2,7 +2,7 @@
 //! again, and a Lease counts as seen from then on only.
 
 use super::instances::Door;
-use crate::cluster::version;
+use crate::{cluster::version, controller::schedule::wakers::Wakers};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
 use std::{
@@ -11,24 +11,18 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 use valkeeper_api::{ValkeyCluster, valkey_cluster::FailoverRecord};
-use valkeeper_cluster::{Certificates, ClaimSeen, ObjectSeen, Owned, OwnedKind, Password};
+use valkeeper_cluster::{BackupsSeen, Certificates, ClaimSeen, ObjectSeen, Owned, OwnedKind, Password};
 use valkeeper_engine::ConnectionSecret;
 use valkeeper_failover::observer::Observer;
 
 /// How long the watch of pods may be behind what this process wrote.
 const LAG: Duration = Duration::from_secs(3);
 
-/// Namespace and name of a cluster.
-type Place = (String, String);
-
-/// A way to schedule a reconciliation of a cluster.
-type Waker = Arc<dyn Fn() + Send + Sync>;
-
 /// Everything that is remembered.
 #[derive(Default)]
 pub(in crate::controller) struct Clusters {
     known: Mutex<HashMap<Box<str>, Known>>,
-    wakers: Mutex<HashMap<Place, (Waker, Box<str>)>>,
+    pub(in crate::controller) wakers: Wakers,
     pods: Mutex<Vec<Store<Pod>>>,
 }
 
@@ -64,6 +58,8 @@ pub(super) struct Known {
     pub(super) told: Option<&'static str>,
     /// A restoration that was asked for.
     pub(super) restoration: Restoration,
+    /// What schedules said after so many changes of theirs.
+    pub(super) schedules: Option<(u64, BackupsSeen)>,
 }
 
 /// Between two attempts to restore.
@@ -119,6 +115,7 @@ impl Default for Known {
             promotion: None,
             told: None,
             restoration: Restoration::default(),
+            schedules: None,
         }
     }
 }
@@ -181,21 +178,7 @@ impl Clusters {
     /// Forgets a cluster that is gone.
     pub(in crate::controller) fn forget(&self, uid: &str) {
         lock(&self.known).remove(uid);
-        lock(&self.wakers).retain(|_, (_, owner)| **owner != *uid);
-    }
-
-    /// How a reconciliation of a cluster is scheduled.
-    pub(super) fn wakes_by(&self, place: Place, waker: Waker, uid: &str) {
-        lock(&self.wakers).insert(place, (waker, uid.into()));
-    }
-
-    /// Something of a cluster has changed.
-    pub(super) fn wake(&self, namespace: &str, name: &str) {
-        let place = (namespace.to_owned(), name.to_owned());
-        let waker = lock(&self.wakers).get(&place).map(|(waker, _)| Arc::clone(waker));
-        if let Some(waker) = waker {
-            waker();
-        }
+        self.wakers.forget(uid);
     }
 
     /// Pods are shown here as well.

@@ -26,6 +26,7 @@ mod reach;
 mod reachable;
 mod restore;
 mod surplus;
+mod schedules;
 
 pub(super) use clock::now;
 pub(super) use known::Clusters;
@@ -120,7 +121,7 @@ impl Reconciliation {
         let (known, shared) = context.clusters.recall(&uid);
         let object = known.newer(item.object);
         let name = object.name_any();
-        context.clusters.wakes_by((namespace.clone(), name), Arc::new(move || wake.wake()), &uid);
+        context.clusters.wakers.wakes_by((namespace.clone(), name), Arc::new(move || wake.wake()), &uid);
         Self {
             api: Api::namespaced(context.client.clone(), &namespace),
             context,

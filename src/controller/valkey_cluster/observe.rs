@@ -39,6 +39,7 @@ impl Reconciliation {
         self.observe_objects_if_needed(desired, &mut observed).await?;
         observed.restore_source = self.restore_source(desired).await?;
         observed.restore_backs_off = self.known.restoration.backs_off();
+        observed.backups = self.backups(desired);
         if is_first {
             observed.instances = self.instances(desired, &observed.pods).await;
         }

@@ -47,6 +47,6 @@ pub(in crate::controller) async fn watch(
 
 fn wake(context: &Context, pod: &Pod) {
     if let Some(cluster) = pod.labels().get(names::CLUSTER) {
-        context.clusters.wake(&pod.namespace().unwrap_or_default(), cluster);
+        context.clusters.wakers.wake(&pod.namespace().unwrap_or_default(), cluster);
     }
 }

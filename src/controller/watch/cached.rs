@@ -55,6 +55,10 @@ impl<K: Custom> Cached<K> {
         &self.name
     }
 
+    pub(in crate::controller) fn is_in(&self, namespace: &str) -> bool {
+        self.namespace.as_deref() == Some(namespace)
+    }
+
     /// Its identity.
     pub(in crate::controller) fn uid(&self) -> &str {
         &self.uid

@@ -4,13 +4,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
-use valkeeper_api::{Custom as _, VERSION, ValkeyBackup, ValkeyScheduledBackup, crd, names, valkey_cluster};
+use valkeeper_api::{
+    Custom as _, VERSION, ValkeyBackup, ValkeyScheduledBackup, crd, names, valkey_backup::VERIFY,
+    valkey_cluster,
+};
 
 use super::File;
 use super::reference::{MARK, section, table};
 
 /// Set by owners of a resource.
 const ANNOTATIONS: [(&str, &str); 1] = [(names::RECONCILE_AT, "any new value reconciles the resource now")];
+/// Set by owners of a backup.
+const OF_BACKUPS: [(&str, &str); 1] = [(VERIFY, "any new value verifies a completed backup again")];
 
 /// What differs between the pages.
 struct Page {
@@ -44,7 +49,8 @@ fn file(root: &Path, page: &Page) -> Result<File> {
     let manifest = std::fs::read_to_string(root.join(example)).with_context(|| (*example).to_owned())?;
     let description = schema.description.as_deref().unwrap_or_default();
     let group = valkey_cluster::GROUP;
-    let annotations = table(&ANNOTATIONS, "");
+    let own: &[_] = if *name == ValkeyBackup::NAME { &OF_BACKUPS } else { &[] };
+    let annotations = table(&[&ANNOTATIONS[..], own].concat(), "");
     let mut text = format!(
         "{MARK}# {name}\n\n{description}\n\n\
          | | |\n|---|---|\n| `apiVersion` | `{group}/{VERSION}` |\n| `kind` | `{name}`, short `{short}` |\n\

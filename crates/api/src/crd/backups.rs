@@ -22,6 +22,7 @@ pub fn valkey_backup() -> CustomResourceDefinition {
         column("Verified", "boolean", ".status.verified.succeeded"),
         age,
         CustomResourceColumnDefinition { priority: Some(1), ..reason },
+        wide("Verified At", "date", ".status.verified.at"),
         wide("Keys", "integer", ".status.keys"),
         wide("Key", "string", ".status.key"),
     ];
@@ -41,9 +42,11 @@ pub fn valkey_scheduled_backup() -> CustomResourceDefinition {
         column("Schedule", "string", ".spec.schedule"),
         column("Suspend", "boolean", ".spec.suspend"),
         ready,
+        column("Fresh", "string", ".status.conditions[?(@.type==\"BackupFresh\")].status"),
         column("Last Success", "date", ".status.lastSuccessfulAt"),
         age,
         CustomResourceColumnDefinition { priority: Some(1), ..reason },
+        wide("Last Verified", "date", ".status.lastVerifiedAt"),
         wide("Time Zone", "string", ".spec.timeZone"),
     ];
     finished(ValkeyScheduledBackup::crd(), "vksb", &columns, scheduled::rules)

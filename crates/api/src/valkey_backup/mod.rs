@@ -9,7 +9,7 @@ mod violations;
 
 pub use destination::{BackupDestination, S3Destination};
 pub use rules::rules;
-pub use status::{BackupStatus, BackupVerification};
+pub use status::{BackupStatus, BackupVerification, VerificationUnderWay};
 pub use violations::{manifest_violations, violations};
 
 use kube::CustomResource;
@@ -27,6 +27,8 @@ pub const SCHEDULE: &str = "valkeeper.io/scheduled-backup";
 pub const CLUSTER: &str = "valkeeper.io/cluster";
 /// Annotation: what is stored goes with the resource, whatever its `deletionPolicy` says. Set by retention.
 pub const EXPIRED: &str = "valkeeper.io/expired";
+/// Annotation set by users and schedules: any new value verifies a completed backup again.
+pub const VERIFY: &str = "valkeeper.io/verify";
 
 /// A backup to take.
 #[derive(

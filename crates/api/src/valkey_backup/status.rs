@@ -54,9 +54,12 @@ pub struct BackupStatus {
     /// Version of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
-    /// What a second server found; absent without `spec.verify`.
+    /// What a second server found when the backup was last verified; absent if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<BackupVerification>,
+    /// Another verification, from its request until it has a result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationUnderWay>,
     /// Conditions: `Ready` (the backup is stored, and verified if asked for), `Reconciling`, `Stalled`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -70,6 +73,28 @@ pub struct BackupVerification {
     pub succeeded: bool,
     /// What it found.
     pub message: String,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<DateTime<Utc>>,
+    /// The value of the annotation `valkeeper.io/verify` that it was the answer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// A verification without a result so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerificationUnderWay {
+    /// The value of the annotation `valkeeper.io/verify`.
+    pub request: String,
+    /// The instance that starts a second server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// How often it was begun.
+    #[serde(default)]
+    pub attempts: i32,
+    /// Why the last attempt had no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl Reported for BackupStatus {

@@ -55,7 +55,7 @@ pub struct ClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
     /// Conditions: `Ready`, `Reconciling`, `Stalled`, `Available` (accepts writes), `Protected` (a replica has caught
-    /// up).
+    /// up), `BackupFresh` (the backups of all schedules that were last due are stored).
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

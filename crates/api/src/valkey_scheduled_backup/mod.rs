@@ -11,6 +11,7 @@ pub use schedule::{Schedule, ScheduleError};
 pub use status::ScheduledBackupStatus;
 pub use violations::{manifest_violations, violations};
 
+use chrono::TimeDelta;
 use kube::CustomResource;
 use regex::Regex;
 use schemars::JsonSchema;
@@ -26,7 +27,7 @@ use super::valkey_backup::BackupDestination;
 pub const NAME: &str = "ValkeyScheduledBackup";
 
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
-static KEEP_FOR: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,4}[hd]$").unwrap());
+static HOURS_OR_DAYS: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,4}[hd]$").unwrap());
 
 /// Backups at fixed times.
 #[derive(
@@ -63,6 +64,11 @@ pub struct ValkeyScheduledBackupSpec {
     /// Whether each backup is verified; see `ValkeyBackup`.
     #[serde(default)]
     pub verify: bool,
+    /// How often a backup is verified at least, in hours or days, such as `7d`: when none was for so long, the newest
+    /// one is verified again. Never when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 6), regex(path = *HOURS_OR_DAYS))]
+    pub verify_every: Option<String>,
     /// How long backups are kept; for ever when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
@@ -84,8 +90,14 @@ pub struct Retention {
     pub keep_last: Option<i32>,
     /// Age in hours or days, such as `36h` or `30d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[validate(length(max = 6), regex(path = *KEEP_FOR))]
+    #[validate(length(max = 6), regex(path = *HOURS_OR_DAYS))]
     pub keep_for: Option<String>,
+}
+
+/// A number of hours or days, as in `36h` or `30d`.
+pub fn hours_or_days(text: &str) -> Option<TimeDelta> {
+    let number = |unit| text.strip_suffix(unit)?.parse().ok();
+    number('h').and_then(TimeDelta::try_hours).or_else(|| number('d').and_then(TimeDelta::try_days))
 }
 
 /// Every CEL rule of the kind.

@@ -27,7 +27,10 @@ pub struct ScheduledBackupStatus {
     /// When the data of that backup was stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_at: Option<DateTime<Utc>>,
-    /// Conditions: `Ready`, `Stalled`.
+    /// When a backup of this schedule was last verified with success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified_at: Option<DateTime<Utc>>,
+    /// Conditions: `Ready`, `Stalled`, `BackupFresh` (the backup that was last due is stored).
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

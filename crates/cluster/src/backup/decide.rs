@@ -1,6 +1,6 @@
 //! The one next step for a backup, and what is to be said.
 
-use super::{BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress};
+use super::{BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress, Proof, again};
 use crate::names::reason;
 use valkeeper_api::{
     BackupStatus, ClusterStatus, names as api_names,
@@ -17,7 +17,7 @@ pub fn decide(observed: &ObservedBackup<'_>) -> (BackupStep, BackupReport) {
         return deletion(observed, &status, has_finalizer);
     }
     match status.phase.as_deref() {
-        Some("Completed") => return (BackupStep::Rest { soon: false }, completed(&status)),
+        Some("Completed") => return (again::decide(observed), completed(&status)),
         Some("Failed") => return (BackupStep::Rest { soon: false }, ended(&status)),
         _ => {}
     }
@@ -95,7 +95,7 @@ fn assign(observed: &ObservedBackup<'_>, status: &BackupStatus) -> (BackupStep, 
     (BackupStep::Rest { soon: true }, pending(message))
 }
 
-fn chosen(cluster: &ClusterStatus) -> Option<String> {
+pub(super) fn chosen(cluster: &ClusterStatus) -> Option<String> {
     let synced =
         cluster.instances.iter().rev().find(|instance| instance.role == "Replica" && instance.synced);
     synced.map(|instance| instance.name.clone()).or_else(|| cluster.current_primary.clone())
@@ -138,15 +138,21 @@ fn retry(status: &BackupStatus, why: &str, passing: bool) -> (BackupStep, Backup
 }
 
 fn completed(status: &BackupStatus) -> BackupReport {
-    let verified = status.verified.as_ref().map(|verified| (verified.succeeded, verified.message.clone()));
+    let verified = status.verified.as_ref().map(|verified| Proof {
+        succeeded: verified.succeeded,
+        inconclusive: false,
+        message: verified.message.clone(),
+    });
     let bytes = status.size_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
     done(verified.as_ref(), bytes)
 }
 
-fn done(verified: Option<&(bool, String)>, bytes: u64) -> BackupReport {
+fn done(verified: Option<&Proof>, bytes: u64) -> BackupReport {
     match verified {
-        Some((false, message)) => stuck("Completed", reason::VERIFICATION_FAILED, message.clone()),
-        Some((true, message)) => BackupReport { message: message.clone(), ..stored(bytes) },
+        Some(Proof { succeeded: false, message, .. }) => {
+            stuck("Completed", reason::VERIFICATION_FAILED, message.clone())
+        }
+        Some(Proof { message, .. }) => BackupReport { message: message.clone(), ..stored(bytes) },
         None => stored(bytes),
     }
 }

@@ -9,11 +9,13 @@
 //! Guarantees: the instance is in the status before it is asked, so that a restarted operator asks the same one;
 //! what is stored is deleted only if the resource, or retention, says so, and before the resource is gone.
 
+mod again;
 mod decide;
 mod status;
 #[cfg(test)]
 mod tests;
 
+pub use again::{delay as verification_delay, id as verification_id, is_asked_for, verifier};
 pub use decide::decide;
 pub use status::next as next_status;
 
@@ -91,8 +93,19 @@ pub struct BackupFacts {
     pub sha256: String,
     /// Version of the server.
     pub server_version: String,
-    /// Whether a second server confirmed it, and what it found.
-    pub verified: Option<(bool, String)>,
+    /// What a second server found.
+    pub verified: Option<Proof>,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Whether a server read everything, and has the keys that were counted in the stream.
+    pub succeeded: bool,
+    /// Nothing was found out: there was no memory for a second server, or the store did not answer.
+    pub inconclusive: bool,
+    /// For people.
+    pub message: String,
 }
 
 /// What can be done next.
@@ -110,6 +123,14 @@ pub enum BackupStep {
     Erase,
     /// Note in the status that the attempt has ended.
     Unassign,
+    /// Note this instance in the status, for another verification.
+    AssignVerification(String),
+    /// Ask the instance in the status for another verification.
+    BeginVerification,
+    /// Note in the status what it found.
+    Conclude(Proof),
+    /// Note in the status that an attempt to verify had no result, and why.
+    Postpone(String),
     /// Nothing now; look again soon, or when something changes.
     Rest {
         /// Something is under way.

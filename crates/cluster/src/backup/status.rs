@@ -1,8 +1,13 @@
 //! The status of a backup after a look.
 
-use super::{BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, key};
+use super::{BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, Proof, key};
 use crate::status::{plain_conditions, whole};
-use valkeeper_api::{BackupStatus, valkey_backup::BackupVerification};
+use chrono::DateTime;
+use valkeeper_api::{
+    BackupStatus,
+    valkey_backup::{BackupVerification, VERIFY, VerificationUnderWay},
+};
+use valkeeper_engine::conditions::short;
 
 /// The status after this look, with what `step` notes in it.
 pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupReport) -> BackupStatus {
@@ -17,11 +22,14 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
     );
     let deleting = object.metadata.deletion_timestamp.is_some();
     let phase = if deleting { before.phase.clone() } else { Some(report.phase.to_owned()) };
+    let has_ended = before.phase.as_deref() == Some("Completed");
     let mut next = BackupStatus { phase, observed_generation: Some(generation), conditions, ..before };
     if let Progress::Done(facts) | Progress::Verifying(facts) = &observed.progress
         && !deleting
+        && !has_ended
     {
         note(&mut next, facts);
+        next.verified = facts.verified.as_ref().map(|proof| verification(proof, observed, None));
     }
     match step {
         BackupStep::Assign(instance) => {
@@ -30,9 +38,46 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
             next.attempts = Some(next.attempts.unwrap_or_default().saturating_add(1));
         }
         BackupStep::Unassign => next.instance = None,
-        _ => {}
+        _ => note_again(&mut next, observed, step),
     }
     next
+}
+
+/// What is noted of another verification.
+fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &BackupStep) {
+    let request = observed.object.metadata.annotations.as_ref().and_then(|all| all.get(VERIFY)).cloned();
+    let request = request.unwrap_or_default();
+    let known = next.verification.take_if(|known| known.request == request).unwrap_or_default();
+    let attempts = known.attempts;
+    next.verification = match step {
+        BackupStep::AssignVerification(instance) => Some(VerificationUnderWay {
+            request,
+            instance: Some(instance.clone()),
+            attempts: attempts.saturating_add(1),
+            message: known.message,
+        }),
+        BackupStep::Postpone(why) => Some(VerificationUnderWay {
+            request,
+            // Without an instance, none was begun; it counts as an attempt all the same, so that the next one waits longer.
+            attempts: if known.instance.is_some() { attempts } else { attempts.saturating_add(1) },
+            instance: None,
+            message: Some(short(why.clone())),
+        }),
+        BackupStep::Conclude(proof) => {
+            next.verified = Some(verification(proof, observed, Some(request)));
+            None
+        }
+        _ => Some(known).filter(|known| !known.request.is_empty()),
+    };
+}
+
+fn verification(proof: &Proof, observed: &ObservedBackup<'_>, request: Option<String>) -> BackupVerification {
+    BackupVerification {
+        succeeded: proof.succeeded,
+        message: proof.message.clone(),
+        at: DateTime::from_timestamp(observed.now.timestamp(), 0),
+        request,
+    }
 }
 
 fn note(status: &mut BackupStatus, facts: &BackupFacts) {
@@ -45,6 +90,4 @@ fn note(status: &mut BackupStatus, facts: &BackupFacts) {
     status.replication_offset = Some(whole(facts.replication_offset));
     status.sha256 = Some(facts.sha256.clone());
     status.server_version = Some(facts.server_version.clone());
-    status.verified =
-        facts.verified.clone().map(|(succeeded, message)| BackupVerification { succeeded, message });
 }

@@ -1,7 +1,10 @@
 //! What is decided for a backup, as tables.
 
-use super::{BackupFacts, BackupStep, ObservedBackup, Progress, decide, key, next_status};
-use chrono::DateTime;
+use super::{
+    BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide, key, next_status, verification_delay,
+    verification_id,
+};
+use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 use valkeeper_api::{ClusterStatus, ValkeyBackup, valkey_cluster::InstanceStatus};
 use valkeeper_engine::Ready;
@@ -122,13 +125,96 @@ fn backup_that_has_ended_is_left_alone() {
 #[test]
 fn verification_that_fails_is_said() {
     let object = backup(&json!({"spec.verify": true}), &json!({"phase": "Verifying", "instance": "cache-1"}));
-    let facts =
-        BackupFacts { verified: Some((false, "3 instead of 4".to_owned())), ..BackupFacts::default() };
+    let facts = BackupFacts { verified: Some(proof(false, false)), ..BackupFacts::default() };
     let observed = ObservedBackup { progress: Progress::Done(facts), ..look(&object, None) };
     let (step, report) = decide(&observed);
     assert_eq!((report.ready, report.phase), (Ready::Stuck, "Completed"));
     let next = next_status(&observed, &step, &report);
     assert!(!next.verified.unwrap().succeeded);
+}
+
+fn proof(succeeded: bool, inconclusive: bool) -> Proof {
+    Proof { succeeded, inconclusive, message: "3 instead of 4".to_owned() }
+}
+
+/// A completed backup that was verified on request `old`, with a request `new`, of which this is known.
+fn asked_again(verification: &Value) -> ValkeyBackup {
+    let status = json!({
+        "phase": "Completed", "instance": "cache-2", "key": "k", "sizeBytes": 7,
+        "verified": {"succeeded": true, "message": "before", "request": "old"},
+        "verification": verification,
+    });
+    backup(&json!({"metadata.annotations": {"valkeeper.io/verify": "new"}}), &status)
+}
+
+#[test]
+fn completed_backup_is_verified_again_on_request() {
+    let (status, begun) = (cluster(), json!({"request": "new", "instance": "cache-1", "attempts": 1}));
+    let done =
+        |proof| Progress::Done(BackupFacts { verified: Some(proof), bytes: 9, ..BackupFacts::default() });
+    let postponed = BackupStep::Postpone("3 instead of 4".to_owned());
+    let table = [
+        (json!(null), Progress::Unasked, BackupStep::AssignVerification("cache-1".to_owned())),
+        // Of a request that was withdrawn.
+        (
+            json!({"request": "older", "instance": "cache-9", "attempts": 3}),
+            Progress::Unasked,
+            BackupStep::AssignVerification("cache-1".to_owned()),
+        ),
+        (begun.clone(), Progress::Unknown, BackupStep::BeginVerification),
+        (begun.clone(), Progress::Silent, BackupStep::Rest { soon: true }),
+        (begun.clone(), Progress::Gone, BackupStep::Postpone("cache-1 does not answer.".to_owned())),
+        (begun.clone(), done(proof(true, false)), BackupStep::Conclude(proof(true, false))),
+        (begun.clone(), done(proof(false, false)), BackupStep::Conclude(proof(false, false))),
+        (begun, done(proof(false, true)), postponed.clone()),
+    ];
+    for (verification, progress, step) in table {
+        let object = asked_again(&verification);
+        let observed = ObservedBackup { progress: progress.clone(), ..look(&object, Some(&status)) };
+        let (found, report) = decide(&observed);
+        assert_eq!(found, step, "{progress:?}");
+        // It stays a backup that can be used, whatever becomes of this.
+        assert_eq!((report.ready, report.phase), (Ready::Yes, "Completed"), "{progress:?}");
+        let next = next_status(&observed, &found, &report);
+        assert_eq!((next.instance.as_deref(), next.size_bytes), (Some("cache-2"), Some(7)));
+        let verified = next.verified.clone().unwrap();
+        match step {
+            BackupStep::Conclude(proof) => {
+                assert_eq!((verified.succeeded, verified.request.as_deref()), (proof.succeeded, Some("new")));
+                assert!(verified.at.is_some() && next.verification.is_none());
+            }
+            _ => assert_eq!((verified.succeeded, verified.request.as_deref()), (true, Some("old"))),
+        }
+    }
+}
+
+#[test]
+fn verification_without_a_result_is_repeated_ever_later() {
+    let status = cluster();
+    let mut object = asked_again(&json!(null));
+    let mut ids = std::collections::BTreeSet::new();
+    let mut delays = Vec::new();
+    for _ in 0..14 {
+        let observed = look(&object, Some(&status));
+        let (step, report) = decide(&observed);
+        let next = next_status(&observed, &step, &report);
+        object.status = Some(next);
+        // An instance keeps the answer to the attempt before.
+        assert!(ids.insert(verification_id(&object)));
+        let observed = ObservedBackup { progress: Progress::Gone, ..look(&object, Some(&status)) };
+        let (step, report) = decide(&observed);
+        let next = next_status(&observed, &step, &report);
+        object.status = Some(next);
+        delays.push(verification_delay(&object));
+        let waits = ObservedBackup { backs_off: true, ..look(&object, Some(&status)) };
+        assert_eq!(decide(&waits).0, BackupStep::Rest { soon: false });
+    }
+    assert!(delays.is_sorted() && delays[1] == delays[0] * 2, "{delays:?}");
+    assert_eq!(delays.last(), Some(&TimeDelta::hours(1)));
+    // Without a cluster or a Secret, nobody is asked.
+    assert!(matches!(decide(&look(&object, None)).0, BackupStep::Postpone(why) if why.contains("cache")));
+    let blocked = ObservedBackup { obstacle: Some("No Secret.".to_owned()), ..look(&object, Some(&status)) };
+    assert_eq!(decide(&blocked).0, BackupStep::Postpone("No Secret.".to_owned()));
 }
 
 #[test]

@@ -3,22 +3,28 @@
 //! Guarantees: one backup of a schedule is under way at a time; of times that were missed, the last alone is made up for;
 //! the newest backup that succeeded is never deleted, nor one that is under way.
 
+mod fresh;
+mod retention;
+mod verification;
+
 #[cfg(test)]
 mod tests;
 
+pub use fresh::{Freshness, of_cluster};
+pub use verification::is_late as verification_is_late;
+
 use crate::names::reason;
-use crate::status::plain_conditions;
-use chrono::{DateTime, Duration, Utc};
+use crate::status::{listed, readiness};
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use retention::{completed, expired, expiry, good, is_marked, is_under_way};
 use valkeeper_api::{
     ScheduledBackupStatus, ValkeyBackup, ValkeyScheduledBackup,
-    valkey_scheduled_backup::{self, Retention, Schedule},
+    valkey_scheduled_backup::{self, Schedule},
 };
 use valkeeper_engine::{Ready, Report};
 
 /// A time that was missed by more is not made up for.
 const LATEST: Duration = Duration::hours(1);
-/// How many failed backups of a schedule are kept to be looked at.
-const FAILURES_KEPT: usize = 3;
 
 /// What can be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub enum ScheduledStep {
     Expire(String),
     /// Delete this backup, which is marked.
     Delete(String),
+    /// Ask for another verification of this backup, by this request.
+    Verify(String, String),
     /// Nothing before this time.
     Rest(Option<DateTime<Utc>>),
 }
@@ -90,105 +98,28 @@ pub fn decide(
         let marked = is_marked(backup);
         return (if marked { ScheduledStep::Delete(name) } else { ScheduledStep::Expire(name) }, said);
     }
-    let wakes = [next.filter(|_| !object.spec.suspend), expiry(object.spec.retention.as_ref(), backups, now)];
+    if let Some(backup) = verification::due(object, backups, now) {
+        let name = backup.metadata.name.clone().unwrap_or_default();
+        return (ScheduledStep::Verify(name, now.to_rfc3339_opts(SecondsFormat::Secs, true)), said);
+    }
+    let wakes = [
+        next.filter(|_| !object.spec.suspend),
+        expiry(object.spec.retention.as_ref(), backups, now),
+        verification::next(object, backups).filter(|at| *at > now),
+        fresh::next(object, &schedule, now),
+    ];
     (ScheduledStep::Rest(wakes.into_iter().flatten().min()), said)
 }
 
 /// The last time at which a backup was due that is not accounted for. A new schedule begins with the next one.
 fn due(object: &ValkeyScheduledBackup, schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let noted = object.status.as_ref().and_then(|status| status.last_scheduled_at);
-    let created = object.metadata.creation_timestamp.as_ref();
-    let created = created.and_then(|created| DateTime::from_timestamp(created.0.as_second(), 0));
-    schedule.latest(noted.or(created)?, now)
+    schedule.latest(noted.or(created(object))?, now)
 }
 
-fn phase(backup: &ValkeyBackup) -> &str {
-    backup.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
-}
-
-fn is_under_way(backup: &ValkeyBackup) -> bool {
-    !["Completed", "Failed"].contains(&phase(backup))
-}
-
-fn is_marked(backup: &ValkeyBackup) -> bool {
-    let annotations = backup.metadata.annotations.as_ref();
-    annotations.is_some_and(|annotations| annotations.contains_key(valkeeper_api::valkey_backup::EXPIRED))
-}
-
-fn is_stored(backup: &ValkeyBackup) -> bool {
-    phase(backup) == "Completed"
-}
-
-/// Stored, and no verification of it failed.
-fn is_good(backup: &ValkeyBackup) -> bool {
-    let verified = backup.status.as_ref().and_then(|status| status.verified.as_ref());
-    is_stored(backup) && verified.is_none_or(|verified| verified.succeeded)
-}
-
-fn completed(backup: &ValkeyBackup) -> DateTime<Utc> {
-    backup.status.as_ref().and_then(|status| status.completed_at).unwrap_or_default()
-}
-
-/// Good backups, the newest first.
-fn good(backups: &[ValkeyBackup]) -> Vec<&ValkeyBackup> {
-    newest_first(backups, is_good)
-}
-
-fn newest_first(backups: &[ValkeyBackup], are: impl Fn(&ValkeyBackup) -> bool) -> Vec<&ValkeyBackup> {
-    let mut found: Vec<_> = backups.iter().filter(|backup| are(backup)).collect();
-    found.sort_by_key(|backup| std::cmp::Reverse((completed(backup), backup.metadata.name.clone())));
-    found
-}
-
-/// A backup that nothing keeps; one that was marked goes on to be deleted.
-fn expired<'backup>(
-    retention: Option<&Retention>,
-    backups: &'backup [ValkeyBackup],
-    now: DateTime<Utc>,
-) -> Option<&'backup ValkeyBackup> {
-    let retention = retention?;
-    let (good, unproven) =
-        (good(backups), newest_first(backups, |backup| is_stored(backup) && !is_good(backup)));
-    // Those of which no server has read the data may be all there is. They take the place of none that is good.
-    let ranked = good.iter().enumerate().skip(1).chain(unproven.iter().enumerate());
-    let old = ranked
-        .filter(|(rank, backup)| !is_kept(retention, *rank, completed(backup), now))
-        .map(|(_, backup)| *backup)
-        .find(|backup| !is_going(backup));
-    let mut failed: Vec<_> = backups.iter().filter(|backup| phase(backup) == "Failed").collect();
-    failed.sort_by_key(|backup| std::cmp::Reverse(backup.metadata.name.clone()));
-    old.or_else(|| failed.into_iter().skip(FAILURES_KEPT).find(|backup| !is_going(backup)))
-}
-
-fn is_going(backup: &ValkeyBackup) -> bool {
-    backup.metadata.deletion_timestamp.is_some()
-}
-
-/// Whether either field keeps it. Without any field, nothing is deleted.
-fn is_kept(retention: &Retention, rank: usize, completed: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    let by_number = retention.keep_last.map(|keep| rank < usize::try_from(keep).unwrap_or(usize::MAX));
-    let by_age = keep_for(retention).map(|keep| now - completed < keep);
-    match (by_number, by_age) {
-        (None, None) => true,
-        (number, age) => number.unwrap_or(false) || age.unwrap_or(false),
-    }
-}
-
-fn keep_for(retention: &Retention) -> Option<Duration> {
-    let text = retention.keep_for.as_deref()?;
-    let hours = text.strip_suffix('h').and_then(|number| number.parse().ok());
-    let days = || text.strip_suffix('d').and_then(|number| number.parse().ok());
-    hours.map(Duration::hours).or_else(|| days().map(Duration::days))
-}
-
-/// When the next backup becomes too old.
-fn expiry(
-    retention: Option<&Retention>,
-    backups: &[ValkeyBackup],
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    let keep = keep_for(retention?)?;
-    good(backups).into_iter().skip(1).map(|backup| completed(backup) + keep).filter(|at| *at > now).min()
+fn created(object: &ValkeyScheduledBackup) -> Option<DateTime<Utc>> {
+    let created = object.metadata.creation_timestamp.as_ref()?;
+    DateTime::from_timestamp(created.0.as_second(), 0)
 }
 
 /// The name of the backup that is due at this time.
@@ -207,9 +138,13 @@ pub fn next_status(
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let schedule = Schedule::parse(&object.spec.schedule, &object.spec.time_zone).ok();
-    let next = schedule.filter(|_| !object.spec.suspend).and_then(|schedule| schedule.after(now));
+    let next = schedule.as_ref().filter(|_| !object.spec.suspend).and_then(|schedule| schedule.after(now));
     let newest = good(backups).into_iter().next();
-    let statement = (report.ready, report.reason, report.message.as_str());
+    let mut list = readiness(report.ready, report.reason, &report.message);
+    if let Some(schedule) = &schedule {
+        let fresh = fresh::of(object, schedule, backups, now);
+        list.push(fresh.statement());
+    }
     ScheduledBackupStatus {
         observed_generation: Some(generation),
         last_scheduled_at: match step {
@@ -220,6 +155,7 @@ pub fn next_status(
         next_scheduled_at: next,
         last_successful_backup: newest.and_then(|backup| backup.metadata.name.clone()),
         last_successful_at: newest.map(completed),
-        conditions: plain_conditions(&before.conditions, statement, generation, now),
+        last_verified_at: verification::last(object, backups),
+        conditions: listed(&before.conditions, list, generation, now),
     }
 }

@@ -65,7 +65,10 @@ fn backup_is_created_when_it_is_due_and_once() {
     let (step, report) = decide(&object, &[], now);
     let status = next_status(&object, &[], &step, &report, now);
     let noted = schedule(&json!({}), &serde_json::to_value(status).unwrap());
-    assert_eq!(decide(&noted, &[], now).0, ScheduledStep::Rest(Some(at("2026-01-02T03:00:00Z"))));
+    // The next look is for its end, if nothing says so before.
+    assert_eq!(decide(&noted, &[], now).0, ScheduledStep::Rest(Some(at("2026-01-01T04:00:00Z"))));
+    let later = at("2026-01-01T04:00:00Z");
+    assert_eq!(decide(&noted, &[], later).0, ScheduledStep::Rest(Some(at("2026-01-02T03:00:00Z"))));
     assert_eq!(name(&object, at("2026-01-01T03:00:00Z")), "nightly-202601010300");
 }
 
@@ -157,4 +160,126 @@ fn unproven_backups_are_kept_as_long_as_good_ones() {
     };
     assert!(matches!(kept(6), ScheduledStep::Rest(_)), "{:?}", kept(6));
     assert_eq!(kept(5), ScheduledStep::Expire("nightly-202601010300".to_owned()));
+}
+
+/// A good backup of this day of January that was verified at this hour of the next one.
+fn verified(day: u32, hour: u32) -> ValkeyBackup {
+    let mut backup = good(day);
+    let at = format!("2026-01-{:02}T{hour:02}:00:00Z", day + 1);
+    let verified = json!({"succeeded": true, "message": "x", "at": at});
+    backup.status.as_mut().unwrap().verified = serde_json::from_value(verified).unwrap();
+    backup
+}
+
+fn asked(mut backup: ValkeyBackup) -> ValkeyBackup {
+    backup.metadata.annotations = Some([("valkeeper.io/verify".to_owned(), "new".to_owned())].into());
+    backup
+}
+
+#[test]
+fn newest_backup_is_verified_when_none_was_for_the_declared_time() {
+    let noted = json!({"lastScheduledAt": "2026-01-20T03:00:00Z"});
+    let object = schedule(&json!({"verifyEvery": "2d"}), &noted);
+    let of = |day: u32| Some(format!("nightly-202601{day:02}0300"));
+    let mut refuted = good(3);
+    let found = json!({"succeeded": false, "message": "x", "at": "2026-01-04T03:00:00Z"});
+    refuted.status.as_mut().unwrap().verified = serde_json::from_value(found).unwrap();
+    let table = [
+        (vec![], "2026-01-20T10:00:00Z", None),
+        (vec![good(1), good(2)], "2026-01-20T10:00:00Z", of(2)),
+        (vec![verified(1, 4), good(2)], "2026-01-04T03:59:59Z", None),
+        (vec![verified(1, 4), good(2)], "2026-01-04T04:00:00Z", of(2)),
+        (vec![verified(1, 4)], "2026-01-04T04:00:00Z", of(1)),
+        // One at a time.
+        (vec![asked(good(1)), good(2)], "2026-01-20T10:00:00Z", None),
+        // What no server could read is no good backup.
+        (vec![good(2), refuted], "2026-01-20T10:00:00Z", of(2)),
+        (vec![backup(1, "Running", &json!({}))], "2026-01-20T10:00:00Z", None),
+    ];
+    for (backups, now, expected) in table {
+        let found = match decide(&object, &backups, at(now)).0 {
+            ScheduledStep::Verify(name, request) => {
+                assert_eq!(request, now);
+                Some(name)
+            }
+            _ => None,
+        };
+        assert_eq!(found, expected, "{now} {}", backups.len());
+    }
+    // It is woken for it.
+    let (step, _) = decide(&object, &[verified(1, 4)], at("2026-01-04T03:30:00Z"));
+    assert_eq!(step, ScheduledStep::Rest(Some(at("2026-01-04T04:00:00Z"))));
+    let never = schedule(&json!({}), &noted);
+    assert!(matches!(decide(&never, &[good(1)], at("2026-01-20T10:00:00Z")).0, ScheduledStep::Rest(_)));
+}
+
+#[test]
+fn last_verification_is_remembered_when_its_backup_is_gone() {
+    let object = schedule(&json!({"verifyEvery": "2d"}), &json!({"lastScheduledAt": "2026-01-20T03:00:00Z"}));
+    let now = at("2026-01-03T00:00:00Z");
+    let status = |object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]| {
+        let (step, report) = decide(object, backups, now);
+        next_status(object, backups, &step, &report, now)
+    };
+    let known = status(&object, &[verified(1, 4)]);
+    assert_eq!(known.last_verified_at, Some(at("2026-01-02T04:00:00Z")));
+    let later = ValkeyScheduledBackup { status: Some(known.clone()), ..object };
+    assert_eq!(status(&later, &[]).last_verified_at, known.last_verified_at);
+    let late = |now| super::verification_is_late(&later, at(now));
+    assert!(!late("2026-01-04T16:00:00Z") && late("2026-01-04T16:00:01Z"));
+}
+
+#[test]
+fn backup_is_fresh_while_the_last_that_was_due_is_stored() {
+    let running = |day| backup(day, "Running", &json!({}));
+    let table = [
+        // Created at midnight of the first, due at three.
+        (json!({}), vec![], "2026-01-01T03:30:00Z", "Unknown"),
+        (json!({}), vec![], "2026-01-01T04:00:00Z", "False"),
+        (json!({}), vec![good(1)], "2026-01-01T04:00:00Z", "True"),
+        (json!({}), vec![good(1)], "2026-01-02T03:59:59Z", "True"),
+        (json!({}), vec![good(1)], "2026-01-02T04:00:00Z", "False"),
+        (json!({}), vec![good(1), running(2)], "2026-01-02T04:00:00Z", "True"),
+        (json!({}), vec![good(1), running(2)], "2026-01-03T04:00:00Z", "False"),
+        (json!({}), vec![good(1), backup(2, "Failed", &json!({}))], "2026-01-02T04:00:00Z", "False"),
+        (json!({"suspend": true}), vec![good(1)], "2026-01-09T04:00:00Z", "Unknown"),
+    ];
+    for (spec, backups, now, expected) in table {
+        let object = schedule(&spec, &json!({"lastScheduledAt": "2026-01-20T03:00:00Z"}));
+        let now = at(now);
+        let (step, report) = decide(&object, &backups, now);
+        let status = next_status(&object, &backups, &step, &report, now);
+        let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
+        assert_eq!(fresh.status, expected, "{now} {spec} {}", backups.len());
+    }
+    // It looks when the hour after a time is over.
+    let noted = schedule(&json!({}), &json!({"lastScheduledAt": "2026-01-02T03:00:00Z"}));
+    let (step, _) = decide(&noted, &[good(1)], at("2026-01-02T03:30:00Z"));
+    assert_eq!(step, ScheduledStep::Rest(Some(at("2026-01-02T04:00:00Z"))));
+}
+
+#[test]
+fn cluster_says_the_worst_of_its_schedules() {
+    let with = |name: &str, status: &str| {
+        let condition = json!({
+            "type": "BackupFresh", "status": status, "reason": "x", "message": "It is late.",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let mut object = schedule(&json!({}), &json!({"conditions": [condition]}));
+        object.metadata.name = Some(name.to_owned());
+        object
+    };
+    let table = [
+        (vec![], None),
+        (vec![schedule(&json!({}), &json!({}))], Some("Unknown")),
+        (vec![with("a", "True"), with("b", "Unknown")], Some("True")),
+        (vec![with("a", "True"), with("b", "False")], Some("False")),
+    ];
+    for (schedules, expected) in table {
+        let found = super::of_cluster(&schedules);
+        assert_eq!(found.as_ref().map(|fresh| fresh.status), expected);
+        if let Some(late) = found.filter(|fresh| fresh.status == "False") {
+            assert!(late.message.contains("ValkeyScheduledBackup b: It is late."));
+        }
+    }
 }

@@ -71,6 +71,9 @@ pub(crate) fn begin(instance: &Arc<Instance>, request: BackupRequest) -> Result<
 }
 
 async fn run(instance: Arc<Instance>, request: BackupRequest, progress: Arc<AtomicU64>) {
+    if request.existing {
+        return verify_existing(&instance, &request).await;
+    }
     let (id, backups) = (request.id.clone(), &instance.backups);
     let outcome = take(&instance, &request, progress).await;
     let (store, manifest) = match outcome {
@@ -92,12 +95,37 @@ async fn run(instance: Arc<Instance>, request: BackupRequest, progress: Arc<Atom
     });
     if request.verify {
         let verification = scratch::verify(&instance, &store, &request, &manifest).await;
-        tracing::info!(id, ?verification, "backup verified");
-        backups.change(&id, |answer| {
-            answer.state = BackupState::Done;
-            answer.verification = Some(verification);
-        });
+        verified(&instance, &id, verification);
     }
+}
+
+/// Verifies what is stored. It takes no backup, whatever the store lacks.
+async fn verify_existing(instance: &Instance, request: &BackupRequest) {
+    instance.backups.change(&request.id, |answer| answer.state = BackupState::Verifying);
+    let read = async {
+        let store = open(request.credentials.as_ref(), &request.destination)?;
+        let manifest = store.manifest(&request.key).await?;
+        Ok((store, manifest))
+    };
+    let verification = match read.await {
+        Ok((store, Some(manifest))) => {
+            instance.backups.change(&request.id, |answer| answer.manifest = Some(manifest.clone()));
+            scratch::verify(instance, &store, request, &manifest).await
+        }
+        Ok((_, None)) => {
+            Verification::refuted(format!("The store has no backup with the key {}.", request.key))
+        }
+        Err(error) => Verification::of(&error, false),
+    };
+    verified(instance, &request.id, verification);
+}
+
+fn verified(instance: &Instance, id: &str, verification: Verification) {
+    tracing::info!(id, ?verification, "backup verified");
+    instance.backups.change(id, |answer| {
+        answer.state = BackupState::Done;
+        answer.verification = Some(verification);
+    });
 }
 
 async fn take(

@@ -24,6 +24,9 @@ pub struct BackupRequest {
     /// Whether a second server is started from what was stored.
     #[serde(default)]
     pub verify: bool,
+    /// Whether the backup is stored already, so that it is only verified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
     /// Bytes of memory of the container, which a second server must fit into as well; 0 for no limit.
     #[serde(default)]
     pub memory_limit: u64,
@@ -74,8 +77,34 @@ pub struct Verification {
     /// Its keys by database.
     #[serde(default)]
     pub keys: BTreeMap<u32, u64>,
+    /// Nothing was found out, for a reason that lies outside of the backup.
+    #[serde(default)]
+    pub inconclusive: bool,
     /// For people.
     pub message: String,
+}
+
+impl Verification {
+    /// The backup cannot be restored.
+    pub(crate) fn refuted(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    /// Nothing was found out.
+    pub(crate) fn inconclusive(message: impl Into<String>) -> Self {
+        Self { inconclusive: true, ..Self::refuted(message) }
+    }
+
+    /// What an error says about a backup whose manifest was read, or, if not `found`, is to be read.
+    pub(crate) fn of(error: &BackupError, found: bool) -> Self {
+        let message = format!("Cannot read the backup: {error}.");
+        match error.class() {
+            ErrorClass::Damaged => Self::refuted(message),
+            // A store answers the same about a bucket that a wrong endpoint lacks.
+            ErrorClass::NotFound if found => Self::refuted(message),
+            _ => Self::inconclusive(message),
+        }
+    }
 }
 
 /// The answer to `POST /v1/backup` and `GET /v1/backup/ID`.

@@ -8,6 +8,7 @@ use super::{BackupRequest, Verification};
 use crate::{instance::Instance, server_config};
 use std::{
     collections::BTreeMap,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(30);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
+/// The signal that no process survives.
+const KILLED: i32 = 9;
 /// Memory that the manager and both servers take besides their data.
 const BESIDES: u64 = 64 << 20;
 
@@ -35,7 +38,7 @@ pub(super) async fn verify(
     let folder = Folder(instance.settings.data_dir.join("valkeeper-verify"));
     match attempt(instance, store, request, manifest, &folder.0).await {
         Ok(keys) => judge(manifest, keys),
-        Err(message) => Verification { message, ..Verification::default() },
+        Err(found) => found,
     }
 }
 
@@ -43,7 +46,7 @@ fn judge(manifest: &Manifest, keys: BTreeMap<u32, u64>) -> Verification {
     let count: u64 = keys.values().sum();
     let Some(expected) = &manifest.keys else {
         let message = format!("A server read the backup and has {count} keys; the stream was not counted.");
-        return Verification { verified: true, keys, message };
+        return Verification { verified: true, keys, message, inconclusive: false };
     };
     let expected: BTreeMap<u32, u64> = expected
         .iter()
@@ -59,7 +62,7 @@ fn judge(manifest: &Manifest, keys: BTreeMap<u32, u64>) -> Verification {
             expected.values().sum::<u64>()
         )
     };
-    Verification { verified, keys, message }
+    Verification { verified, keys, message, inconclusive: false }
 }
 
 /// The keys of a server that was started from what is stored.
@@ -69,10 +72,11 @@ async fn attempt(
     request: &BackupRequest,
     manifest: &Manifest,
     folder: &Path,
-) -> Result<BTreeMap<u32, u64>, String> {
-    check_memory(instance, request.memory_limit, manifest).await?;
-    let failed = |error: BackupError| format!("Cannot read the backup: {error}.");
-    let io = |error: std::io::Error| format!("Cannot start a second server: {error}.");
+) -> Result<BTreeMap<u32, u64>, Verification> {
+    check_memory(instance, request.memory_limit, manifest).await.map_err(Verification::inconclusive)?;
+    let failed = |error: BackupError| Verification::of(&error, true);
+    let io =
+        |error: std::io::Error| Verification::inconclusive(format!("Cannot start a second server: {error}."));
     // Of an earlier attempt that was ended in the middle.
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).map_err(io)?;
@@ -88,9 +92,15 @@ async fn attempt(
     command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let mut server = command.spawn().map_err(io)?;
     let counted = tokio::select! {
-        counted = counted(&socket) => counted,
+        counted = counted(&socket) => counted.map_err(Verification::inconclusive),
         ended = server.wait() => Err(match ended {
-            Ok(status) => format!("A second server could not read the backup; it ended with {status}."),
+            // Such as for want of memory.
+            Ok(status) if status.signal() == Some(KILLED) => {
+                Verification::inconclusive("A second server was killed while it read the backup.")
+            }
+            Ok(status) => Verification::refuted(format!(
+                "A second server could not read the backup; it ended with {status}."
+            )),
             Err(error) => io(error),
         }),
     };

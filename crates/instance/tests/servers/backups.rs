@@ -19,6 +19,7 @@ fn request(id: &str, folder: &Path, verify: bool) -> BackupRequest {
         credentials: None,
         origin: Origin { cluster: "c".to_owned(), ..Origin::default() },
         verify,
+        existing: false,
         memory_limit: 0,
     }
 }
@@ -179,4 +180,47 @@ async fn second_server_is_not_started_without_the_memory_for_it() {
     assert!(verification.message.contains("memory"), "{verification:?}");
     let store = Store::open(&Destination::Folder(folder.join("store")), None).unwrap();
     assert_eq!(store.list("").await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_backup_is_verified_again_and_only_what_it_lacks_counts_against_it() {
+    let Some(program) = all_programs().into_iter().next() else { return };
+    let world = written(&program, "").await;
+    let (node, folder) = (&world.nodes[0], world.folder.path());
+    node.client.back_up(&request("one", folder, false)).await.unwrap();
+    let manifest = ended(node, "one").await.manifest.unwrap();
+    let mut number = 0;
+    let mut verify = async |change: fn(&mut BackupRequest)| {
+        number += 1;
+        let mut again = BackupRequest { key: "n/c/one".to_owned(), ..request("one", folder, false) };
+        (again.id, again.existing) = (format!("one-{number}"), true);
+        change(&mut again);
+        node.client.back_up(&again).await.unwrap();
+        let answer = ended(node, &again.id).await;
+        assert_eq!(answer.state, BackupState::Done);
+        answer.verification.unwrap()
+    };
+    let stored = folder.join("store/n/c/one");
+    let object = stored.join(&manifest.object);
+    let found = verify(|_| ()).await;
+    assert!(found.verified && Some(&found.keys) == manifest.keys.as_ref(), "{found:?}");
+    // What has nothing to do with the backup.
+    let found = verify(|again| again.memory_limit = 60 << 20).await;
+    assert!(!found.verified && found.inconclusive, "{found:?}");
+    let found = verify(|again| again.destination = Destination::Folder("/dev/null/store".into())).await;
+    assert!(!found.verified && found.inconclusive, "{found:?}");
+    // What has.
+    let whole = std::fs::read(&object).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    std::fs::write(&object, damaged).unwrap();
+    let found = verify(|_| ()).await;
+    assert!(!found.verified && !found.inconclusive, "{found:?}");
+    std::fs::remove_file(&object).unwrap();
+    let found = verify(|_| ()).await;
+    assert!(!found.verified && !found.inconclusive, "{found:?}");
+    std::fs::remove_dir_all(&stored).unwrap();
+    let found = verify(|_| ()).await;
+    assert!(!found.verified && !found.inconclusive && found.message.contains("no backup"), "{found:?}");
+    assert!(!stored.exists(), "a verification takes no backup");
 }

@@ -1,0 +1,101 @@
+//! Verifies a completed backup again, when its annotation asks for it.
+//!
+//! ```text
+//!   annotation ──▶ assigned to an instance ──▶ asked ──▶ proven or refuted: status.verified
+//!                        ▲                       │
+//!                        └── no result: later ───┘
+//! ```
+//!
+//! Guarantees: what was found before stays until there is another result; the lack of a result, such as a store that does
+//! not answer, never makes a good backup a bad one. The phase stays `Completed`.
+
+use super::{BackupStep, ObservedBackup, Progress, decide::chosen};
+use crate::settings::digest;
+use chrono::Duration;
+use valkeeper_api::{ValkeyBackup, valkey_backup::VERIFY};
+
+/// After the first attempt without a result; twice as long after each further one.
+const FIRST_DELAY: Duration = Duration::seconds(5);
+/// Longest time between two attempts.
+const LONGEST_DELAY: Duration = Duration::hours(1);
+
+/// The request that has no result so far.
+fn request(object: &ValkeyBackup) -> Option<&str> {
+    let request = object.metadata.annotations.as_ref()?.get(VERIFY)?;
+    let verified = object.status.as_ref().and_then(|status| status.verified.as_ref());
+    let answered = verified.and_then(|verified| verified.request.as_ref());
+    (answered != Some(request)).then_some(request)
+}
+
+/// Whether a completed backup is to be verified again.
+pub fn is_asked_for(object: &ValkeyBackup) -> bool {
+    request(object).is_some()
+}
+
+/// The instance that was asked to verify it again.
+pub fn verifier(object: &ValkeyBackup) -> Option<&str> {
+    let verification = object.status.as_ref()?.verification.as_ref()?;
+    let instance = verification.instance.as_deref()?;
+    (request(object) == Some(&verification.request)).then_some(instance)
+}
+
+/// By which an instance knows an attempt. An instance that was asked before knows the answer to that attempt alone.
+pub fn id(object: &ValkeyBackup) -> String {
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
+    let attempts = verification.map(|verification| verification.attempts).unwrap_or_default();
+    format!("{uid}-{}-{attempts}", digest(request(object).unwrap_or_default()))
+}
+
+/// How long the next attempt waits.
+pub fn delay(object: &ValkeyBackup) -> Duration {
+    let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
+    let doublings = verification.map_or(0, |verification| verification.attempts.clamp(1, 20) - 1);
+    (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY)
+}
+
+/// Decides what to do for a completed backup.
+pub(super) fn decide(observed: &ObservedBackup<'_>) -> BackupStep {
+    if request(observed.object).is_none() {
+        return BackupStep::Rest { soon: false };
+    }
+    match verifier(observed.object) {
+        None if observed.backs_off => BackupStep::Rest { soon: false },
+        None => assign(observed),
+        Some(instance) => under_way(observed, instance),
+    }
+}
+
+fn assign(observed: &ObservedBackup<'_>) -> BackupStep {
+    let name = &observed.object.spec.cluster_name;
+    if let Some(obstacle) = &observed.obstacle {
+        return BackupStep::Postpone(obstacle.clone());
+    }
+    let Some(cluster) = observed.cluster else {
+        return BackupStep::Postpone(format!("ValkeyCluster {name}, which verifies it, does not exist."));
+    };
+    match chosen(cluster) {
+        Some(instance) => BackupStep::AssignVerification(instance),
+        None => BackupStep::Postpone(format!("ValkeyCluster {name} has no server that accepts connections.")),
+    }
+}
+
+fn under_way(observed: &ObservedBackup<'_>, instance: &str) -> BackupStep {
+    let postponed = |why: &str| BackupStep::Postpone(why.to_owned());
+    match &observed.progress {
+        Progress::Unknown => match &observed.obstacle {
+            Some(obstacle) => postponed(obstacle),
+            None => BackupStep::BeginVerification,
+        },
+        Progress::Unasked | Progress::Silent | Progress::Running | Progress::Verifying(_) => {
+            BackupStep::Rest { soon: true }
+        }
+        Progress::Gone => postponed(&format!("{instance} does not answer.")),
+        Progress::Failed { message, .. } => postponed(message),
+        Progress::Done(facts) => match &facts.verified {
+            Some(proof) if !proof.inconclusive => BackupStep::Conclude(proof.clone()),
+            Some(proof) => postponed(&proof.message),
+            None => postponed(&format!("{instance} found nothing out.")),
+        },
+    }
+}

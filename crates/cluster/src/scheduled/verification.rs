@@ -1,0 +1,59 @@
+//! When a backup of a schedule is verified again, and which.
+//!
+//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup.
+
+use crate::backup;
+
+use super::{
+    created,
+    retention::{good, is_going, phase},
+};
+use chrono::{DateTime, Duration, Utc};
+use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup, valkey_scheduled_backup::hours_or_days};
+
+/// The backup that is to be verified now.
+pub(super) fn due<'backup>(
+    object: &ValkeyScheduledBackup,
+    backups: &'backup [ValkeyBackup],
+    now: DateTime<Utc>,
+) -> Option<&'backup ValkeyBackup> {
+    let every = every(object)?;
+    let is_due = last(object, backups).is_none_or(|last| now - last >= every);
+    if !is_due || backups.iter().any(is_asked_for) {
+        return None;
+    }
+    good(backups).into_iter().next().filter(|backup| !is_going(backup))
+}
+
+/// When the next verification is due, if one was.
+pub(super) fn next(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
+    last(object, backups)?.checked_add_signed(every(object)?)
+}
+
+/// When a backup was last verified with success. Retention may have deleted it since.
+pub(super) fn last(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
+    let noted = object.status.as_ref().and_then(|status| status.last_verified_at);
+    let of = |backup: &ValkeyBackup| {
+        let status = backup.status.as_ref()?;
+        let verified = status.verified.as_ref().filter(|verified| verified.succeeded)?;
+        verified.at.or(status.completed_at)
+    };
+    backups.iter().filter_map(of).chain(noted).max()
+}
+
+/// Whether no backup was verified for longer than declared, and a quarter of it: attempts take time. Before the first
+/// backup, the schedule is what ages.
+pub fn is_late(object: &ValkeyScheduledBackup, now: DateTime<Utc>) -> bool {
+    let noted = object.status.as_ref().and_then(|status| status.last_verified_at);
+    let (Some(every), Some(since)) = (every(object), noted.or_else(|| created(object))) else { return false };
+    now - since > every + every / 4
+}
+
+fn every(object: &ValkeyScheduledBackup) -> Option<Duration> {
+    hours_or_days(object.spec.verify_every.as_deref()?)
+}
+
+/// A verification was asked for and has no result.
+fn is_asked_for(backup: &ValkeyBackup) -> bool {
+    phase(backup) == "Completed" && !is_going(backup) && backup::is_asked_for(backup)
+}

@@ -1,0 +1,119 @@
+//! Schedules of backups, with a server that speaks S3: what is created, verified again and deleted.
+
+use crate::asking::until;
+use crate::backups::{backup_status, ended};
+use crate::bucket::Bucket;
+use crate::world::World;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use std::time::Duration;
+use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
+
+/// Creates the schedule `hourly` with more than a spec needs.
+async fn schedule(world: &World, bucket: &Bucket, more: Value) {
+    let mut spec =
+        json!({"clusterName": "trio", "schedule": "0 * * * *", "destination": bucket.destination()});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let body = json!({
+        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyScheduledBackup",
+        "metadata": {"name": "hourly"}, "spec": spec,
+    });
+    let schedule: ValkeyScheduledBackup = serde_json::from_value(body).unwrap();
+    let schedules = world.api::<ValkeyScheduledBackup>();
+    schedules.create(&PostParams::default(), &schedule).await.unwrap();
+}
+
+/// As if two hours had passed: the last full hour is due.
+async fn make_due(world: &World) {
+    let at = chrono::Utc::now() - chrono::Duration::hours(2);
+    let patch = Patch::Merge(json!({"status": {"lastScheduledAt": at}}));
+    let schedules = world.api::<ValkeyScheduledBackup>();
+    schedules.patch_status("hourly", &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn schedule_creates_backups_and_retention_deletes_them(mut world: World) {
+    // A schedule looks when something happens, and not again and again.
+    world.resync = Duration::from_hours(1);
+    world.kill_operator().await;
+    world.start_operator();
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"instances": 1})).await;
+    world.until_ready("trio").await;
+    let schedules = world.api::<ValkeyScheduledBackup>();
+    schedule(&world, &bucket, json!({"retention": {"keepLast": 1}})).await;
+    let completed = async || -> Vec<String> {
+        let labels = ListParams::default().labels("valkeeper.io/scheduled-backup=hourly");
+        let backups = world.api::<ValkeyBackup>().list(&labels).await.unwrap().items;
+        let is_completed = |backup: &ValkeyBackup| {
+            backup.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Completed"))
+        };
+        backups.into_iter().filter(is_completed).filter_map(|backup| backup.metadata.name).collect()
+    };
+    make_due(&world).await;
+    let first = until("a backup", async || completed().await.into_iter().next()).await;
+    // Another one of the schedule, which an earlier hour has left.
+    let mut old = world.api::<ValkeyBackup>().get(&first).await.unwrap();
+    let labels = old.metadata.labels.clone();
+    old.metadata = kube::core::ObjectMeta { name: Some("newer".to_owned()), labels, ..Default::default() };
+    old.status = None;
+    world.api::<ValkeyBackup>().create(&PostParams::default(), &old).await.unwrap();
+    until("the older one is deleted", async || {
+        let gone = world.api::<ValkeyBackup>().get_opt(&first).await.unwrap().is_none();
+        gone.then_some(())
+    })
+    .await;
+    let keys = bucket.keys().await;
+    assert!(keys.len() == 1 && keys[0].contains("newer"), "the artefact went with it: {keys:?}");
+    let status = schedules.get("hourly").await.unwrap().status.unwrap();
+    assert!(status.next_scheduled_at.unwrap() > chrono::Utc::now());
+    assert_eq!(status.last_successful_backup.as_deref(), Some("newer"));
+}
+
+async fn backup_is_verified_again_and_one_that_is_gone_is_refuted(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"instances": 1, "resources": {"memory": "256Mi"}})).await;
+    world.until_ready("trio").await;
+    bucket.back_up(&world, "one", json!({})).await;
+    let first = ended(&world, "one", "Completed").await;
+    assert_eq!(first["verified"], Value::Null);
+    // It belongs to a schedule that wants a proof.
+    let labels = json!({"metadata": {"labels": {"valkeeper.io/scheduled-backup": "hourly"}}});
+    let backups = world.api::<ValkeyBackup>();
+    backups.patch("one", &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
+    schedule(&world, &bucket, json!({"verifyEvery": "7d"})).await;
+    let verified = async |succeeded: bool| {
+        until("a result", async || {
+            let status = backup_status(&world, "one").await;
+            (status["verified"]["succeeded"] == succeeded).then_some(status)
+        })
+        .await
+    };
+    let status = verified(true).await;
+    assert_eq!((&status["phase"], &status["sha256"]), (&json!("Completed"), &first["sha256"]));
+    assert_eq!(status["verification"], Value::Null);
+    let at = status["verified"]["at"].clone();
+    until("the schedule knows it", async || {
+        let schedule = world.api::<ValkeyScheduledBackup>().get("hourly").await.unwrap();
+        let status = serde_json::to_value(schedule.status).unwrap();
+        (status["lastVerifiedAt"] == at).then_some(())
+    })
+    .await;
+    let fresh = |status: &Value| status["BackupFresh"]["status"] == "True";
+    world.until_status("trio", "its backup is fresh", fresh).await;
+    // A person asks, and what was stored is gone.
+    bucket.store().delete(status["key"].as_str().unwrap()).await.unwrap();
+    let ask = Patch::Merge(json!({"metadata": {"annotations": {"valkeeper.io/verify": "now"}}}));
+    backups.patch("one", &PatchParams::default(), &ask).await.unwrap();
+    let status = verified(false).await;
+    assert!(status["verified"]["message"].as_str().unwrap().contains("no backup with the key"), "{status:#}");
+    assert!(status["conditions"].to_string().contains("VerificationFailed"), "{status:#}");
+    assert_eq!(bucket.keys().await, Vec::<String>::new(), "a verification takes no backup");
+    // There is no good backup left, and it is said where people look.
+    let fresh = |status: &Value| status["BackupFresh"]["status"] != "True";
+    world.until_status("trio", "its backup is not fresh", fresh).await;
+}
+
+crate::scenarios!(
+    schedule_creates_backups_and_retention_deletes_them,
+    backup_is_verified_again_and_one_that_is_gone_is_refuted,
+);
