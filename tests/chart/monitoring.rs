@@ -16,9 +16,18 @@ fn dashboard() -> Value {
     serde_json::from_str(&read("charts/valkeeper/dashboards/valkeeper.json")).unwrap()
 }
 
-fn headings() -> BTreeSet<String> {
-    let runbook = read("docs/runbook.md");
+/// The runbook of the managed services, and that of self-hosted clusters.
+const RUNBOOKS: [&str; 2] = ["docs/runbook.md", "docs/self-hosted/runbook.md"];
+
+fn headings(page: &str) -> BTreeSet<String> {
+    let runbook = read(page);
     runbook.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_owned).collect()
+}
+
+/// The runbook that an alert leads to.
+fn runbook(alert: &Value) -> &'static str {
+    let link = alert["annotations"]["runbook_url"].as_str().unwrap();
+    RUNBOOKS.into_iter().find(|page| link.contains(&format!("/{page}#"))).unwrap()
 }
 
 #[test]
@@ -36,16 +45,16 @@ fn alerts_fire_when_they_should_and_only_then() {
 
 #[test]
 fn every_alert_is_tested_and_has_its_place_in_the_runbook() {
-    let (tests, headings) = (read("charts/valkeeper/alerts.test.yaml"), headings());
+    let tests = read("charts/valkeeper/alerts.test.yaml");
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap();
         assert!(
             tests.contains(&format!("{name} fires")) && tests.contains(&format!("{name} is quiet")),
             "{name}"
         );
-        assert!(headings.contains(name), "the runbook does not know {name}");
-        let link =
-            format!("{}/blob/main/docs/runbook.md#{}", env!("CARGO_PKG_REPOSITORY"), name.to_lowercase());
+        let page = runbook(&alert);
+        assert!(headings(page).contains(name), "{page} does not know {name}");
+        let link = format!("{}/blob/main/{page}#{}", env!("CARGO_PKG_REPOSITORY"), name.to_lowercase());
         assert_eq!(alert["annotations"]["runbook_url"], link);
         let diagnosis = alert["annotations"]["diagnosis"].as_str().unwrap();
         assert!(diagnosis.starts_with("kubectl "), "{name}: no command finds the object");
@@ -54,8 +63,8 @@ fn every_alert_is_tested_and_has_its_place_in_the_runbook() {
 
 #[test]
 fn runbook_entries_of_alerts_have_the_same_five_parts() {
-    let runbook = read("docs/runbook.md");
     for alert in alerts() {
+        let runbook = read(runbook(&alert));
         let text = |key: &str| alert[key].as_str().unwrap();
         let entry = runbook.split(&format!("\n### {}\n", text("alert"))).nth(1).unwrap();
         let entry = entry.split("\n### ").next().unwrap();
@@ -78,7 +87,7 @@ fn every_reason_has_its_place_in_the_runbook() {
     let names = read("crates/api/src/names.rs");
     let reasons = names.split("pub mod reason").nth(1).unwrap();
     let pattern = Regex::new("pub const [A-Z_]+: &str = \"([A-Za-z]+)\"").unwrap();
-    let headings = headings();
+    let headings = headings("docs/runbook.md");
     for (_, [reason]) in pattern.captures_iter(reasons).map(|found| found.extract()) {
         assert!(headings.contains(reason), "the runbook does not know {reason}");
     }
