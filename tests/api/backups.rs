@@ -47,6 +47,8 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         ("/destination/s3/region", json!("a b"), "must match"),
         ("/destination/s3/credentialsSecretName", json!(null), "is required"),
         ("/destination/gcs", json!({}), "unknown field"),
+        ("/destination/encryption", json!("key"), "must be"),
+        ("/maxBytesPerSecond", json!("512Ki"), "must match"),
         ("/verify", json!("yes"), "must be"),
     ];
     let only = [

@@ -5,9 +5,8 @@ use crate::bucket::Bucket;
 use crate::world::World;
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::ListParams;
 use serde_json::{Value, json};
-use valkeeper_api::{ValkeyBackup, ValkeyCluster};
+use valkeeper_api::ValkeyBackup;
 use valkeeper_testbed::s3::KEY;
 
 pub(crate) async fn backup_status(world: &World, name: &str) -> Value {
@@ -91,8 +90,9 @@ async fn backup_under_load_is_verified_and_restored(world: World) {
     }
 }
 
-/// Nothing is left but the bucket.
-async fn cluster_is_rebuilt_from_the_bucket_alone(world: World) {
+/// Nothing is left but the bucket: the namespace is deleted with everything in it.
+async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
+    world.move_to_shop().await;
     let Some(bucket) = Bucket::start(&world).await else { return };
     let persistence = json!({"mode": "AppendOnly", "size": "1Gi", "whenDeleted": "Delete"});
     world.create("trio", json!({"persistence": persistence})).await;
@@ -102,15 +102,8 @@ async fn cluster_is_rebuilt_from_the_bucket_alone(world: World) {
     let (acknowledged, _) = writer.stop().await;
     bucket.back_up(&world, "one", json!({})).await;
     ended(&world, "one", "Completed").await;
-    world.delete::<ValkeyBackup>("one").await;
-    world.delete::<ValkeyCluster>("trio").await;
-    world.delete::<Secret>("s3").await;
-    until("all is gone", async || {
-        let backups = world.api::<ValkeyBackup>().list(&ListParams::default()).await.unwrap().items;
-        (world.cluster("trio").await.is_none() && backups.is_empty() && world.pods().await.is_empty())
-            .then_some(())
-    })
-    .await;
+    world.delete_shop().await;
+    world.move_to_shop().await;
     let keys = bucket.keys().await;
     assert_eq!(keys.len(), 1, "what is stored outlives the resource: {keys:?}");
     let source = json!({"destination": bucket.destination(), "key": keys[0]});
@@ -177,7 +170,47 @@ async fn what_is_stored_goes_with_the_resource_only_if_it_says_so(world: World) 
     assert!(status["conditions"].to_string().contains("NoSuchBucket"), "{status:#}");
 }
 
+async fn encrypted_backup_is_restored_with_its_key_alone(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    for (name, key) in [("right", "a".repeat(64)), ("wrong", "b".repeat(64)), ("short", "abc".to_owned())] {
+        world.set_secret(name, "ENCRYPTION_KEY", &key).await;
+    }
+    world.create("trio", json!({"instances": 1, "resources": {"memory": "256Mi"}})).await;
+    world.until_ready("trio").await;
+    let url = world.url("trio", "leader").await;
+    until("a write", async || ask(&url, &["SET", "k", "v"]).await.filter(|answer| answer == "OK")).await;
+    let spec = json!({
+        "destination": bucket.encrypted("right"), "verify": true, "maxBytesPerSecond": "64Mi",
+        "deletionPolicy": "Delete",
+    });
+    bucket.back_up(&world, "one", spec).await;
+    let status = ended(&world, "one", "Completed").await;
+    assert_eq!(status["verified"]["succeeded"], true, "{status:#}");
+    let key = status["key"].as_str().unwrap();
+    let manifest = bucket.store().manifest(key).await.unwrap().unwrap();
+    assert!(manifest.encryption.is_some());
+    for (name, secret, why) in [("a", "wrong", "is not the one"), ("b", "short", "64 hexadecimal digits")] {
+        let source = json!({"destination": bucket.encrypted(secret), "key": key});
+        world.create(name, json!({"instances": 1, "bootstrap": {"backup": {"source": source}}})).await;
+        let failed = |status: &Value| status["Ready"]["reason"] == "RestoreFailed";
+        let status = world.until_status(name, "stalled", failed).await;
+        assert!(status["Ready"]["message"].as_str().unwrap().contains(why), "{status:#}");
+    }
+    world.create("c", json!({"instances": 1, "bootstrap": {"backup": {"name": "one"}}})).await;
+    world.until_ready("c").await;
+    let url = world.url("c", "leader").await;
+    until("the value", async || ask(&url, &["GET", "k"]).await.filter(|answer| answer == "v")).await;
+    // Nobody needs the key to delete.
+    world.delete::<Secret>("right").await;
+    world.delete::<ValkeyBackup>("one").await;
+    until("what is stored is deleted", async || bucket.keys().await.is_empty().then_some(())).await;
+    for (object, (_, text)) in world.everything().await {
+        assert!(!text.contains(&"a".repeat(64)), "{object}");
+    }
+}
+
 crate::scenarios!(
+    encrypted_backup_is_restored_with_its_key_alone,
     backup_under_load_is_verified_and_restored,
     cluster_is_rebuilt_from_the_bucket_alone,
     backup_that_does_not_exist_starts_no_server,

@@ -44,6 +44,13 @@ impl Bucket {
         }})
     }
 
+    /// The same, where everything is encrypted with the key of this Secret.
+    pub(crate) fn encrypted(&self, secret: &str) -> Value {
+        let mut destination = self.destination();
+        destination["encryption"] = json!({"secretName": secret});
+        destination
+    }
+
     /// As a person reads it, with nothing but the bucket.
     pub(crate) fn store(&self) -> Store {
         let s3 = S3 {

@@ -20,6 +20,7 @@ mod life;
 mod looking;
 mod matrix;
 mod metrics;
+mod namespaces;
 mod report;
 mod roles;
 mod scale;

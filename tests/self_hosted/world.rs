@@ -1,7 +1,7 @@
 //! An API server with three nodes and an operator, and what scenarios ask of them.
 
 use crate::asking::until;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::client::ClientBuilder;
@@ -32,6 +32,8 @@ pub(crate) struct World {
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
     kubeconfig: String,
+    /// Where everything is.
+    pub(crate) namespace: &'static str,
     /// How often the operator looks at what is in sync.
     pub(crate) resync: Duration,
     /// Keeps the API server.
@@ -106,13 +108,9 @@ impl World {
             ("LOG_LEVEL".to_owned(), "info,valkeeper_instance=debug".to_owned()),
         ]);
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
-        let resync = Duration::from_secs(2);
-        let world = Self { client, nodes, operator: None, config, kubeconfig, resync, _server: server };
-        until("the namespace", async || {
-            let namespaces: Api<Namespace> = Api::all(world.client.clone());
-            namespaces.get_opt("default").await.unwrap()
-        })
-        .await;
+        let (operator, namespace, resync) = (None, "default", Duration::from_secs(2));
+        let world = Self { client, nodes, operator, config, kubeconfig, namespace, resync, _server: server };
+        until("the namespace", async || world.namespaces().get_opt("default").await.unwrap()).await;
         world
     }
 
@@ -142,7 +140,7 @@ impl World {
             service_addresses: true,
             no_project_vpcs: true,
             resync_interval: self.resync,
-            watched_namespaces: vec!["default".to_owned()],
+            watched_namespaces: vec!["default".to_owned(), crate::namespaces::SHOP.to_owned()],
             ..Settings::default()
         };
         let stop = CancellationToken::new();
@@ -166,7 +164,7 @@ impl World {
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         K::DynamicType: Default,
     {
-        Api::namespaced(self.client.clone(), "default")
+        Api::namespaced(self.client.clone(), self.namespace)
     }
 
     /// Creates a cluster with this spec beside the usual one.
@@ -276,16 +274,6 @@ impl World {
         let text =
             |(key, value): (String, k8s_openapi::ByteString)| (key, String::from_utf8(value.0).unwrap());
         secret.data.unwrap_or_default().into_iter().map(text).collect()
-    }
-
-    /// Gives a Secret this one entry.
-    pub(crate) async fn set_secret(&self, name: &str, key: &str, value: &str) {
-        let body = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value},
-        });
-        let _ = self.api::<Secret>().delete(name, &DeleteParams::default()).await;
-        let secret: Secret = serde_json::from_value(body).unwrap();
-        self.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
     }
 
     /// The URL of a Service of the cluster, with the password from its connection Secret.

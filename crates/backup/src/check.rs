@@ -1,5 +1,6 @@
 //! What is computed over the bytes of a dump while they pass: SHA-256, and the checksum that the server puts at the end.
 
+use crate::seal::digits;
 use crc_fast::{CrcAlgorithm, Digest};
 use ring::digest::{Context, SHA256};
 
@@ -57,9 +58,7 @@ impl Checks {
             }
             Ok(_) => None,
         };
-        let digits = self.sha256.finish();
-        let sha256 = digits.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let sha256 = sha256.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+        let sha256 = digits(self.sha256.finish().as_ref());
         Checked { sha256, objection, bytes: self.bytes }
     }
 }

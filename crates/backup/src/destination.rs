@@ -3,7 +3,7 @@
 //! Guarantees: credentials are in no `Debug` and no error; a destination that is described wrongly is refused before
 //! anything is sent, by the name of the field.
 
-use crate::error::BackupError;
+use crate::{error::BackupError, seal::EncryptionKey};
 use object_store::{
     Certificate, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
     path::Path,
@@ -65,6 +65,9 @@ pub struct Credentials {
     /// Certificates of the authorities that the endpoint is trusted by, as PEM; those of the system if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,
+    /// The key that data is encrypted with before it is stored, as 64 hexadecimal digits.
+    #[serde(default, serialize_with = "exposed_if_any", skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<SecretString>,
 }
 
 fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,21 +84,25 @@ fn exposed_if_any<S: Serializer>(secret: &Option<SecretString>, serializer: S) -
 pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     prefix: Path,
+    pub(crate) key: Option<EncryptionKey>,
 }
 
 impl Store {
     /// Opens a destination; makes no request.
     pub fn open(destination: &Destination, credentials: Option<&Credentials>) -> Result<Self, BackupError> {
-        match destination {
+        let key = credentials.and_then(|credentials| credentials.encryption_key.as_ref());
+        let key = key.map(EncryptionKey::parse).transpose()?;
+        let store = match destination {
             Destination::Folder(folder) => {
                 let wrong = |error: object_store::Error| described("folder", &error);
                 std::fs::create_dir_all(folder)
                     .map_err(|error| BackupError::Io("create the folder", error))?;
                 let objects = LocalFileSystem::new_with_prefix(folder).map_err(wrong)?;
-                Ok(Self { objects: Arc::new(objects.with_fsync(true)), prefix: Path::default() })
+                Self { objects: Arc::new(objects.with_fsync(true)), prefix: Path::default(), key: None }
             }
-            Destination::S3(s3) => Self::s3(s3, credentials),
-        }
+            Destination::S3(s3) => Self::s3(s3, credentials)?,
+        };
+        Ok(Self { key, ..store })
     }
 
     fn s3(s3: &S3, credentials: Option<&Credentials>) -> Result<Self, BackupError> {
@@ -130,7 +137,7 @@ impl Store {
         }
         let objects = builder.with_client_options(options).build();
         let objects = objects.map_err(|error| described("destination", &error))?;
-        Ok(Self { objects: Arc::new(objects), prefix })
+        Ok(Self { objects: Arc::new(objects), prefix, key: None })
     }
 
     /// The name of an object of the backup with this key.
@@ -163,6 +170,7 @@ fn described(field: &'static str, error: &dyn std::fmt::Display) -> BackupError 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ops::Add as _;
 
     fn credentials() -> Credentials {
         Credentials {
@@ -170,6 +178,7 @@ mod tests {
             secret_access_key: "hunter2".to_owned().into(),
             session_token: Some("token-word".to_owned().into()),
             authorities: None,
+            encryption_key: Some("c0ffee".repeat(10).add("c0ff").into()),
         }
     }
 
@@ -198,7 +207,7 @@ mod tests {
         let s3 = Destination::S3(S3 { bucket: "b".to_owned(), ..S3::default() });
         let store = Store::open(&s3, Some(&credentials())).unwrap();
         let text = format!("{:?} {store:?}", credentials());
-        for secret in ["hunter2", "token-word"] {
+        for secret in ["hunter2", "token-word", "c0ffee"] {
             assert!(!text.contains(secret), "{text}");
         }
         let sent = serde_json::to_string(&credentials()).unwrap();

@@ -30,6 +30,9 @@ pub enum BackupError {
         /// The innermost cause.
         cause: String,
     },
+    /// The data cannot be encrypted or decrypted with the key that was given.
+    #[error("the encryption key {0}")]
+    Key(&'static str),
     /// The artefact is not what its manifest says.
     #[error("the backup is damaged: {0}")]
     Damaged(String),
@@ -65,6 +68,7 @@ impl BackupError {
             }
             Self::Server(_) | Self::Stream(_) | Self::Io(..) => ErrorClass::Transient,
             Self::Destination { .. } | Self::Incompatible(_) => ErrorClass::Invalid,
+            Self::Key(_) => ErrorClass::Denied,
             Self::Store { class, .. } => *class,
             Self::Damaged(_) => ErrorClass::Damaged,
         }

@@ -9,6 +9,7 @@ use crate::{
     error::BackupError,
     manifest::{MANIFEST, Manifest},
     pipe::{ChannelReader, Piece},
+    seal::{Chunks, Opener},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
@@ -91,6 +92,12 @@ impl Store {
     /// Writes the data of a backup to this file.
     pub async fn fetch(&self, key: &str, manifest: &Manifest, file: &FilePath) -> Result<(), BackupError> {
         let failed = |error: object_store::Error| BackupError::store("read the data", &error);
+        // A wrong key is refused before anything is read.
+        let chunks = match (&manifest.encryption, &self.key) {
+            (None, _) => None,
+            (Some(encryption), Some(key)) => Some(key.open(encryption)?),
+            (Some(_), None) => return Err(BackupError::Key("is missing: the backup is encrypted")),
+        };
         let found = self.objects.get(&self.path(key, &manifest.object)?).await.map_err(failed)?;
         if found.meta.size != manifest.stored_bytes {
             let reason = format!("{} bytes are stored instead of {}", found.meta.size, manifest.stored_bytes);
@@ -98,7 +105,7 @@ impl Store {
         }
         let (to_thread, pieces) = mpsc::channel(WAITING);
         let (manifest, file) = (manifest.clone(), file.to_owned());
-        let writing = tokio::task::spawn_blocking(move || write(pieces, &manifest, &file));
+        let writing = tokio::task::spawn_blocking(move || write((pieces, chunks), &manifest, &file));
         let pumped = pump(found.into_stream(), to_thread).await.map_err(failed);
         let written = writing.await.map_err(io::Error::other);
         pumped?;
@@ -131,7 +138,11 @@ impl Drop for Unfinished {
     }
 }
 
-fn write(pieces: mpsc::Receiver<Piece>, manifest: &Manifest, path: &FilePath) -> Result<(), BackupError> {
+fn write(
+    (pieces, chunks): (mpsc::Receiver<Piece>, Option<Chunks>),
+    manifest: &Manifest,
+    path: &FilePath,
+) -> Result<(), BackupError> {
     let failed = |error| BackupError::Io("write the data", error);
     let new = path.with_extension("part");
     let mut file = File::create(&new).map_err(failed)?;
@@ -140,9 +151,9 @@ fn write(pieces: mpsc::Receiver<Piece>, manifest: &Manifest, path: &FilePath) ->
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::BrokenPipe => {
             failed(error)
         }
-        _ => BackupError::Damaged(format!("cannot decompress it: {error}")),
+        _ => BackupError::Damaged(format!("cannot unpack it: {error}")),
     };
-    let mut decoder = zstd::Decoder::new(ChannelReader::new(pieces)).map_err(failed)?;
+    let mut decoder = zstd::Decoder::new(Opener::new(ChannelReader::new(pieces), chunks)).map_err(failed)?;
     let (mut checks, mut buffer) = (Checks::new(), vec![0; 128 * 1024]);
     loop {
         let read = decoder.read(&mut buffer).map_err(damaged)?;

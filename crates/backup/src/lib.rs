@@ -1,7 +1,7 @@
 //! Backups of Valkey and Redis servers: a full synchronization into an object store, and the way back.
 //!
 //! ```text
-//!   server ──take──▶ <key>/dump-<attempt>.rdb.zst, then <key>/manifest.json ──fetch──▶ file of a server
+//!   server ──take──▶ <key>/dump-<attempt>.rdb.zst[.enc], then <key>/manifest.json ──fetch──▶ file of a server
 //! ```
 //!
 //! Guarantees: what has a manifest is whole, and was dated by the server itself; nothing else is ever listed or read as a
@@ -19,11 +19,14 @@ pub mod take;
 
 mod check;
 mod frame;
+mod pace;
 mod pipe;
 mod replica;
+mod seal;
 
 pub use destination::{Credentials, Destination, S3, Store};
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};
+pub use seal::{Encryption, EncryptionKey};
 pub use take::{Order, take};

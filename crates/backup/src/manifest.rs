@@ -3,13 +3,15 @@
 //! Architecture invariant: the manifest is the last object of a backup that is written and the first that is deleted.
 //! What has no manifest is no backup.
 
-use crate::error::BackupError;
+use crate::{error::BackupError, seal::Encryption};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this description; a later one may mean something else.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+/// The version that everything has that a version before encryption can read.
+const PLAIN: u32 = 1;
 /// Name of the manifest below the key of a backup.
 pub const MANIFEST: &str = "manifest.json";
 /// The only compression.
@@ -49,6 +51,9 @@ pub struct Manifest {
     pub object: String,
     /// How the object is compressed.
     pub compression: String,
+    /// How it is encrypted after that; none if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// Its bytes as stored.
     pub stored_bytes: u64,
     /// Bytes of the data.
@@ -109,6 +114,11 @@ impl Manifest {
         Err(BackupError::Incompatible(reason))
     }
 
+    /// The version of a description.
+    pub(crate) fn format(encryption: Option<&Encryption>) -> u32 {
+        if encryption.is_some() { FORMAT } else { PLAIN }
+    }
+
     pub(crate) fn compression() -> String {
         COMPRESSION.to_owned()
     }
@@ -149,7 +159,7 @@ pub(crate) mod tests {
     pub(crate) fn example() -> Manifest {
         let moment = DateTime::UNIX_EPOCH;
         Manifest {
-            format: FORMAT,
+            format: PLAIN,
             origin: Origin { server_version: "8.0.1".to_owned(), ..Origin::default() },
             started_at: moment,
             completed_at: moment,
@@ -157,6 +167,7 @@ pub(crate) mod tests {
             replication_offset: 7,
             object: "dump-1.rdb.zst".to_owned(),
             compression: Manifest::compression(),
+            encryption: None,
             stored_bytes: 10,
             bytes: 20,
             sha256: "00".to_owned(),
@@ -173,8 +184,8 @@ pub(crate) mod tests {
         assert_eq!(Manifest::parse(&text).unwrap(), manifest);
         assert_eq!(manifest.key_count(), Some(7));
         // Whatever else it says.
-        let later = Manifest::parse(br#"{"format": 2, "object": {"several": []}}"#).unwrap_err();
-        assert!(later.to_string().contains("format 2"), "{later}");
+        let later = Manifest::parse(br#"{"format": 3, "object": {"several": []}}"#).unwrap_err();
+        assert!(later.to_string().contains("format 3"), "{later}");
         for damaged in [&b"{}"[..], b"", br#"{"format": 1}"#] {
             assert!(matches!(Manifest::parse(damaged), Err(BackupError::Damaged(_))));
         }

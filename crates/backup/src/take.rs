@@ -1,7 +1,7 @@
 //! Takes a backup: from the server, through checksums and compression, into parts of one object, and last a manifest.
 //!
 //! ```text
-//!   server ─▶ FullSync ─▶ thread: checksums, summary, zstd ─▶ parts ─▶ store, then manifest
+//!   server ─▶ FullSync ─▶ thread: checksums, summary, zstd, encryption ─▶ parts ─▶ store, then manifest
 //!            64 KiB × 8                                       8 MiB × 4
 //! ```
 //!
@@ -12,16 +12,19 @@ use crate::{
     check::Checks,
     destination::Store,
     error::BackupError,
-    manifest::{FORMAT, MANIFEST, Manifest, Origin},
+    manifest::{MANIFEST, Manifest, Origin},
+    pace::Pace,
     pipe::{ChannelReader, PartWriter, Piece},
     rdb::{self, Summary},
     replica::FullSync,
+    seal::{Chunks, EncryptionKey, Sealer},
 };
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use object_store::{MultipartUpload, ObjectStoreExt as _, path::Path};
 use std::{
     io::{self, Read, Write as _},
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -48,6 +51,8 @@ pub struct Order {
     pub attempt: String,
     /// Where the data comes from.
     pub origin: Origin,
+    /// How many bytes of data may pass per second; any number when absent.
+    pub bytes_per_second: Option<NonZeroU64>,
     /// Bytes of data that have passed so far.
     pub progress: Arc<AtomicU64>,
 }
@@ -64,13 +69,15 @@ pub async fn take(
         return Ok(taken);
     }
     let started_at = now();
-    let object = format!("dump-{}.rdb.zst", order.attempt);
+    let (encryption, chunks) = store.key.as_ref().map(EncryptionKey::begin).transpose()?.unzip();
+    let suffix = if encryption.is_some() { ".enc" } else { "" };
+    let object = format!("dump-{}.rdb.zst{suffix}", order.attempt);
     let path = store.path(&order.key, &object)?;
     let mut sync = FullSync::begin(connection).await?;
-    let encoded = transfer(store, &path, &mut sync, &order.progress).await?;
+    let encoded = transfer(store, &path, &mut sync, (order, chunks)).await?;
     let FullSync { id, offset, .. } = sync;
     let manifest = Manifest {
-        format: FORMAT,
+        format: Manifest::format(encryption.as_ref()),
         origin: order.origin.clone(),
         started_at,
         completed_at: now(),
@@ -78,6 +85,7 @@ pub async fn take(
         replication_offset: offset,
         object,
         compression: Manifest::compression(),
+        encryption,
         stored_bytes: encoded.stored,
         bytes: encoded.bytes,
         sha256: encoded.sha256,
@@ -104,13 +112,13 @@ async fn transfer(
     store: &Store,
     path: &Path,
     sync: &mut FullSync,
-    progress: &AtomicU64,
+    (order, chunks): (&Order, Option<Chunks>),
 ) -> Result<Encoded, BackupError> {
     let (to_thread, pieces) = mpsc::channel(WAITING);
     let (to_store, parts) = mpsc::channel(1);
-    let encoding = tokio::task::spawn_blocking(move || encode(pieces, to_store));
+    let encoding = tokio::task::spawn_blocking(move || encode(pieces, to_store, chunks));
     let (pumped, encoded, uploaded) =
-        tokio::join!(pump(sync, to_thread, progress), encoding, upload(store, path, parts));
+        tokio::join!(pump(sync, to_thread, order), encoding, upload(store, path, parts));
     // Of several failures, the first cause: the others follow from it.
     uploaded?;
     pumped?;
@@ -118,13 +126,11 @@ async fn transfer(
 }
 
 /// Ends quietly when nobody takes what it sends: who stopped says why.
-async fn pump(
-    sync: &mut FullSync,
-    to_thread: mpsc::Sender<Piece>,
-    progress: &AtomicU64,
-) -> Result<(), BackupError> {
+async fn pump(sync: &mut FullSync, to_thread: mpsc::Sender<Piece>, order: &Order) -> Result<(), BackupError> {
+    let mut pace = Pace::new(order.bytes_per_second);
     while let Some(data) = sync.next().await? {
-        progress.fetch_add(data.len() as u64, Ordering::Relaxed);
+        order.progress.fetch_add(data.len() as u64, Ordering::Relaxed);
+        pace.passed(data.len()).await;
         if to_thread.send(Piece::Data(data)).await.is_err() {
             return Ok(());
         }
@@ -149,9 +155,14 @@ impl<R: Read, W: io::Write> Read for Tap<R, W> {
     }
 }
 
-fn encode(pieces: mpsc::Receiver<Piece>, parts: mpsc::Sender<Piece>) -> Result<Encoded, BackupError> {
+fn encode(
+    pieces: mpsc::Receiver<Piece>,
+    parts: mpsc::Sender<Piece>,
+    chunks: Option<Chunks>,
+) -> Result<Encoded, BackupError> {
     let failed = |error| BackupError::Io("compress the data", error);
-    let mut encoder = zstd::Encoder::new(PartWriter::new(parts, PART), LEVEL).map_err(failed)?;
+    let mut encoder =
+        zstd::Encoder::new(Sealer::new(PartWriter::new(parts, PART), chunks), LEVEL).map_err(failed)?;
     encoder.include_checksum(true).map_err(failed)?;
     let tap = Tap { from: ChannelReader::new(pieces), checks: Checks::new(), to: encoder };
     let mut reader = io::BufReader::with_capacity(64 * 1024, tap);
@@ -163,7 +174,7 @@ fn encode(pieces: mpsc::Receiver<Piece>, parts: mpsc::Sender<Piece>) -> Result<E
         // Nothing is finished: the upload is given up.
         return Err(BackupError::Stream(objection.to_owned()));
     }
-    let stored = to.finish().and_then(PartWriter::finish).map_err(failed)?;
+    let stored = to.finish().and_then(Sealer::finish).and_then(PartWriter::finish).map_err(failed)?;
     Ok(Encoded { summary, sha256: checked.sha256, bytes: checked.bytes, stored })
 }
 

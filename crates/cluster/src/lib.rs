@@ -53,7 +53,7 @@ pub use observed::{
 };
 pub use pod::{claim, pod};
 pub use report::ClusterReport;
-pub use settings::max_memory;
+pub use settings::{bytes, max_memory};
 pub use status::next as next_status;
 pub use step::{Decision, PromotionCause, RequeueClass, Step};
 

@@ -16,7 +16,7 @@ pub(crate) const END_MILLISECONDS: u32 = 55_000;
 pub(crate) const GRACE_SECONDS: u32 = 60;
 
 /// Bytes of an amount such as `2Gi`.
-fn bytes(amount: &str) -> u64 {
+pub fn bytes(amount: &str) -> u64 {
     let number = |suffix: &str| amount.strip_suffix(suffix).and_then(|digits| digits.parse::<u64>().ok());
     let mebi = number("Mi").or_else(|| number("Gi").map(|gibi| gibi * 1024));
     mebi.unwrap_or_default() * 1024 * 1024

@@ -25,7 +25,7 @@ use futures::FutureExt as _;
 use known::Known;
 use kube::{Api, ResourceExt as _};
 use observe::{Seen, observe};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Duration};
 use valkeeper_api::{BackupStatus, Custom as _, ValkeyBackup, valkey_backup::SCHEDULE};
 use valkeeper_backup::{BackupError, Origin, Store};
 use valkeeper_cluster::{
@@ -34,7 +34,7 @@ use valkeeper_cluster::{
         BackupReport, BackupStep, ObservedBackup, decide, key, next_status, verification_delay,
         verification_id,
     },
-    max_memory,
+    bytes, max_memory,
     names::reason,
 };
 use valkeeper_engine::{Ready, backoff, conditions, failure::Class};
@@ -183,6 +183,13 @@ impl Reconciliation {
             },
             verify: self.object.spec.verify,
             existing,
+            bytes_per_second: self
+                .object
+                .spec
+                .max_bytes_per_second
+                .as_deref()
+                .map(bytes)
+                .and_then(NonZeroU64::new),
             memory_limit: max_memory(&desired).0,
         };
         if let Err(error) = client.back_up(&request).await {

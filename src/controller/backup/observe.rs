@@ -41,7 +41,12 @@ pub(super) async fn observe(
     if has_ended && !deleting && (!again || known.backs_off().is_some()) {
         return Ok(seen);
     }
-    match target::read(client, &namespace, &object.spec.destination).await? {
+    let mut destination = object.spec.destination.clone();
+    if deleting {
+        // No key is needed to delete.
+        destination.encryption = None;
+    }
+    match target::read(client, &namespace, &destination).await? {
         Ok(target) => seen.target = Some(target),
         Err(obstacle) => seen.obstacle = Some(obstacle),
     }
@@ -50,9 +55,10 @@ pub(super) async fn observe(
     let doing = || format!("read {} {name}", ValkeyCluster::NAME);
     let cluster = crate::cluster::bounded(doing, api.get_opt(name)).await?;
     seen.cluster = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none() || deleting);
-    let (asked, id) = match again {
-        true => (verifier(object), verification_id(object)),
-        false => (status.instance.as_deref(), object.uid().unwrap_or_default()),
+    let (asked, id) = if again {
+        (verifier(object), verification_id(object))
+    } else {
+        (status.instance.as_deref(), object.uid().unwrap_or_default())
     };
     if let (Some(instance), Some(cluster)) = (asked, &seen.cluster) {
         seen.client = valkey_cluster::instance(clusters, fence, cluster, instance);

@@ -165,7 +165,7 @@ impl Scheduled {
     /// It belongs to nobody: backups outlive their schedule.
     fn backup(&self, name: &str) -> Result<ValkeyBackup, ReconcileError> {
         let spec = &self.object.spec;
-        let body = json!({
+        let mut body = json!({
             "apiVersion": "valkeeper.io/v1alpha1",
             "kind": ValkeyBackup::NAME,
             "metadata": {
@@ -179,6 +179,9 @@ impl Scheduled {
                 "verify": spec.verify,
             },
         });
+        if let Some(limit) = &spec.max_bytes_per_second {
+            body["spec"]["maxBytesPerSecond"] = json!(limit);
+        }
         serde_json::from_value(body)
             .map_err(|error| ReconcileError::Defect(format!("a backup is malformed: {error}")))
     }
@@ -206,12 +209,11 @@ impl Scheduled {
     }
 
     fn emit_freshness(&self) {
-        match is_overdue(&self.object) {
-            Some(message) => self.emit(Severity::Warning, reason::BACKUP_OVERDUE, message),
-            None => {
-                let message = "The backup that was last due is stored, or none is due.";
-                self.emit(Severity::Normal, reason::BACKUP_COMPLETED, message);
-            }
+        if let Some(message) = is_overdue(&self.object) {
+            self.emit(Severity::Warning, reason::BACKUP_OVERDUE, message);
+        } else {
+            let message = "The backup that was last due is stored, or none is due.";
+            self.emit(Severity::Normal, reason::BACKUP_COMPLETED, message);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::{schedule::wakers::Wakers, watch::cached::Cached};
 use futures::FutureExt as _;
-use kube::{ResourceExt as _, runtime::reflector::Store};
+use kube::runtime::reflector::Store;
 use std::{
     collections::HashMap,
     sync::{
@@ -54,7 +54,7 @@ impl Schedules {
         found.retain(|object| {
             object.spec.cluster_name == cluster && object.metadata.deletion_timestamp.is_none()
         });
-        found.sort_by_key(|object| object.name_any());
+        found.sort_by_key(kube::ResourceExt::name_any);
         BackupsSeen::Schedules(scheduled::of_cluster(&found))
     }
 

@@ -130,6 +130,21 @@ impl Known {
         own.cloned().unwrap_or(watched)
     }
 
+    /// Another controller takes the change back, or the API server shows it otherwise: it is made once per interval.
+    pub(super) fn was_just_applied(&self, object: &Owned, interval: Duration) -> bool {
+        let applied = self.applied.get(&(object.kind, object.name.clone()));
+        let recent = applied.filter(|(_, at)| at.elapsed() < interval);
+        let applied = recent.is_some_and(|(applied, _)| applied == object);
+        if applied {
+            tracing::warn!(
+                kind = object.kind.names().1,
+                object = object.name,
+                "object differs after it was applied"
+            );
+        }
+        applied
+    }
+
     /// Everything is read again.
     pub(super) fn forget_observed_objects(&mut self) {
         self.objects = None;

@@ -38,8 +38,8 @@ impl Reconciliation {
         let is_first = self.known.door.is_none();
         self.observe_objects_if_needed(desired, &mut observed).await?;
         observed.restore_source = self.restore_source(desired).await?;
-        observed.restore_backs_off = self.known.restoration.backs_off();
-        observed.backups = self.backups(desired);
+        (observed.restore_backs_off, observed.backups) =
+            (self.known.restoration.backs_off(), self.backups(desired));
         if is_first {
             observed.instances = self.instances(desired, &observed.pods).await;
         }
@@ -139,6 +139,7 @@ impl Reconciliation {
             addresses: BTreeMap::new(),
         };
         objects.owned = owned(desired, &Observed { password: seen, ..observed.clone() });
+        let interval = self.context.settings.resync_interval;
         for object in &objects.owned {
             let found = objects::get(&client, &self.namespace, object.kind.names(), &object.name).await?;
             let (seen, address) = match found {
@@ -148,7 +149,7 @@ impl Reconciliation {
                     let address = live["spec"]["clusterIP"].as_str().map(str::to_owned);
                     let seen = if !is_ours(desired, &found.metadata) {
                         ObjectSeen::Foreign
-                    } else if contains(&live, &object.body) || self.was_just_applied(object) {
+                    } else if contains(&live, &object.body) || self.known.was_just_applied(object, interval) {
                         ObjectSeen::Current
                     } else {
                         ObjectSeen::Different
@@ -163,21 +164,6 @@ impl Reconciliation {
         }
         objects.secret = self.connection_secret(desired, &objects, password).await?;
         Ok(objects)
-    }
-
-    /// Another controller takes the change back, or the API server shows it otherwise: it is made once per interval.
-    fn was_just_applied(&self, object: &Owned) -> bool {
-        let applied = self.known.applied.get(&(object.kind, object.name.clone()));
-        let recent = applied.filter(|(_, at)| at.elapsed() < self.context.settings.resync_interval);
-        let applied = recent.is_some_and(|(applied, _)| applied == object);
-        if applied {
-            tracing::warn!(
-                kind = object.kind.names().1,
-                object = object.name,
-                "object differs after it was applied"
-            );
-        }
-        applied
     }
 
     fn renew_door(&mut self, desired: &Desired, authority: Option<&Secret>) {

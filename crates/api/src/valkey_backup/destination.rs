@@ -23,6 +23,19 @@ pub struct BackupDestination {
     /// A bucket of Amazon S3, or of a service that speaks its protocol.
     #[validate(nested)]
     pub s3: S3Destination,
+    /// Encrypts the data before it leaves the instance. Without the key, nobody can restore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub encryption: Option<BackupEncryption>,
+}
+
+/// The key of backups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupEncryption {
+    /// Secret in the same namespace with `ENCRYPTION_KEY`: 64 hexadecimal digits, for example of `openssl rand -hex 32`.
+    #[validate(length(min = 1, max = 253))]
+    pub secret_name: String,
 }
 
 /// A bucket.

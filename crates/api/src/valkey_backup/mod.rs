@@ -7,7 +7,7 @@ mod rules;
 mod status;
 mod violations;
 
-pub use destination::{BackupDestination, S3Destination};
+pub use destination::{BackupDestination, BackupEncryption, S3Destination};
 pub use rules::rules;
 pub use status::{BackupStatus, BackupVerification, VerificationUnderWay};
 pub use violations::{manifest_violations, violations};
@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::{Custom, names};
+use super::{Custom, names, valkey_cluster::AMOUNT};
 
 /// Name of the kind.
 pub const NAME: &str = "ValkeyBackup";
@@ -56,6 +56,11 @@ pub struct ValkeyBackupSpec {
     /// second time in the container of one instance.
     #[serde(default)]
     pub verify: bool,
+    /// Most bytes of data per second that the server sends, such as `50Mi`; as fast as it goes when absent. A server keeps
+    /// the writes of that time in its memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 8), regex(path = *AMOUNT))]
+    pub max_bytes_per_second: Option<String>,
     /// What happens to what is stored when this resource is deleted.
     #[serde(default = "retain")]
     #[schemars(extend("enum" = ["Retain", "Delete"]))]

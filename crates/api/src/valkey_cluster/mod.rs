@@ -10,6 +10,7 @@ mod status;
 mod violations;
 
 pub use clients::{Clients, ParametersTarget};
+pub(crate) use parts::AMOUNT;
 pub use parts::{
     Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, Persistence,
     Placement, PullSecret, Resources, Update,

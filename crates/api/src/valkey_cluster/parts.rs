@@ -13,7 +13,7 @@ use crate::common::SecretKeyReference;
 use crate::valkey_backup::BackupDestination;
 
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
-static AMOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}(Mi|Gi)$").unwrap());
+pub(crate) static AMOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}(Mi|Gi)$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static CPU: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}m?$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]

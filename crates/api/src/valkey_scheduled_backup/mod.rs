@@ -22,6 +22,7 @@ use validator::Validate;
 use super::Custom;
 use super::rules::{PlacedRule, field};
 use super::valkey_backup::BackupDestination;
+use super::valkey_cluster::AMOUNT;
 
 /// Name of the kind.
 pub const NAME: &str = "ValkeyScheduledBackup";
@@ -64,6 +65,11 @@ pub struct ValkeyScheduledBackupSpec {
     /// Whether each backup is verified; see `ValkeyBackup`.
     #[serde(default)]
     pub verify: bool,
+    /// Most bytes of data per second that the server sends, such as `50Mi`; as fast as it goes when absent. A server keeps
+    /// the writes of that time in its memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 8), regex(path = *AMOUNT))]
+    pub max_bytes_per_second: Option<String>,
     /// How often a backup is verified at least, in hours or days, such as `7d`: when none was for so long, the newest
     /// one is verified again. Never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

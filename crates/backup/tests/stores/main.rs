@@ -7,6 +7,7 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod encryption;
 mod round_trip;
 mod running;
 mod s3;

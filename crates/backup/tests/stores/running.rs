@@ -83,7 +83,13 @@ impl Drop for Running {
 
 pub(crate) fn order(key: &str) -> Order {
     let origin = Origin { cluster: "cache".to_owned(), ..Origin::default() };
-    Order { key: key.to_owned(), attempt: "1".to_owned(), origin, progress: Arc::new(AtomicU64::new(0)) }
+    Order {
+        key: key.to_owned(),
+        attempt: "1".to_owned(),
+        origin,
+        bytes_per_second: None,
+        progress: Arc::new(AtomicU64::new(0)),
+    }
 }
 
 /// Writes values of every type into two databases.

@@ -113,6 +113,7 @@ async fn every_listed_backup_restores_whatever_happened() {
     let faults = [
         (Fault::Unavailable, 1),
         (Fault::Unavailable, 3),
+        (Fault::WrongClock, 1),
         (Fault::CutRequest(0), 1),
         (Fault::CutRequest(700), 1),
         (Fault::CutRequest(3_000), 2),
@@ -188,4 +189,16 @@ async fn server_that_ends_in_the_middle_leaves_no_backup() {
     let error = taking.await.unwrap().unwrap_err();
     assert!(matches!(error, BackupError::Stream(_) | BackupError::Server(_)), "{error}");
     assert!(store.list("").await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_clock_is_named_and_leaves_no_backup() {
+    let Some(world) = World::start().await else { return };
+    let store = world.store(BUCKET);
+    world.wire.strike(Fault::WrongClock, 1_000);
+    let error = world.running.back_up(&store, "k").await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Denied, "{error}");
+    assert!(error.to_string().contains("RequestTimeTooSkewed"), "{error}");
+    world.wire.strike(Fault::WrongClock, 0);
+    assert!(world.store(BUCKET).list("").await.unwrap().is_empty());
 }

@@ -138,7 +138,13 @@ async fn take(
     origin.instance.clone_from(&instance.settings.name);
     instance.prober.ask().await?.version().clone_into(&mut origin.server_version);
     let connection = instance.prober.connect().await?;
-    let order = Order { key: request.key.clone(), attempt: request.attempt.clone(), origin, progress };
+    let order = Order {
+        key: request.key.clone(),
+        attempt: request.attempt.clone(),
+        origin,
+        bytes_per_second: request.bytes_per_second,
+        progress,
+    };
     let manifest = valkeeper_backup::take(&store, connection, &order, crate::clock::wall).await?;
     Ok((store, manifest))
 }

@@ -1,7 +1,7 @@
 //! What is said about backups on the wire.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU64};
 use valkeeper_backup::{BackupError, Credentials, Destination, ErrorClass, Manifest, Origin};
 
 /// The body of `POST /v1/backup`.
@@ -27,6 +27,9 @@ pub struct BackupRequest {
     /// Whether the backup is stored already, so that it is only verified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub existing: bool,
+    /// How many bytes of data may pass per second; any number when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<NonZeroU64>,
     /// Bytes of memory of the container, which a second server must fit into as well; 0 for no limit.
     #[serde(default)]
     pub memory_limit: u64,

@@ -20,6 +20,7 @@ fn request(id: &str, folder: &Path, verify: bool) -> BackupRequest {
         origin: Origin { cluster: "c".to_owned(), ..Origin::default() },
         verify,
         existing: false,
+        bytes_per_second: None,
         memory_limit: 0,
     }
 }

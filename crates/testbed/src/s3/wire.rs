@@ -17,11 +17,17 @@ use tokio::{
 /// Bytes that are passed on at once.
 const PIECE: usize = 16 * 1024;
 
+/// What Amazon S3 answers to a request that is signed for another time.
+const WRONG_CLOCK: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>RequestTimeTooSkewed</Code>\
+    <Message>The difference between the request time and the current time is too large.</Message></Error>";
+
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is answered with 503, whatever it asks.
     Unavailable,
+    /// It is refused because of the time in it, as by a store whose clock is another one.
+    WrongClock,
     /// It is cut when so many bytes of requests have passed.
     CutRequest(usize),
     /// It is cut when so many bytes of answers have passed.
@@ -94,10 +100,17 @@ fn next(plan: &Plan) -> Option<Fault> {
 }
 
 async fn pass(mut client: TcpStream, server: SocketAddr, fault: Option<Fault>) {
-    if fault == Some(Fault::Unavailable) {
+    let answer = match fault {
+        Some(Fault::Unavailable) => Some(("503 Service Unavailable", "")),
+        Some(Fault::WrongClock) => Some(("403 Forbidden", WRONG_CLOCK)),
+        _ => None,
+    };
+    if let Some((status, body)) = answer {
         let mut piece = vec![0; PIECE];
         let _ = client.read(&mut piece).await;
-        let answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
         let _ = client.write_all(answer.as_bytes()).await;
         return;
     }
@@ -108,7 +121,7 @@ async fn pass(mut client: TcpStream, server: SocketAddr, fault: Option<Fault>) {
         Some(Fault::CutRequest(bytes)) => requests = bytes,
         Some(Fault::CutAnswer(bytes)) => answers = bytes,
         Some(Fault::Slow(each)) => delay = each,
-        Some(Fault::Unavailable) | None => {}
+        Some(Fault::Unavailable | Fault::WrongClock) | None => {}
     }
     // Whichever ends first cuts both.
     tokio::select! {
