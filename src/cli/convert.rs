@@ -40,9 +40,9 @@ pub(super) struct Convert {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
-    /// RedisFailover (databases.spotahome.com)
+    /// `RedisFailover` (databases.spotahome.com)
     Redisfailover,
-    /// RedisReplication, with its RedisSentinel (redis.redis.opstreelabs.in)
+    /// `RedisReplication`, with its `RedisSentinel` (redis.redis.opstreelabs.in)
     Redisreplication,
     /// Values of the Bitnami chart of Valkey or Redis
     BitnamiValues,

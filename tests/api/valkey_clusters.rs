@@ -50,6 +50,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode, IgnoresUnknown};
     let long: BTreeMap<String, String> = (0..65).map(|n| (format!("a-{n}"), String::new())).collect();
     let mut wrong = wrong_bootstraps();
+    wrong.extend(wrong_clients());
     wrong.extend([
         (json!({"engine": "KeyDB"}), "spec.engine", "must be one of", Agrees),
         (json!({"engine": 7}), "spec.engine", "must be a string", CannotDecode),
@@ -85,6 +86,29 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             "is required",
             CannotDecode,
         ),
+        (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
+        (
+            json!({"failover": {"apiServerOutage": "Continue"}}),
+            "spec.failover.apiServerOutage",
+            "must be",
+            Agrees,
+        ),
+        (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),
+        (json!({"placement": {"zones": "All"}}), "spec.placement.zones", "must be one of", Agrees),
+        (json!({"durability": "Quorum"}), "spec.durability", "unknown field", IgnoresUnknown),
+        (
+            json!({"connInfoSecretTarget": {"name": "s", "extraKeys": ["URL"]}}),
+            "spec.connInfoSecretTarget.extraKeys[0]",
+            "must be one of",
+            Agrees,
+        ),
+    ]);
+    wrong
+}
+
+fn wrong_clients() -> Vec<(Value, &'static str, &'static str, Operator)> {
+    use Operator::{Agrees, CannotDecode};
+    vec![
         (json!({"clients": {"sentinel": "yes"}}), "spec.clients.sentinel", "must be", CannotDecode),
         (json!({"clients": {"primaryName": "my master"}}), "spec.clients.primaryName", "must match", Agrees),
         (
@@ -112,24 +136,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             "must match",
             Agrees,
         ),
-        (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
-        (
-            json!({"failover": {"apiServerOutage": "Continue"}}),
-            "spec.failover.apiServerOutage",
-            "must be",
-            Agrees,
-        ),
-        (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),
-        (json!({"placement": {"zones": "All"}}), "spec.placement.zones", "must be one of", Agrees),
-        (json!({"durability": "Quorum"}), "spec.durability", "unknown field", IgnoresUnknown),
-        (
-            json!({"connInfoSecretTarget": {"name": "s", "extraKeys": ["URL"]}}),
-            "spec.connInfoSecretTarget.extraKeys[0]",
-            "must be one of",
-            Agrees,
-        ),
-    ]);
-    wrong
+    ]
 }
 
 fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {

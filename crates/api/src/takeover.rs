@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::validate::validate_manifest;
 
-    fn redis(spec: Value) -> Redis {
+    fn redis(spec: &Value) -> Redis {
         let mut all = json!({"project": "p", "plan": "startup-4"});
         all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         serde_json::from_value(json!({"apiVersion": "aiven.io/v1alpha1", "kind": "Redis",
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn manifest_has_the_same_spec_under_the_names_of_valkey() {
-        let redis = redis(json!({
+        let redis = redis(&json!({
             "connInfoSecretTarget": {"name": "conn"}, "tags": {"a": "b"}, "powered": true,
             "userConfig": {"redis_timeout": 9, "redis_version": "7.0", "ip_filter": [{"network": "10.0.0.0/8"}],
                 "public_access": {"redis": true, "prometheus": true}, "service_to_fork_from": "other"},

@@ -1,4 +1,4 @@
-//! The NetworkPolicy of a cluster: who may open which port of its pods. Where the network does not enforce policies, it
+//! The network policy of a cluster: who may open which port of its pods. Where the network does not enforce policies, it
 //! changes nothing.
 //!
 //! Guarantees: the servers reach each other, the operator reaches them, and probes and metrics are answered, whoever else

@@ -75,7 +75,9 @@ fn write(value: &Value, protocol: Protocol, bytes: &mut Vec<u8>) {
         Value::Double(number) => text(number.to_string().as_bytes(), bytes),
         Value::Array(elements) => {
             line('*', &elements.len().to_string(), bytes);
-            elements.iter().for_each(|element| write(element, protocol, bytes));
+            for element in elements {
+                write(element, protocol, bytes);
+            }
         }
         Value::Map(pairs) => {
             if three {

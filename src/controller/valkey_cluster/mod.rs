@@ -25,8 +25,8 @@ mod publish;
 mod reach;
 mod reachable;
 mod restore;
-mod surplus;
 mod schedules;
+mod surplus;
 
 pub(super) use clock::now;
 pub(super) use known::Clusters;

@@ -18,8 +18,8 @@ use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 use valkeeper_cluster::{
-    Certificates, Desired, LeaseSeen, ObjectSeen, Observed, Owned, OwnedKind, Password, PodSeen, contains,
-    names, owned, parameters, policy, reading,
+    Certificates, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen, contains, names,
+    owned, parameters, policy, reading,
 };
 use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;

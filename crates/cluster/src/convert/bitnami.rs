@@ -105,8 +105,8 @@ fn servers(source: &mut Source<'_>, draft: &mut Draft, groups: [&str; 2]) {
     let cpu = (first("resources.requests.cpu"), first("resources.limits.cpu"));
     let volume = (first("persistence.size"), first("persistence.storageClass"));
     let priority = first("priorityClassName");
-    draft.memory(&format!("{}.resources", groups[0]), memory.0, memory.1);
-    draft.cpu(&format!("{}.resources.limits.cpu", groups[0]), cpu.0, cpu.1);
+    draft.memory(&format!("{}.resources", groups[0]), memory.0.as_deref(), memory.1.as_deref());
+    draft.cpu(&format!("{}.resources.limits.cpu", groups[0]), cpu.0.as_deref(), cpu.1.as_deref());
     if let Some(priority) = priority {
         draft.set_in("placement", "priorityClassName", priority);
     }
@@ -119,6 +119,6 @@ fn servers(source: &mut Source<'_>, draft: &mut Draft, groups: [&str; 2]) {
     let off = groups.map(|group| source.off(&format!("{group}.persistence.enabled")));
     // The chart has volumes unless it is told otherwise.
     if !off[0] {
-        draft.volume(&format!("{}.persistence", groups[0]), volume.0, volume.1, true);
+        draft.volume(&format!("{}.persistence", groups[0]), volume.0.as_deref(), volume.1, true);
     }
 }

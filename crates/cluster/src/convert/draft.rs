@@ -80,9 +80,8 @@ impl Draft {
     }
 
     /// Memory: request and limit are one.
-    pub(super) fn memory(&mut self, field: &str, limit: Option<String>, request: Option<String>) {
-        let limit = limit.as_deref().and_then(bytes);
-        let request = request.as_deref().and_then(bytes);
+    pub(super) fn memory(&mut self, field: &str, limit: Option<&str>, request: Option<&str>) {
+        let (limit, request) = (limit.and_then(bytes), request.and_then(bytes));
         if limit.is_some() && request.is_some() && limit != request {
             self.remark(field, "memory request and limit are equal in a ValkeyCluster: the limit is used");
         }
@@ -92,8 +91,8 @@ impl Draft {
         }
     }
 
-    pub(super) fn cpu(&mut self, field: &str, request: Option<String>, limit: Option<String>) {
-        if let Some(request) = request.as_deref().and_then(cpu) {
+    pub(super) fn cpu(&mut self, field: &str, request: Option<&str>, limit: Option<&str>) {
+        if let Some(request) = request.and_then(cpu) {
             self.set_in("resources", "cpu", request);
         }
         if limit.is_some() {
@@ -107,9 +106,9 @@ impl Draft {
     }
 
     /// A volume for each server.
-    pub(super) fn volume(&mut self, field: &str, size: Option<String>, class: Option<String>, retain: bool) {
+    pub(super) fn volume(&mut self, field: &str, size: Option<&str>, class: Option<String>, retain: bool) {
         let mut volume = Map::new();
-        let size = size.as_deref().and_then(bytes).unwrap_or_else(|| {
+        let size = size.and_then(bytes).unwrap_or_else(|| {
             self.remark(field, "no size is named: spec.persistence.size is 8Gi");
             8 << 30
         });

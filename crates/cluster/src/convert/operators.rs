@@ -73,8 +73,8 @@ fn resources(source: &mut Source<'_>, draft: &mut Draft, path: &str) {
     let mut text = |field: &str| source.text(&format!("{path}.{field}"));
     let (limit, request) = (text("limits.memory"), text("requests.memory"));
     let (cpu_request, cpu_limit) = (text("requests.cpu"), text("limits.cpu"));
-    draft.memory(path, limit, request);
-    draft.cpu(&format!("{path}.limits.cpu"), cpu_request, cpu_limit);
+    draft.memory(path, limit.as_deref(), request.as_deref());
+    draft.cpu(&format!("{path}.limits.cpu"), cpu_request.as_deref(), cpu_limit.as_deref());
 }
 
 /// A volume claim, if there is one.
@@ -84,7 +84,7 @@ fn claim(source: &mut Source<'_>, draft: &mut Draft, path: &str, retain: bool) {
     let class = source.text(&format!("{spec}.storageClassName"));
     source.take(&format!("{spec}.accessModes"));
     if size.is_some() || class.is_some() {
-        draft.volume(path, size, class, retain);
+        draft.volume(path, size.as_deref(), class, retain);
     }
 }
 

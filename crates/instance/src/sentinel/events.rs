@@ -60,7 +60,7 @@ pub(crate) async fn watch(facade: Arc<Facade>) {
             looked = Instant::now();
             if let Some(topology) = facade.topology().await {
                 seen = Some(now);
-                for message in watch.take_in(&facade.cluster(), topology, looked) {
+                for message in watch.take_in(&facade.cluster(), &topology, looked) {
                     facade.publish(message);
                 }
             } else {
@@ -81,7 +81,7 @@ impl Watch {
     }
 
     /// What subscribers are told now that this is seen.
-    fn take_in(&mut self, cluster: &str, now: Topology, at: Instant) -> Vec<Message> {
+    fn take_in(&mut self, cluster: &str, now: &Topology, at: Instant) -> Vec<Message> {
         let before = self.known.replace(now.clone());
         let moved = |before: &Topology| before.primary.address != now.primary.address;
         if let (None, Some(before)) = (&self.switch, before.clone().filter(moved)) {
@@ -95,7 +95,7 @@ impl Watch {
                 return Vec::new();
             }
         };
-        differences(cluster, before.as_ref(), &now, since)
+        differences(cluster, before.as_ref(), now, since)
     }
 }
 

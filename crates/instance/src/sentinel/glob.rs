@@ -31,7 +31,6 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
         [] => None,
         [b'?', after @ ..] => Some(after),
-        [b'\\', literal, after @ ..] => (*literal == byte).then_some(after),
         [b'[', class @ ..] => {
             let (negated, class) = match class {
                 [b'^', class @ ..] => (true, class),
@@ -40,7 +39,7 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
             let (found, after) = in_class(class, byte);
             (found != negated).then_some(after)
         }
-        [literal, after @ ..] => (*literal == byte).then_some(after),
+        [b'\\', literal, after @ ..] | [literal, after @ ..] => (*literal == byte).then_some(after),
     }
 }
 

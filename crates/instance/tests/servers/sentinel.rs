@@ -5,7 +5,7 @@ use crate::{
     world::{Node, Setup, World, all_programs, until, valkey},
 };
 use rustix::process::Signal;
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::Path, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -26,7 +26,7 @@ pub(crate) fn answering() -> Setup {
 }
 
 /// Instances with the password `word`.
-pub(crate) async fn world(program: &PathBuf, count: usize, setup: &Setup) -> World {
+pub(crate) async fn world(program: &Path, count: usize, setup: &Setup) -> World {
     let mut world = World::new(program, count, setup);
     for node in &mut world.nodes {
         fs::write(node.folder.join("passwords"), "word\n").unwrap();
