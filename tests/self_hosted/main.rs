@@ -13,6 +13,7 @@ mod backups;
 mod bucket;
 mod cell;
 mod checked;
+mod connection;
 mod creation;
 mod definitions;
 mod failover;
@@ -24,8 +25,8 @@ mod namespaces;
 mod report;
 mod roles;
 mod scale;
-mod sentinel;
 mod schedules;
+mod sentinel;
 mod world;
 mod writer;
 

@@ -1,7 +1,7 @@
 //! An API server with three nodes and an operator, and what scenarios ask of them.
 
 use crate::asking::until;
-use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::client::ClientBuilder;
@@ -267,21 +267,6 @@ impl World {
     pub(crate) async fn pods(&self) -> Vec<String> {
         let pods = self.api::<Pod>().list(&ListParams::default()).await.unwrap();
         pods.items.iter().map(kube::ResourceExt::name_any).collect()
-    }
-
-    pub(crate) async fn secret(&self, name: &str) -> BTreeMap<String, String> {
-        let secret = self.api::<Secret>().get(name).await.unwrap();
-        let text =
-            |(key, value): (String, k8s_openapi::ByteString)| (key, String::from_utf8(value.0).unwrap());
-        secret.data.unwrap_or_default().into_iter().map(text).collect()
-    }
-
-    /// The URL of a Service of the cluster, with the password from its connection Secret.
-    pub(crate) async fn url(&self, cluster: &str, service: &str) -> String {
-        let service = self.api::<Service>().get(&format!("{cluster}-{service}")).await.unwrap();
-        let address = service.spec.unwrap().cluster_ip.unwrap();
-        let password = self.secret(cluster).await["VALKEY_PASSWORD"].replace(' ', "%20");
-        format!("redis://:{password}@{address}:6379/")
     }
 }
 
