@@ -67,6 +67,6 @@ mod tests {
                 "{shell}"
             );
         }
-        assert!(plugin(&program).contains("status plan doctor import report"), "{}", plugin(&program));
+        assert!(plugin(&program).contains("status plan doctor import migrate report"), "{}", plugin(&program));
     }
 }
