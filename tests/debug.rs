@@ -166,7 +166,7 @@ fn decisions_show_no_secret() {
 }
 
 /// Fields that appear to hold a secret, and why they do not.
-const HARMLESS: [(&str, &str, &str); 10] = [
+const HARMLESS: [(&str, &str, &str); 13] = [
     ("Connection", "namespace_token_secret", "the name of a Secret"),
     ("Connection", "namespace_token_key", "the name of a key"),
     ("Import", "token_secret", "the name of a Secret"),
@@ -175,6 +175,9 @@ const HARMLESS: [(&str, &str, &str); 10] = [
     ("Settings", "namespace_token_secret", "the name of a Secret"),
     ("Settings", "namespace_token_key", "the name of a key"),
     ("S3Destination", "credentials_secret_name", "the name of a Secret"),
+    ("BackupEncryption", "secret_name", "the name of a Secret"),
+    ("Clients", "sentinel_password", "whether one is required"),
+    ("Predecessor", "secret", "the name of a Secret and the prefix of its keys"),
     ("Sourced", "secret", "the name of a Secret"),
     ("ReconcileError", "secret", "the name of a Secret"),
 ];

@@ -67,6 +67,10 @@ mod tests {
                 "{shell}"
             );
         }
-        assert!(plugin(&program).contains("status plan doctor import migrate report"), "{}", plugin(&program));
+        assert!(
+            plugin(&program).contains("status plan doctor import migrate report"),
+            "{}",
+            plugin(&program)
+        );
     }
 }

@@ -2,16 +2,24 @@
 //! what has no equivalent. Pure.
 
 use serde_json::{Map, Value, json};
+use std::fmt;
 
 use super::{Kind, ManagedService as _, Redis, names};
 
 /// A manifest, and what it leaves out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Translation {
     /// The `Valkey`.
     pub manifest: Value,
     /// Fields of the `Redis` that it does not have, each with the reason.
     pub left_out: Vec<(String, &'static str)>,
+}
+
+/// A manifest can hold the password of a migration.
+impl fmt::Debug for Translation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Translation").field("left_out", &self.left_out).finish_non_exhaustive()
+    }
 }
 
 /// Fields of the spec that only count when a service is created, or for the way to it.
