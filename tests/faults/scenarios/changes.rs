@@ -62,7 +62,8 @@ pub(super) fn shapes(edited: Scenario) -> Vec<Scenario> {
         }),
         goal: |world| {
             let status = world.valkey().and_then(|valkey| valkey.status.clone());
-            status.is_some_and(|status| status.facts.connection_config_map.is_some())
+            let written = status.is_some_and(|status| status.facts.connection_config_map.is_some());
+            written && super::secret_is_true(world)
         },
         ..edited
     }]

@@ -174,7 +174,14 @@ pub const UNSHARE: Tool = Tool {
     ),
     tests: &[
         ("node", USE_NAMESPACES),
-        ("servers", &["life::first_process", "checked::promises_are_kept_under_a_partition"]),
+        (
+            "servers",
+            &[
+                "life::first_process",
+                "checked::promises_are_kept_under_a_partition",
+                "checked::planned_switchover_over",
+            ],
+        ),
     ],
 };
 /// A server that speaks S3.
