@@ -106,7 +106,11 @@ async fn backup_is_verified_again_and_one_that_is_gone_is_refuted(world: World) 
     backups.patch("one", &PatchParams::default(), &ask).await.unwrap();
     let status = verified(false).await;
     assert!(status["verified"]["message"].as_str().unwrap().contains("no backup with the key"), "{status:#}");
-    assert!(status["conditions"].to_string().contains("VerificationFailed"), "{status:#}");
+    until("the condition says it", async || {
+        let status = backup_status(&world, "one").await;
+        status["conditions"].to_string().contains("VerificationFailed").then_some(())
+    })
+    .await;
     assert_eq!(bucket.keys().await, Vec::<String>::new(), "a verification takes no backup");
     // There is no good backup left, and it is said where people look.
     let fresh = |status: &Value| status["BackupFresh"]["status"] != "True";
