@@ -138,9 +138,10 @@ fn run(scenario: &'static str, fault: &'static str) -> Row {
 }
 
 fn run_in_namespaces(scenario: &'static str, fault: &'static str) -> Row {
+    let unshare = tools::UNSHARE.find().expect("cells that need it are left out without it");
     // Mounts in it end with the namespaces: nothing of it stays.
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new("unshare")
+    let output = Command::new(unshare)
         .args(["--user", "--map-root-user", "--net", "--mount", "--"])
         // A new namespace has no loopback yet, where the API server listens.
         .args(["sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
