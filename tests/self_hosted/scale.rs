@@ -6,6 +6,7 @@ use kube::api::ListParams;
 use serde_json::json;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use valkeeper::settings::Settings;
 use valkeeper_api::ValkeyCluster;
 use valkeeper_testbed::faults::FaultPlan;
 use valkeeper_testbed::node::NodeFault;
@@ -49,6 +50,7 @@ async fn many_clusters_cost_one_operator_this() {
     operator.stop();
 
     let plan = FaultPlan::new();
+    world.resync = Settings::default().resync_interval;
     world.restart_operator_behind(&plan).await;
     until_all_ready(&world, count).await;
     tokio::time::sleep(SETTLING).await;
