@@ -4,7 +4,7 @@
 
 pub mod claims;
 mod client;
-pub mod config_maps;
+pub mod data_objects;
 mod error;
 pub mod events;
 pub mod leases;

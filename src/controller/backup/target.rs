@@ -1,7 +1,7 @@
 //! A destination as users write it, with the credentials of its Secret, as stores take it.
 
-use crate::cluster::{ClusterError, secrets};
-use k8s_openapi::ByteString;
+use crate::cluster::{ClusterError, data_objects};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::Client;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ impl Texts {
         namespace: &str,
         name: &str,
     ) -> Result<Result<Self, String>, ClusterError> {
-        let Some(secret) = secrets::get(client, namespace, name).await? else {
+        let Some(secret) = data_objects::get::<Secret>(client, namespace, name).await? else {
             return Ok(Err(format!("Secret {name} does not exist. Create it in namespace {namespace}.")));
         };
         Ok(Ok(Self { name: name.to_owned(), data: secret.data.unwrap_or_default() }))

@@ -3,9 +3,10 @@
 
 use super::{ConfigMapSeen, Reconciliation};
 use crate::{
-    cluster::{config_maps, events::Severity},
+    cluster::{data_objects, events::Severity},
     controller::error::ReconcileError,
 };
+use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::time::Instant;
 use valkeeper_api::{ManagedService, names::reason};
 use valkeeper_engine::{
@@ -16,7 +17,8 @@ use valkeeper_engine::{
 impl<K: ManagedService> Reconciliation<K> {
     pub(super) async fn observe_config_map(&mut self) -> Result<(), ReconcileError> {
         let Some(target) = &self.desired.config_map else { return Ok(()) };
-        let found = config_maps::get(&self.context.client, &self.namespace, &target.name).await?;
+        let found =
+            data_objects::get::<ConfigMap>(&self.context.client, &self.namespace, &target.name).await?;
         self.config_map_seen =
             found.map_or(ConfigMapSeen::Absent, |found| ConfigMapSeen::Present(Box::new(found)));
         Ok(())
@@ -43,11 +45,11 @@ impl<K: ManagedService> Reconciliation<K> {
         let (client, namespace, owner) = (&self.context.client, &self.namespace, self.owner());
         let (written, note) = if let ConfigMapSeen::Present(found) = &self.config_map_seen {
             let patch = config_map::repaired(found, content, &owner);
-            let written = config_maps::patch(client, namespace, &content.name, patch).await?;
+            let written = data_objects::patch::<ConfigMap>(client, namespace, &content.name, patch).await?;
             (Some(written), config_map::changes(found, content))
         } else {
             let new = config_map::new(content, &owner);
-            let written = config_maps::create(client, namespace, &new).await?;
+            let written = data_objects::create(client, namespace, &new).await?;
             (written, format!("Created ConfigMap {} with the connection parameters.", content.name))
         };
         let Some(written) = written else {

@@ -34,7 +34,7 @@ use super::{
     work_item::WorkItem,
 };
 use crate::{
-    cluster::{metadata, secrets, token_secret},
+    cluster::{data_objects, metadata, token_secret},
     provider::{Absence, Client, Found, ProviderError, Reference, Service, Token},
 };
 use k8s_openapi::{
@@ -281,7 +281,7 @@ impl<K: ManagedService> Reconciliation<K> {
 
     async fn observe_secret(&mut self) -> Result<(), ReconcileError> {
         let Some(target) = &self.desired.secret else { return Ok(()) };
-        let found = secrets::get(&self.context.client, &self.namespace, &target.name).await?;
+        let found = data_objects::get::<Secret>(&self.context.client, &self.namespace, &target.name).await?;
         self.saw_secret(found);
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::{
     Reconciliation, certificates, clock, instances::Door, known::ObservedObjects, pod_seen::pod_seen,
 };
 use crate::{
-    cluster::{leases, objects, secrets},
+    cluster::{data_objects, leases, objects},
     controller::error::ReconcileError,
 };
 use k8s_openapi::{
@@ -120,10 +120,12 @@ impl Reconciliation {
     ) -> Result<ObservedObjects, ReconcileError> {
         let client = self.context.client.clone();
         let (secret, key) = desired.password();
-        let password = secrets::get(&client, &self.namespace, &secret).await?;
+        let password = data_objects::get::<Secret>(&client, &self.namespace, &secret).await?;
         let (seen, password) = password_seen(desired, password.as_ref(), &secret, &key);
-        let authority = secrets::get(&client, &self.namespace, &names::authority(&desired.name)).await?;
-        let certificate = secrets::get(&client, &self.namespace, &names::certificate(&desired.name)).await?;
+        let authority =
+            data_objects::get::<Secret>(&client, &self.namespace, &names::authority(&desired.name)).await?;
+        let certificate =
+            data_objects::get::<Secret>(&client, &self.namespace, &names::certificate(&desired.name)).await?;
         self.renew_door(desired, authority.as_ref());
         let mut objects = ObservedObjects {
             at: Instant::now(),
@@ -181,7 +183,9 @@ impl Reconciliation {
         password: Option<SecretString>,
     ) -> Result<ConnectionSecret, ReconcileError> {
         let Some(target) = self.secret_target(desired, objects) else { return Ok(ConnectionSecret::Unknown) };
-        let Some(found) = secrets::get(&self.context.client, &self.namespace, &target.name).await? else {
+        let Some(found) =
+            data_objects::get::<Secret>(&self.context.client, &self.namespace, &target.name).await?
+        else {
             return Ok(ConnectionSecret::Absent);
         };
         let connection = self.connection(desired, objects, password);
@@ -209,7 +213,7 @@ impl Reconciliation {
     /// The password of the cluster, read anew.
     pub(super) async fn password(&self, desired: &Desired) -> Result<Option<SecretString>, ReconcileError> {
         let (name, key) = desired.password();
-        let secret = secrets::get(&self.context.client, &self.namespace, &name).await?;
+        let secret = data_objects::get::<Secret>(&self.context.client, &self.namespace, &name).await?;
         Ok(password_seen(desired, secret.as_ref(), &name, &key).1)
     }
 }

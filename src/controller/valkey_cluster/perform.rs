@@ -6,7 +6,7 @@ use super::{
     passwords::new_password,
 };
 use crate::{
-    cluster::{ClusterError, events::Severity, leases, metadata, objects, secrets},
+    cluster::{ClusterError, data_objects, events::Severity, leases, metadata, objects},
     controller::error::{ReconcileError, Result},
 };
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
@@ -152,7 +152,7 @@ impl Reconciliation {
         };
         let client = &self.context.client;
         let Some(seen) = seen else {
-            secrets::create(client, &self.namespace, &secret).await?;
+            data_objects::create(client, &self.namespace, &secret).await?;
             return Ok(());
         };
         let metadata = json!({
@@ -161,13 +161,13 @@ impl Reconciliation {
             "annotations": secret.metadata.annotations,
         });
         let patch = json!({"metadata": metadata, "data": secret.data});
-        secrets::patch(client, &self.namespace, &secret.name_any(), patch).await?;
+        data_objects::patch::<Secret>(client, &self.namespace, &secret.name_any(), patch).await?;
         Ok(())
     }
 
     /// A Secret of this name that belongs to the cluster.
     async fn own_secret(&self, desired: &Desired, name: &str) -> Result<Option<Secret>> {
-        let found = secrets::get(&self.context.client, &self.namespace, name).await?;
+        let found = data_objects::get::<Secret>(&self.context.client, &self.namespace, name).await?;
         Ok(found.filter(|secret| is_ours(desired, &secret.metadata)))
     }
 
@@ -180,16 +180,16 @@ impl Reconciliation {
         let (Some(target), Some(connection)) = (target, connection) else { return Ok(()) };
         let content = connection::content(&target, &connection);
         let client = &self.context.client;
-        let found = secrets::get(client, &self.namespace, &target.name).await?;
+        let found = data_objects::get::<Secret>(client, &self.namespace, &target.name).await?;
         let record = match found {
             None => {
                 let (secret, record) = existing_secret::new(&content, &desired.owner());
-                secrets::create(client, &self.namespace, &secret).await?;
+                data_objects::create(client, &self.namespace, &secret).await?;
                 record
             }
             Some(found) => {
                 let (patch, record) = existing_secret::repaired(&found, &content, &desired.owner());
-                secrets::patch(client, &self.namespace, &target.name, patch).await?;
+                data_objects::patch::<Secret>(client, &self.namespace, &target.name, patch).await?;
                 record
             }
         };
