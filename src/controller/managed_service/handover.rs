@@ -8,7 +8,7 @@ use crate::{
 };
 use kube::{Api, ResourceExt as _};
 use valkeeper_api::{Kind, ManagedService, Redis, Valkey};
-use valkeeper_engine::{Power, Predecessor, Remote, Report, Successor, secret_target};
+use valkeeper_engine::{Predecessor, Report, Successor, secret_target};
 
 impl<K: ManagedService> Reconciliation<K> {
     /// Reads the `Redis` that this resource takes over.
@@ -48,14 +48,6 @@ impl<K: ManagedService> Reconciliation<K> {
         let service = self.sending(provider.change_type(&token, &reference, wanted)).await?;
         self.emit(Severity::Normal, report.reason, "ChangeType", &report.message);
         self.settle();
-        let service = self.with_tags(service).await?;
-        self.saw(service);
-        if matches!(&self.observed.remote, Remote::Present(service)
-            if service.connection.is_none() && service.state.power() == Power::Serving)
-        {
-            // An answer without credentials proves nothing about the service: read it again.
-            self.observed.remote = Remote::Unknown;
-        }
-        Ok(())
+        self.saw_changed(service).await
     }
 }

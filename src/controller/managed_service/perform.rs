@@ -3,12 +3,14 @@
 
 use super::{Reconciliation, SecretSeen};
 use crate::{
-    cluster::{events::Severity, metadata, secrets, status},
+    cluster::{data_objects, events::Severity, metadata, status},
     controller::{
         error::ReconcileError,
         token_use::{self, TokenUse},
     },
+    provider::Service,
 };
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use serde::Serialize;
 use serde_json::Value;
@@ -109,6 +111,11 @@ impl<K: ManagedService> Reconciliation<K> {
         if patch.rebuilds() {
             self.settle();
         }
+        self.saw_changed(service).await
+    }
+
+    /// The answer to a change is the next observation.
+    pub(super) async fn saw_changed(&mut self, service: Service) -> Result<(), ReconcileError> {
         let service = self.with_tags(service).await?;
         self.saw(service);
         if matches!(&self.observed.remote, Remote::Present(service)
@@ -150,12 +157,12 @@ impl<K: ManagedService> Reconciliation<K> {
         let written = match &self.secret_seen {
             SecretSeen::Present(secret) => {
                 let (patch, record) = existing_secret::repaired(secret, content, &owner);
-                let written = secrets::patch(client, namespace, &content.name, patch).await;
+                let written = data_objects::patch::<Secret>(client, namespace, &content.name, patch).await;
                 written.map(|secret| Some((secret, record)))
             }
             SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists => {
                 let (secret, record) = existing_secret::new(content, &owner);
-                let written = secrets::create(client, namespace, &secret).await;
+                let written = data_objects::create(client, namespace, &secret).await;
                 written.map(|secret| secret.map(|secret| (secret, record)))
             }
         };
