@@ -2,15 +2,15 @@
 //! existing one means, and the write that makes it current. A ConfigMap of another owner is never written to.
 
 use super::{
-    existing_secret::is_predecessor,
     leftover,
+    object_metadata::{
+        contains, controller, is_controlled_by, is_former, is_predecessor, new_metadata, repaired_metadata,
+        texts,
+    },
     observed::{Connection, ConnectionConfigMap, Replica},
     route::Route,
 };
-use k8s_openapi::{
-    api::core::v1::ConfigMap,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
-};
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::{Kind, ManagedService};
@@ -95,7 +95,7 @@ pub fn judge(
         return ConnectionConfigMap::Foreign { owner };
     }
     let current = content.is_some_and(|content| {
-        is_controlled_by(found, owner) && left(found, &content).is_empty() && holds(found, &content)
+        is_controlled_by(&found.metadata, owner) && left(found, &content).is_empty() && holds(found, &content)
     });
     ConnectionConfigMap::Ours { current, immutable: found.immutable == Some(true) }
 }
@@ -103,13 +103,7 @@ pub fn judge(
 /// The ConfigMap to create for `content`.
 pub fn new(content: &ConfigMapContent, owner: &OwnerReference) -> ConfigMap {
     ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(content.name.clone()),
-            labels: Some(content.labels.clone()).filter(|labels| !labels.is_empty()),
-            annotations: Some(content.annotations.clone()).filter(|annotations| !annotations.is_empty()),
-            owner_references: Some(vec![owner.clone()]),
-            ..ObjectMeta::default()
-        },
+        metadata: new_metadata(&content.name, &content.labels, &content.annotations, owner),
         data: Some(content.data.clone()),
         ..ConfigMap::default()
     }
@@ -118,22 +112,13 @@ pub fn new(content: &ConfigMapContent, owner: &OwnerReference) -> ConfigMap {
 /// A merge patch that makes `found` hold `content`. It fails if the ConfigMap has changed since it was read.
 pub fn repaired(found: &ConfigMap, content: &ConfigMapContent, owner: &OwnerReference) -> Value {
     let left = left(found, content);
-    let texts =
-        |ours: &BTreeMap<String, String>, left: BTreeSet<String>| -> BTreeMap<String, Option<String>> {
-            let removed = left.into_iter().map(|key| (key, None));
-            ours.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).chain(removed).collect()
-        };
-    let mut metadata = json!({
-        "resourceVersion": found.metadata.resource_version,
-        "labels": texts(&content.labels, left.labels),
-        "annotations": texts(&content.annotations, left.annotations),
-    });
-    if !is_controlled_by(found, owner) {
-        let others = found.metadata.owner_references.iter().flatten();
-        let others = others.filter(|one| one.uid != owner.uid && one.controller != Some(true)).cloned();
-        metadata["ownerReferences"] = json!(others.chain([owner.clone()]).collect::<Vec<_>>());
-    }
-    json!({"metadata": metadata, "data": texts(&content.data, left.data)})
+    let metadata = repaired_metadata(
+        &found.metadata,
+        (&content.labels, &left.labels),
+        (&content.annotations, &left.annotations),
+        owner,
+    );
+    json!({"metadata": metadata, "data": texts(&content.data, &left.data)})
 }
 
 /// What [`repaired`] changes, for people.
@@ -157,17 +142,11 @@ fn stranger(
     target: &ConfigMapTarget,
     content: Option<&ConfigMapContent>,
 ) -> Option<String> {
-    let controller =
-        found.metadata.owner_references.iter().flatten().find(|one| one.controller == Some(true));
-    let holds_all = content.is_some_and(|content| {
-        let data = found.data.as_ref();
-        content.data.iter().all(|(key, value)| data.and_then(|data| data.get(key)) == Some(value))
-    });
-    let same_name = |one: &OwnerReference| (&one.kind, &one.name) == (&owner.kind, &owner.name);
-    match controller {
+    let holds_all = content.is_some_and(|content| contains(found.data.as_ref(), &content.data));
+    match controller(&found.metadata) {
         Some(controller) if controller.uid == owner.uid => None,
         Some(controller) if target.takes_over && is_predecessor(controller, owner) => None,
-        Some(controller) if !same_name(controller) => {
+        Some(controller) if !is_former(controller, owner) => {
             Some(format!("belongs to {} {}", controller.kind, controller.name))
         }
         _ if holds_all => None,
@@ -176,18 +155,10 @@ fn stranger(
     }
 }
 
-fn is_controlled_by(found: &ConfigMap, owner: &OwnerReference) -> bool {
-    let mut owners = found.metadata.owner_references.iter().flatten();
-    owners.any(|one| one.controller == Some(true) && one.uid == owner.uid)
-}
-
 fn holds(found: &ConfigMap, content: &ConfigMapContent) -> bool {
-    let contains = |current: &Option<BTreeMap<String, String>>, ours: &BTreeMap<String, String>| {
-        ours.iter().all(|(key, value)| current.as_ref().and_then(|map| map.get(key)) == Some(value))
-    };
-    contains(&found.data, &content.data)
-        && contains(&found.metadata.labels, &content.labels)
-        && contains(&found.metadata.annotations, &content.annotations)
+    contains(found.data.as_ref(), &content.data)
+        && contains(found.metadata.labels.as_ref(), &content.labels)
+        && contains(found.metadata.annotations.as_ref(), &content.annotations)
 }
 
 /// What this operator put into the ConfigMap, and `content` does not have any more.

@@ -4,18 +4,17 @@
 use super::{
     connection::{self, SecretContent},
     leftover::Leftover,
+    object_metadata::{
+        contains, controller, is_controlled_by, is_former, is_predecessor, new_metadata, repaired_metadata,
+    },
     observed::{Connection, ConnectionSecret},
     secret_target::SecretTarget,
 };
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::Secret,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
-};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use valkeeper_api::{Kind, service_facts::WrittenSecret};
+use valkeeper_api::service_facts::WrittenSecret;
 
 /// What a Secret was found to be.
 #[derive(Debug, Default)]
@@ -44,7 +43,7 @@ pub fn judge(
         return Finding { secret, record: None };
     };
     let content = connection::content(target, connection).fitting(Some(&keys(secret)));
-    let current = is_controlled_by(secret, owner)
+    let current = is_controlled_by(&secret.metadata, owner)
         && Leftover::of(secret, &content).is_empty()
         && holds(secret, &content);
     Finding {
@@ -57,13 +56,7 @@ pub fn judge(
 pub fn new(content: &SecretContent, owner: &OwnerReference) -> (Secret, WrittenSecret) {
     let content = content.clone().fitting(None);
     let secret = Secret {
-        metadata: ObjectMeta {
-            name: Some(content.name.clone()),
-            labels: Some(content.labels.clone()).filter(|labels| !labels.is_empty()),
-            annotations: Some(content.annotations.clone()).filter(|annotations| !annotations.is_empty()),
-            owner_references: Some(vec![owner.clone()]),
-            ..ObjectMeta::default()
-        },
+        metadata: new_metadata(&content.name, &content.labels, &content.annotations, owner),
         type_: Some("Opaque".to_owned()),
         data: Some(bytes(&content)),
         ..Secret::default()
@@ -76,22 +69,15 @@ pub fn new(content: &SecretContent, owner: &OwnerReference) -> (Secret, WrittenS
 pub fn repaired(secret: &Secret, content: &SecretContent, owner: &OwnerReference) -> (Value, WrittenSecret) {
     let content = content.clone().fitting(Some(&keys(secret)));
     let leftover = Leftover::of(secret, &content);
-    let texts =
-        |ours: &BTreeMap<String, String>, left: &BTreeSet<String>| -> BTreeMap<String, Option<String>> {
-            let removed = left.iter().map(|key| (key.clone(), None));
-            ours.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).chain(removed).collect()
-        };
     let mut data: BTreeMap<String, Option<ByteString>> =
         bytes(&content).into_iter().map(|(key, value)| (key, Some(value))).collect();
     data.extend(leftover.data.iter().map(|key| (key.clone(), None)));
-    let mut metadata = json!({
-        "resourceVersion": secret.metadata.resource_version,
-        "labels": texts(&content.labels, &leftover.labels),
-        "annotations": texts(&content.annotations, &leftover.annotations),
-    });
-    if !is_controlled_by(secret, owner) {
-        metadata["ownerReferences"] = json!(owners(secret, owner));
-    }
+    let metadata = repaired_metadata(
+        &secret.metadata,
+        (&content.labels, &leftover.labels),
+        (&content.annotations, &leftover.annotations),
+        owner,
+    );
     (json!({"metadata": metadata, "data": data}), content.record())
 }
 
@@ -126,7 +112,7 @@ fn stranger(
     target: &SecretTarget,
     connection: Option<&Connection>,
 ) -> Option<String> {
-    let who = match controller(secret) {
+    let who = match controller(&secret.metadata) {
         Some(controller) if controller.uid == owner.uid => return None,
         Some(controller) if target.takes_over && is_predecessor(controller, owner) => return None,
         Some(controller) if !is_former(controller, owner) => {
@@ -135,44 +121,13 @@ fn stranger(
         Some(controller) => format!("belongs to a former {} {}", controller.kind, controller.name),
         None => "was not written by this operator".to_owned(),
     };
-    let is_known = controller(secret).is_some() || target.written.is_some();
+    let is_known = controller(&secret.metadata).is_some() || target.written.is_some();
     let proven = connection.is_some_and(|connection| {
         let holds = |key: &str, value: &str| value_of(secret, target, key) == Some(value.as_bytes());
         let all = connection.parameters().iter().all(|(key, value)| holds(key, value));
         all || (is_known && holds("HOST", &connection.host))
     });
     (!proven).then_some(who)
-}
-
-fn controller(secret: &Secret) -> Option<&OwnerReference> {
-    secret.metadata.owner_references.iter().flatten().find(|reference| reference.controller == Some(true))
-}
-
-fn is_controlled_by(secret: &Secret, owner: &OwnerReference) -> bool {
-    controller(secret).is_some_and(|controller| controller.uid == owner.uid)
-}
-
-/// Whether it is a reference to a resource that had the kind and the name of this one. There is only one of a
-/// name, so that one is gone.
-fn is_former(reference: &OwnerReference, owner: &OwnerReference) -> bool {
-    let group = |reference: &OwnerReference| reference.api_version.split('/').next().map(str::to_owned);
-    (&reference.kind, &reference.name) == (&owner.kind, &owner.name) && group(reference) == group(owner)
-}
-
-/// Whether it is a reference to the `Redis` that this resource takes over. References do not leave the namespace.
-pub(super) fn is_predecessor(reference: &OwnerReference, owner: &OwnerReference) -> bool {
-    let group = |reference: &OwnerReference| reference.api_version.split('/').next().map(str::to_owned);
-    reference.kind == Kind::Redis.name() && reference.name == owner.name && group(reference) == group(owner)
-}
-
-/// All owners that stay, and this resource.
-fn owners(secret: &Secret, owner: &OwnerReference) -> Vec<OwnerReference> {
-    let others = secret.metadata.owner_references.iter().flatten();
-    // There is one controller at most.
-    let others = others
-        .filter(|one| one.uid != owner.uid && !is_former(one, owner) && one.controller != Some(true))
-        .cloned();
-    others.chain([owner.clone()]).collect()
 }
 
 fn value_of<'s>(secret: &'s Secret, target: &SecretTarget, key: &str) -> Option<&'s [u8]> {
@@ -190,13 +145,10 @@ fn bytes(content: &SecretContent) -> BTreeMap<String, ByteString> {
 }
 
 fn holds(secret: &Secret, content: &SecretContent) -> bool {
-    let contains = |current: &Option<BTreeMap<String, String>>, ours: &BTreeMap<String, String>| {
-        ours.iter().all(|(key, value)| current.as_ref().and_then(|map| map.get(key)) == Some(value))
-    };
     let data = secret.data.as_ref();
     bytes(content).iter().all(|(key, value)| data.and_then(|data| data.get(key)) == Some(value))
-        && contains(&secret.metadata.labels, &content.labels)
-        && contains(&secret.metadata.annotations, &content.annotations)
+        && contains(secret.metadata.labels.as_ref(), &content.labels)
+        && contains(secret.metadata.annotations.as_ref(), &content.annotations)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod leftover;
 mod migration;
 mod network;
 mod normal;
+mod object_metadata;
 mod observed;
 pub mod orphans;
 mod outstanding;
