@@ -5,7 +5,6 @@
 
 use crate::cell::{Row, cell};
 use crate::report::publish;
-use std::process::Command;
 use std::sync::Mutex;
 use valkeeper_testbed::tools;
 
@@ -138,20 +137,9 @@ fn run(scenario: &'static str, fault: &'static str) -> Row {
 }
 
 fn run_in_namespaces(scenario: &'static str, fault: &'static str) -> Row {
-    let unshare = tools::UNSHARE.find().expect("cells that need it are left out without it");
-    // Mounts in it end with the namespaces: nothing of it stays.
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(unshare)
-        .args(["--user", "--map-root-user", "--net", "--mount", "--"])
-        // A new namespace has no loopback yet, where the API server listens.
-        .args(["sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", INSIDE, "--ignored", "--nocapture"])
-        .env("VALKEEPER_CELL", format!("{scenario}, {fault}"))
-        .env("TMPDIR", folder.path())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let cell = format!("{scenario}, {fault}");
+    let inside = tools::in_namespaces(INSIDE, &[("VALKEEPER_CELL", &cell)]).unwrap();
+    let printed = inside.expect("cells that need it are left out without it").printed;
     let row = printed.lines().find_map(|line| serde_json::from_str(line.strip_prefix(ROW)?).ok());
     row.unwrap_or_else(|| Row::failed(scenario, fault, printed))
 }

@@ -1,9 +1,11 @@
 //! Optional programs of the machine that tests run: where each is found, and the one way to skip a test without it. A
 //! test that requests a tool here succeeds without the program and reports what it did not test.
 
+mod namespaces;
 mod skip;
 mod table;
 
+pub use namespaces::{Inside, in_namespaces};
 pub use skip::{REQUIRED, skip};
 pub use table::{
     ACTIONLINT, ALL, BASH, CHROMIUM, ENVTEST, FAKETIME, HELM, IOREDIS, JQ, KUBECTL, LUA, MDBOOK, PROMETHEUS,

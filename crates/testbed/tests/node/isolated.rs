@@ -1,7 +1,6 @@
 //! Isolated mode: wires between pods are cut, and packets do not arrive. Each test runs itself again in a
 //! user and network namespace of its own.
 
-use std::process::Command;
 use std::time::Duration;
 
 use valkeeper_testbed::node::{Mode, NodeFault};
@@ -11,21 +10,9 @@ use crate::world::{World, eventually, named};
 
 /// Runs an ignored test of this program in namespaces of its own.
 pub(crate) fn inside(test: &str) {
-    let Some(unshare) = tools::UNSHARE.or_skip() else { return };
-    // Mounts in it end with the namespaces: nothing of it stays.
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(unshare)
-        .args(["--user", "--map-root-user", "--net", "--mount", "--"])
-        // A new namespace has no loopback yet, where the API server listens.
-        .args(["sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .env("TMPDIR", folder.path())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    println!("{printed}");
-    assert!(output.status.success() && printed.contains("1 passed"));
+    let Some(inside) = tools::in_namespaces(test, &[]).unwrap() else { return };
+    println!("{}", inside.printed);
+    assert!(inside.passed);
 }
 
 #[test]
