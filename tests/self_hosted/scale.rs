@@ -24,7 +24,7 @@ async fn many_clusters_cost_one_operator_this() {
     let count = std::env::var("VALKEEPER_CLUSTERS").ok().and_then(|count| count.parse().ok()).unwrap_or(3);
     let Some(mut world) = World::embedded().await else { return };
     world.kill_operator().await;
-    let mut operator = Operator::start(&world);
+    let operator = Operator::start(&world);
     let begun = Instant::now();
     for number in 0..count {
         world.create(&name(number), json!({})).await;
@@ -47,7 +47,7 @@ async fn many_clusters_cost_one_operator_this() {
         "a killed primary is replaced within {:?}",
         times.iter().map(|time| format!("{:.2} s", time.as_secs_f64())).collect::<Vec<_>>()
     );
-    operator.stop();
+    drop(operator);
 
     let plan = FaultPlan::new();
     world.resync = Settings::default().resync_interval;
@@ -96,35 +96,40 @@ async fn failover(world: &World, cluster: &str) -> Duration {
     }
 }
 
-/// The operator as a process of its own.
-struct Operator(std::process::Child);
+/// The operator as a process of its own, which ends with this.
+struct Operator {
+    child: std::process::Child,
+    _kubeconfig: tempfile::NamedTempFile,
+}
 
 impl Operator {
     fn start(world: &World) -> Self {
-        let file = std::env::temp_dir().join(format!("valkeeper-scale-{}", std::process::id()));
-        std::fs::write(&file, world.kubeconfig()).unwrap();
+        let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(kubeconfig.path(), world.kubeconfig()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_valkeeper"))
             .args(["--log-level", "warn", "run", "--self-hosted", "--service-addresses", "--no-project-vpcs"])
             .args(["--metrics-bind-address", "127.0.0.1:0"])
             .args(["--manager-image", crate::world::MANAGER_IMAGE, "--kubeconfig"])
-            .arg(&file)
+            .arg(kubeconfig.path())
             .env_clear()
             .envs(valkeeper_testbed::chart::ENVIRONMENT)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        Self(child)
+        Self { child, _kubeconfig: kubeconfig }
     }
 
     /// Megabytes of memory, as the system counts them.
     fn memory(&self, kind: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(kind)).unwrap();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
     }
+}
 
-    fn stop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
