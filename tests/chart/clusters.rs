@@ -1,9 +1,9 @@
 //! Alerts and dashboard of self-hosted clusters. That servers export what they name is checked where servers run, in
 //! `tests/self_hosted`.
 
-use crate::{read, repository};
+use crate::{monitoring::check_panels, read, repository};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, process::Command};
+use std::process::Command;
 use valkeeper_testbed::tools;
 
 const ALERTS: &str = "charts/valkeeper/cluster-alerts.yaml";
@@ -59,23 +59,7 @@ fn every_alert_of_clusters_is_tested_and_has_its_entry_in_the_runbook() {
 
 #[test]
 fn panels_of_clusters_are_explained_and_do_not_overlap() {
-    let (mut cells, mut identities) = (BTreeSet::new(), BTreeSet::new());
-    for panel in panels() {
-        let title = panel["title"].as_str().unwrap();
-        assert!(identities.insert(panel["id"].as_u64().unwrap()), "{title}");
-        let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
-        assert!(at("x") + at("w") <= 24, "{title}");
-        for x in at("x")..at("x") + at("w") {
-            for y in at("y")..at("y") + at("h") {
-                assert!(cells.insert((x, y)), "{title} lies over another panel");
-            }
-        }
-        if panel["type"] != "row" {
-            assert!(!panel["targets"].as_array().unwrap().is_empty(), "{title} shows nothing");
-            assert!(panel["description"].as_str().unwrap_or_default().ends_with('.'), "{title}");
-            assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
-        }
-    }
+    check_panels(&panels());
 }
 
 #[test]

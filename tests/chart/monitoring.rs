@@ -96,9 +96,15 @@ fn every_reason_has_its_place_in_the_runbook() {
 #[test]
 fn the_dashboard_is_complete_and_nothing_overlaps() {
     let dashboard = dashboard();
-    let panels = dashboard["panels"].as_array().unwrap();
-    let mut cells = BTreeSet::new();
-    let mut identities = BTreeSet::new();
+    check_panels(dashboard["panels"].as_array().unwrap());
+    let links: Vec<_> = dashboard["links"].as_array().unwrap().iter().map(|link| &link["title"]).collect();
+    assert_eq!(links, ["Runbook", "Metrics"]);
+    assert!(dashboard["uid"].is_string() && dashboard["schemaVersion"].as_u64() >= Some(39));
+}
+
+/// Each panel is explained, has its unit, and lies over no other one.
+pub(crate) fn check_panels(panels: &[Value]) {
+    let (mut cells, mut identities) = (BTreeSet::new(), BTreeSet::new());
     for panel in panels {
         let title = panel["title"].as_str().unwrap();
         assert!(identities.insert(panel["id"].as_u64().unwrap()), "{title}");
@@ -116,9 +122,6 @@ fn the_dashboard_is_complete_and_nothing_overlaps() {
             assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
         }
     }
-    let links: Vec<_> = dashboard["links"].as_array().unwrap().iter().map(|link| &link["title"]).collect();
-    assert_eq!(links, ["Runbook", "Metrics"]);
-    assert!(dashboard["uid"].is_string() && dashboard["schemaVersion"].as_u64() >= Some(39));
 }
 
 #[test]
