@@ -1,5 +1,5 @@
 //! `valkeeper convert`: manifests and values of other operators and charts, as a `ValkeyCluster`. Reads a file, writes text,
-//! and asks nobody.
+//! and sends no request.
 
 use super::manifests;
 use anyhow::{Context as _, bail};

@@ -54,7 +54,7 @@ fn alone(desired: &Desired, observed: &Observed) -> Concern {
     Concern::fine()
 }
 
-/// No Lease yet, or one that the only instance may do without: first, nobody may accept writes without one.
+/// No Lease yet, or one that the only instance may do without: first, no instance may accept writes without one.
 fn without_lease(desired: &Desired, observed: &Observed, lease: impl FnOnce(Term) -> Step) -> Concern {
     let started = || observed.pods.iter().filter(|(_, pod)| !pod.unstarted && !pod.ended);
     // One that has not started yet may find settings of the time when it was the only one.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Guarantees: while an instance may have settings that name no Lease, there is none, or the Lease says that it is
-//! optional. Its term says nothing then: nobody is elected.
+//! optional. Its term says nothing then, and no primary is elected.
 
 use crate::desired::Desired;
 use crate::observed::{LeaseSeen, Observed};

@@ -115,7 +115,7 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         objects.push(object(OwnedKind::Service, service, self::service(desired, role, port)));
     }
     if desired.serves_sentinel_clients() {
-        // By its number: pods that were created before anybody asked for it do not name it.
+        // By its number: pods that were created before it was asked for do not name it.
         let port = names::SENTINEL_PORT;
         let port = json!({"name": "sentinel", "port": port, "targetPort": port});
         objects.push(object(

@@ -23,7 +23,7 @@ pub struct BackupDestination {
     /// A bucket of Amazon S3, or of a service that speaks its protocol.
     #[validate(nested)]
     pub s3: S3Destination,
-    /// Encrypts the data before it leaves the instance. Without the key, nobody can restore it.
+    /// Encrypts the data before it leaves the instance. Without the key it cannot be restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub encryption: Option<BackupEncryption>,

@@ -33,7 +33,7 @@ pub struct Clients {
     #[serde(default = "required")]
     #[schemars(extend("enum" = ["Required", "Optional"]))]
     pub sentinel_password: String,
-    /// Which pods and addresses may connect, as the peers of a network policy; nobody but the servers themselves with an
+    /// Which pods and addresses may connect, as the peers of a network policy; only the servers themselves with an
     /// empty list. When absent, there is no network policy and everybody may connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 32))]

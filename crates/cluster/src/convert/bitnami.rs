@@ -117,7 +117,7 @@ fn servers(source: &mut Source<'_>, draft: &mut Draft, groups: [&str; 2]) {
         }
     }
     let off = groups.map(|group| source.off(&format!("{group}.persistence.enabled")));
-    // The chart has volumes unless it is told otherwise.
+    // The chart has volumes by default.
     if !off[0] {
         draft.volume(&format!("{}.persistence", groups[0]), volume.0.as_deref(), volume.1, true);
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   documents ──▶ Source (remembers what is read) ──▶ Draft ──▶ manifest
-//!                      └── what nobody read ─────────────────▶ remarks
+//!                      └── what was not read ─────────────────▶ remarks
 //! ```
 //!
 //! Guarantees: every value of the input is in the manifest or in a remark; the manifest breaks no rule; no password is

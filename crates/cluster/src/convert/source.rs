@@ -12,7 +12,7 @@ pub(super) struct Source<'input> {
 }
 
 impl<'input> Source<'input> {
-    /// `known` says what becomes of fields that nobody reads.
+    /// `known` says what becomes of fields that are not read.
     pub(super) fn new(input: &'input Value, known: &'static [(&'static str, &'static str)]) -> Self {
         Self { parts: vec![("", input)], read: BTreeSet::new(), known }
     }
@@ -57,7 +57,7 @@ impl<'input> Source<'input> {
         texts.into_iter().flatten().next()
     }
 
-    /// What nobody read: the highest fields of which nothing was.
+    /// What was not read: the highest fields of which nothing was.
     pub(super) fn rest(&mut self) -> Vec<Remark> {
         let mut rest = Vec::new();
         for (prefix, input) in &self.parts {

@@ -177,7 +177,7 @@ fn asked(mut backup: ValkeyBackup) -> ValkeyBackup {
 }
 
 #[test]
-fn newest_backup_is_verified_when_none_was_for_the_declared_time() {
+fn newest_backup_is_verified_when_none_was_for_so_long() {
     let noted = json!({"lastScheduledAt": "2026-01-20T03:00:00Z"});
     let object = schedule(&json!({"verifyEvery": "2d"}), &noted);
     let of = |day: u32| Some(format!("nightly-202601{day:02}0300"));

@@ -135,7 +135,7 @@ fn settled_cluster_causes_no_step() {
 
 /// Its settings let it accept writes, and its term does not end.
 #[test]
-fn only_instance_that_is_cut_off_is_not_replaced_when_others_join() {
+fn only_instance_that_is_cut_off_is_not_replaced() {
     let (mut settled, mut alone) = (start(&json!({"instances": 3})), 0);
     settled.desired.spec.instances = 1;
     for _ in 0..60 {

@@ -37,7 +37,7 @@ fn admits(policy: &Value, label: (&str, &str), namespace: &str, port: u16) -> bo
 }
 
 #[test]
-fn policy_admits_clients_that_are_named_the_servers_themselves_and_probes() {
+fn policy_admits_named_clients_the_servers_and_probes() {
     let member = (names::CLUSTER, "c");
     let shop = json!([
         {"podSelector": {"matchLabels": {"app": "shop"}}},
@@ -94,7 +94,7 @@ fn config_map_has_every_parameter_but_secrets_under_the_prefix() {
 }
 
 #[test]
-fn config_map_of_another_owner_is_named_and_keeps_no_server_from_starting() {
+fn config_map_of_another_owner_is_named_and_stops_no_server() {
     let mut model = Model::new(desired(&json!({"connInfoConfigMapTarget": {"name": "shop"}})));
     let mut observed = Observed { password: observed().password, ..model.observe() };
     let renew = observed.now + chrono::TimeDelta::days(60);

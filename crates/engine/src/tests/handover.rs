@@ -176,7 +176,7 @@ fn redis_that_was_taken_over_does_nothing_and_says_so() {
 }
 
 #[test]
-fn deleted_redis_waits_for_its_successor_and_deletes_nothing_then() {
+fn deleted_redis_waits_for_its_successor_and_deletes_nothing() {
     let deleting = Desired { deleting: true, ..redis(json!({})) };
     let own = |successor| Observed { successor, ..seen(service_of("redis", Some(REDIS))) };
     let upgraded = Observed { successor: Successor::Present, ..seen(service_of("valkey", Some(REDIS))) };

@@ -135,7 +135,7 @@ fn peers(topology: &Topology) -> Value {
     Value::Array(entries.collect())
 }
 
-/// Managers that answer stand for Sentinels. Without a replica, nobody could take over.
+/// Managers that answer stand for Sentinels. Without a replica, no failover is possible.
 fn quorum(about: &About, topology: &Topology) -> Value {
     let usable = topology.peers.len() + 1;
     if usable < majority(about) {
@@ -150,7 +150,7 @@ fn quorum(about: &About, topology: &Topology) -> Value {
     Value::Simple(format!("OK {usable} usable Sentinels. Quorum and failover authorization can be reached"))
 }
 
-/// The sections of `INFO` for which nobody has to be asked.
+/// The sections of `INFO` for which no server has to be asked.
 pub(crate) fn about_this_program() -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn quorum_needs_a_majority_of_managers_and_somebody_who_could_take_over() {
+    fn quorum_needs_most_managers_and_a_replica_that_can_take_over() {
         let table = [
             (3, 2, 2, true),
             (3, 1, 1, true),

@@ -1,4 +1,4 @@
-//! The commands that are answered: what clients are told about them, and the subcommands of `SENTINEL`. Pure.
+//! The commands that are answered: what clients read about them, and the subcommands of `SENTINEL`. Pure.
 
 use valkeeper_server::Value;
 
@@ -52,7 +52,7 @@ pub(crate) enum Subcommand {
     Answer(Value),
 }
 
-/// Changes that a Sentinel takes and that nobody may make here.
+/// Changes that a Sentinel takes and that no client may make here.
 const CHANGES: [&str; 10] = [
     "config",
     "debug",

@@ -4,7 +4,7 @@
 //! sent; it is sent once for each change, to those who subscribed before it.
 //!
 //! It is not sent at once. A client whose connection has ended asks for the primary by itself, and libraries end for good
-//! if they are told of a switch while they ask (ioredis does). The message is for those who wait on a server that stands
+//! if a switch is published while they ask (ioredis does). The message is for those who wait on a server that stands
 //! still.
 
 use super::{
@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use valkeeper_failover::{Term, protocol::Role};
 
-/// How often replicas are looked at while somebody subscribes.
+/// How often replicas are looked at while a client subscribes.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Between two attempts to reach a new primary.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,13 +31,13 @@ pub(crate) struct Message {
     pub(crate) since: Instant,
 }
 
-/// A change of the primary that nobody was told of.
+/// A change of the primary that is not published yet.
 struct Switch {
     before: Topology,
     since: Instant,
 }
 
-/// What was seen, and what is still to be told.
+/// What was seen, and what is still to be published.
 #[derive(Default)]
 struct Watch {
     known: Option<Topology>,
@@ -80,7 +80,7 @@ impl Watch {
         self.switch.as_ref().is_some_and(|switch| switch.since.elapsed() >= HEAD_START)
     }
 
-    /// What subscribers are told now that this is seen.
+    /// What subscribers get now that this is seen.
     fn take_in(&mut self, cluster: &str, now: &Topology, at: Instant) -> Vec<Message> {
         let before = self.known.replace(now.clone());
         let moved = |before: &Topology| before.primary.address != now.primary.address;

@@ -174,7 +174,7 @@ impl Facade {
     pub(crate) fn host(&self) -> Asked {
         let settings = self.settings();
         Asked {
-            // Without passwords that can be read, nobody is let in.
+            // Without passwords that can be read, no client is let in.
             passwords: self.instance.settings.passwords().unwrap_or_else(|_| vec![String::new()]),
             open: settings.as_ref().is_some_and(|settings| settings.password == SentinelPassword::Optional),
             cluster: settings.map(|settings| settings.name).unwrap_or_default(),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn every_valid_password_is_accepted_and_an_unreadable_one_is_not() {
+    fn valid_passwords_are_accepted_and_unreadable_ones_are_not() {
         let host = |passwords: &[&str]| Asked {
             passwords: passwords.iter().map(|&password| password.to_owned()).collect(),
             open: false,

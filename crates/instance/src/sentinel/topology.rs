@@ -1,4 +1,4 @@
-//! What is known of a cluster while somebody asks: one primary, its replicas, and the managers that answer. Pure.
+//! What is known of a cluster while a client asks: one primary, its replicas, and the managers that answer. Pure.
 
 use valkeeper_failover::Term;
 

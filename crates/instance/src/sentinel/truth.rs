@@ -1,4 +1,4 @@
-//! Finds out what is so while somebody asks.
+//! Finds out what is so while a client asks.
 //!
 //! Guarantees: what is answered was so at a moment between the question and the answer. Nothing is answered from memory
 //! but which managers answered within the last second. At most one question at a time goes to the primary, whatever

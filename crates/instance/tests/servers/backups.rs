@@ -184,7 +184,7 @@ async fn second_server_is_not_started_without_the_memory_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stored_backup_is_verified_again_and_only_what_it_lacks_counts_against_it() {
+async fn stored_backup_is_verified_again_and_fails_for_what_it_lacks() {
     let Some(program) = all_programs().into_iter().next() else { return };
     let world = written(&program, "").await;
     let (node, folder) = (&world.nodes[0], world.folder.path());
