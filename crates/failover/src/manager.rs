@@ -475,15 +475,26 @@ impl Manager {
         }
     }
 
+    /// In a term of its own in any case: nobody else has what is written from now on.
     fn reign_alone(&mut self, now: Moment) -> Vec<Effect> {
-        if self.stopping || self.state != State::Held {
-            return Vec::new();
-        }
         let term = self.seen.next();
+        let grant = Grant { term, version: ALONE, renewed: now };
+        let takes = match &self.state {
+            State::Held if !self.stopping => {
+                self.state = State::Promoting { grant };
+                true
+            }
+            State::Primary { grant: leased, .. } if leased.version != ALONE => {
+                self.state = State::Primary { grant, pending: Pending::Nothing };
+                false
+            }
+            _ => return Vec::new(),
+        };
         let mut effects = self.learn(term);
         self.reigned = term;
-        self.state = State::Promoting { grant: Grant { term, version: ALONE, renewed: now } };
-        effects.push(self.command(Command::Promote));
+        if takes {
+            effects.push(self.command(Command::Promote));
+        }
         effects
     }
 

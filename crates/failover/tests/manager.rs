@@ -179,6 +179,36 @@ fn lone_reign_ends_when_it_is_held_and_releases_no_lease() {
 }
 
 #[test]
+fn primary_that_is_left_alone_outlives_the_lease_it_took() {
+    let mut harness = Harness::primary();
+    let effects = harness.manager.on(&Timing::alone(), harness.now, Input::ReignAlone).effects;
+    // Who followed it until now does not know what it writes from now on.
+    assert_eq!(effects, [Effect::StoreTerm(Term(6))]);
+    assert_eq!((harness.manager.role(), harness.manager.reigned()), (Role::Primary(Term(6)), Term(6)));
+    let again = harness.manager.on(&Timing::alone(), harness.now, Input::ReignAlone).effects;
+    assert_eq!((again, harness.manager.seen()), (Vec::new(), Term(6)));
+    harness.now += Duration::from_hours(1);
+    // Others come; the timing stays that of an only instance for one that says that it reigns alone.
+    assert!(harness.manager.reigns_alone());
+    assert_eq!(harness.manager.on(&Timing::alone(), harness.now, Input::Tick).effects, []);
+    assert!(holds(
+        &harness.manager.on(&Timing::alone(), harness.now, Input::Hold { term: Term(7) }).effects[1..]
+    ));
+}
+
+#[test]
+fn answer_about_the_lease_changes_nothing_for_one_left_alone() {
+    let mut harness = Harness::primary();
+    let effects = harness.after(3, Input::Tick);
+    let [Effect::WriteLease { request, .. }] = effects[..] else { panic!("{effects:?}") };
+    harness.on(Input::ReignAlone).unwrap();
+    for answer in [LeaseAnswer::Conflict, LeaseAnswer::Unknown, LeaseAnswer::Written { version: 52 }] {
+        assert_eq!(harness.on(Input::Lease { request, answer }), Ok(Vec::new()));
+        assert!(harness.manager.reigns_alone());
+    }
+}
+
+#[test]
 fn passed_deadline_is_noticed_by_a_verb_that_is_refused() {
     let mut harness = Harness::primary();
     harness.now += Duration::from_secs(11);

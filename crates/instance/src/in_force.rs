@@ -8,7 +8,10 @@ use crate::{
     status::SettingsStatus,
 };
 use std::sync::Arc;
-use valkeeper_failover::{manager::Manager, protocol::Timing};
+use valkeeper_failover::{
+    manager::{Input, Manager},
+    protocol::Timing,
+};
 
 /// The settings that are in force, as far as they can change while the manager runs.
 #[derive(Clone, Debug)]
@@ -30,6 +33,15 @@ impl Instance {
     /// Whether it is the only instance of its cluster.
     pub(crate) fn is_alone(&self) -> bool {
         lock(&self.in_force).status.alone
+    }
+
+    /// Accepts writes without a lease, if the settings say that it is the only instance. No others come into force
+    /// meanwhile: one that was told of others must not begin to.
+    pub(crate) fn reign_alone(&self) {
+        let _unchanged = lock(&self.replacing);
+        if self.is_alone() {
+            let _ = self.input(Input::ReignAlone);
+        }
     }
 
     /// Nothing runs out for an only instance, nor for one that began to accept writes as such.
@@ -55,6 +67,7 @@ impl Instance {
         lease: Arc<dyn LeaseStore>,
         need_restart: Vec<String>,
     ) {
+        let _alone = lock(&self.replacing);
         *lock(&self.lease) = lease;
         self.sentinel.send_replace(settings.sentinel.clone());
         let mut in_force = InForce::of(settings);

@@ -77,6 +77,8 @@ pub(crate) struct Instance {
     memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
+    /// Held while settings are replaced, or what they allow is begun.
+    pub(crate) replacing: Mutex<()>,
     /// Where the protocol of Sentinel is answered, as the settings in force say.
     pub(crate) sentinel: watch::Sender<Option<SentinelSettings>>,
     manager: Mutex<Manager>,
@@ -130,6 +132,7 @@ impl Instance {
         let restore = Restore::new(&settings, &memory);
         let instance = Self {
             in_force: Mutex::new(InForce::of(&settings)),
+            replacing: Mutex::default(),
             sentinel: watch::Sender::new(settings.sentinel.clone()),
             manager: Mutex::new(Manager::boot(identity, memory.seen)),
             settings,

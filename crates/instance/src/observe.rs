@@ -12,6 +12,7 @@ use crate::{
     status::{ReplicaStatus, ServerStatus, StatusAnswer},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
 use valkeeper_failover::{
     manager::{Input, Manager},
     protocol::{Role, Status},
@@ -21,7 +22,7 @@ use valkeeper_server::{Error, Info, Server, info::Replication};
 /// Attempts to catch the instance in one role.
 const ATTEMPTS: u32 = 4;
 /// Longest wait for a primary's answer.
-const ANCHOR_PATIENCE: Duration = Duration::from_millis(300);
+const ANCHOR_PATIENCE: Duration = Duration::from_secs(3);
 /// Clients are disconnected at most this often.
 const KICK_INTERVAL: Duration = Duration::from_millis(250);
 /// How often what is remembered is stored, if it changed.
@@ -109,6 +110,7 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
     let mut responsiveness = Responsiveness::default();
     let mut stored = (clock::now(), instance.memory().clone());
     let mut reigns_in = None;
+    let mut anchoring: Option<JoinHandle<()>> = None;
     loop {
         let asked = clock::now();
         let before = instance.manager();
@@ -122,17 +124,17 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
             && instance.manager().role() == before.role()
         {
             let starts = info.run_id().to_owned();
-            let loading = info.persistence().loading;
-            if instance.is_alone()
-                && before.role() == Role::Held
-                && !loading
-                && reigns_in != Some(starts.clone())
-            {
+            let is_new = before.role() == Role::Held
+                && !info.persistence().loading
+                && reigns_in.as_ref() != Some(&starts);
+            if instance.is_alone() && (is_new || before.accepts_writes() && !before.reigns_alone()) {
                 reigns_in = Some(starts);
-                let _ = instance.input(Input::ReignAlone);
+                instance.reign_alone();
             }
-            if instance.progress().wants_anchor(&before.role(), &info.replication()) {
-                anchor(&instance, &info.replication()).await;
+            let link = instance.progress().link_without_anchor(&before.role(), &info.replication());
+            if let Some(link) = link.filter(|_| anchoring.as_ref().is_none_or(JoinHandle::is_finished)) {
+                let (instance, own) = (Arc::clone(&instance), info.replication());
+                anchoring = Some(tokio::spawn(async move { anchor(&instance, link, &own).await }));
             }
             answer(&instance, &before, Ok(info));
         }
@@ -144,12 +146,13 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
     }
 }
 
-/// Reads the primary's offset, now that the link to it is up.
-async fn anchor(instance: &Instance, own: &Replication) {
+/// Reads the primary's offset, now that this link to it is up. Beside the watch: a primary may be far away.
+async fn anchor(instance: &Instance, link: u64, own: &Replication) {
     let term = instance.following().term;
     match tokio::time::timeout(ANCHOR_PATIENCE, read_primary(instance, own)).await {
         Ok(Ok(primary)) if primary.is_primary && instance.following().term == term => {
-            instance.progress().anchored(Anchor { term, id: primary.id, offset: primary.offset });
+            let anchor = Anchor { term, id: primary.id, offset: primary.offset };
+            instance.progress().anchored(link, anchor);
         }
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::debug!(%error, "cannot read the offset of the primary"),

@@ -47,6 +47,8 @@ impl Standing {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     live: bool,
+    /// Links to a primary so far: what was asked about one says nothing about the next.
+    links: u64,
     /// The data was read from an append-only file, which does not name its history.
     unnamed: bool,
     anchor: Option<Anchor>,
@@ -63,6 +65,7 @@ impl Progress {
 
     /// It was told to follow another primary, or the same one in another term.
     pub(crate) fn detached(&mut self) {
+        self.links += 1;
         self.anchor = None;
         self.begun = None;
         self.synced = false;
@@ -76,14 +79,17 @@ impl Progress {
         memory.offset = offset;
     }
 
-    /// Whether the primary has to be asked for its offset.
-    pub(crate) fn wants_anchor(&self, role: &Role, replication: &Replication) -> bool {
-        matches!(role, Role::Replica(_)) && replication.link_is_up && self.anchor.is_none()
+    /// The link whose primary has to be asked for its offset, if there is one.
+    pub(crate) fn link_without_anchor(&self, role: &Role, replication: &Replication) -> Option<u64> {
+        let wanted = matches!(role, Role::Replica(_)) && replication.link_is_up && self.anchor.is_none();
+        wanted.then_some(self.links)
     }
 
-    /// The primary's answer.
-    pub(crate) fn anchored(&mut self, anchor: Anchor) {
-        self.anchor = Some(anchor);
+    /// The primary's answer, which was asked for over this link.
+    pub(crate) fn anchored(&mut self, link: u64, anchor: Anchor) {
+        if link == self.links {
+            self.anchor = Some(anchor);
+        }
     }
 
     /// Takes in what the server says.
@@ -185,9 +191,9 @@ mod tests {
         let role = Role::Replica("a".into());
         let before = replica("seven", 480, true);
         assert_eq!(progress.observe(&mut memory, &role, &before, IDLE).position, Some(position(7, 480)));
-        assert!(progress.wants_anchor(&role, &before));
+        let link = progress.link_without_anchor(&role, &before).unwrap();
         // Another primary, or one whose history the server has not taken over yet.
-        progress.anchored(Anchor { term: Term(8), id: "eight".to_owned(), offset: 600 });
+        progress.anchored(link, Anchor { term: Term(8), id: "eight".to_owned(), offset: 600 });
         let standing = progress.observe(&mut memory, &role, &before, IDLE);
         assert_eq!(
             (standing.position, standing.synced, standing.live),
@@ -213,7 +219,7 @@ mod tests {
 
     fn progress_synced(progress: &mut Progress, memory: &mut Memory, role: &Role, offset: u64) -> bool {
         if progress.anchor.is_none() {
-            progress.anchored(Anchor { term: Term(8), id: "eight".to_owned(), offset: 0 });
+            progress.anchored(progress.links, Anchor { term: Term(8), id: "eight".to_owned(), offset: 0 });
         }
         progress.observe(memory, role, &replica("eight", offset, true), IDLE).synced
     }
@@ -222,15 +228,19 @@ mod tests {
     fn replica_whose_link_breaks_has_to_prove_itself_again() {
         let (mut memory, mut progress) = (remembered(), Progress::started(false));
         let role = Role::Replica("a".into());
-        progress.observe(&mut memory, &role, &replica("seven", 500, true), IDLE);
-        progress.anchored(Anchor { term: Term(7), id: "seven".to_owned(), offset: 500 });
+        let up = replica("seven", 500, true);
+        progress.observe(&mut memory, &role, &up, IDLE);
+        let first = progress.link_without_anchor(&role, &up).unwrap();
+        let anchor = || Anchor { term: Term(7), id: "seven".to_owned(), offset: 500 };
+        progress.anchored(first, anchor());
         progress.observe(&mut memory, &role, &replica("seven", 499, true), IDLE);
         assert!(progress.observe(&mut memory, &role, &replica("seven", 500, true), IDLE).synced);
         let down = progress.observe(&mut memory, &role, &replica("seven", 500, false), IDLE);
         assert_eq!((down.synced, down.streaming, down.live), (false, false, true));
-        let up = replica("seven", 500, true);
-        assert!(!progress.observe(&mut memory, &role, &up, IDLE).synced);
-        assert!(progress.wants_anchor(&role, &up));
+        progress.anchored(first, anchor());
+        progress.observe(&mut memory, &role, &replica("seven", 499, true), IDLE);
+        assert!(!progress.observe(&mut memory, &role, &up, IDLE).synced, "that was another link");
+        assert!(progress.link_without_anchor(&role, &up).is_some());
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub enum Input {
     Leave,
     /// There is no time left for a successor: accept no writes any more, and never again.
     Stop,
-    /// It is the only instance of its cluster, and its server is ready: accept writes without a lease.
+    /// It is the only instance of its cluster, and its server is ready: accept writes without a lease, or go on to
+    /// without the one that it holds.
     ReignAlone,
 }
 
