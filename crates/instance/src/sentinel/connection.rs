@@ -16,8 +16,10 @@ use tokio::{
 };
 use valkeeper_server::{Protocol, answer};
 
-/// Most bytes of a command.
-const LONGEST: usize = 64 << 10;
+/// Most bytes of a command, of which all clients together may have sent parts.
+const LONGEST: usize = 8 << 10;
+/// The same before the client has authenticated.
+const LONGEST_OF_STRANGERS: usize = 4 << 10;
 /// How long a client may take to authenticate.
 const UNTIL_AUTHENTICATED: Duration = Duration::from_secs(30);
 /// How long a client may take to read.
@@ -34,6 +36,8 @@ struct Client<'facade, S> {
     messages: Option<broadcast::Receiver<Message>>,
     /// When it began to subscribe.
     subscribed: Instant,
+    /// When it has to have authenticated.
+    deadline: Instant,
     received: Vec<u8>,
 }
 
@@ -42,18 +46,20 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(facade: &Facade, st
     let session = Session::new(facade.number(), facade.host().is_open());
     let (messages, subscribed, received) = (None, Instant::now(), Vec::new());
     let deadline = subscribed + UNTIL_AUTHENTICATED;
-    let mut client = Client { facade, stream, session, messages, subscribed, received };
-    while client.turn(deadline).await.is_ok() {}
+    let mut client = Client { facade, stream, session, messages, subscribed, deadline, received };
+    while client.turn().await.is_ok() {}
     let _ = timeout(UNTIL_READ, client.stream.shutdown()).await;
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
     /// Waits for one thing, after everything that has arrived is answered.
-    async fn turn(&mut self, deadline: Instant) -> Result<(), Ended> {
+    async fn turn(&mut self) -> Result<(), Ended> {
         self.answer_what_has_arrived().await?;
         let (authenticated, subscribes) = (self.session.authenticated, self.session.subscribes());
+        let (deadline, longest) = (self.deadline, self.longest());
+        let mut reader = (&mut self.stream).take(longest as u64 + 1);
         let message = tokio::select! {
-            read = self.stream.read_buf(&mut self.received) => {
+            read = reader.read_buf(&mut self.received) => {
                 return if matches!(read, Ok(count) if count > 0) { Ok(()) } else { Err(Ended) };
             }
             () = tokio::time::sleep_until(deadline), if !authenticated => return Err(Ended),
@@ -75,13 +81,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
                     rest = rest.get(length..).unwrap_or_default();
                     self.carry_out(&words).await?;
                 }
-                Ok(None) if rest.len() <= LONGEST => break,
+                Ok(None) if rest.len() <= self.longest() => break,
                 Ok(None) => return self.refuse("ERR Protocol error: too long").await,
                 Err(malformed) => return self.refuse(&format!("ERR Protocol error: {malformed}")).await,
             }
         }
         self.received = rest.to_vec();
         Ok(())
+    }
+
+    fn longest(&self) -> usize {
+        if self.session.authenticated { LONGEST } else { LONGEST_OF_STRANGERS }
     }
 
     async fn refuse(&mut self, text: &str) -> Result<(), Ended> {
@@ -95,7 +105,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
             self.subscribed = Instant::now();
             self.facade.subscribe()
         });
+        let authenticated = self.session.authenticated;
         let reaction = self.session.take(&self.facade.host(), words);
+        if authenticated && !self.session.authenticated {
+            self.deadline = Instant::now() + UNTIL_AUTHENTICATED;
+        }
         self.messages = self.session.subscribes().then_some(messages);
         match reaction {
             Reaction::Say(replies) => self.send(&replies).await,

@@ -12,6 +12,8 @@ use valkeeper_server::{Protocol, Value, answer};
 
 /// Channels and patterns of one client.
 const MOST_SUBSCRIPTIONS: usize = 64;
+/// Bytes of the name of a channel; all that exist are shorter.
+const LONGEST_NAME: usize = 128;
 
 /// Who may ask, and what a manager says about itself.
 pub(crate) trait Host {
@@ -161,6 +163,10 @@ impl Session {
             let count = self.channels.len() + self.patterns.len();
             let set = if by_pattern { &mut self.patterns } else { &mut self.channels };
             match &name {
+                Some(name) if adds && name.len() > LONGEST_NAME => {
+                    replies.push(Reply::error("ERR the name of the channel is too long"));
+                    continue;
+                }
                 Some(name) if adds && !set.contains(name) && count >= MOST_SUBSCRIPTIONS => {
                     replies.push(Reply::error("ERR too many subscriptions"));
                     continue;

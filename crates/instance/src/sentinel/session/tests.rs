@@ -178,6 +178,14 @@ fn subscriptions_are_bounded() {
     let Reaction::Say(replies) = session.take(&CLOSED, &all) else { panic!() };
     let errors = replies.iter().filter(|reply| matches!(reply, Reply::Value(Value::Error(_)))).count();
     assert_eq!((replies.len(), errors), (200, 136));
+
+    let mut session = Session::new(7, true);
+    for kind in ["SUBSCRIBE", "PSUBSCRIBE"] {
+        let reaction = session.take(&CLOSED, &[kind.as_bytes().to_vec(), vec![b'x'; 200]]);
+        let Reaction::Say(replies) = reaction else { panic!() };
+        assert!(matches!(replies[..], [Reply::Value(Value::Error(_))]), "{replies:?}");
+        assert!(!session.subscribes(), "no memory is kept for it");
+    }
 }
 
 proptest! {
