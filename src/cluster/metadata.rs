@@ -47,14 +47,15 @@ pub async fn release_finalizer<K: Custom>(api: &Api<K>, object: &K) -> Result<()
 
 /// Sets annotations, or removes those whose value is `None`; returns the object as it is afterwards. Which token Secrets
 /// an object uses is noted only of the version it was computed from: should a user have changed that meanwhile, the
-/// former note may be the only thing that reminds of a Secret that is held.
+/// former note may be the only thing that reminds of a Secret that is held. A request that is over is removed only as it
+/// was seen: the user may just have made another one.
 pub async fn annotate<K: Custom>(
     api: &Api<K>,
     object: &K,
     annotations: &BTreeMap<&'static str, Option<String>>,
 ) -> Result<K, ClusterError> {
     let mut body = json!({"metadata": {"uid": object.meta().uid, "annotations": annotations}});
-    if annotations.contains_key(names::TOKEN_SECRET) {
+    if annotations.contains_key(names::TOKEN_SECRET) || annotations.contains_key(names::POWER) {
         body["metadata"]["resourceVersion"] = json!(object.meta().resource_version);
     }
     patch(api, object, body, "annotate").await

@@ -16,9 +16,6 @@ pub(super) fn step(desired: &Desired, observed: &Observed, running: bool) -> Opt
     if desired.record_is_in_status {
         stale.insert(names::DECLARED_FIELDS, None);
     }
-    if desired.schedule.as_ref().is_some_and(|schedule| schedule.override_is_over && schedule.is_recorded) {
-        stale.insert(names::POWER, None);
-    }
     stale.retain(|key, value| desired.annotations.get(*key) != value.as_ref());
     // Worth a note along with another write, not a write of its own. But only the note connects a resource to a token
     // that it does not name.

@@ -104,6 +104,7 @@ fn concerns(desired: &Desired, observed: &Observed, service: &ObservedService) -
         secret::concern(desired, observed, service),
         config_map_concern::concern(desired, observed, service),
         existence::finalizer(desired),
+        power::request(desired),
         token::concern(desired, observed),
         migration::password(desired, observed, Some(service)),
     ];

@@ -8,6 +8,7 @@ use super::{
     observed::{Observed, ObservedService, Power},
     report::DriftSeen,
     request::{ServicePatch, Target},
+    scheduled_power::ScheduledPower,
     step::{RequeueClass, Step},
     violations::{self, Part},
 };
@@ -29,6 +30,18 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
         (true, Power::Serving) => runs(desired),
         (true, Power::Off) => on(desired, observed, service),
     }
+}
+
+/// The request to override the schedule is over: it is removed before anything follows from that. While the service
+/// changes, users may make the same request again, which would not differ from this one.
+pub(super) fn request(desired: &Desired) -> Concern {
+    let is_over = |schedule: &ScheduledPower| schedule.override_is_over && schedule.is_recorded;
+    if !desired.schedule.as_ref().is_some_and(is_over) || !desired.annotations.contains_key(names::POWER) {
+        return Concern::fine();
+    }
+    let reason = if desired.powered { reason::POWERING_ON } else { reason::POWERING_OFF };
+    let message = format!("The override of the power schedule of service {} is over.", desired.name);
+    Concern::act(Step::Annotate([(names::POWER, None)].into()), reason, message)
 }
 
 /// The report while the provider works.

@@ -1,7 +1,9 @@
 //! The stages of a service, from nothing to nothing.
 
 use super::*;
+use chrono::{DateTime, Utc};
 use valkeeper_api::ServiceFacts;
+use valkeeper_api::status::{PowerOverride, PowerScheduleStatus};
 
 #[test]
 fn the_way_of_a_new_service() {
@@ -207,4 +209,27 @@ fn first_secret_is_written_unread_and_an_existing_one_is_read() {
     assert_eq!(outcome(&fresh, &with(ConnectionSecret::Unknown)).0, "write secret");
     assert_eq!(outcome(&fresh, &with(ConnectionSecret::Exists)).0, "observe secret");
     assert_eq!(outcome(&resource(json!({})), &with(ConnectionSecret::Unknown)).0, "observe secret");
+}
+
+#[test]
+fn request_that_is_over_is_removed_before_its_end_is_carried_out() {
+    let until: DateTime<Utc> = "2026-01-06T06:00:00Z".parse().unwrap();
+    let overridden = PowerOverride { powered: true, until };
+    let status = PowerScheduleStatus { next_off: None, next_on: None, overridden: Some(overridden) };
+    let over = |is_recorded| {
+        let schedule = ScheduledPower {
+            status: status.clone(),
+            is_overridden: false,
+            is_recorded,
+            override_is_over: true,
+        };
+        let annotated = resource(json!({"metadata": {"annotations": {(names::POWER): "On"}}}));
+        Desired { powered: false, schedule: Some(schedule), ..annotated }
+    };
+    match decide(&over(true), &seen(service())).step {
+        Step::Annotate(notes) => assert_eq!(notes, [(names::POWER, None)].into()),
+        other => panic!("{other:?}"),
+    }
+    let unrecorded = decide(&over(false), &seen(service())).step;
+    assert!(!matches!(unrecorded, Step::Annotate(_)), "{unrecorded:?}");
 }
