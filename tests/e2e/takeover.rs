@@ -15,6 +15,8 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 crate::scenarios![
     valkey_takes_over_service_and_secret,
     redis_deleted_at_once_waits_for_its_successor,
+    orphaned_redis_leaves_its_secret_to_its_successor,
+    redis_waits_for_a_successor_that_names_another_project,
     restart_after_each_change_continues,
     upgrade_by_aiven_is_taken_over,
     service_without_its_redis_is_taken_over,
@@ -110,6 +112,39 @@ async fn redis_deleted_at_once_waits_for_its_successor(mut world: World) -> Worl
     until_redis_gone(&world, "cache").await;
     assert_taken_over(&world, "cache", "cache", &before).await;
     assert_eq!(world.count("DELETE", "/service/cache"), 0);
+    world
+}
+
+async fn orphaned_redis_leaves_its_secret_to_its_successor(mut world: World) -> World {
+    world.ready_redis("cache", json!({})).await;
+    let before = world.secrets().get("cache").await.unwrap();
+    world.kill_operator().await;
+    let orphan = json!({"metadata": {"annotations": {"controllers.aiven.io/deletion-policy": "Orphan"}}});
+    world.redis().patch("cache", &PatchParams::default(), &Patch::Merge(orphan)).await.unwrap();
+    world.redis().delete("cache", &DeleteParams::default()).await.unwrap();
+    take_over(&world, "cache", json!({})).await;
+    world.start_operator().await;
+    until_redis_gone(&world, "cache").await;
+    assert_taken_over(&world, "cache", "cache", &before).await;
+    assert_eq!(world.count("DELETE", "/service/cache"), 0);
+    world
+}
+
+async fn redis_waits_for_a_successor_that_names_another_project(mut world: World) -> World {
+    world.ready_redis("cache", json!({})).await;
+    world.kill_operator().await;
+    world.redis().delete("cache", &DeleteParams::default()).await.unwrap();
+    take_over(&world, "cache", json!({"project": "elsewhere"})).await;
+    world.start_operator().await;
+    let api = world.redis();
+    let told = |redis: &Redis| {
+        ready(redis).is_some_and(|ready| ready.message.contains("has spec.project: elsewhere instead of"))
+    };
+    until(|| async { api.get("cache").await.unwrap() }, told).await;
+    assert_eq!(world.count("DELETE", "/service/cache"), 0);
+    world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
+    until_redis_gone(&world, "cache").await;
+    assert!(world.service("cache").is_none(), "nobody takes it over any more");
     world
 }
 

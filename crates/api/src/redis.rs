@@ -20,7 +20,7 @@ use super::{Custom, Kind, ManagedService, ServiceSpec, ServiceStatus, declared_k
     plural = "redis",
     namespaced,
     status = "ServiceStatus",
-    deprecated = "aiven.io/v1alpha1 Redis is deprecated: Aiven retired it on March 31, 2025. Upgrade the service to Valkey at Aiven, then replace this resource by a Valkey of the same name (first annotate it controllers.aiven.io/deletion-policy=Orphan).",
+    deprecated = "aiven.io/v1alpha1 Redis is deprecated: Aiven retired it on March 31, 2025. Apply a Valkey of the same name with spec.migrateFrom.redis, which takes over service and Secret; then delete this resource.",
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase")]

@@ -25,7 +25,12 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
         return release(desired, observed, report);
     }
     match &desired.policies.deletion {
-        DeletionPolicy::Orphan => return release(desired, observed, report),
+        DeletionPolicy::Orphan => {
+            return match handover::before_orphaning(desired, observed) {
+                Some(first) => for_successor(first),
+                None => release(desired, observed, report),
+            };
+        }
         DeletionPolicy::Unknown { place, value } => {
             let message = format!(
                 "Cannot delete service {}: {place} is {value:?}, which is neither Orphan nor Delete. Correct or remove it.",
@@ -80,8 +85,8 @@ fn wait(report: Report, requeue: RequeueClass) -> Decision {
 
 fn present(desired: &Desired, observed: &Observed, service: &ObservedService, report: Report) -> Decision {
     let is_deleted = is_ours_to_delete(desired, service);
-    if let Some((step, message)) = handover::before_deletion(desired, observed, service, is_deleted) {
-        return Decision { step, report: Report::new(Ready::Progressing, reason::DELETING, message) };
+    if let Some(first) = handover::before_deletion(desired, observed, service, is_deleted) {
+        return for_successor(first);
     }
     if !is_deleted {
         return release(desired, observed, report);
@@ -94,6 +99,10 @@ fn present(desired: &Desired, observed: &Observed, service: &ObservedService, re
     }
     let step = if observed.object_is_live { Step::Delete } else { Step::Observe(Target::Object) };
     Decision { step, report }
+}
+
+fn for_successor((step, message): (Step, String)) -> Decision {
+    Decision { step, report: Report::new(Ready::Progressing, reason::DELETING, message) }
 }
 
 /// Both edits may arrive together: protection lifted in the spec and the object deleted.

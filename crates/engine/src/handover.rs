@@ -53,11 +53,8 @@ fn obstacle(desired: &Desired, observed: &Observed, service: &ObservedService) -
             let message = format!("Reading Redis {name}.");
             Some(Concern::act(Step::Observe(Target::Predecessor), reason::MIGRATING, message))
         }
-        Predecessor::Absent => {
-            let owner = tag.and(observed.owner.as_ref())?;
-            Some(stuck(desired, &format!("the service belongs to {owner}. Choose another metadata.name")))
-        }
-        Predecessor::Present { uid, project, secret } => {
+        Predecessor::Absent => foreign(desired, observed, tag?),
+        Predecessor::Present { uid, project, manages, secret } => {
             if tag.is_some_and(|tag| tag != uid) {
                 return Some(stuck(
                     desired,
@@ -70,9 +67,35 @@ fn obstacle(desired: &Desired, observed: &Observed, service: &ObservedService) -
                     &format!("Redis {name} is of project {project}. Set spec.project to it"),
                 ));
             }
+            if tag.is_none() && !manages {
+                return Some(stuck(
+                    desired,
+                    &format!(
+                        "the service is not managed by Redis {name}. Set spec.adoptionPolicy: Adopt on the Redis first"
+                    ),
+                ));
+            }
             other_secret(desired, secret.as_ref())
         }
     }
+}
+
+/// The service carries the tag of a resource, and the `Redis` is gone. Which resources exist is not known for certain: a
+/// watch may be behind, and others are in other clusters. So the user has to say that nobody else has the service.
+fn foreign(desired: &Desired, observed: &Observed, tag: &str) -> Option<Concern> {
+    if let Some(owner) = &observed.owner {
+        return Some(stuck(
+            desired,
+            &format!("the service belongs to {owner}. Choose another metadata.name"),
+        ));
+    }
+    (!desired.policies.adopts).then(|| {
+        let why = format!(
+            "there is no such Redis, and the service belongs to a resource with uid {tag}. If that is gone as well, set \
+             spec.adoptionPolicy: Adopt"
+        );
+        stuck(desired, &why)
+    })
 }
 
 /// Applications must find the Secret where it was, with its keys.
@@ -172,34 +195,57 @@ pub(super) fn before_deletion(
     service: &ObservedService,
     is_deleted: bool,
 ) -> Option<(Step, String)> {
-    if desired.kind != Kind::Redis {
-        return None;
-    }
-    let waits = || {
-        let message =
-            format!("Waiting until Valkey {name} has taken over service {name}.", name = desired.name);
-        (Step::Wait(RequeueClass::Building), message)
-    };
     let has_changed_hands =
         || is_tagged_otherwise(desired, service) && ownership::became_valkey(desired, service);
-    if !is_deleted && !has_changed_hands() {
+    if desired.kind != Kind::Redis || (!is_deleted && !has_changed_hands()) {
         return None;
     }
-    // Both may have been changed at once, and a watch may be late.
-    match observed.successor {
-        Successor::Unknown => {
-            Some((Step::Observe(Target::Successor), format!("Reading Valkey {}.", desired.name)))
-        }
+    match with_successor(desired, observed)? {
+        wait @ (Step::Wait(_), _) if !is_deleted => with_secret(desired, observed, wait),
+        first => Some(first),
+    }
+}
+
+/// The same where the service stays whatever happens, and nobody asks for it: the Secret would go with the resource.
+pub(super) fn before_orphaning(desired: &Desired, observed: &Observed) -> Option<(Step, String)> {
+    if desired.kind != Kind::Redis || desired.secret.is_none() {
+        return None;
+    }
+    match with_successor(desired, observed)? {
+        wait @ (Step::Wait(_), _) => with_secret(desired, observed, wait),
+        first => Some(first),
+    }
+}
+
+/// Finds out whether there is a successor, and waits for it. Both resources may have been changed at once, and a watch
+/// may be late.
+fn with_successor(desired: &Desired, observed: &Observed) -> Option<(Step, String)> {
+    let (name, wait) = (&desired.name, Step::Wait(RequeueClass::Building));
+    match &observed.successor {
+        Successor::Unknown => Some((Step::Observe(Target::Successor), format!("Reading Valkey {name}."))),
         Successor::Absent => None,
-        Successor::Present if is_deleted => Some(waits()),
-        Successor::Present => match &observed.secret {
-            _ if desired.secret.is_none() => None,
-            ConnectionSecret::Unknown | ConnectionSecret::Exists => {
-                Some((Step::Observe(Target::Secret), "Reading the connection Secret.".to_owned()))
-            }
-            // Kubernetes would collect it with this resource.
-            ConnectionSecret::Ours { .. } => Some(waits()),
-            ConnectionSecret::Absent | ConnectionSecret::Foreign { .. } => None,
-        },
+        Successor::Present => {
+            Some((wait, format!("Waiting until Valkey {name} has taken over service {name}.")))
+        }
+        Successor::Elsewhere(project) => {
+            let message = format!(
+                "Waiting for Valkey {name}, which is to take over service {name} and has spec.project: {project} \
+                 instead of {}. Correct it, or delete it to end the takeover.",
+                desired.project
+            );
+            Some((wait, message))
+        }
+    }
+}
+
+/// Waits only as long as the Secret is this resource's: Kubernetes would collect it.
+fn with_secret(desired: &Desired, observed: &Observed, wait: (Step, String)) -> Option<(Step, String)> {
+    match &observed.secret {
+        _ if desired.secret.is_none() => None,
+        ConnectionSecret::Unknown | ConnectionSecret::Exists => {
+            Some((Step::Observe(Target::Secret), "Reading the connection Secret.".to_owned()))
+        }
+        ConnectionSecret::Ours { .. } => Some(wait),
+        ConnectionSecret::Absent | ConnectionSecret::Foreign { .. } => None,
     }
 }

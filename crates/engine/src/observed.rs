@@ -340,13 +340,15 @@ pub enum Predecessor {
         uid: String,
         /// The project of its service.
         project: String,
+        /// It manages the service: created or adopted it, and does not only observe it.
+        manages: bool,
         /// Name and prefix of its Secret, if it has one.
         secret: Option<(String, String)>,
     },
 }
 
 /// The `Valkey` that takes over a `Redis`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Successor {
     /// Not read yet.
     #[default]
@@ -355,6 +357,8 @@ pub enum Successor {
     Absent,
     /// It exists and takes over.
     Present,
+    /// It exists and would take over, but names another project, which is this.
+    Elsewhere(String),
 }
 
 /// The ConfigMap that the connection parameters belong in.

@@ -1,7 +1,7 @@
 //! The shell around a takeover: the other resource, read live, and the change of the type at the provider. No other
 //! resource costs a call, except that a `Redis` with a service is deleted after a read of the `Valkey` of its name.
 
-use super::Reconciliation;
+use super::{Reconciliation, desired};
 use crate::{
     cluster::{bounded, events::Severity},
     controller::error::ReconcileError,
@@ -17,10 +17,14 @@ impl<K: ManagedService> Reconciliation<K> {
         let api: Api<Redis> = Api::namespaced(self.context.client.clone(), namespace);
         // Without its kind there is none, either.
         let found = bounded(|| format!("read Redis {namespace}/{name}"), api.get_opt(name)).await?;
-        self.observed.predecessor = found.map_or(Predecessor::Absent, |redis| Predecessor::Present {
-            uid: redis.uid().unwrap_or_default(),
-            project: redis.service().project.clone(),
-            secret: secret_target(&redis, name).map(|target| (target.name, target.prefix)),
+        self.observed.predecessor = found.map_or(Predecessor::Absent, |redis| {
+            let desired = desired(&self.context, &redis);
+            Predecessor::Present {
+                uid: redis.uid().unwrap_or_default(),
+                project: redis.service().project.clone(),
+                manages: desired.initialized && !desired.policies.observes,
+                secret: secret_target(&redis, name).map(|target| (target.name, target.prefix)),
+            }
         });
         Ok(())
     }
@@ -30,12 +34,13 @@ impl<K: ManagedService> Reconciliation<K> {
         let (namespace, name) = (&self.namespace, &self.desired.name);
         let api: Api<Valkey> = Api::namespaced(self.context.client.clone(), namespace);
         let found = bounded(|| format!("read Valkey {namespace}/{name}"), api.get_opt(name)).await?;
-        let takes_over = found.is_some_and(|valkey| {
-            valkey.migrates_from_redis()
-                && valkey.metadata.deletion_timestamp.is_none()
-                && valkey.service().project == self.desired.project
-        });
-        self.observed.successor = if takes_over { Successor::Present } else { Successor::Absent };
+        let takes_over =
+            |valkey: &Valkey| valkey.migrates_from_redis() && valkey.metadata.deletion_timestamp.is_none();
+        self.observed.successor = match found.filter(takes_over) {
+            None => Successor::Absent,
+            Some(valkey) if valkey.service().project == self.desired.project => Successor::Present,
+            Some(valkey) => Successor::Elsewhere(valkey.service().project.clone()),
+        };
         Ok(())
     }
 

@@ -26,6 +26,7 @@ fn predecessor() -> Predecessor {
     Predecessor::Present {
         uid: REDIS.to_owned(),
         project: "p".to_owned(),
+        manages: true,
         secret: Some(("cache".to_owned(), "REDIS_".to_owned())),
     }
 }
@@ -81,18 +82,25 @@ fn obstacles_are_named_before_any_write() {
     let other = |secret: Option<(&str, &str)>, project: &str| Predecessor::Present {
         uid: REDIS.to_owned(),
         project: project.to_owned(),
+        manages: true,
         secret: secret.map(|(name, prefix)| (name.to_owned(), prefix.to_owned())),
     };
     let with = |predecessor| Observed { predecessor, ..seen(service()) };
     let owned =
         |owner: Option<&str>| Observed { owner: owner.map(str::to_owned), ..with(Predecessor::Absent) };
     let off = ObservedService { state: ServiceState::PoweredOff, ..service() };
+    let unmanaged =
+        Predecessor::Present { uid: REDIS.to_owned(), project: "p".to_owned(), manages: false, secret: None };
+    let unmanaged = Observed { predecessor: unmanaged, ..seen(service_of("redis", None)) };
     let table = [
         (known(service_of("redis", Some("another"))), "does not belong to Redis cache"),
         (with(other(None, "elsewhere")), "spec.project"),
         (with(other(Some(("conn", "REDIS_")), "p")), "spec.connInfoSecretTarget.name: conn"),
         (with(other(Some(("cache", "OLD_")), "p")), "spec.connInfoSecretTarget.prefix: \"OLD_\""),
         (owned(Some("Valkey ns/other")), "belongs to Valkey ns/other"),
+        // It may be one that no watch shows, or has not shown yet.
+        (owned(None), "spec.adoptionPolicy: Adopt"),
+        (unmanaged, "not managed by Redis cache"),
         (known(off), "powered off"),
     ];
     for (observed, text) in table {
@@ -104,11 +112,12 @@ fn obstacles_are_named_before_any_write() {
         );
         assert!(decision.report.message.contains(text), "{}", decision.report.message);
     }
-    assert_eq!(
-        step(&successor(json!({})), &owned(None)),
-        "change type",
-        "the resource is gone, its service is not"
-    );
+    let consenting = successor(json!({"spec": {"adoptionPolicy": "Adopt"}}));
+    assert_eq!(step(&consenting, &owned(None)), "change type", "the user says that nobody has it");
+    let owned_by_other = owned(Some("Valkey ns/other"));
+    assert_eq!(outcome(&consenting, &owned_by_other).1, reason::MIGRATION_BLOCKED);
+    let untagged = Observed { predecessor: Predecessor::Absent, ..seen(service_of("redis", None)) };
+    assert_eq!(step(&successor(json!({})), &untagged), "change type", "nobody ever marked it");
     let untagged = Desired {
         policies: Policies { marks_ownership: false, ..successor(json!({})).policies },
         ..successor(json!({}))
@@ -187,11 +196,31 @@ fn deleted_redis_waits_for_its_successor_and_deletes_nothing() {
         ("not looked yet", own(Successor::Unknown), "observe successor"),
         ("nobody takes over", own(Successor::Absent), "delete"),
         ("a Valkey takes over", own(Successor::Present), "wait"),
+        ("a Valkey of another project", own(Successor::Elsewhere("q".to_owned())), "wait"),
         ("the type has changed", upgraded, "wait"),
         ("the service belongs to another", taken_over(), "observe successor"),
         ("the service has changed hands", handed(ConnectionSecret::Unknown), "observe secret"),
         ("its Secret has not", handed(ours), "wait"),
         ("both have", handed(foreign), "release finalizer"),
+    ];
+    for (name, observed, expected) in table {
+        assert_eq!(step(&deleting, &observed), expected, "{name}");
+    }
+}
+
+#[test]
+fn orphaned_redis_waits_until_its_secret_has_changed_hands() {
+    let orphan = json!({"metadata": {"annotations": {(names::DELETION_POLICY): "Orphan"}}});
+    let deleting = Desired { deleting: true, ..redis(orphan) };
+    let ours = ConnectionSecret::Ours { current: true, immutable: false };
+    let foreign = ConnectionSecret::Foreign { owner: "belongs to Valkey cache".to_owned() };
+    let with = |successor, secret| Observed { successor, secret, ..seen(service_of("redis", Some(REDIS))) };
+    let table = [
+        ("not looked yet", with(Successor::Unknown, ConnectionSecret::Unknown), "observe successor"),
+        ("nobody takes over", with(Successor::Absent, ConnectionSecret::Unknown), "release finalizer"),
+        ("a Valkey takes over", with(Successor::Present, ConnectionSecret::Unknown), "observe secret"),
+        ("it has no Secret yet", with(Successor::Present, ours), "wait"),
+        ("it has the Secret", with(Successor::Present, foreign), "release finalizer"),
     ];
     for (name, observed, expected) in table {
         assert_eq!(step(&deleting, &observed), expected, "{name}");
@@ -213,8 +242,8 @@ proptest! {
         let desired = Desired { deleting, has_finalizer: finalizer, ..successor(json!({})) };
         let proven = match seen_before {
             Predecessor::Unknown => false,
-            // The resource is gone, and no other one in the cluster has its mark.
-            Predecessor::Absent => true,
+            // The resource is gone, and nobody marked the service as another one's.
+            Predecessor::Absent => matches!(owner, None | Some(UID)),
             Predecessor::Present { .. } => matches!(owner, None | Some(REDIS | UID)),
         };
         match decide(&desired, &observed).step {
