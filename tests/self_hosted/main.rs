@@ -27,6 +27,7 @@ mod roles;
 mod scale;
 mod schedules;
 mod sentinel;
+mod simulated;
 mod world;
 mod writer;
 

@@ -31,7 +31,6 @@ pub(crate) struct World {
     pub(crate) nodes: Nodes,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
-    kubeconfig: String,
     /// Where everything is.
     pub(crate) namespace: &'static str,
     /// How often the operator looks at what is in sync.
@@ -96,7 +95,7 @@ impl World {
         config.default_retry = false;
         let client = Client::try_from(config.clone()).unwrap();
         crate::definitions::install(&client).await;
-        options.kubeconfig = Some(kubeconfig.clone());
+        options.kubeconfig = Some(kubeconfig);
         options.images.add(Image {
             repository: MANAGER.to_owned(),
             program: Some(env!("CARGO_BIN_EXE_valkeeper").into()),
@@ -109,14 +108,9 @@ impl World {
         ]);
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
         let (operator, namespace, resync) = (None, "default", Duration::from_secs(2));
-        let world = Self { client, nodes, operator, config, kubeconfig, namespace, resync, _server: server };
+        let world = Self { client, nodes, operator, config, namespace, resync, _server: server };
         until("the namespace", async || world.namespaces().get_opt("default").await.unwrap()).await;
         world
-    }
-
-    /// Where the API server is.
-    pub(crate) fn kubeconfig(&self) -> &str {
-        &self.kubeconfig
     }
 
     /// Starts the operator.
@@ -134,15 +128,7 @@ impl World {
     }
 
     fn start_operator_with(&mut self, client: Client) {
-        let settings = Settings {
-            self_hosted: true,
-            manager_image: MANAGER_IMAGE.to_owned(),
-            service_addresses: true,
-            no_project_vpcs: true,
-            resync_interval: self.resync,
-            watched_namespaces: vec!["default".to_owned(), crate::namespaces::SHOP.to_owned()],
-            ..Settings::default()
-        };
+        let settings = settings(self.resync);
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
@@ -275,6 +261,19 @@ impl Drop for World {
         if let Some((_, task)) = &self.operator {
             task.abort();
         }
+    }
+}
+
+/// Of an operator that looks this often at what is in sync.
+pub(crate) fn settings(resync_interval: Duration) -> Settings {
+    Settings {
+        self_hosted: true,
+        manager_image: MANAGER_IMAGE.to_owned(),
+        service_addresses: true,
+        no_project_vpcs: true,
+        resync_interval,
+        watched_namespaces: vec!["default".to_owned(), crate::namespaces::SHOP.to_owned()],
+        ..Settings::default()
     }
 }
 

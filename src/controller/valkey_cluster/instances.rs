@@ -22,6 +22,8 @@ use valkeeper_instance::{
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The same for one that did not answer before.
 const PATIENCE_WITH_SILENCE: Duration = Duration::from_millis(150);
+/// The same where who does not answer is asked again.
+const BRIEF_PATIENCE: Duration = Duration::from_millis(250);
 /// Letters of a pod's identity in the name by which it is called: no connection of an earlier pod is used.
 const IDENTITY: usize = 8;
 
@@ -81,11 +83,12 @@ impl Door {
         InstanceClient::new(self.http.clone(), format!("https://{host}:{}", names::CONTROL_PORT))
     }
 
-    /// Asks all instances at once.
+    /// Asks all instances at once. A brief silence is no silence yet.
     pub(super) async fn ask(
         &self,
         desired: &Desired,
         pods: &BTreeMap<u32, PodSeen>,
+        is_brief: bool,
     ) -> BTreeMap<u32, InstanceSeen> {
         let mut asked = JoinSet::new();
         let silent = self.silent().clone();
@@ -94,7 +97,11 @@ impl Door {
         {
             let client = self.client(desired, *ordinal, pod);
             let (ordinal, name, uid) = (*ordinal, desired.instance(*ordinal), pod.uid.clone());
-            let patience = if silent.contains(&uid) { PATIENCE_WITH_SILENCE } else { PATIENCE };
+            let patience = match silent.contains(&uid) {
+                true => PATIENCE_WITH_SILENCE,
+                false if is_brief => BRIEF_PATIENCE,
+                false => PATIENCE,
+            };
             asked.spawn(async move {
                 let answer = tokio::time::timeout(patience, client.status()).await;
                 let answer = match answer {
@@ -111,8 +118,10 @@ impl Door {
             });
         }
         let seen: BTreeMap<u32, InstanceSeen> = asked.join_all().await.into_iter().flatten().collect();
-        let silent = pods.iter().filter(|(ordinal, _)| !seen.contains_key(*ordinal));
-        *self.silent() = silent.map(|(_, pod)| pod.uid.clone()).collect();
+        if !is_brief {
+            let silent = pods.iter().filter(|(ordinal, _)| !seen.contains_key(*ordinal));
+            *self.silent() = silent.map(|(_, pod)| pod.uid.clone()).collect();
+        }
         seen
     }
 

@@ -1,7 +1,7 @@
 //! What this process remembers of each cluster between reconciliations. After a restart it is empty: everything is read
 //! again, and a Lease counts as seen from then on only.
 
-use super::instances::Door;
+use super::{instances::Door, rest::LeaseLook};
 use crate::{cluster::version, controller::schedule::wakers::Wakers};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
@@ -42,6 +42,8 @@ pub(super) struct Known {
     pub(super) observer: Observer,
     /// The start of the clock by which the observer counts.
     pub(super) started: Instant,
+    /// The Lease as it was read when the cluster was found at rest.
+    pub(super) lease_at_rest: Option<LeaseLook>,
     /// What was found of objects that change rarely.
     pub(super) objects: Option<Arc<ObservedObjects>>,
     /// The way to its instances.
@@ -107,6 +109,7 @@ impl Default for Known {
             failures: 0,
             observer: Observer::default(),
             started: Instant::now(),
+            lease_at_rest: None,
             objects: None,
             door: None,
             pods: BTreeMap::new(),

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the
-//! Lease before the statuses, as the observer of `valkeeper-failover` asks for.
+//! Lease before the statuses, as the observer of `valkeeper-failover` asks for. At rest the Lease is read rarely.
 
 mod certificates;
 mod claims;
@@ -24,6 +24,7 @@ mod pods;
 mod publish;
 mod reach;
 mod reachable;
+mod rest;
 mod restore;
 mod schedules;
 mod surplus;
@@ -77,6 +78,8 @@ struct Reconciliation {
     stale: bool,
     /// Clients wait for a primary: what changes rarely is not read now.
     is_switching: bool,
+    /// Instances are not waited for: who does not answer at once is asked again.
+    is_brief: bool,
     released: bool,
 }
 
@@ -132,27 +135,34 @@ impl Reconciliation {
             reloaded: BTreeSet::new(),
             stale: false,
             is_switching: false,
+            is_brief: false,
             released: false,
         }
     }
 
     /// Goes on until there is nothing to do now, and publishes what is true then.
     async fn run(&mut self) -> Result<RequeueClass, ReconcileError> {
+        if self.is_still_at_rest(&self.desired()).await? {
+            return Ok(self.went_well(RequeueClass::Steady));
+        }
         let mut kept = None;
         for _ in 0..MAX_STEPS {
             let desired = self.desired();
-            let observed = match kept.take() {
-                Some(before) => Observed { pods: self.pods(&desired), ..before },
-                None => self.observe(&desired).await?,
+            let (observed, lease) = match kept.take() {
+                Some((before, lease)) => (Observed { pods: self.pods(&desired), ..before }, lease),
+                None => {
+                    let lease = self.read_lease(&desired).await?;
+                    (self.observe(&desired, lease.clone()).await?, lease)
+                }
             };
             let decision = decide(&desired, &observed);
             self.is_switching = switches(&decision.step);
             let unroutes = unroutes(&observed, &decision.step);
             if let Step::Requeue(requeue) = decision.step {
                 self.publish(&desired, &observed, &decision.report).await?;
-                self.known.failures = 0;
-                outcome::went_well(&self.context, &desired.uid);
-                return Ok(requeue);
+                self.known.lease_at_rest =
+                    rest::is_at_rest(&desired, &observed, &decision.step).then_some(lease);
+                return Ok(self.went_well(requeue));
             }
             tracing::debug!(step = ?decision.step, "step");
             if matters(&decision.step) {
@@ -164,9 +174,15 @@ impl Reconciliation {
             if self.released {
                 return Ok(RequeueClass::Idle);
             }
-            kept = unroutes.then_some(observed);
+            kept = unroutes.then_some((observed, lease));
         }
         Ok(RequeueClass::Active)
+    }
+
+    fn went_well(&mut self, requeue: RequeueClass) -> RequeueClass {
+        self.known.failures = 0;
+        outcome::went_well(&self.context, &self.object.uid().unwrap_or_default());
+        requeue
     }
 
     /// What the instances answer; nothing before the certificates are there.
@@ -177,7 +193,7 @@ impl Reconciliation {
     ) -> BTreeMap<u32, InstanceSeen> {
         let Some(door) = &self.known.door else { return BTreeMap::new() };
         door.open(desired, pods);
-        door.ask(desired, pods).await
+        door.ask(desired, pods, self.is_brief).await
     }
 
     fn desired(&self) -> Desired {

@@ -3,9 +3,10 @@
 
 use super::{
     Reconciliation, certificates, clock, instances::Door, known::ObservedObjects, pod_seen::pod_seen,
+    rest::LeaseLook,
 };
 use crate::{
-    cluster::{data_objects, leases, objects},
+    cluster::{data_objects, objects},
     controller::error::ReconcileError,
 };
 use k8s_openapi::{
@@ -18,22 +19,25 @@ use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 use valkeeper_cluster::{
-    Certificates, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen, contains, names,
-    owned, parameters, policy, reading,
+    Certificates, Desired, ObjectSeen, Observed, OwnedKind, Password, PodSeen, contains, names, owned,
+    parameters, policy, reading,
 };
 use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;
-use valkeeper_instance::lease;
 
 impl Reconciliation {
-    /// Everything that can be seen now.
-    pub(super) async fn observe(&mut self, desired: &Desired) -> Result<Observed, ReconcileError> {
+    /// Everything that can be seen now. The Lease comes first: statuses older than the Lease could take an instance for
+    /// held that was promoted since.
+    pub(super) async fn observe(
+        &mut self,
+        desired: &Desired,
+        lease: LeaseLook,
+    ) -> Result<Observed, ReconcileError> {
         let addresses = self.addresses(self.known.objects.as_deref());
         let mut observed = Observed { now: clock::now(), addresses, ..Observed::default() };
         (observed.pods, observed.reloaded) = (self.pods(desired), self.reloaded.clone());
-        let began = self.known.started.elapsed();
-        // The Lease comes first: statuses older than the Lease could take an instance for held that was promoted since.
-        (observed.lease, observed.lease_is_optional) = self.lease(desired).await?;
+        let LeaseLook { seen, is_optional, began } = lease;
+        (observed.lease, observed.lease_is_optional) = (seen, is_optional);
         observed.instances = self.instances(desired, &observed.pods).await;
         let is_first = self.known.door.is_none();
         self.observe_objects_if_needed(desired, &mut observed).await?;
@@ -70,19 +74,6 @@ impl Reconciliation {
             Some((ordinal, pod_seen(pod, !is_ours(desired, &pod.metadata))))
         });
         seen.collect()
-    }
-
-    /// The Lease, and whether the only instance may do without it.
-    async fn lease(&self, desired: &Desired) -> Result<(LeaseSeen, bool), ReconcileError> {
-        let found = leases::get(&self.context.client, &self.namespace, &desired.name).await?;
-        let is_optional =
-            found.as_ref().is_some_and(|lease| lease.annotations().contains_key(names::OPTIONAL));
-        let seen = match found {
-            None => LeaseSeen::Missing,
-            Some(found) if !is_ours(desired, &found.metadata) => LeaseSeen::Foreign,
-            Some(found) => lease::reading(&found).map_or(LeaseSeen::Unknown, LeaseSeen::Present),
-        };
-        Ok((seen, is_optional))
     }
 
     /// Reads what changes rarely, if it may have changed.
