@@ -3,7 +3,8 @@
 use super::super::valkey_cluster::now;
 use crate::telemetry::{backups::Schedule, metrics::Metrics};
 use valkeeper_api::{BackupStatus, Custom as _, ValkeyScheduledBackup, names::condition};
-use valkeeper_cluster::scheduled;
+use valkeeper_cluster::{names::reason, scheduled};
+use valkeeper_engine::conditions;
 
 /// The status of a backup has become `next`.
 pub(super) fn backup(metrics: &Metrics, before: Option<&BackupStatus>, next: &BackupStatus) {
@@ -18,6 +19,10 @@ pub(super) fn backup(metrics: &Metrics, before: Option<&BackupStatus>, next: &Ba
         }
         Some("Failed") if is_news => metrics.backups().failed(),
         _ => {}
+    }
+    let is_unverified = conditions::reason_of_ready(&next.conditions) == Some(reason::VERIFICATION_POSTPONED);
+    if is_news && is_unverified {
+        metrics.backups().verified(None);
     }
     let before_verified = before.and_then(|before| before.verified.as_ref());
     if let Some(verified) = next.verified.as_ref().filter(|verified| Some(*verified) != before_verified) {

@@ -3,10 +3,10 @@
 use super::{BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress, Proof, again};
 use crate::names::reason;
 use valkeeper_api::{
-    BackupStatus, ClusterStatus, names as api_names,
-    valkey_backup::{self, EXPIRED},
+    BackupStatus, ClusterStatus, ValkeyBackup, names as api_names,
+    valkey_backup::{self, EXPIRED, VERIFY},
 };
-use valkeeper_engine::{Ready, Report};
+use valkeeper_engine::{Ready, Report, conditions};
 
 /// Decides what to do for a backup.
 pub fn decide(observed: &ObservedBackup<'_>) -> (BackupStep, BackupReport) {
@@ -17,7 +17,7 @@ pub fn decide(observed: &ObservedBackup<'_>) -> (BackupStep, BackupReport) {
         return deletion(observed, &status, has_finalizer);
     }
     match status.phase.as_deref() {
-        Some("Completed") => return (again::decide(observed), completed(&status)),
+        Some("Completed") => return (again::decide(observed), completed(object, &status)),
         Some("Failed") => return (BackupStep::Rest { soon: false }, ended(&status)),
         _ => {}
     }
@@ -137,18 +137,25 @@ fn retry(status: &BackupStatus, why: &str, passing: bool) -> (BackupStep, Backup
     (BackupStep::Rest { soon: false }, stuck("Failed", reason::BACKUP_FAILED, message))
 }
 
-fn completed(status: &BackupStatus) -> BackupReport {
+fn completed(object: &ValkeyBackup, status: &BackupStatus) -> BackupReport {
     let verified = status.verified.as_ref().map(|verified| Proof {
         succeeded: verified.succeeded,
         inconclusive: false,
         message: verified.message.clone(),
     });
+    if verified.is_none() && object.spec.verify {
+        // The first verification found nothing out. Why stays in the condition.
+        let known = conditions::reason_of_ready(&status.conditions) == Some(reason::VERIFICATION_POSTPONED);
+        let message = if known { said(status) } else { unverified("It is not verified.").message };
+        return BackupReport { message, ..unverified("") };
+    }
     let bytes = status.size_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
     done(verified.as_ref(), bytes)
 }
 
 fn done(verified: Option<&Proof>, bytes: u64) -> BackupReport {
     match verified {
+        Some(Proof { inconclusive: true, message, .. }) => unverified(message),
         Some(Proof { succeeded: false, message, .. }) => {
             stuck("Completed", reason::VERIFICATION_FAILED, message.clone())
         }
@@ -162,11 +169,21 @@ fn stored(bytes: u64) -> BackupReport {
     BackupReport { ready: Ready::Yes, phase: "Completed", reason: reason::BACKUP_COMPLETED, message }
 }
 
+/// Stored, and the first verification found nothing out.
+fn unverified(why: &str) -> BackupReport {
+    let message = format!("The backup is stored. {why} To retry, set annotation {VERIFY} to a new value.");
+    stuck("Completed", reason::VERIFICATION_POSTPONED, message)
+}
+
 /// What was said when it failed stays.
 fn ended(status: &BackupStatus) -> BackupReport {
+    stuck("Failed", reason::BACKUP_FAILED, said(status))
+}
+
+/// What its condition says.
+fn said(status: &BackupStatus) -> String {
     let said = status.conditions.iter().find(|condition| condition.type_ == api_names::condition::READY);
-    let message = said.map(|condition| condition.message.clone()).unwrap_or_default();
-    stuck("Failed", reason::BACKUP_FAILED, message)
+    said.map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
 fn pending(message: String) -> BackupReport {

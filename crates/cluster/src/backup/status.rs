@@ -29,7 +29,9 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
         && !has_ended
     {
         note(&mut next, facts);
-        next.verified = facts.verified.as_ref().map(|proof| verification(proof, observed, None));
+        // What found nothing out is no result.
+        let proof = facts.verified.as_ref().filter(|proof| !proof.inconclusive);
+        next.verified = proof.map(|proof| verification(proof, observed, None));
     }
     match step {
         BackupStep::Assign(instance) => {

@@ -1,5 +1,7 @@
 //! What is decided for a backup, as tables.
 
+mod trouble;
+
 use super::{
     BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide, key, next_status, verification_delay,
     verification_id,

@@ -1,6 +1,7 @@
 //! Which backups of a schedule are good, and which of them nothing keeps.
 //!
-//! Guarantees: the newest backup that succeeded is kept, whatever its age; so is one that is under way.
+//! Guarantees: the newest good backup is kept, whatever its age; without one, the newest that is stored; so is one that is
+//! under way.
 
 use chrono::{DateTime, Duration, Utc};
 use valkeeper_api::{
@@ -59,7 +60,8 @@ pub(super) fn expired<'backup>(
     let (good, unproven) =
         (good(backups), newest_first(backups, |backup| is_stored(backup) && !is_good(backup)));
     // Those of which no server has read the data may be all there is. They take the place of none that is good.
-    let ranked = good.iter().enumerate().skip(1).chain(unproven.iter().enumerate());
+    let protected = usize::from(good.is_empty());
+    let ranked = good.iter().enumerate().skip(1).chain(unproven.iter().enumerate().skip(protected));
     let old = ranked
         .filter(|(rank, backup)| !is_kept(retention, *rank, completed(backup), now))
         .map(|(_, backup)| *backup)

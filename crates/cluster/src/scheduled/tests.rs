@@ -1,5 +1,7 @@
 //! What is decided for a schedule, as tables.
 
+mod trouble;
+
 use super::{ScheduledStep, decide, name, next_status};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

@@ -1,0 +1,39 @@
+//! What a schedule does while something is wrong.
+
+use super::{at, good, schedule};
+use crate::scheduled::{ScheduledStep, decide};
+use serde_json::{Value, json};
+use valkeeper_api::ValkeyBackup;
+
+/// A schedule that has nothing due on the twentieth.
+fn noted(spec: &Value) -> valkeeper_api::ValkeyScheduledBackup {
+    schedule(spec, &json!({"lastScheduledAt": "2026-01-20T03:00:00Z"}))
+}
+
+/// A backup of which verification failed.
+fn refuted(day: u32) -> ValkeyBackup {
+    let mut backup = good(day);
+    let verified = json!({"succeeded": false, "message": "x", "at": format!("2026-01-{day:02}T04:00:00Z")});
+    backup.status.as_mut().unwrap().verified = serde_json::from_value(verified).unwrap();
+    backup
+}
+
+#[test]
+fn newest_unproven_backup_is_kept_when_none_is_good() {
+    let object = noted(&json!({"retention": {"keepFor": "1h"}}));
+    let now = at("2026-01-20T03:00:00Z");
+    let table = [
+        (vec![refuted(1)], None),
+        (vec![refuted(1), refuted(2)], Some(1)),
+        // One that is good replaces it.
+        (vec![refuted(1), good(2)], Some(1)),
+    ];
+    for (backups, expected) in table {
+        let expected = expected.map(|day: u32| format!("nightly-202601{day:02}0300"));
+        let found = match decide(&object, &backups, now).0 {
+            ScheduledStep::Expire(name) => Some(name),
+            _ => None,
+        };
+        assert_eq!(found, expected, "{}", backups.len());
+    }
+}
