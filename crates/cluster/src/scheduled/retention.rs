@@ -25,8 +25,9 @@ pub(super) fn is_marked(backup: &ValkeyBackup) -> bool {
     annotations.is_some_and(|annotations| annotations.contains_key(valkeeper_api::valkey_backup::EXPIRED))
 }
 
+/// Stored, and going to stay.
 fn is_stored(backup: &ValkeyBackup) -> bool {
-    phase(backup) == "Completed"
+    phase(backup) == "Completed" && !is_going(backup)
 }
 
 /// Stored, and no verification of it failed.
@@ -39,7 +40,7 @@ pub(super) fn completed(backup: &ValkeyBackup) -> DateTime<Utc> {
     backup.status.as_ref().and_then(|status| status.completed_at).unwrap_or_default()
 }
 
-/// Good backups, the newest first.
+/// Good backups, the newest first; one that is being deleted is none.
 pub(super) fn good(backups: &[ValkeyBackup]) -> Vec<&ValkeyBackup> {
     newest_first(backups, is_good)
 }
@@ -65,7 +66,7 @@ pub(super) fn expired<'backup>(
     let old = ranked
         .filter(|(rank, backup)| !is_kept(retention, *rank, completed(backup), now))
         .map(|(_, backup)| *backup)
-        .find(|backup| !is_going(backup));
+        .next();
     let mut failed: Vec<_> = backups.iter().filter(|backup| phase(backup) == "Failed").collect();
     failed.sort_by_key(|backup| std::cmp::Reverse(backup.metadata.name.clone()));
     old.or_else(|| failed.into_iter().skip(FAILURES_KEPT).find(|backup| !is_going(backup)))

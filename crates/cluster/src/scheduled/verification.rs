@@ -22,7 +22,7 @@ pub(super) fn due<'backup>(
     if !is_due || backups.iter().any(is_asked_for) {
         return None;
     }
-    good(backups).into_iter().next().filter(|backup| !is_going(backup))
+    good(backups).into_iter().next()
 }
 
 /// When the next verification is due, if one was.

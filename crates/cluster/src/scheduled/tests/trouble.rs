@@ -1,13 +1,17 @@
 //! What a schedule does while something is wrong.
 
-use super::{at, good, schedule};
-use crate::scheduled::{ScheduledStep, decide};
+use super::{at, backup, good, schedule};
+use crate::scheduled::{ScheduledStep, decide, next_status};
 use serde_json::{Value, json};
 use valkeeper_api::ValkeyBackup;
 
 /// A schedule that has nothing due on the twentieth.
 fn noted(spec: &Value) -> valkeeper_api::ValkeyScheduledBackup {
     schedule(spec, &json!({"lastScheduledAt": "2026-01-20T03:00:00Z"}))
+}
+
+fn going(day: u32) -> ValkeyBackup {
+    backup(day, "Completed", &json!({"deletionTimestamp": "2026-01-20T02:00:00Z"}))
 }
 
 /// A backup of which verification failed.
@@ -35,5 +39,20 @@ fn newest_unproven_backup_is_kept_when_none_is_good() {
             _ => None,
         };
         assert_eq!(found, expected, "{}", backups.len());
+    }
+}
+
+#[test]
+fn backup_that_is_being_deleted_protects_nothing() {
+    let object = noted(&json!({"retention": {"keepFor": "1h"}}));
+    let now = at("2026-01-20T03:00:00Z");
+    for backups in [vec![good(1), going(2)], vec![refuted(1), going(2)], vec![good(1), going(19)]] {
+        let (step, report) = decide(&object, &backups, now);
+        assert!(matches!(step, ScheduledStep::Rest(_)), "{step:?}");
+        let status = next_status(&object, &backups, &step, &report, now);
+        let expected = (backups[0] == good(1)).then(|| "nightly-202601010300".to_owned());
+        assert_eq!(status.last_successful_backup, expected);
+        let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
+        assert_eq!(fresh.status, "False");
     }
 }
