@@ -7,7 +7,7 @@ use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use serde_json::{Value, json};
 use valkeeper_api::ValkeyBackup;
-use valkeeper_testbed::s3::KEY;
+use valkeeper_testbed::s3::{Fault, KEY, Wire};
 
 pub(crate) async fn backup_status(world: &World, name: &str) -> Value {
     let backup = world.api::<ValkeyBackup>().get_opt(name).await.unwrap();
@@ -209,7 +209,30 @@ async fn encrypted_backup_is_restored_with_its_key_alone(world: World) {
     }
 }
 
+/// The store fails for longer than one attempt lasts. There is one instance, which keeps the answer to the first.
+async fn failed_attempt_is_repeated_on_the_same_instance(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    let wire = Wire::to(bucket.address()).await.unwrap();
+    world.create("trio", json!({"instances": 1})).await;
+    world.until_ready("trio").await;
+    wire.strike(Fault::Unavailable, 1_000);
+    let mut destination = bucket.destination();
+    destination["s3"]["endpoint"] = format!("http://{}", wire.address()).into();
+    bucket.back_up(&world, "one", json!({"destination": destination})).await;
+    until("the first attempt has failed", async || {
+        let conditions = backup_status(&world, "one").await["conditions"].to_string();
+        conditions.contains("Attempt 1 of 5 failed").then_some(())
+    })
+    .await;
+    assert!(wire.struck() > 1, "the client repeats a request itself");
+    wire.strike(Fault::Unavailable, 0);
+    let status = ended(&world, "one", "Completed").await;
+    assert_eq!(status["attempts"], 2, "{status:#}");
+    assert_eq!(bucket.keys().await.len(), 1);
+}
+
 crate::scenarios!(
+    failed_attempt_is_repeated_on_the_same_instance,
     encrypted_backup_is_restored_with_its_key_alone,
     backup_under_load_is_verified_and_restored,
     cluster_is_rebuilt_from_the_bucket_alone,

@@ -4,6 +4,7 @@ use crate::world::World;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use valkeeper_api::ValkeyBackup;
 use valkeeper_backup::{Credentials, Destination, S3, Store};
 use valkeeper_testbed::s3::{KEY, S3Server};
@@ -33,8 +34,12 @@ impl Bucket {
         world.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
     fn endpoint(&self) -> String {
-        format!("http://{}", self.server.address())
+        format!("http://{}", self.address())
     }
 
     pub(crate) fn destination(&self) -> Value {

@@ -31,7 +31,7 @@ use valkeeper_backup::{BackupError, Origin, Store};
 use valkeeper_cluster::{
     Defaults, Desired,
     backup::{
-        BackupReport, BackupStep, ObservedBackup, decide, key, next_status, verification_delay,
+        BackupReport, BackupStep, ObservedBackup, attempt_id, decide, key, next_status, verification_delay,
         verification_id,
     },
     bytes, max_memory,
@@ -129,7 +129,7 @@ impl Reconciliation {
                 metadata::release_finalizer(&self.api, &self.object).await?;
                 self.released = true;
             }
-            BackupStep::Begin => self.begin(&seen, self.uid(), false).await,
+            BackupStep::Begin => self.begin(&seen, attempt_id(&self.object), false).await,
             BackupStep::BeginVerification => self.begin(&seen, verification_id(&self.object), true).await,
             BackupStep::Erase => {
                 if let (Some((destination, credentials)), Some(status)) = (seen.target, &self.object.status) {

@@ -8,7 +8,9 @@ use crate::{
 };
 use kube::{Api, Client, ResourceExt as _};
 use valkeeper_api::{Custom as _, ValkeyBackup, ValkeyCluster};
-use valkeeper_cluster::backup::{BackupFacts, Progress, Proof, is_asked_for, verification_id, verifier};
+use valkeeper_cluster::backup::{
+    BackupFacts, Progress, Proof, attempt_id, is_asked_for, verification_id, verifier,
+};
 use valkeeper_instance::{
     backups::{BackupAnswer, BackupState, Verification},
     client::InstanceClient,
@@ -58,7 +60,7 @@ pub(super) async fn observe(
     let (asked, id) = if again {
         (verifier(object), verification_id(object))
     } else {
-        (status.instance.as_deref(), object.uid().unwrap_or_default())
+        (status.instance.as_deref(), attempt_id(object))
     };
     if let (Some(instance), Some(cluster)) = (asked, &seen.cluster) {
         seen.client = valkey_cluster::instance(clusters, fence, cluster, instance);

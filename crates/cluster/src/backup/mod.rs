@@ -151,6 +151,12 @@ pub struct BackupReport {
     pub message: String,
 }
 
+/// By which an instance knows the attempt under way. It keeps the answer to the attempt before.
+pub fn attempt_id(object: &ValkeyBackup) -> String {
+    let attempts = object.status.as_ref().and_then(|status| status.attempts).unwrap_or_default();
+    format!("{}-{attempts}", object.metadata.uid.clone().unwrap_or_default())
+}
+
 /// The key of a backup: below it is all that belongs to it.
 pub fn key(object: &ValkeyBackup) -> String {
     let metadata = &object.metadata;

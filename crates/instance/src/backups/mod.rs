@@ -40,7 +40,7 @@ impl Backups {
     fn begin(&self, id: &str) -> Result<Option<Arc<AtomicU64>>, Busy> {
         let mut job = lock(&self.0);
         if let Some(Job { answer, .. }) = job.as_ref() {
-            if answer.id == id && answer.state != BackupState::Failed {
+            if answer.id == id {
                 return Ok(None);
             }
             if answer.state.is_under_way() {

@@ -8,7 +8,7 @@ use valkeeper_backup::{BackupError, Credentials, Destination, ErrorClass, Manife
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BackupRequest {
-    /// Identity of the backup: the same request may come twice.
+    /// Identity of the attempt: the same request may come twice.
     pub id: String,
     /// Its key in the store.
     pub key: String,
