@@ -27,6 +27,9 @@ pub struct BackupStatus {
     /// How often the backup was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i32>,
+    /// Whether the instance has begun the attempt under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
     /// When the server began to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
@@ -83,6 +86,7 @@ pub struct BackupVerification {
 
 /// A verification without a result so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct VerificationUnderWay {
     /// The value of the annotation `valkeeper.io/verify`.
     pub request: String,
@@ -92,6 +96,12 @@ pub struct VerificationUnderWay {
     /// How often it was begun.
     #[serde(default)]
     pub attempts: i32,
+    /// Whether the instance has begun the attempt under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
+    /// Since when the store lacks the backup. It may be there again at the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent_since: Option<DateTime<Utc>>,
     /// Why the last attempt had no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

@@ -56,6 +56,8 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             request,
             instance: Some(instance.clone()),
             attempts: attempts.saturating_add(1),
+            begun: false,
+            absent_since: known.absent_since,
             message: known.message,
         }),
         BackupStep::Postpone(why) => Some(VerificationUnderWay {
@@ -63,6 +65,8 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             // Without an instance, none was begun; it counts as an attempt all the same, so that the next one waits longer.
             attempts: if known.instance.is_some() { attempts } else { attempts.saturating_add(1) },
             instance: None,
+            begun: false,
+            absent_since: known.absent_since,
             message: Some(short(why.clone())),
         }),
         BackupStep::Conclude(proof) => {
