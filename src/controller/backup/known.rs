@@ -20,6 +20,8 @@ pub(super) struct Known {
     silent_since: Option<Instant>,
     /// When the next attempt may begin.
     next_attempt: Option<Instant>,
+    /// Its instance has begun the attempt under way.
+    pub(super) begun: bool,
     /// What was stored is deleted.
     pub(super) erased: bool,
     /// Failures in a row.
@@ -60,6 +62,7 @@ impl Known {
     pub(super) fn attempt_ended(&mut self, delay: Duration) {
         self.next_attempt = Some(Instant::now() + delay);
         self.silent_since = None;
+        self.begun = false;
     }
 
     /// How long the next attempt waits; none if it does not.

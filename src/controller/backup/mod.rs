@@ -96,6 +96,7 @@ impl Reconciliation {
                 cluster: seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref()),
                 obstacle: seen.obstacle.clone(),
                 progress: seen.progress.clone(),
+                begun: self.known.begun,
                 backs_off: self.known.backs_off().is_some(),
                 erased: self.known.erased,
                 now: now(),
@@ -152,16 +153,14 @@ impl Reconciliation {
                 self.known.attempt_ended(backoff::spread(delay, rand::random()));
             }
             // Noted in the status, which is written.
-            BackupStep::Assign(_)
-            | BackupStep::AssignVerification(_)
-            | BackupStep::Conclude(_)
-            | BackupStep::Rest { .. } => {}
+            BackupStep::Assign(_) | BackupStep::AssignVerification(_) => self.known.begun = false,
+            BackupStep::Conclude(_) | BackupStep::Rest { .. } => {}
         }
         Ok(())
     }
 
     /// Asks the instance to begin a backup, or to verify the `existing` one. What came of it is seen by the next look.
-    async fn begin(&self, seen: &Seen, id: String, existing: bool) {
+    async fn begin(&mut self, seen: &Seen, id: String, existing: bool) {
         let (Some(client), Some((destination, credentials)), Some(cluster)) =
             (&seen.client, &seen.target, &seen.cluster)
         else {
@@ -192,8 +191,9 @@ impl Reconciliation {
                 .and_then(NonZeroU64::new),
             memory_limit: max_memory(&desired).0,
         };
-        if let Err(error) = client.back_up(&request).await {
-            tracing::info!(%error, "an instance did not begin a backup");
+        match client.back_up(&request).await {
+            Ok(_) => self.known.begun = true,
+            Err(error) => tracing::info!(%error, "an instance did not begin a backup"),
         }
     }
 

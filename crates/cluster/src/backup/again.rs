@@ -9,7 +9,7 @@
 //! Guarantees: what was found before stays until there is another result; the lack of a result, such as a store that does
 //! not answer, never makes a good backup a bad one. The phase stays `Completed`.
 
-use super::{BackupStep, ObservedBackup, Progress, decide::chosen};
+use super::{BackupStep, ObservedBackup, Progress, decide::chosen, status::has_begun};
 use crate::settings::digest;
 use chrono::Duration;
 use valkeeper_api::{ValkeyBackup, valkey_backup::VERIFY};
@@ -82,7 +82,11 @@ fn assign(observed: &ObservedBackup<'_>) -> BackupStep {
 
 fn under_way(observed: &ObservedBackup<'_>, instance: &str) -> BackupStep {
     let postponed = |why: &str| BackupStep::Postpone(why.to_owned());
+    let known = observed.object.status.as_ref().and_then(|status| status.verification.as_ref());
     match &observed.progress {
+        Progress::Unknown if has_begun(observed, known.is_some_and(|known| known.begun)) => {
+            postponed(&format!("{instance} ended while it verified the backup."))
+        }
         Progress::Unknown => match &observed.obstacle {
             Some(obstacle) => postponed(obstacle),
             None => BackupStep::BeginVerification,

@@ -1,6 +1,8 @@
 //! The one next step for a backup, and what is to be said.
 
-use super::{BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress, Proof, again};
+use super::{
+    BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress, Proof, again, status::has_begun,
+};
 use crate::names::reason;
 use valkeeper_api::{
     BackupStatus, ClusterStatus, ValkeyBackup, names as api_names,
@@ -109,6 +111,9 @@ fn under_way(
     let rest = BackupStep::Rest { soon: true };
     let backing_up = || progressing("Running", format!("Backing up {instance}."));
     match &observed.progress {
+        Progress::Unknown if has_begun(observed, status.begun) => {
+            retry(status, &format!("{instance} ended while it took the backup"), true)
+        }
         Progress::Unknown if observed.obstacle.is_some() => (BackupStep::Unassign, backing_up()),
         Progress::Unknown => (BackupStep::Begin, backing_up()),
         Progress::Unasked | Progress::Silent | Progress::Running => (rest, backing_up()),

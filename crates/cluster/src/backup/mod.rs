@@ -37,6 +37,8 @@ pub struct ObservedBackup<'object> {
     pub obstacle: Option<String>,
     /// What the instance in the status said.
     pub progress: Progress,
+    /// The instance in the status has begun the attempt under way, as this process remembers.
+    pub begun: bool,
     /// The last attempt ended so recently that the next one waits.
     pub backs_off: bool,
     /// What was stored is known to be deleted.

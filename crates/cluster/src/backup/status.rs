@@ -33,16 +33,24 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
         let proof = facts.verified.as_ref().filter(|proof| !proof.inconclusive);
         next.verified = proof.map(|proof| verification(proof, observed, None));
     }
+    let is_under_way = matches!(next.phase.as_deref(), Some("Running" | "Verifying"));
+    next.begun = is_under_way && has_begun(observed, next.begun);
     match step {
         BackupStep::Assign(instance) => {
             next.instance = Some(instance.clone());
             next.key = Some(key(object));
             next.attempts = Some(next.attempts.unwrap_or_default().saturating_add(1));
+            next.begun = false;
         }
         BackupStep::Unassign => next.instance = None,
         _ => note_again(&mut next, observed, step),
     }
     next
+}
+
+/// Whether an instance has begun the attempt under way. It may die of it before it was asked how far it is.
+pub(super) fn has_begun(observed: &ObservedBackup<'_>, noted: bool) -> bool {
+    noted || observed.begun || matches!(observed.progress, Progress::Running | Progress::Verifying(_))
 }
 
 /// What is noted of another verification.
@@ -73,7 +81,10 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             next.verified = Some(verification(proof, observed, Some(request)));
             None
         }
-        _ => Some(known).filter(|known| !known.request.is_empty()),
+        _ => Some(known).filter(|known| !known.request.is_empty()).map(|known| VerificationUnderWay {
+            begun: known.instance.is_some() && has_begun(observed, known.begun),
+            ..known
+        }),
     };
 }
 

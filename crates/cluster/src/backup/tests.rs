@@ -58,6 +58,7 @@ fn look<'object>(
         cluster,
         obstacle: None,
         progress: Progress::default(),
+        begun: false,
         backs_off: false,
         erased: false,
         now: DateTime::UNIX_EPOCH,

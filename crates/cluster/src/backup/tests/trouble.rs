@@ -1,6 +1,6 @@
 //! What is decided for a backup while something is wrong.
 
-use super::{backup, cluster, look, proof};
+use super::{asked_again, backup, cluster, look, proof};
 use crate::backup::{
     BackupFacts, BackupStep, ObservedBackup, Progress, attempt_id, decide, next_status,
 };
@@ -42,4 +42,69 @@ fn each_attempt_has_an_identity_of_its_own() {
         object.status = Some(next_status(&observed, &step, &report));
     }
     assert_eq!(object.status.unwrap().phase.as_deref(), Some("Failed"));
+}
+
+#[test]
+fn instance_that_dies_of_a_backup_is_not_asked_for_ever() {
+    let rest = BackupStep::Rest { soon: false };
+    let table = [
+        // The request was lost, or the instance takes another backup.
+        (false, false, 1, BackupStep::Begin, "Running"),
+        (false, false, 5, BackupStep::Begin, "Running"),
+        // It was begun, as the status says, or as this process remembers.
+        (true, false, 1, BackupStep::Unassign, "Pending"),
+        (false, true, 4, BackupStep::Unassign, "Pending"),
+        (true, false, 5, rest.clone(), "Failed"),
+        (false, true, 5, rest, "Failed"),
+    ];
+    let cluster = cluster();
+    for (noted, begun, attempts, step, phase) in table {
+        let status = json!({"phase": "Running", "instance": "cache-1", "attempts": attempts, "begun": noted});
+        let object = backup(&json!({}), &status);
+        let observed =
+            ObservedBackup { progress: Progress::Unknown, begun, ..look(&object, Some(&cluster)) };
+        let (found, report) = decide(&observed);
+        assert_eq!((&found, report.phase), (&step, phase), "{noted} {begun} {attempts}");
+        let next = next_status(&observed, &found, &report);
+        assert!(!next.begun, "of this attempt");
+    }
+}
+
+#[test]
+fn attempt_is_noted_as_begun_until_the_next_one() {
+    let cluster = cluster();
+    let assigned = json!({"phase": "Running", "instance": "cache-1", "attempts": 1});
+    let object = backup(&json!({}), &assigned);
+    for (progress, expected) in
+        [(Progress::Unknown, false), (Progress::Silent, false), (Progress::Running, true)]
+    {
+        let observed = ObservedBackup { progress, ..look(&object, Some(&cluster)) };
+        let (step, report) = decide(&observed);
+        assert_eq!(next_status(&observed, &step, &report).begun, expected);
+    }
+    let assigned = json!({"phase": "Pending", "attempts": 1, "begun": true});
+    let object = backup(&json!({}), &assigned);
+    let observed = look(&object, Some(&cluster));
+    let (step, report) = decide(&observed);
+    assert!(!next_status(&observed, &step, &report).begun);
+}
+
+#[test]
+fn instance_that_dies_of_a_verification_is_asked_ever_later() {
+    let cluster = cluster();
+    for (noted, begun, postpones) in [(false, false, false), (true, false, true), (false, true, true)] {
+        let object = asked_again(
+            &json!({"request": "new", "instance": "cache-1", "attempts": 3, "begun": noted}),
+        );
+        let observed =
+            ObservedBackup { progress: Progress::Unknown, begun, ..look(&object, Some(&cluster)) };
+        let (step, report) = decide(&observed);
+        assert_eq!(matches!(step, BackupStep::Postpone(_)), postpones, "{step:?}");
+        let next = next_status(&observed, &step, &report).verification.unwrap();
+        assert_eq!((next.instance.is_none(), next.begun, next.attempts), (postpones, false, 3));
+    }
+    let object = asked_again(&json!({"request": "new", "instance": "cache-1", "attempts": 3}));
+    let observed = ObservedBackup { progress: Progress::Running, ..look(&object, Some(&cluster)) };
+    let (step, report) = decide(&observed);
+    assert!(next_status(&observed, &step, &report).verification.unwrap().begun);
 }
