@@ -89,8 +89,8 @@ async fn ask(id: &str, instance: &str, client: Option<&InstanceClient>, known: &
 }
 
 fn proof(found: Verification) -> Proof {
-    let Verification { verified, inconclusive, message, .. } = found;
-    Proof { succeeded: verified, inconclusive, message }
+    let Verification { verified, inconclusive, absent, message, .. } = found;
+    Proof { succeeded: verified, inconclusive, absent, message }
 }
 
 fn progress(answer: BackupAnswer) -> Progress {

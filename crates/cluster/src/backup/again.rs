@@ -7,17 +7,21 @@
 //! ```
 //!
 //! Guarantees: what was found before stays until there is another result; the lack of a result, such as a store that does
-//! not answer, never makes a good backup a bad one. The phase stays `Completed`.
+//! not answer, never makes a good backup a bad one, and one answer that it is not there does neither. The phase stays
+//! `Completed`.
 
-use super::{BackupStep, ObservedBackup, Progress, decide::chosen, status::has_begun};
+use super::{BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide::chosen, status::has_begun};
 use crate::settings::digest;
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use valkeeper_api::{ValkeyBackup, valkey_backup::VERIFY};
 
 /// After the first attempt without a result; twice as long after each further one.
 const FIRST_DELAY: Duration = Duration::seconds(5);
 /// Longest time between two attempts.
 const LONGEST_DELAY: Duration = Duration::hours(1);
+
+/// A store that lacks a backup for so long, at every attempt that it answers, has lost it.
+const LOST: Duration = Duration::hours(3);
 
 /// The request that has no result so far.
 fn request(object: &ValkeyBackup) -> Option<&str> {
@@ -97,9 +101,28 @@ fn under_way(observed: &ObservedBackup<'_>, instance: &str) -> BackupStep {
         Progress::Gone => postponed(&format!("{instance} does not answer.")),
         Progress::Failed { message, .. } => postponed(message),
         Progress::Done(facts) => match &facts.verified {
-            Some(proof) if !proof.inconclusive => BackupStep::Conclude(proof.clone()),
+            Some(proof) if !proof.inconclusive || is_lost(observed, proof) => {
+                BackupStep::Conclude(proof.clone())
+            }
             Some(proof) => postponed(&proof.message),
             None => postponed(&format!("{instance} found nothing out.")),
         },
     }
+}
+
+/// Whether the store has lacked it for so long that it is lost.
+fn is_lost(observed: &ObservedBackup<'_>, proof: &Proof) -> bool {
+    let verification = observed.object.status.as_ref().and_then(|status| status.verification.as_ref());
+    let since = verification.and_then(|verification| verification.absent_since);
+    proof.absent && since.is_some_and(|since| observed.now - since >= LOST)
+}
+
+/// Since when the store lacks it, after this look. A time that lies ahead was noted by another clock.
+pub(super) fn absent_since(
+    observed: &ObservedBackup<'_>,
+    noted: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let Progress::Done(BackupFacts { verified: Some(proof), .. }) = &observed.progress else { return noted };
+    let now = DateTime::from_timestamp(observed.now.timestamp(), 0)?;
+    if proof.absent { Some(noted.map_or(now, |noted| noted.min(now))) } else { noted }
 }

@@ -146,6 +146,7 @@ fn completed(object: &ValkeyBackup, status: &BackupStatus) -> BackupReport {
     let verified = status.verified.as_ref().map(|verified| Proof {
         succeeded: verified.succeeded,
         inconclusive: false,
+        absent: false,
         message: verified.message.clone(),
     });
     if verified.is_none() && object.spec.verify {

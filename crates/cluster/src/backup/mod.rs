@@ -106,6 +106,8 @@ pub struct Proof {
     pub succeeded: bool,
     /// Nothing was found out: there was no memory for a second server, or the store did not answer.
     pub inconclusive: bool,
+    /// The store answered that it lacks the backup. Seen once, that is inconclusive.
+    pub absent: bool,
     /// For people.
     pub message: String,
 }

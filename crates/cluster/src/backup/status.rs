@@ -1,6 +1,6 @@
 //! The status of a backup after a look.
 
-use super::{BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, Proof, key};
+use super::{BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, Proof, again, key};
 use crate::status::{plain_conditions, whole};
 use chrono::DateTime;
 use valkeeper_api::{
@@ -74,7 +74,7 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             attempts: if known.instance.is_some() { attempts } else { attempts.saturating_add(1) },
             instance: None,
             begun: false,
-            absent_since: known.absent_since,
+            absent_since: again::absent_since(observed, known.absent_since),
             message: Some(short(why.clone())),
         }),
         BackupStep::Conclude(proof) => {

@@ -1,6 +1,7 @@
 //! When a backup of a schedule is verified again, and which.
 //!
-//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup.
+//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup; after one that was
+//! refuted, the next waits as long as after one that succeeded, so that trouble of the store refutes one and not all.
 
 use crate::backup;
 
@@ -18,7 +19,7 @@ pub(super) fn due<'backup>(
     now: DateTime<Utc>,
 ) -> Option<&'backup ValkeyBackup> {
     let every = every(object)?;
-    let is_due = last(object, backups).is_none_or(|last| now - last >= every);
+    let is_due = latest(object, backups).is_none_or(|latest| now - latest >= every);
     if !is_due || backups.iter().any(is_asked_for) {
         return None;
     }
@@ -27,7 +28,16 @@ pub(super) fn due<'backup>(
 
 /// When the next verification is due, if one was.
 pub(super) fn next(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
-    last(object, backups)?.checked_add_signed(every(object)?)
+    latest(object, backups)?.checked_add_signed(every(object)?)
+}
+
+/// When a verification last had a result, or one that the schedule asked for refuted a backup.
+fn latest(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
+    let refuted = |backup: &ValkeyBackup| {
+        let verified = backup.status.as_ref()?.verified.as_ref()?;
+        verified.at.filter(|_| !verified.succeeded && verified.request.is_some())
+    };
+    backups.iter().filter_map(refuted).chain(last(object, backups)).max()
 }
 
 /// When a backup was last verified with success. Retention may have deleted it since.

@@ -113,7 +113,7 @@ async fn verify_existing(instance: &Instance, request: &BackupRequest) {
             scratch::verify(instance, &store, request, &manifest).await
         }
         Ok((_, None)) => {
-            Verification::refuted(format!("The store has no backup with the key {}.", request.key))
+            Verification::absent(format!("The store has no backup with the key {}.", request.key))
         }
         Err(error) => Verification::of(&error, false),
     };

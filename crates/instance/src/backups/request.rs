@@ -83,6 +83,9 @@ pub struct Verification {
     /// Nothing was found out, for a reason that lies outside of the backup.
     #[serde(default)]
     pub inconclusive: bool,
+    /// The store answered that it has no such object. Seen once, that is inconclusive as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
     /// For people.
     pub message: String,
 }
@@ -98,13 +101,18 @@ impl Verification {
         Self { inconclusive: true, ..Self::refuted(message) }
     }
 
+    /// The store has no such object, at this time.
+    pub(crate) fn absent(message: impl Into<String>) -> Self {
+        Self { absent: true, ..Self::inconclusive(message) }
+    }
+
     /// What an error says about a backup whose manifest was read, or, if not `found`, is to be read.
     pub(crate) fn of(error: &BackupError, found: bool) -> Self {
         let message = format!("Cannot read the backup: {error}.");
         match error.class() {
             ErrorClass::Damaged => Self::refuted(message),
             // A store answers the same about a bucket that a wrong endpoint lacks.
-            ErrorClass::NotFound if found => Self::refuted(message),
+            ErrorClass::NotFound if found => Self::absent(message),
             _ => Self::inconclusive(message),
         }
     }

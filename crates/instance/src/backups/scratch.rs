@@ -46,7 +46,7 @@ fn judge(manifest: &Manifest, keys: BTreeMap<u32, u64>) -> Verification {
     let count: u64 = keys.values().sum();
     let Some(expected) = &manifest.keys else {
         let message = format!("A server read the backup and has {count} keys; the stream was not counted.");
-        return Verification { verified: true, keys, message, inconclusive: false };
+        return Verification { verified: true, keys, message, ..Verification::default() };
     };
     let expected: BTreeMap<u32, u64> = expected
         .iter()
@@ -62,7 +62,7 @@ fn judge(manifest: &Manifest, keys: BTreeMap<u32, u64>) -> Verification {
             expected.values().sum::<u64>()
         )
     };
-    Verification { verified, keys, message, inconclusive: false }
+    Verification { verified, keys, message, ..Verification::default() }
 }
 
 /// The keys of a server that was started from what is stored.

@@ -217,11 +217,17 @@ async fn stored_backup_is_verified_again_and_fails_for_what_it_lacks() {
     std::fs::write(&object, damaged).unwrap();
     let found = verify(|_| ()).await;
     assert!(!found.verified && !found.inconclusive, "{found:?}");
+    // What may be there again at the next attempt.
     std::fs::remove_file(&object).unwrap();
     let found = verify(|_| ()).await;
-    assert!(!found.verified && !found.inconclusive, "{found:?}");
-    std::fs::remove_dir_all(&stored).unwrap();
+    assert!(!found.verified && found.inconclusive && found.absent, "{found:?}");
+    let hidden = folder.join("hidden");
+    std::fs::rename(&stored, &hidden).unwrap();
     let found = verify(|_| ()).await;
-    assert!(!found.verified && !found.inconclusive && found.message.contains("no backup"), "{found:?}");
+    assert!(found.inconclusive && found.absent && found.message.contains("no backup"), "{found:?}");
     assert!(!stored.exists(), "a verification takes no backup");
+    std::fs::rename(&hidden, &stored).unwrap();
+    std::fs::write(&object, whole).unwrap();
+    let found = verify(|_| ()).await;
+    assert!(found.verified && !found.absent, "{found:?}");
 }

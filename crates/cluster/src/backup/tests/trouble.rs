@@ -2,9 +2,11 @@
 
 use super::{asked_again, backup, cluster, look, proof};
 use crate::backup::{
-    BackupFacts, BackupStep, ObservedBackup, Progress, attempt_id, decide, next_status,
+    BackupFacts, BackupStep, ObservedBackup, Progress, Proof, attempt_id, decide, next_status,
 };
+use chrono::{DateTime, TimeDelta};
 use serde_json::json;
+use valkeeper_api::ValkeyBackup;
 use valkeeper_engine::Ready;
 
 #[test]
@@ -107,4 +109,57 @@ fn instance_that_dies_of_a_verification_is_asked_ever_later() {
     let observed = ObservedBackup { progress: Progress::Running, ..look(&object, Some(&cluster)) };
     let (step, report) = decide(&observed);
     assert!(next_status(&observed, &step, &report).verification.unwrap().begun);
+}
+
+/// What becomes of a request for a verification when an instance has these answers, an hour apart.
+fn answered(proofs: &[Proof]) -> ValkeyBackup {
+    let cluster = cluster();
+    let mut object = asked_again(&json!(null));
+    let mut now = DateTime::UNIX_EPOCH;
+    for proof in proofs {
+        let facts = BackupFacts { verified: Some(proof.clone()), ..BackupFacts::default() };
+        for progress in [Progress::Unasked, Progress::Done(facts)] {
+            let observed = ObservedBackup { progress, now, ..look(&object, Some(&cluster)) };
+            let (step, report) = decide(&observed);
+            object.status = Some(next_status(&observed, &step, &report));
+        }
+        now += TimeDelta::hours(1);
+    }
+    object
+}
+
+#[test]
+fn backup_that_the_store_lacks_once_is_not_refuted() {
+    let absent = Proof { absent: true, ..proof(false, true) };
+    let silent = proof(false, true);
+    let found = proof(true, false);
+    let table = [
+        (vec![absent.clone()], true, Some("old")),
+        (vec![absent.clone(), found], true, Some("new")),
+        (vec![absent.clone(), absent.clone(), absent.clone()], true, Some("old")),
+        // A store that does not answer says nothing.
+        (vec![silent.clone(); 9], true, Some("old")),
+        (vec![absent.clone(), silent.clone(), silent.clone(), silent.clone()], true, Some("old")),
+        (vec![absent.clone(), silent.clone(), silent, absent.clone()], false, Some("new")),
+        (vec![absent; 4], false, Some("new")),
+    ];
+    for (proofs, succeeded, request) in table {
+        let status = answered(&proofs).status.unwrap();
+        let verified = status.verified.unwrap();
+        assert_eq!((verified.succeeded, verified.request.as_deref()), (succeeded, request), "{proofs:?}");
+        assert_eq!(status.verification.is_none(), request == Some("new"), "{proofs:?}");
+    }
+}
+
+#[test]
+fn absence_that_was_noted_ahead_of_the_clock_counts_from_now() {
+    let cluster = cluster();
+    let ahead = json!({"request": "new", "instance": "cache-1", "attempts": 1, "absentSince": "2027-01-01T00:00:00Z"});
+    let object = asked_again(&ahead);
+    let absent = Proof { absent: true, ..proof(false, true) };
+    let progress = Progress::Done(BackupFacts { verified: Some(absent), ..BackupFacts::default() });
+    let observed = ObservedBackup { progress, ..look(&object, Some(&cluster)) };
+    let (step, report) = decide(&observed);
+    let next = next_status(&observed, &step, &report).verification.unwrap();
+    assert_eq!(next.absent_since, Some(DateTime::UNIX_EPOCH));
 }

@@ -56,3 +56,20 @@ fn backup_that_is_being_deleted_protects_nothing() {
         assert_eq!(fresh.status, "False");
     }
 }
+
+#[test]
+fn one_backup_is_refuted_per_interval_and_not_all_in_a_row() {
+    let object = noted(&json!({"verifyEvery": "2d"}));
+    let asked = |mut backup: ValkeyBackup| {
+        backup.status.as_mut().unwrap().verified.as_mut().unwrap().request = Some("x".to_owned());
+        backup
+    };
+    let backups = [good(1), good(2), asked(refuted(3))];
+    let soon = decide(&object, &backups, at("2026-01-05T03:59:59Z")).0;
+    assert_eq!(soon, ScheduledStep::Rest(Some(at("2026-01-05T04:00:00Z"))));
+    let later = decide(&object, &backups, at("2026-01-05T04:00:00Z")).0;
+    assert!(matches!(&later, ScheduledStep::Verify(name, _) if name.contains("0102")), "{later:?}");
+    // One that was never good is another thing.
+    let step = decide(&object, &[good(1), good(2), refuted(3)], at("2026-01-03T05:00:00Z")).0;
+    assert!(matches!(&step, ScheduledStep::Verify(name, _) if name.contains("0102")), "{step:?}");
+}
