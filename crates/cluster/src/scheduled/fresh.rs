@@ -35,7 +35,8 @@ pub(super) fn of(
     if object.spec.suspend {
         return freshness("Unknown", reason::SUSPENDED, "spec.suspend is true.".to_owned());
     }
-    let newest = good(backups).into_iter().next();
+    // What was completed ahead of the clock, by another one, says nothing about now.
+    let newest = good(backups).into_iter().find(|backup| completed(backup) <= now + LATEST);
     let due = created(object).and_then(|created| {
         let due = schedule.latest(created, now - LATEST)?;
         if backups.iter().any(is_under_way) {

@@ -105,7 +105,7 @@ pub fn decide(
     let wakes = [
         next.filter(|_| !object.spec.suspend),
         expiry(object.spec.retention.as_ref(), backups, now),
-        verification::next(object, backups).filter(|at| *at > now),
+        verification::next(object, backups, now).filter(|at| *at > now),
         fresh::next(object, &schedule, now),
     ];
     (ScheduledStep::Rest(wakes.into_iter().flatten().min()), said)
@@ -115,6 +115,12 @@ pub fn decide(
 fn due(object: &ValkeyScheduledBackup, schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let noted = object.status.as_ref().and_then(|status| status.last_scheduled_at);
     schedule.latest(noted.or(created(object))?, now)
+}
+
+/// A time that was noted by a clock that was ahead counts as now; noted again, it counts from then on.
+fn corrected(noted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let now = DateTime::from_timestamp(now.timestamp(), 0)?;
+    noted.map(|noted| noted.min(now))
 }
 
 fn created(object: &ValkeyScheduledBackup) -> Option<DateTime<Utc>> {
@@ -150,12 +156,12 @@ pub fn next_status(
         last_scheduled_at: match step {
             // Created first, then noted: the name is the same if the note is lost.
             ScheduledStep::Create(due) | ScheduledStep::Skip(due, _) => Some(*due),
-            _ => before.last_scheduled_at,
+            _ => corrected(before.last_scheduled_at, now),
         },
         next_scheduled_at: next,
         last_successful_backup: newest.and_then(|backup| backup.metadata.name.clone()),
         last_successful_at: newest.map(completed),
-        last_verified_at: verification::last(object, backups),
+        last_verified_at: verification::last(object, backups, now),
         conditions: listed(&before.conditions, list, generation, now),
     }
 }

@@ -6,7 +6,7 @@
 use crate::backup;
 
 use super::{
-    created,
+    corrected, created,
     retention::{good, is_going, phase},
 };
 use chrono::{DateTime, Duration, Utc};
@@ -19,7 +19,7 @@ pub(super) fn due<'backup>(
     now: DateTime<Utc>,
 ) -> Option<&'backup ValkeyBackup> {
     let every = every(object)?;
-    let is_due = latest(object, backups).is_none_or(|latest| now - latest >= every);
+    let is_due = latest(object, backups, now).is_none_or(|latest| now - latest >= every);
     if !is_due || backups.iter().any(is_asked_for) {
         return None;
     }
@@ -27,28 +27,43 @@ pub(super) fn due<'backup>(
 }
 
 /// When the next verification is due, if one was.
-pub(super) fn next(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
-    latest(object, backups)?.checked_add_signed(every(object)?)
+pub(super) fn next(
+    object: &ValkeyScheduledBackup,
+    backups: &[ValkeyBackup],
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    latest(object, backups, now)?.checked_add_signed(every(object)?)
 }
 
 /// When a verification last had a result, or one that the schedule asked for refuted a backup.
-fn latest(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
+fn latest(
+    object: &ValkeyScheduledBackup,
+    backups: &[ValkeyBackup],
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     let refuted = |backup: &ValkeyBackup| {
         let verified = backup.status.as_ref()?.verified.as_ref()?;
         verified.at.filter(|_| !verified.succeeded && verified.request.is_some())
     };
-    backups.iter().filter_map(refuted).chain(last(object, backups)).max()
+    backups.iter().filter_map(refuted).filter(|at| *at <= now).chain(last(object, backups, now)).max()
 }
 
-/// When a backup was last verified with success. Retention may have deleted it since.
-pub(super) fn last(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]) -> Option<DateTime<Utc>> {
+/// When a backup was last verified with success. Retention may have deleted it since. A time that lies ahead was noted by
+/// another clock, and counts as now if there is no other.
+pub(super) fn last(
+    object: &ValkeyScheduledBackup,
+    backups: &[ValkeyBackup],
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     let noted = object.status.as_ref().and_then(|status| status.last_verified_at);
     let of = |backup: &ValkeyBackup| {
         let status = backup.status.as_ref()?;
         let verified = status.verified.as_ref().filter(|verified| verified.succeeded)?;
         verified.at.or(status.completed_at)
     };
-    backups.iter().filter_map(of).chain(noted).max()
+    let known: Vec<_> = backups.iter().filter_map(of).chain(corrected(noted, now)).collect();
+    let past = known.iter().copied().filter(|at| *at <= now).max();
+    past.or_else(|| corrected(known.into_iter().min(), now))
 }
 
 /// Whether no backup was verified for longer than declared, and a quarter of it: attempts take time. Before the first

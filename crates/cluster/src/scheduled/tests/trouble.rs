@@ -3,10 +3,10 @@
 use super::{at, backup, good, schedule};
 use crate::scheduled::{ScheduledStep, decide, next_status};
 use serde_json::{Value, json};
-use valkeeper_api::ValkeyBackup;
+use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
 
 /// A schedule that has nothing due on the twentieth.
-fn noted(spec: &Value) -> valkeeper_api::ValkeyScheduledBackup {
+fn noted(spec: &Value) -> ValkeyScheduledBackup {
     schedule(spec, &json!({"lastScheduledAt": "2026-01-20T03:00:00Z"}))
 }
 
@@ -72,4 +72,56 @@ fn one_backup_is_refuted_per_interval_and_not_all_in_a_row() {
     // One that was never good is another thing.
     let step = decide(&object, &[good(1), good(2), refuted(3)], at("2026-01-03T05:00:00Z")).0;
     assert!(matches!(&step, ScheduledStep::Verify(name, _) if name.contains("0102")), "{step:?}");
+}
+
+/// The object after a look at this time.
+fn looked(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup], now: &str) -> ValkeyScheduledBackup {
+    let (step, report) = decide(object, backups, at(now));
+    let status = next_status(object, backups, &step, &report, at(now));
+    ValkeyScheduledBackup { status: Some(status), ..object.clone() }
+}
+
+#[test]
+fn clock_that_was_ahead_does_not_stop_a_schedule() {
+    let object = schedule(&json!({}), &json!({"lastScheduledAt": "2027-01-04T03:00:00Z"}));
+    let object = looked(&object, &[], "2026-01-04T03:00:30Z");
+    assert_eq!(object.status.as_ref().unwrap().last_scheduled_at, Some(at("2026-01-04T03:00:30Z")));
+    let object = looked(&object, &[], "2026-01-04T12:00:00Z");
+    let due = at("2026-01-05T03:00:00Z");
+    assert_eq!(decide(&object, &[], due).0, ScheduledStep::Create(due));
+}
+
+#[test]
+fn clock_that_was_ahead_does_not_stop_verifications() {
+    let ahead = |day| {
+        let mut backup = good(day);
+        let verified = json!({"succeeded": true, "message": "x", "at": "2027-01-04T04:00:00Z"});
+        backup.status.as_mut().unwrap().verified = serde_json::from_value(verified).unwrap();
+        backup
+    };
+    for status in [json!({"lastVerifiedAt": "2027-01-04T04:00:00Z"}), json!({})] {
+        let mut object = schedule(&json!({"verifyEvery": "2d"}), &status);
+        object.status.as_mut().unwrap().last_scheduled_at = Some(at("2026-01-20T03:00:00Z"));
+        let backups = [ahead(1), good(2)];
+        for now in ["2026-01-03T03:00:30Z", "2026-01-04T12:00:00Z"] {
+            assert!(matches!(decide(&object, &backups, at(now)).0, ScheduledStep::Rest(_)), "{now}");
+            object = looked(&object, &backups, now);
+            let last = object.status.as_ref().unwrap().last_verified_at;
+            assert_eq!(last, Some(at("2026-01-03T03:00:30Z")), "{now}");
+            object.status.as_mut().unwrap().last_scheduled_at = Some(at("2026-01-20T03:00:00Z"));
+        }
+        let step = decide(&object, &backups, at("2026-01-05T03:00:30Z")).0;
+        assert!(matches!(&step, ScheduledStep::Verify(name, _) if name.contains("0102")), "{step:?}");
+        assert!(super::super::verification_is_late(&object, at("2026-01-06T03:00:30Z")));
+    }
+}
+
+#[test]
+fn backup_from_ahead_of_the_clock_is_not_the_fresh_one() {
+    let object = noted(&json!({}));
+    let mut ahead = good(1);
+    ahead.status.as_mut().unwrap().completed_at = Some(at("2027-01-01T03:00:00Z"));
+    let status = looked(&object, &[ahead], "2026-01-10T12:00:00Z").status.unwrap();
+    let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
+    assert_eq!(fresh.status, "False");
 }
