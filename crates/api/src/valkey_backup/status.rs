@@ -27,7 +27,7 @@ pub struct BackupStatus {
     /// How often the backup was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i32>,
-    /// Whether the instance has begun the attempt under way.
+    /// Whether an instance has begun the last attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begun: bool,
     /// When the server began to send.

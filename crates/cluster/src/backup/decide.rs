@@ -1,12 +1,13 @@
 //! The one next step for a backup, and what is to be said.
 
 use super::{
-    BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress, Proof, again, status::has_begun,
+    BackupReport, BackupStep, MOST_ATTEMPTS, ObservedBackup, Progress, Proof, again, is_missed,
+    status::has_begun,
 };
 use crate::names::reason;
 use valkeeper_api::{
     BackupStatus, ClusterStatus, ValkeyBackup, names as api_names,
-    valkey_backup::{self, EXPIRED, VERIFY},
+    valkey_backup::{self, EXPIRED, SCHEDULE, VERIFY},
 };
 use valkeeper_engine::{Ready, Report, conditions};
 
@@ -23,6 +24,42 @@ pub fn decide(observed: &ObservedBackup<'_>) -> (BackupStep, BackupReport) {
         Some("Failed") => return (BackupStep::Rest { soon: false }, ended(&status)),
         _ => {}
     }
+    let (step, report) = take(observed, &status, has_finalizer);
+    if has_missed(observed, &status) { missed(observed, &step, &report) } else { (step, report) }
+}
+
+/// Whether it belongs to a schedule, and has waited for too long to begin.
+fn has_missed(observed: &ObservedBackup<'_>, status: &BackupStatus) -> bool {
+    let is_scheduled =
+        observed.object.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(SCHEDULE));
+    // One that has begun has its own ways to end.
+    let waits = match observed.progress {
+        Progress::Unasked => true,
+        Progress::Unknown | Progress::Gone => !has_begun(observed, status.begun),
+        _ => false,
+    };
+    is_scheduled && waits && is_missed(observed.object, observed.now)
+}
+
+fn missed(
+    observed: &ObservedBackup<'_>,
+    step: &BackupStep,
+    report: &BackupReport,
+) -> (BackupStep, BackupReport) {
+    let waits = matches!(step, BackupStep::Rest { .. }) && !observed.backs_off;
+    let why = if waits { &report.message } else { "No instance began it." };
+    let message =
+        format!("Cannot begin the backup within an hour: {why} The schedule goes on with the next one.");
+    (BackupStep::Rest { soon: false }, stuck("Failed", reason::BACKUP_FAILED, message))
+}
+
+/// Decides what to do for a backup that is to be taken.
+fn take(
+    observed: &ObservedBackup<'_>,
+    status: &BackupStatus,
+    has_finalizer: bool,
+) -> (BackupStep, BackupReport) {
+    let object = observed.object;
     let violations = valkey_backup::violations(object);
     if !violations.is_empty() {
         let message = Report::invalid_spec(&violations).message;
@@ -32,8 +69,8 @@ pub fn decide(observed: &ObservedBackup<'_>) -> (BackupStep, BackupReport) {
         return (BackupStep::AddFinalizer, pending("Preparing the backup.".to_owned()));
     }
     match status.instance.clone() {
-        Some(instance) => under_way(observed, &status, &instance),
-        None => assign(observed, &status),
+        Some(instance) => under_way(observed, status, &instance),
+        None => assign(observed, status),
     }
 }
 

@@ -19,12 +19,30 @@ pub use again::{delay as verification_delay, id as verification_id, is_asked_for
 pub use decide::decide;
 pub use status::next as next_status;
 
-use chrono::{DateTime, Utc};
-use valkeeper_api::{ClusterStatus, ValkeyBackup};
+use chrono::{DateTime, Duration, Utc};
+use valkeeper_api::{ClusterStatus, ValkeyBackup, names::condition};
 use valkeeper_engine::Ready;
 
 /// Attempts until a backup that fails has failed.
 pub const MOST_ATTEMPTS: i32 = 5;
+
+/// A backup of a schedule that has not begun for longer has missed its time. The schedule goes on with the next one.
+const BEGINS_WITHIN: Duration = Duration::hours(1);
+
+/// Whether a backup has waited so long to begin that its time is missed: since it was created, or, after an attempt,
+/// since it is stalled.
+pub fn is_missed(object: &ValkeyBackup, now: DateTime<Utc>) -> bool {
+    let status = object.status.clone().unwrap_or_default();
+    let stalled = status.conditions.iter().find(|found| found.type_ == condition::STALLED);
+    let since = if status.begun || status.attempts > Some(1) {
+        stalled.map(|stalled| &stalled.last_transition_time)
+    } else {
+        object.metadata.creation_timestamp.as_ref()
+    };
+    let since = since.and_then(|since| DateTime::from_timestamp(since.0.as_second(), 0));
+    let has_ended = matches!(status.phase.as_deref(), Some("Completed" | "Failed"));
+    !has_ended && since.is_some_and(|since| now - since > BEGINS_WITHIN)
+}
 
 /// What can be seen of a backup.
 #[derive(Clone, Debug)]

@@ -33,8 +33,8 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
         let proof = facts.verified.as_ref().filter(|proof| !proof.inconclusive);
         next.verified = proof.map(|proof| verification(proof, observed, None));
     }
-    let is_under_way = matches!(next.phase.as_deref(), Some("Running" | "Verifying"));
-    next.begun = is_under_way && has_begun(observed, next.begun);
+    let ends = matches!(next.phase.as_deref(), Some("Completed" | "Failed"));
+    next.begun = !ends && has_begun(observed, next.begun);
     match step {
         BackupStep::Assign(instance) => {
             next.instance = Some(instance.clone());
@@ -50,7 +50,9 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
 
 /// Whether an instance has begun the attempt under way. It may die of it before it was asked how far it is.
 pub(super) fn has_begun(observed: &ObservedBackup<'_>, noted: bool) -> bool {
-    noted || observed.begun || matches!(observed.progress, Progress::Running | Progress::Verifying(_))
+    let has_answered =
+        matches!(observed.progress, Progress::Running | Progress::Verifying(_) | Progress::Failed { .. });
+    noted || observed.begun || has_answered
 }
 
 /// What is noted of another verification.

@@ -39,7 +39,7 @@ pub(super) fn of(
     let newest = good(backups).into_iter().find(|backup| completed(backup) <= now + LATEST);
     let due = created(object).and_then(|created| {
         let due = schedule.latest(created, now - LATEST)?;
-        if backups.iter().any(is_under_way) {
+        if backups.iter().any(|backup| is_under_way(backup, now)) {
             return schedule.latest(created, due - Duration::seconds(1));
         }
         Some(due)

@@ -19,6 +19,7 @@ use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use retention::{completed, expired, expiry, good, is_marked, is_under_way};
 use valkeeper_api::{
     ScheduledBackupStatus, ValkeyBackup, ValkeyScheduledBackup,
+    names::condition,
     valkey_scheduled_backup::{self, Schedule},
 };
 use valkeeper_engine::{Ready, Report};
@@ -71,11 +72,13 @@ pub fn decide(
         let message = Report::invalid_spec(&violations).message;
         return (ScheduledStep::Rest(None), report(Ready::Stuck, reason::INVALID_SPEC, message));
     };
-    let running = backups.iter().find(|backup| is_under_way(backup));
+    let running = backups.iter().find(|backup| is_under_way(backup, now));
     let expired = expired(object.spec.retention.as_ref(), backups, now);
     let next = schedule.after(now);
     let said = if object.spec.suspend {
         report(Ready::Yes, reason::SUSPENDED, "No backups are begun: spec.suspend is true.".to_owned())
+    } else if let Some(message) = running.and_then(stalled) {
+        report(Ready::Stuck, reason::BACKUP_PENDING, message)
     } else {
         let next = next.map(|next| next.to_rfc3339()).unwrap_or_default();
         report(Ready::Yes, reason::SCHEDULED, format!("The next backup is due at {next}."))
@@ -109,6 +112,14 @@ pub fn decide(
         fresh::next(object, &schedule, now),
     ];
     (ScheduledStep::Rest(wakes.into_iter().flatten().min()), said)
+}
+
+/// Why a backup under way is stalled, if it is.
+fn stalled(backup: &ValkeyBackup) -> Option<String> {
+    let conditions = &backup.status.as_ref()?.conditions;
+    let stalled = conditions.iter().find(|found| found.type_ == condition::STALLED)?;
+    let name = backup.metadata.name.clone().unwrap_or_default();
+    Some(format!("ValkeyBackup {name} is stalled. {}", stalled.message))
 }
 
 /// The last time at which a backup was due that is not accounted for. A new schedule begins with the next one.

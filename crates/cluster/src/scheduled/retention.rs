@@ -3,6 +3,8 @@
 //! Guarantees: the newest good backup is kept, whatever its age; without one, the newest that is stored; so is one that is
 //! under way.
 
+use super::LATEST;
+use crate::backup;
 use chrono::{DateTime, Duration, Utc};
 use valkeeper_api::{
     ValkeyBackup,
@@ -16,8 +18,13 @@ pub(super) fn phase(backup: &ValkeyBackup) -> &str {
     backup.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
 }
 
-pub(super) fn is_under_way(backup: &ValkeyBackup) -> bool {
+/// Neither ended nor given up: one that cannot begin, or cannot be deleted, holds up no other for ever.
+pub(super) fn is_under_way(backup: &ValkeyBackup, now: DateTime<Utc>) -> bool {
+    let going = backup.metadata.deletion_timestamp.as_ref();
+    let going = going.and_then(|since| DateTime::from_timestamp(since.0.as_second(), 0));
     !["Completed", "Failed"].contains(&phase(backup))
+        && !backup::is_missed(backup, now)
+        && going.is_none_or(|since| now - since <= LATEST)
 }
 
 pub(super) fn is_marked(backup: &ValkeyBackup) -> bool {

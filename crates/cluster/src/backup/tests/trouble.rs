@@ -5,7 +5,7 @@ use crate::backup::{
     BackupFacts, BackupStep, ObservedBackup, Progress, Proof, attempt_id, decide, next_status,
 };
 use chrono::{DateTime, TimeDelta};
-use serde_json::json;
+use serde_json::{Value, json};
 use valkeeper_api::ValkeyBackup;
 use valkeeper_engine::Ready;
 
@@ -15,7 +15,10 @@ fn first_verification_without_a_result_is_none() {
     let facts = BackupFacts { verified: Some(proof(false, true)), ..BackupFacts::default() };
     let observed = ObservedBackup { progress: Progress::Done(facts), ..look(&object, None) };
     let (step, report) = decide(&observed);
-    assert_eq!((report.ready, report.phase, report.reason), (Ready::Stuck, "Completed", "VerificationPostponed"));
+    assert_eq!(
+        (report.ready, report.phase, report.reason),
+        (Ready::Stuck, "Completed", "VerificationPostponed")
+    );
     let next = next_status(&observed, &step, &report);
     assert_eq!(next.verified, None, "nothing was found out");
     // What was said stays, until another verification has a result.
@@ -63,12 +66,9 @@ fn instance_that_dies_of_a_backup_is_not_asked_for_ever() {
     for (noted, begun, attempts, step, phase) in table {
         let status = json!({"phase": "Running", "instance": "cache-1", "attempts": attempts, "begun": noted});
         let object = backup(&json!({}), &status);
-        let observed =
-            ObservedBackup { progress: Progress::Unknown, begun, ..look(&object, Some(&cluster)) };
+        let observed = ObservedBackup { progress: Progress::Unknown, begun, ..look(&object, Some(&cluster)) };
         let (found, report) = decide(&observed);
         assert_eq!((&found, report.phase), (&step, phase), "{noted} {begun} {attempts}");
-        let next = next_status(&observed, &found, &report);
-        assert!(!next.begun, "of this attempt");
     }
 }
 
@@ -95,11 +95,9 @@ fn attempt_is_noted_as_begun_until_the_next_one() {
 fn instance_that_dies_of_a_verification_is_asked_ever_later() {
     let cluster = cluster();
     for (noted, begun, postpones) in [(false, false, false), (true, false, true), (false, true, true)] {
-        let object = asked_again(
-            &json!({"request": "new", "instance": "cache-1", "attempts": 3, "begun": noted}),
-        );
-        let observed =
-            ObservedBackup { progress: Progress::Unknown, begun, ..look(&object, Some(&cluster)) };
+        let object =
+            asked_again(&json!({"request": "new", "instance": "cache-1", "attempts": 3, "begun": noted}));
+        let observed = ObservedBackup { progress: Progress::Unknown, begun, ..look(&object, Some(&cluster)) };
         let (step, report) = decide(&observed);
         assert_eq!(matches!(step, BackupStep::Postpone(_)), postpones, "{step:?}");
         let next = next_status(&observed, &step, &report).verification.unwrap();
@@ -162,4 +160,51 @@ fn absence_that_was_noted_ahead_of_the_clock_counts_from_now() {
     let (step, report) = decide(&observed);
     let next = next_status(&observed, &step, &report).verification.unwrap();
     assert_eq!(next.absent_since, Some(DateTime::UNIX_EPOCH));
+}
+
+#[test]
+fn scheduled_backup_that_cannot_begin_for_an_hour_has_failed() {
+    let cluster = cluster();
+    let waiting = |labels: Value, status: Value| {
+        let mut object = backup(&json!({"metadata.labels": labels}), &status);
+        let created = json!("1969-12-31T22:59:59Z");
+        object.metadata.creation_timestamp = serde_json::from_value(created).unwrap();
+        object
+    };
+    let (schedule, by_hand) = (json!({"valkeeper.io/scheduled-backup": "nightly"}), json!({}));
+    let asked = json!({"phase": "Running", "instance": "cache-1", "attempts": 1});
+    let begun = json!({"phase": "Running", "instance": "cache-1", "attempts": 1, "begun": true});
+    let tried = json!({"phase": "Pending", "attempts": 1, "begun": true});
+    let unasked = Progress::Unasked;
+    let table = [
+        (schedule.clone(), json!({}), unasked.clone(), "Failed"),
+        (schedule.clone(), asked.clone(), Progress::Unknown, "Failed"),
+        (schedule.clone(), asked.clone(), Progress::Gone, "Failed"),
+        // It has begun, or may have.
+        (schedule.clone(), asked.clone(), Progress::Silent, "Running"),
+        (schedule.clone(), asked, Progress::Running, "Running"),
+        (schedule.clone(), begun, Progress::Unknown, "Pending"),
+        (schedule, tried, unasked.clone(), "Pending"),
+        // A user waits for it.
+        (by_hand, json!({}), unasked, "Pending"),
+    ];
+    for (labels, status, progress, phase) in table {
+        let object = waiting(labels, status.clone());
+        let obstacle = Some("Secret s3 does not exist.".to_owned());
+        let observed =
+            ObservedBackup { progress: progress.clone(), obstacle, ..look(&object, Some(&cluster)) };
+        let (_, report) = decide(&observed);
+        assert_eq!(report.phase, phase, "{status} {progress:?}");
+        if phase == "Failed" {
+            assert!(
+                report.message.starts_with("Cannot begin the backup within an hour"),
+                "{}",
+                report.message
+            );
+        }
+    }
+    let object = waiting(json!({"valkeeper.io/scheduled-backup": "nightly"}), json!({}));
+    let obstacle = Some("Secret s3 does not exist.".to_owned());
+    let (_, report) = decide(&ObservedBackup { obstacle, ..look(&object, Some(&cluster)) });
+    assert!(report.message.contains("Secret s3 does not exist."), "{}", report.message);
 }

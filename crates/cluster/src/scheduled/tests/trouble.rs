@@ -4,6 +4,7 @@ use super::{at, backup, good, schedule};
 use crate::scheduled::{ScheduledStep, decide, next_status};
 use serde_json::{Value, json};
 use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
+use valkeeper_engine::Ready;
 
 /// A schedule that has nothing due on the twentieth.
 fn noted(spec: &Value) -> ValkeyScheduledBackup {
@@ -122,6 +123,60 @@ fn backup_from_ahead_of_the_clock_is_not_the_fresh_one() {
     let mut ahead = good(1);
     ahead.status.as_mut().unwrap().completed_at = Some(at("2027-01-01T03:00:00Z"));
     let status = looked(&object, &[ahead], "2026-01-10T12:00:00Z").status.unwrap();
+    let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
+    assert_eq!(fresh.status, "False");
+}
+
+/// A backup that was created at three on this day and has not begun.
+fn waiting(day: u32) -> ValkeyBackup {
+    let mut object =
+        backup(day, "Pending", &json!({"creationTimestamp": format!("2026-01-{day:02}T03:00:00Z")}));
+    let stalled = json!([{
+        "type": "Stalled", "status": "True", "reason": "CredentialsMissing", "message": "Secret s3 does not exist.",
+        "lastTransitionTime": format!("2026-01-{day:02}T03:00:01Z"),
+    }]);
+    object.status.as_mut().unwrap().conditions = serde_json::from_value(stalled).unwrap();
+    object
+}
+
+#[test]
+fn backup_that_cannot_begin_does_not_hold_up_the_next() {
+    let object = schedule(&json!({}), &json!({"lastScheduledAt": "2026-01-01T03:00:00Z"}));
+    let due = at("2026-01-02T03:00:00Z");
+    let mut failed_before = waiting(1);
+    failed_before.status.as_mut().unwrap().attempts = Some(2);
+    let mut running = failed_before.clone();
+    running.status.as_mut().unwrap().conditions.clear();
+    let going =
+        |time: &str| backup(1, "Running", &json!({"deletionTimestamp": format!("2026-01-02T{time}Z")}));
+    let table = [
+        (waiting(1), true),
+        (failed_before, true),
+        (going("01:59:59"), true),
+        // Its data may still be on its way.
+        (running, false),
+        (going("02:00:00"), false),
+    ];
+    for (backup, creates) in table {
+        let step = decide(&object, &[backup.clone()], due).0;
+        assert_eq!(step == ScheduledStep::Create(due), creates, "{step:?} {backup:?}");
+    }
+    // The hour in which it may begin.
+    let hourly =
+        schedule(&json!({"schedule": "*/30 * * * *"}), &json!({"lastScheduledAt": "2026-01-01T03:00:00Z"}));
+    let step = decide(&hourly, &[waiting(1)], at("2026-01-01T03:30:00Z")).0;
+    assert!(matches!(step, ScheduledStep::Skip(..)), "{step:?}");
+}
+
+#[test]
+fn schedule_says_that_its_backup_cannot_begin() {
+    let object = schedule(&json!({}), &json!({"lastScheduledAt": "2026-01-02T03:00:00Z"}));
+    let backups = [good(1), waiting(2)];
+    let (_, report) = decide(&object, &backups, at("2026-01-02T03:30:00Z"));
+    assert_eq!((report.ready, report.reason), (Ready::Stuck, "BackupPending"));
+    assert!(report.message.contains("nightly-202601020300"), "{}", report.message);
+    assert!(report.message.contains("Secret s3 does not exist."), "{}", report.message);
+    let status = looked(&object, &backups, "2026-01-02T04:00:01Z").status.unwrap();
     let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
     assert_eq!(fresh.status, "False");
 }
