@@ -121,7 +121,7 @@ impl Scheduled {
             }
             ScheduledStep::Expire(name) => {
                 if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
-                    self.annotate(backup, EXPIRED, "true").await?;
+                    self.annotate(backup, EXPIRED, Some("true")).await?;
                 }
             }
             ScheduledStep::Delete(name) => {
@@ -140,9 +140,18 @@ impl Scheduled {
             }
             ScheduledStep::Verify(name, request) => {
                 if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
-                    self.annotate(backup, VERIFY, request).await?;
+                    self.annotate(backup, VERIFY, Some(request)).await?;
                     let message = format!("Verifying ValkeyBackup {name} again.");
                     self.emit(Severity::Normal, reason::VERIFICATION_DUE, &message);
+                }
+            }
+            ScheduledStep::Withdraw(name) => {
+                if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
+                    self.annotate(backup, VERIFY, None).await?;
+                    let message = format!(
+                        "Cannot verify ValkeyBackup {name}: no attempt had a result. A newer backup is verified instead."
+                    );
+                    self.emit(Severity::Warning, reason::VERIFICATION_POSTPONED, &message);
                 }
             }
             ScheduledStep::Rest(_) => {}
@@ -154,10 +163,10 @@ impl Scheduled {
         &self,
         backup: &ValkeyBackup,
         annotation: &'static str,
-        value: &str,
+        value: Option<&str>,
     ) -> Result<(), ReconcileError> {
         let api: Api<ValkeyBackup> = Api::namespaced(self.context.client.clone(), &self.namespace);
-        let annotations = BTreeMap::from([(annotation, Some(value.to_owned()))]);
+        let annotations = BTreeMap::from([(annotation, value.map(str::to_owned))]);
         metadata::annotate(&api, backup, &annotations).await?;
         Ok(())
     }

@@ -15,7 +15,7 @@ pub use verification::is_late as verification_is_late;
 
 use crate::names::reason;
 use crate::status::{listed, readiness};
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, Utc};
 use retention::{completed, expired, expiry, good, is_marked, is_under_way};
 use valkeeper_api::{
     ScheduledBackupStatus, ValkeyBackup, ValkeyScheduledBackup,
@@ -40,6 +40,8 @@ pub enum ScheduledStep {
     Delete(String),
     /// Ask for another verification of this backup, by this request.
     Verify(String, String),
+    /// Withdraw the request for a verification of this backup, which had no result.
+    Withdraw(String),
     /// Nothing before this time.
     Rest(Option<DateTime<Utc>>),
 }
@@ -101,9 +103,8 @@ pub fn decide(
         let marked = is_marked(backup);
         return (if marked { ScheduledStep::Delete(name) } else { ScheduledStep::Expire(name) }, said);
     }
-    if let Some(backup) = verification::due(object, backups, now) {
-        let name = backup.metadata.name.clone().unwrap_or_default();
-        return (ScheduledStep::Verify(name, now.to_rfc3339_opts(SecondsFormat::Secs, true)), said);
+    if let Some(step) = verification::step(object, backups, now) {
+        return (step, said);
     }
     let wakes = [
         next.filter(|_| !object.spec.suspend),

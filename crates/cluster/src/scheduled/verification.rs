@@ -1,29 +1,42 @@
 //! When a backup of a schedule is verified again, and which.
 //!
-//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup; after one that was
+//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup; one that has no result
+//! for hours holds up none of a newer backup; after one that was
 //! refuted, the next waits as long as after one that succeeded, so that trouble of the store refutes one and not all.
 
 use crate::backup;
 
 use super::{
-    corrected, created,
+    ScheduledStep, corrected, created,
     retention::{good, is_going, phase},
 };
-use chrono::{DateTime, Duration, Utc};
-use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup, valkey_scheduled_backup::hours_or_days};
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use valkeeper_api::{
+    ValkeyBackup, ValkeyScheduledBackup, valkey_backup::VERIFY, valkey_scheduled_backup::hours_or_days,
+};
 
-/// The backup that is to be verified now.
-pub(super) fn due<'backup>(
+/// Attempts without a result after which a request no longer holds up that for a newer backup: some six hours.
+const HOPELESS: i32 = 15;
+
+/// Asks for the verification that is due, or withdraws one that stands in its way and has no result.
+pub(super) fn step(
     object: &ValkeyScheduledBackup,
-    backups: &'backup [ValkeyBackup],
+    backups: &[ValkeyBackup],
     now: DateTime<Utc>,
-) -> Option<&'backup ValkeyBackup> {
+) -> Option<ScheduledStep> {
     let every = every(object)?;
     let is_due = latest(object, backups, now).is_none_or(|latest| now - latest >= every);
-    if !is_due || backups.iter().any(is_asked_for) {
+    let newest = good(backups).into_iter().next()?;
+    let name = |backup: &ValkeyBackup| backup.metadata.name.clone().unwrap_or_default();
+    let is_newest = |backup: &ValkeyBackup| backup.metadata.name == newest.metadata.name;
+    let mut asked = backups.iter().filter(|backup| is_asked_for(backup));
+    if !is_due || asked.clone().any(|asked| is_newest(asked) || !is_hopeless(asked)) {
         return None;
     }
-    good(backups).into_iter().next()
+    if let Some(own) = asked.find(|backup| is_own(backup)) {
+        return Some(ScheduledStep::Withdraw(name(own)));
+    }
+    Some(ScheduledStep::Verify(name(newest), now.to_rfc3339_opts(SecondsFormat::Secs, true)))
 }
 
 /// When the next verification is due, if one was.
@@ -81,4 +94,16 @@ fn every(object: &ValkeyScheduledBackup) -> Option<Duration> {
 /// A verification was asked for and has no result.
 fn is_asked_for(backup: &ValkeyBackup) -> bool {
     phase(backup) == "Completed" && !is_going(backup) && backup::is_asked_for(backup)
+}
+
+/// So many attempts had no result, over hours, that there may never be one: such as without the Secret of an old key.
+fn is_hopeless(backup: &ValkeyBackup) -> bool {
+    let verification = backup.status.as_ref().and_then(|status| status.verification.as_ref());
+    verification.is_some_and(|known| known.instance.is_none() && known.attempts >= HOPELESS)
+}
+
+/// Whether a schedule asked, and not a user: its requests are times.
+fn is_own(backup: &ValkeyBackup) -> bool {
+    let request = backup.metadata.annotations.as_ref().and_then(|annotations| annotations.get(VERIFY));
+    request.is_some_and(|request| DateTime::parse_from_rfc3339(request).is_ok())
 }

@@ -180,3 +180,34 @@ fn schedule_says_that_its_backup_cannot_begin() {
     let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
     assert_eq!(fresh.status, "False");
 }
+
+#[test]
+fn verification_without_a_result_does_not_hold_up_a_newer_backup() {
+    let object = noted(&json!({"verifyEvery": "2d"}));
+    let asked = |day, request: &str, attempts: i32, instance: Option<&str>| {
+        let mut backup = backup(day, "Completed", &json!({"annotations": {"valkeeper.io/verify": request}}));
+        let known = json!({"request": request, "attempts": attempts, "instance": instance});
+        backup.status.as_mut().unwrap().verification = serde_json::from_value(known).unwrap();
+        backup
+    };
+    let own = "2026-01-03T03:00:00Z";
+    let now = "2026-01-19T12:00:00Z";
+    let verify = || Some(ScheduledStep::Verify("nightly-202601020300".to_owned(), now.to_owned()));
+    let withdraw = || Some(ScheduledStep::Withdraw("nightly-202601010300".to_owned()));
+    let table = [
+        (vec![asked(1, own, 14, None), good(2)], None),
+        (vec![asked(1, own, 15, Some("cache-1")), good(2)], None),
+        (vec![asked(1, own, 15, None), good(2)], withdraw()),
+        // The request of a user stays.
+        (vec![asked(1, "2026-01-03", 15, None), good(2)], verify()),
+        (vec![asked(1, own, 15, None), asked(2, own, 1, None)], None),
+        // There is no newer one.
+        (vec![asked(1, own, 15, None)], None),
+        (vec![asked(1, own, 15, None), refuted(2)], None),
+    ];
+    for (backups, expected) in table {
+        let step = decide(&object, &backups, at(now)).0;
+        let found = Some(step).filter(|step| !matches!(step, ScheduledStep::Rest(_)));
+        assert_eq!(found, expected, "{backups:?}");
+    }
+}
