@@ -89,9 +89,20 @@ impl Store {
         Ok(())
     }
 
+    /// Refuses a backup that is not encrypted where the destination has a key: whoever writes the bucket could have put it
+    /// there.
+    pub(crate) fn check_encryption(&self, manifest: &Manifest) -> Result<(), BackupError> {
+        if self.key.is_some() && manifest.encryption.is_none() {
+            let reason = "it is not encrypted, and the destination names an encryption key";
+            return Err(BackupError::Damaged(reason.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Writes the data of a backup to this file.
     pub async fn fetch(&self, key: &str, manifest: &Manifest, file: &FilePath) -> Result<(), BackupError> {
         let failed = |error: object_store::Error| BackupError::store("read the data", &error);
+        self.check_encryption(manifest)?;
         // A wrong key is refused before anything is read.
         let chunks = match (&manifest.encryption, &self.key) {
             (None, _) => None,

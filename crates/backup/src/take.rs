@@ -66,6 +66,7 @@ pub async fn take(
     now: impl Fn() -> DateTime<Utc>,
 ) -> Result<Manifest, BackupError> {
     if let Some(taken) = store.manifest(&order.key).await? {
+        store.check_encryption(&taken)?;
         return Ok(taken);
     }
     let started_at = now();

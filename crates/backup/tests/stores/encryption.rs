@@ -44,12 +44,29 @@ async fn encrypted_backup_is_restored_with_its_key_and_no_other() {
         place::place(&dump, target.path(), false).unwrap();
         let restored = Running::start_in(target.path(), program, &DEBUG).await;
         assert_eq!(digest(&mut restored.connect().await).await, expected, "{program}");
-        // A backup from before there was a key is read as it is.
-        let plain = store(work.path(), None);
-        let manifest = running.back_up(&plain, "plain").await.unwrap();
-        assert_eq!(manifest.format, 1);
-        right.fetch("plain", &manifest, &dump).await.unwrap();
     }
+}
+
+/// Whoever writes the bucket, and has no key, could have put it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_backup_is_refused_where_a_key_is_named() {
+    let Some(program) = programs().into_iter().next() else { return };
+    let running = Running::start(program, &[]).await;
+    fill(&mut running.connect().await).await;
+    let work = tempfile::tempdir().unwrap();
+    let (plain, with_key) = (store(work.path(), None), store(work.path(), Some("a")));
+    let manifest = running.back_up(&plain, "k").await.unwrap();
+    assert_eq!(manifest.format, 1);
+    let dump = work.path().join("dump");
+    let fetched = with_key.fetch("k", &manifest, &dump).await.unwrap_err();
+    let taken = running.back_up(&with_key, "k").await.unwrap_err();
+    for error in [fetched, taken] {
+        assert!(error.to_string().contains("is not encrypted"), "{error}");
+        assert_eq!(error.class(), ErrorClass::Damaged, "{error}");
+    }
+    assert!(!dump.exists() && !dump.with_extension("part").exists());
+    // Without `encryption` in the destination, it is read as it is.
+    plain.fetch("k", &manifest, &dump).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
