@@ -46,6 +46,7 @@ mod sentinel;
 mod server_config;
 mod shutdown;
 mod silent;
+mod space;
 mod tls;
 mod verbs;
 mod worker;

@@ -9,9 +9,13 @@ use crate::{
     instance::{Instance, lock},
     memory::Memory,
     settings::{Persistence, Settings},
+    space,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
 use tokio::sync::watch;
 use valkeeper_backup::{BackupError, Credentials, Destination, place};
 use valkeeper_failover::Term;
@@ -117,6 +121,12 @@ async fn run(instance: &Instance, request: &RestoreRequest) -> Result<(), Backup
     })?;
     manifest.check_server(request.is_redis, &request.version)?;
     let dump = instance.settings.data_dir.join("valkeeper-restore");
+    // Of an earlier attempt that was ended in the middle.
+    let _ = std::fs::remove_file(dump.with_extension("part"));
+    let full = |why| BackupError::Io("restore the backup", io::Error::new(io::ErrorKind::StorageFull, why));
+    let free = space::free(&instance.settings.data_dir);
+    let free = free.map_err(|error| BackupError::Io("read the free space", error))?;
+    space::check(free, manifest.bytes, 0).map_err(full)?;
     store.fetch(&request.key, &manifest, &dump).await?;
     let append_only = instance.settings.server.persistence == Persistence::AppendOnly;
     place::place(&dump, &instance.settings.data_dir, append_only)?;

@@ -1,11 +1,11 @@
 //! Proves a backup: a second server, beside that of the instance, reads what was stored, and its keys are counted.
 //!
-//! Guarantees: it is not started when the container may not have the memory for both; no client reaches it; it is ended,
-//! and its files are removed, whatever happens. It starts as a replica of the silent listener, so that it removes no
+//! Guarantees: it is not started when the container may not have the memory for both, or the volume not the space; no client
+//! reaches it; it is ended, and its files are removed, whatever happens. It starts as a replica of the silent listener, so that it removes no
 //! expired key before they are counted.
 
 use super::{BackupRequest, Verification};
-use crate::{instance::Instance, server_config};
+use crate::{instance::Instance, server_config, space};
 use std::{
     collections::BTreeMap,
     os::unix::process::ExitStatusExt as _,
@@ -73,13 +73,18 @@ async fn attempt(
     manifest: &Manifest,
     folder: &Path,
 ) -> Result<BTreeMap<u32, u64>, Verification> {
-    check_memory(instance, request.memory_limit, manifest).await.map_err(Verification::inconclusive)?;
+    let info = instance.prober.ask().await;
+    let info =
+        info.map_err(|error| Verification::inconclusive(format!("Cannot verify the backup: {error}.")))?;
+    let used = info.memory().used;
+    check_memory(instance, request.memory_limit, used, manifest).map_err(Verification::inconclusive)?;
     let failed = |error: BackupError| Verification::of(&error, true);
     let io =
         |error: std::io::Error| Verification::inconclusive(format!("Cannot start a second server: {error}."));
     // Of an earlier attempt that was ended in the middle.
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).map_err(io)?;
+    check_space(instance, folder, used, manifest).map_err(Verification::inconclusive)?;
     let dump = folder.join("fetched");
     store.fetch(&request.key, manifest, &dump).await.map_err(failed)?;
     place::place(&dump, folder, false).map_err(failed)?;
@@ -109,9 +114,16 @@ async fn attempt(
     counted
 }
 
-async fn check_memory(instance: &Instance, limit: u64, manifest: &Manifest) -> Result<(), String> {
-    let info = instance.prober.ask().await.map_err(|error| format!("Cannot verify the backup: {error}."))?;
-    let used = info.memory().used;
+/// The server itself may write its data once more meanwhile, as a snapshot or a log.
+fn check_space(instance: &Instance, folder: &Path, used: u64, manifest: &Manifest) -> Result<(), String> {
+    let free = space::free(folder).map_err(|error| format!("Cannot verify the backup: {error}."))?;
+    space::check(free, manifest.bytes, used).map_err(|why| {
+        let name = &instance.settings.name;
+        format!("Not verified: {why} in {name}. Delete keys, or verify the backup by restoring it.")
+    })
+}
+
+fn check_memory(instance: &Instance, limit: u64, used: u64, manifest: &Manifest) -> Result<(), String> {
     // A server that has just read its data is seldom larger than the one that wrote it.
     let needed = manifest.used_memory.unwrap_or(manifest.bytes) / 4 * 5 + BESIDES;
     let free = limit.saturating_sub(used);

@@ -10,7 +10,7 @@ use valkeeper_instance::{
     restore::{RestoreRequest, RestoreStatus},
 };
 
-fn request(id: &str, folder: &Path, verify: bool) -> BackupRequest {
+pub(crate) fn request(id: &str, folder: &Path, verify: bool) -> BackupRequest {
     BackupRequest {
         id: id.to_owned(),
         key: format!("n/c/{id}"),
@@ -25,7 +25,7 @@ fn request(id: &str, folder: &Path, verify: bool) -> BackupRequest {
     }
 }
 
-async fn ended(node: &Node, id: &str) -> BackupAnswer {
+pub(crate) async fn ended(node: &Node, id: &str) -> BackupAnswer {
     loop {
         let answer = node.client.backup(id).await.unwrap().unwrap();
         if !answer.state.is_under_way() {
@@ -35,7 +35,7 @@ async fn ended(node: &Node, id: &str) -> BackupAnswer {
     }
 }
 
-fn restore(key: &str, folder: &Path, is_redis: bool, version: &str) -> RestoreRequest {
+pub(crate) fn restore(key: &str, folder: &Path, is_redis: bool, version: &str) -> RestoreRequest {
     RestoreRequest {
         key: key.to_owned(),
         destination: Destination::Folder(folder.join("store")),

@@ -214,7 +214,7 @@ fn planned_switchover_over_a_slow_network_loses_nothing() {
 }
 
 /// Runs an ignored test of this program in namespaces of its own.
-fn inside(test: &str) {
+pub(crate) fn inside(test: &str) {
     if valkey().is_none() {
         return;
     }

@@ -14,6 +14,7 @@ mod operator;
 mod pods;
 mod sentinel;
 mod sentinel_clients;
+mod space;
 mod switchover;
 mod world;
 mod writer;
