@@ -1,8 +1,8 @@
 //! When a backup of a schedule is verified again, and which.
 //!
-//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup; one that has no result
-//! for hours holds up none of a newer backup; after one that was
-//! refuted, the next waits as long as after one that succeeded, so that trouble of the store refutes one and not all.
+//! Guarantees: one verification of a schedule is asked for at a time, and of the newest good backup; one without a result
+//! for hours does not hold up that of a newer backup; after a backup was refuted, the next verification waits as long as
+//! after a success, so that trouble of the store refutes one backup and not all.
 
 use crate::backup;
 
