@@ -2,12 +2,15 @@
 
 use crate::asking::{ask, until};
 use crate::bucket::Bucket;
-use crate::world::World;
+use crate::world::{World, named};
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use serde_json::{Value, json};
 use valkeeper_api::ValkeyBackup;
-use valkeeper_testbed::s3::{Fault, KEY, Wire};
+use valkeeper_testbed::{
+    node::NodeFault,
+    s3::{Fault, KEY, Wire},
+};
 
 pub(crate) async fn backup_status(world: &World, name: &str) -> Value {
     let backup = world.api::<ValkeyBackup>().get_opt(name).await.unwrap();
@@ -231,8 +234,50 @@ async fn failed_attempt_is_repeated_on_the_same_instance(world: World) {
     assert_eq!(bucket.keys().await.len(), 1);
 }
 
+/// Writes eight megabytes that no server compresses.
+async fn fill(url: &str) {
+    let mut state: u64 = 1;
+    for number in 0..8 {
+        let mut symbol = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'0' + u8::try_from(state >> 58).unwrap())
+        };
+        let value: String = (0..1_000_000).map(&mut symbol).collect();
+        let set = ["SET", &number.to_string(), &value];
+        until("a write", async || ask(url, &set).await.filter(|answer| answer == "OK")).await;
+    }
+}
+
+async fn killed_manager_leaves_no_upload_behind(world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"instances": 1})).await;
+    world.until_ready("trio").await;
+    let url = world.url("trio", "leader").await;
+    fill(&url).await;
+    let in_the_middle = async |name: &str| {
+        bucket.back_up(&world, name, json!({"maxBytesPerSecond": "1Mi"})).await;
+        until("an upload", async || bucket.uploads().await.into_iter().find(|key| key.contains(name))).await;
+        world.nodes.inject(&NodeFault::KillManager(named("trio-0"))).unwrap();
+    };
+    in_the_middle("retried").await;
+    let status = ended(&world, "retried", "Completed").await;
+    assert_eq!(bucket.uploads().await, Vec::<String>::new(), "{status:#}");
+    // One that never succeeds, and whose data would stay.
+    world.until_ready("trio").await;
+    fill(&url).await;
+    in_the_middle("deleted").await;
+    world.delete::<ValkeyBackup>("deleted").await;
+    until("the resource is gone", async || {
+        world.api::<ValkeyBackup>().get_opt("deleted").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    assert_eq!(bucket.uploads().await, Vec::<String>::new());
+    assert!(bucket.keys().await.iter().any(|key| key.contains("retried")), "a backup that is stored stays");
+}
+
 crate::scenarios!(
     failed_attempt_is_repeated_on_the_same_instance,
+    killed_manager_leaves_no_upload_behind,
     encrypted_backup_is_restored_with_its_key_alone,
     backup_under_load_is_verified_and_restored,
     cluster_is_rebuilt_from_the_bucket_alone,

@@ -83,6 +83,11 @@ impl Bucket {
         world.api::<ValkeyBackup>().create(&PostParams::default(), &backup).await.unwrap();
     }
 
+    /// Keys of uploads in parts that were begun and not ended, as the server lists them.
+    pub(crate) async fn uploads(&self) -> Vec<String> {
+        self.server.uploads(BUCKET).await.unwrap()
+    }
+
     pub(crate) async fn keys(&self) -> Vec<String> {
         self.store().list("").await.unwrap().into_iter().map(|listed| listed.key).collect()
     }

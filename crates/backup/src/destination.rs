@@ -3,7 +3,7 @@
 //! Guarantees: credentials are in no `Debug` and no error; a destination that is described wrongly is refused before
 //! anything is sent, by the name of the field.
 
-use crate::{error::BackupError, seal::EncryptionKey};
+use crate::{error::BackupError, seal::EncryptionKey, uploads::Uploads};
 use object_store::{
     Certificate, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
     path::Path,
@@ -85,6 +85,8 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     prefix: Path,
     pub(crate) key: Option<EncryptionKey>,
+    /// Where uploads in parts stay until they are ended.
+    pub(crate) uploads: Option<Uploads>,
 }
 
 impl Store {
@@ -98,7 +100,8 @@ impl Store {
                 std::fs::create_dir_all(folder)
                     .map_err(|error| BackupError::Io("create the folder", error))?;
                 let objects = LocalFileSystem::new_with_prefix(folder).map_err(wrong)?;
-                Self { objects: Arc::new(objects.with_fsync(true)), prefix: Path::default(), key: None }
+                let objects = Arc::new(objects.with_fsync(true));
+                Self { objects, prefix: Path::default(), key: None, uploads: None }
             }
             Destination::S3(s3) => Self::s3(s3, credentials)?,
         };
@@ -135,9 +138,10 @@ impl Store {
             options = options.with_allow_http(endpoint.starts_with("http://"));
             builder = builder.with_endpoint(endpoint);
         }
-        let objects = builder.with_client_options(options).build();
-        let objects = objects.map_err(|error| described("destination", &error))?;
-        Ok(Self { objects: Arc::new(objects), prefix, key: None })
+        let wrong = |error: object_store::Error| described("destination", &error);
+        let objects = Arc::new(builder.with_client_options(options.clone()).build().map_err(wrong)?);
+        let uploads = Uploads::of(Arc::clone(&objects), &options).map_err(wrong)?;
+        Ok(Self { objects, prefix, key: None, uploads: Some(uploads) })
     }
 
     /// The name of an object of the backup with this key.

@@ -6,7 +6,7 @@
 use crate::{
     check::Checks,
     destination::Store,
-    error::BackupError,
+    error::{BackupError, ErrorClass},
     manifest::{MANIFEST, Manifest},
     pipe::{ChannelReader, Piece},
     seal::{Chunks, Opener},
@@ -73,7 +73,7 @@ impl Store {
         Ok(listed)
     }
 
-    /// Deletes a backup: its manifest first, then everything below its key.
+    /// Deletes a backup: its manifest first, then everything below its key, uploads in parts included.
     pub async fn delete(&self, key: &str) -> Result<(), BackupError> {
         let failed = |error: object_store::Error| BackupError::store("delete the backup", &error);
         let gone = |result: object_store::Result<()>| match result {
@@ -86,7 +86,14 @@ impl Store {
         for object in objects {
             gone(self.objects.delete(&object.location).await)?;
         }
-        Ok(())
+        match self.abort_uploads(key).await {
+            // A user who may delete objects may not be allowed to list uploads, and not every store has them.
+            Err(error) if error.class() != ErrorClass::Transient => {
+                tracing::warn!(%error, key, "uploads of a deleted backup were not aborted");
+                Ok(())
+            }
+            aborted => aborted.map(drop),
+        }
     }
 
     /// Refuses a backup that is not encrypted where the destination has a key: whoever writes the bucket could have put it

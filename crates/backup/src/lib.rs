@@ -23,6 +23,7 @@ mod pace;
 mod pipe;
 mod replica;
 mod seal;
+mod uploads;
 
 pub use destination::{Credentials, Destination, S3, Store};
 pub use error::{BackupError, ErrorClass};

@@ -6,12 +6,13 @@
 //! ```
 //!
 //! Guarantees: memory is bounded by the channels, whatever the size of the data, and a slow store slows the server's
-//! stream down; a failure leaves no manifest, and removes the parts that were sent where the store lets it.
+//! stream down; a failure leaves no manifest, and removes the parts that were sent where the store lets it. An attempt
+//! begins with the removal of what an earlier one of the same backup has left.
 
 use crate::{
     check::Checks,
     destination::Store,
-    error::BackupError,
+    error::{BackupError, ErrorClass},
     manifest::{MANIFEST, Manifest, Origin},
     pace::Pace,
     pipe::{ChannelReader, PartWriter, Piece},
@@ -29,6 +30,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::mpsc;
 use valkeeper_server::Connection;
@@ -39,6 +41,10 @@ const PART: usize = 8 << 20;
 const PARTS_UNDER_WAY: usize = 2;
 /// Pieces of the server's stream that may wait.
 const WAITING: usize = 8;
+/// How often a store is asked to abort the uploads of earlier attempts.
+const CLEARINGS: u32 = 3;
+/// Between two of them.
+const BETWEEN_CLEARINGS: Duration = Duration::from_millis(500);
 /// Fast, and close to what more effort would reach.
 const LEVEL: i32 = 3;
 
@@ -69,6 +75,7 @@ pub async fn take(
         store.check_encryption(&taken)?;
         return Ok(taken);
     }
+    clear(store, &order.key).await;
     let started_at = now();
     let (encryption, chunks) = store.key.as_ref().map(EncryptionKey::begin).transpose()?.unzip();
     let suffix = if encryption.is_some() { ".enc" } else { "" };
@@ -99,6 +106,21 @@ pub async fn take(
     let put = store.objects.put(&store.path(&order.key, MANIFEST)?, text.into()).await;
     put.map_err(|error| BackupError::store("write the manifest", &error))?;
     Ok(manifest)
+}
+
+/// Aborts the uploads of earlier attempts, whose managers were killed. A store that refuses it is no reason to have no
+/// backup: the deletion of the backup tries again.
+async fn clear(store: &Store, key: &str) {
+    for attempt in 1..=CLEARINGS {
+        match store.abort_uploads(key).await {
+            Ok(0) => return,
+            Ok(count) => return tracing::info!(count, key, "aborted uploads of earlier attempts"),
+            Err(error) if error.class() == ErrorClass::Transient && attempt < CLEARINGS => {
+                tokio::time::sleep(BETWEEN_CLEARINGS).await;
+            }
+            Err(error) => return tracing::warn!(%error, key, "uploads of earlier attempts were not aborted"),
+        }
+    }
 }
 
 /// What became of the data.

@@ -178,6 +178,8 @@ pub mod reason {
     pub const VERIFICATION_DUE: &str = "VerificationDue";
     /// A verification had no result and is repeated.
     pub const VERIFICATION_POSTPONED: &str = "VerificationPostponed";
+    /// Uploads that were cut off could not be aborted.
+    pub const UPLOADS_LEFT: &str = "UploadsLeft";
     /// A backup is deleted by retention.
     pub const BACKUP_EXPIRED: &str = "BackupExpired";
     /// A server became primary.

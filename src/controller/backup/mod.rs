@@ -42,6 +42,8 @@ use valkeeper_instance::backups::BackupRequest;
 
 /// More steps than any reconciliation needs.
 const MAX_STEPS: usize = 8;
+/// Longest wait for a store to abort uploads.
+const ABORTING: Duration = Duration::from_secs(20);
 /// How often an instance is asked.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -133,14 +135,14 @@ impl Reconciliation {
             BackupStep::Begin => self.begin(&seen, attempt_id(&self.object), false).await,
             BackupStep::BeginVerification => self.begin(&seen, verification_id(&self.object), true).await,
             BackupStep::Erase => {
-                if let (Some((destination, credentials)), Some(status)) = (seen.target, &self.object.status) {
-                    let store = Store::open(&destination, Some(&credentials)).map_err(stored)?;
-                    store
-                        .delete(status.key.as_deref().unwrap_or(&key(&self.object)))
-                        .await
-                        .map_err(stored)?;
+                if let Some((store, key)) = self.stored(&seen)? {
+                    store.delete(&key).await.map_err(stored)?;
                     self.known.erased = true;
                 }
+            }
+            BackupStep::AbortUploads => {
+                self.abort_uploads(&seen).await;
+                self.known.erased = true;
             }
             BackupStep::Unassign => {
                 let attempts = self.object.status.as_ref().and_then(|status| status.attempts);
@@ -157,6 +159,30 @@ impl Reconciliation {
             BackupStep::Conclude(_) | BackupStep::Rest { .. } => {}
         }
         Ok(())
+    }
+
+    /// Where the backup is stored, and its key.
+    fn stored(&self, seen: &Seen) -> Result<Option<(Store, String)>, ReconcileError> {
+        let (Some((destination, credentials)), Some(status)) = (&seen.target, &self.object.status) else {
+            return Ok(None);
+        };
+        let store = Store::open(destination, Some(credentials)).map_err(stored)?;
+        Ok(Some((store, status.key.clone().unwrap_or_else(|| key(&self.object)))))
+    }
+
+    /// Aborts the uploads that attempts have left, once. Whatever becomes of it blocks no deletion, which leaves data
+    /// where it is.
+    async fn abort_uploads(&self, seen: &Seen) {
+        // Where nothing can be opened, nothing was stored.
+        let Ok(Some((store, key))) = self.stored(seen) else { return };
+        let why = match tokio::time::timeout(ABORTING, store.abort_uploads(&key)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer".to_owned(),
+        };
+        let note = format!("Failed to abort uploads below {key}: {why}. Abort them in the bucket.");
+        let recorder = &self.context.recorder;
+        recorder.emit(&self.object, Severity::Warning, reason::UPLOADS_LEFT, "Reconcile", &note);
     }
 
     /// Asks the instance to begin a backup, or to verify the `existing` one. What came of it is seen by the next look.

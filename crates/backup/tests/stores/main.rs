@@ -11,3 +11,4 @@ mod encryption;
 mod round_trip;
 mod running;
 mod s3;
+mod uploads;

@@ -14,16 +14,16 @@ use valkeeper_testbed::{
 
 /// `DEBUG` is for tests.
 const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
-const BUCKET: &str = "backups";
+pub(crate) const BUCKET: &str = "backups";
 
-struct World {
-    _server: S3Server,
-    wire: Wire,
-    running: Running,
+pub(crate) struct World {
+    pub(crate) server: S3Server,
+    pub(crate) wire: Wire,
+    pub(crate) running: Running,
 }
 
 impl World {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let program = programs().into_iter().next()?;
         let moto = tools::S3_SERVER.or_skip()?;
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -31,11 +31,11 @@ impl World {
         let wire = Wire::to(server.address()).await.unwrap();
         let running = Running::start(program, &DEBUG).await;
         fill(&mut running.connect().await).await;
-        Some(Self { _server: server, wire, running })
+        Some(Self { server, wire, running })
     }
 
     /// Each with connections of its own.
-    fn store(&self, bucket: &str) -> Store {
+    pub(crate) fn store(&self, bucket: &str) -> Store {
         let s3 = S3 {
             bucket: bucket.to_owned(),
             prefix: "some/place".to_owned(),
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Restores every backup that is listed; answers how many there are.
-    async fn restore_all(&self) -> usize {
+    pub(crate) async fn restore_all(&self) -> usize {
         let store = self.store(BUCKET);
         let listed = store.list("").await.unwrap();
         for backup in &listed {
@@ -77,7 +77,7 @@ async fn keys(server: &mut Server) -> u64 {
 }
 
 /// Values that do not compress, so that there are several parts.
-async fn fill_much(server: &mut Server, megabytes: u32) {
+pub(crate) async fn fill_much(server: &mut Server, megabytes: u32) {
     let script = "math.randomseed(ARGV[1]) local t = {} for i = 1, 100000 do t[i] = string.char(math.random(0, 255)) end \
                   for i = 1, 10 do redis.call('SET', 'big-' .. ARGV[1] .. '-' .. i, table.concat(t, '', i) .. i) end";
     for number in 0..megabytes {
@@ -183,7 +183,7 @@ async fn server_that_ends_in_the_middle_leaves_no_backup() {
     while progress.load(Ordering::Relaxed) < 10_000_000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let World { running, wire, _server } = world;
+    let World { running, wire, server: _server } = world;
     drop(running);
     wire.strike(Fault::Unavailable, 0);
     let error = taking.await.unwrap().unwrap_err();

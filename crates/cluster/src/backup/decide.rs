@@ -86,24 +86,43 @@ fn deletion(
             progressing("Deleting", "Deleting the backup.".to_owned()),
         );
     }
-    let expired =
-        object.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(EXPIRED));
-    let erases = status.key.is_some() && (object.spec.deletion_policy == "Delete" || expired);
-    if !erases || observed.erased {
+    let erases = status.key.is_some() && erases(object);
+    if !(erases || may_leave_parts(status)) || observed.erased {
         return (BackupStep::ReleaseFinalizer, progressing("Deleting", "Deleting the backup.".to_owned()));
     }
     if matches!(observed.progress, Progress::Running | Progress::Verifying(_) | Progress::Silent) {
         // What it stores afterwards would stay for ever, and one lost answer does not mean that it has ended.
-        let message = "Waiting for the attempt under way to end before its data is deleted.".to_owned();
+        let message = "Waiting for the attempt under way to end before what it stored is deleted.".to_owned();
         return (BackupStep::Rest { soon: true }, progressing("Deleting", message));
     }
     if let Some(obstacle) = &observed.obstacle {
+        if !erases {
+            // Nobody asked for a deletion of data, which nothing may block for the sake of parts of an upload.
+            return (BackupStep::ReleaseFinalizer, progressing("Deleting", obstacle.clone()));
+        }
         let message = format!(
             "Cannot delete what is stored: {obstacle} To leave it there, set spec.deletionPolicy: Retain."
         );
         return (BackupStep::Rest { soon: true }, stuck("Deleting", reason::CREDENTIALS_MISSING, message));
     }
-    (BackupStep::Erase, progressing("Deleting", "Deleting what is stored.".to_owned()))
+    if erases {
+        return (BackupStep::Erase, progressing("Deleting", "Deleting what is stored.".to_owned()));
+    }
+    let message = "Aborting uploads that were cut off.".to_owned();
+    (BackupStep::AbortUploads, progressing("Deleting", message))
+}
+
+/// Whether what is stored goes with the resource.
+fn erases(object: &ValkeyBackup) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    let expired = annotations.is_some_and(|annotations| annotations.contains_key(EXPIRED));
+    object.spec.deletion_policy == "Delete" || expired
+}
+
+/// Whether an attempt was begun that may have left parts of an upload: it did not succeed, or another one did.
+fn may_leave_parts(status: &BackupStatus) -> bool {
+    let completed = status.phase.as_deref() == Some("Completed");
+    status.key.is_some() && (!completed || status.attempts.is_some_and(|attempts| attempts > 1))
 }
 
 /// Chooses who sends its data: a replica that is in sync, the highest first; without one, the primary.

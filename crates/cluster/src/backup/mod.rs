@@ -59,7 +59,7 @@ pub struct ObservedBackup<'object> {
     pub begun: bool,
     /// The last attempt ended so recently that the next one waits.
     pub backs_off: bool,
-    /// What was stored is known to be deleted.
+    /// What was stored, or what attempts have left, is known to be deleted.
     pub erased: bool,
     /// Now, on the wall clock.
     pub now: DateTime<Utc>,
@@ -143,6 +143,8 @@ pub enum BackupStep {
     Begin,
     /// Delete what is stored.
     Erase,
+    /// Abort the uploads that attempts have left; what is stored stays.
+    AbortUploads,
     /// Note in the status that the attempt has ended.
     Unassign,
     /// Note this instance in the status, for another verification.

@@ -251,3 +251,31 @@ fn what_is_stored_goes_only_if_something_says_so() {
     object.metadata.deletion_timestamp = serde_json::from_value(json!(deleted)).unwrap();
     assert_eq!(decide(&look(&object, None)).0, BackupStep::ReleaseFinalizer);
 }
+
+#[test]
+fn deletion_aborts_what_attempts_have_left() {
+    let status = |phase: &str, attempts: i32| json!({"phase": phase, "attempts": attempts, "key": "k", "instance": "cache-1"});
+    let table = [
+        (status("Completed", 1), BackupStep::ReleaseFinalizer),
+        (status("Completed", 2), BackupStep::AbortUploads),
+        (status("Failed", 5), BackupStep::AbortUploads),
+        (status("Running", 1), BackupStep::AbortUploads),
+        (json!({"phase": "Pending"}), BackupStep::ReleaseFinalizer),
+    ];
+    for (status, step) in table {
+        let mut object = backup(&json!({}), &status);
+        object.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        let found = |progress| decide(&ObservedBackup { progress, ..look(&object, None) }).0;
+        assert_eq!(found(Progress::Unknown), step, "{status}");
+        assert_eq!(found(Progress::Gone), step, "{status}");
+        if step == BackupStep::AbortUploads {
+            assert_eq!(found(Progress::Running), BackupStep::Rest { soon: true });
+            assert_eq!(found(Progress::Silent), BackupStep::Rest { soon: true });
+        }
+        // Data that stays needs no Secret to be left where it is.
+        let blocked = ObservedBackup { obstacle: Some("No Secret.".to_owned()), ..look(&object, None) };
+        assert_eq!(decide(&blocked).0, BackupStep::ReleaseFinalizer, "{status}");
+        let done = ObservedBackup { erased: true, ..look(&object, None) };
+        assert_eq!(decide(&done).0, BackupStep::ReleaseFinalizer, "{status}");
+    }
+}

@@ -55,17 +55,39 @@ impl S3Server {
         self.address
     }
 
+    /// Keys of the uploads in parts that were begun and not ended.
+    ///
+    /// # Errors
+    /// When it does not list them.
+    pub async fn uploads(&self, bucket: &str) -> anyhow::Result<Vec<String>> {
+        let answer = self.ask("GET", &format!("{bucket}?uploads")).await?;
+        let keys = answer.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+        Ok(keys.map(str::to_owned).collect())
+    }
+
+    /// Begins an upload in parts, as another client does.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn begin_upload(&self, bucket: &str, key: &str) -> anyhow::Result<()> {
+        self.ask("POST", &format!("{bucket}/{key}?uploads")).await.map(drop)
+    }
+
     async fn create(&self, bucket: &str) -> anyhow::Result<()> {
+        self.ask("PUT", bucket).await.map(drop)
+    }
+
+    async fn ask(&self, method: &str, path: &str) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect(self.address).await?;
         let request = format!(
-            "PUT /{bucket} HTTP/1.1\r\nHost: {}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/\
+            "{method} /{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/\
              aws4_request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             self.address, KEY.0
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("no bucket: {answer}") }
+        if answer.starts_with("HTTP/1.1 200") { Ok(answer) } else { bail!("{method} {path}: {answer}") }
     }
 }
 
