@@ -127,6 +127,20 @@ pub async fn patch<K: Namespaced>(
     bounded(doing, api.patch(name, &parameters, &Patch::Merge(patch))).await
 }
 
+/// The identity of the object with this name, from a list of all of its namespace.
+pub async fn uids<K: Namespaced>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Vec<String>, ClusterError> {
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let doing = || format!("list {} in {namespace}", K::kind(&()));
+    // Metadata alone: an object that does not decode hides no other.
+    let listed = bounded(doing, api.list_metadata(&ListParams::default())).await?;
+    let named = listed.items.into_iter().filter(|object| object.metadata.name.as_deref() == Some(name));
+    Ok(named.filter_map(|object| object.metadata.uid).collect())
+}
+
 /// Lists the objects with these labels.
 pub async fn list<K: Namespaced>(
     client: &Client,

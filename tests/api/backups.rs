@@ -17,6 +17,7 @@ on_both_servers!(
 
 const BACKUP: &str = include_str!("../../examples/self-hosted/backup.yaml");
 const SCHEDULE: &str = include_str!("../../examples/self-hosted/scheduled-backup.yaml");
+const TRIAL: &str = include_str!("../../examples/self-hosted/scheduled-backup-of-a-test.yaml");
 
 /// An example with another value at this path of the spec; null removes it.
 fn changed(example: &str, path: &str, value: &Value) -> Value {
@@ -60,6 +61,7 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         (SCHEDULE, "/retention/keepFor", json!("2w"), "must match", false),
         (SCHEDULE, "/verifyEvery", json!("30m"), "must match", false),
         (SCHEDULE, "/verifyEvery", json!("0d"), "must match", false),
+        (SCHEDULE, "/whenClusterDeleted", json!("Retain"), "must be one of", false),
         (SCHEDULE, "/retention/keepLast", json!(0), "at least 1", false),
     ];
     let both = both.into_iter().flat_map(|(path, value, rule)| {
@@ -154,7 +156,7 @@ async fn api_server_refuses_forbidden_changes_of_backups(place: Place) {
 
 async fn examples_of_backups_are_accepted(place: Place) {
     let Some(server) = server_with_backups(place).await else { return };
-    for example in [BACKUP, SCHEDULE] {
+    for example in [BACKUP, SCHEDULE, TRIAL] {
         let manifest: Value = serde_yaml::from_str(example).unwrap();
         let stored = server.judge_own(plural(example), &manifest).await.unwrap();
         assert_eq!(operated(example, &stored), Some(Vec::new()));

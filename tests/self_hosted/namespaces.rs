@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -62,6 +63,31 @@ impl World {
             None
         })
         .await;
+    }
+
+    /// Deletes what belonged to an object that is gone, as the garbage collector does; the real API server here has none.
+    pub(crate) async fn collect(&self, owner: &str) {
+        self.collect_kind::<Secret>(owner).await;
+        self.collect_kind::<ConfigMap>(owner).await;
+        self.collect_kind::<Service>(owner).await;
+        self.collect_kind::<Lease>(owner).await;
+        self.collect_kind::<PodDisruptionBudget>(owner).await;
+        self.collect_kind::<PersistentVolumeClaim>(owner).await;
+        self.collect_kind::<ServiceAccount>(owner).await;
+        self.collect_kind::<Role>(owner).await;
+        self.collect_kind::<RoleBinding>(owner).await;
+    }
+
+    async fn collect_kind<K>(&self, owner: &str)
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        for object in self.api::<K>().list(&ListParams::default()).await.unwrap().items {
+            if object.owner_references().iter().any(|reference| reference.uid == owner) {
+                let _ = self.api::<K>().delete(&object.name_any(), &DeleteParams::default()).await;
+            }
+        }
     }
 
     /// Deletes all objects of a kind; answers how many there were.

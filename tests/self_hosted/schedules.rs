@@ -7,7 +7,7 @@ use crate::world::World;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::time::Duration;
-use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
+use valkeeper_api::{ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
 
 /// Creates the schedule `hourly` with more than a spec needs.
 async fn schedule(world: &World, bucket: &Bucket, more: Value) {
@@ -127,7 +127,79 @@ async fn backup_is_verified_again_and_one_that_is_gone_is_refuted(world: World) 
     world.until_status("trio", "its backup is not fresh", fresh).await;
 }
 
+/// Backups of a deleted cluster go, of which the operator sees nothing but that another one has its name.
+async fn backups_go_with_their_cluster_only_if_the_schedule_says_so(mut world: World) {
+    let Some(bucket) = Bucket::start(&world).await else { return };
+    world.create("trio", json!({"instances": 1})).await;
+    world.until_ready("trio").await;
+    schedule(&world, &bucket, json!({})).await;
+    back_up_by_schedule(&world, &bucket, "kept").await;
+    delete_and_create_again(&mut world).await;
+    set_policy(&world, "Delete").await;
+    let clusters = world.api::<ValkeyCluster>();
+    let uid = clusters.get("trio").await.unwrap().metadata.uid;
+    let schedules = world.api::<ValkeyScheduledBackup>();
+    until("the schedule has noted the cluster", async || {
+        let noted = schedules.get("hourly").await.unwrap().status?.cluster_uid;
+        (noted == uid).then_some(())
+    })
+    .await;
+    back_up_by_schedule(&world, &bucket, "gone").await;
+    assert_eq!(bucket.keys().await.len(), 2);
+    delete_and_create_again(&mut world).await;
+    let backups = world.api::<ValkeyBackup>();
+    until("the backup of the deleted cluster is deleted", async || {
+        backups.get_opt("gone").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    back_up_by_schedule(&world, &bucket, "new").await;
+    let keys = bucket.keys().await;
+    assert!(keys.len() == 2 && !keys.iter().any(|key| key.contains("gone")), "{keys:?}");
+    // And without another cluster of that name.
+    world.delete::<ValkeyCluster>("trio").await;
+    until("its backup is deleted", async || backups.get_opt("new").await.unwrap().is_none().then_some(()))
+        .await;
+    let keys = bucket.keys().await;
+    assert!(keys.len() == 1 && keys[0].contains("kept"), "{keys:?}");
+    assert!(backups.get_opt("kept").await.unwrap().is_some());
+}
+
+/// A backup of the schedule that is completed.
+async fn back_up_by_schedule(world: &World, bucket: &Bucket, name: &str) {
+    bucket.back_up(world, name, json!({})).await;
+    let labels = json!({"metadata": {"labels": {"valkeeper.io/scheduled-backup": "hourly"}}});
+    let backups = world.api::<ValkeyBackup>();
+    backups.patch(name, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
+    ended(world, name, "Completed").await;
+}
+
+async fn set_policy(world: &World, policy: &str) {
+    let patch = Patch::Merge(json!({"spec": {"whenClusterDeleted": policy}}));
+    let schedules = world.api::<ValkeyScheduledBackup>();
+    schedules.patch("hourly", &PatchParams::default(), &patch).await.unwrap();
+}
+
+/// The operator does not run when the cluster goes, and begins with another cluster of its name.
+async fn delete_and_create_again(world: &mut World) {
+    let clusters = world.api::<ValkeyCluster>();
+    let uid = clusters.get("trio").await.unwrap().metadata.uid.unwrap();
+    world.delete::<ValkeyCluster>("trio").await;
+    until("no server runs", async || world.pods().await.is_empty().then_some(())).await;
+    world.kill_operator().await;
+    if clusters.get_opt("trio").await.unwrap().is_some() {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": []}}));
+        let _ = clusters.patch("trio", &PatchParams::default(), &patch).await;
+    }
+    until("the cluster is gone", async || clusters.get_opt("trio").await.unwrap().is_none().then_some(()))
+        .await;
+    world.collect(&uid).await;
+    world.create("trio", json!({"instances": 1})).await;
+    world.start_operator();
+    world.until_ready("trio").await;
+}
+
 crate::scenarios!(
+    backups_go_with_their_cluster_only_if_the_schedule_says_so,
     schedule_creates_backups_and_retention_deletes_them,
     backup_is_verified_again_and_one_that_is_gone_is_refuted,
 );

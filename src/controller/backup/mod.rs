@@ -96,6 +96,7 @@ impl Reconciliation {
             let observed = ObservedBackup {
                 object: &self.object,
                 cluster: seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref()),
+                cluster_uid: seen.cluster.as_ref().and_then(|cluster| cluster.metadata.uid.clone()),
                 obstacle: seen.obstacle.clone(),
                 progress: seen.progress.clone(),
                 begun: self.known.begun,

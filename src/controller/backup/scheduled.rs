@@ -20,13 +20,15 @@ use kube::{Api, ResourceExt as _, runtime::reflector::Store};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use valkeeper_api::{
-    Custom as _, ScheduledBackupStatus, ValkeyBackup, ValkeyScheduledBackup,
+    Custom as _, ScheduledBackupStatus, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup,
     names::condition,
     valkey_backup::{CLUSTER, EXPIRED, SCHEDULE, VERIFY},
 };
 use valkeeper_cluster::{
     names::reason,
-    scheduled::{ScheduledReport, ScheduledStep, decide, name, next_status},
+    scheduled::{
+        Cause, ClusterSeen, ScheduledReport, ScheduledStep, decide, goes_with_cluster, name, next_status,
+    },
 };
 use valkeeper_engine::{Ready, conditions};
 
@@ -86,9 +88,10 @@ impl Scheduled {
         for _ in 0..MAX_STEPS {
             let backups: Vec<ValkeyBackup> =
                 objects::list(&self.context.client, &self.namespace, &labels).await?;
+            let cluster = self.cluster_seen().await?;
             let now = now();
-            let (step, report) = decide(&self.object, &backups, now);
-            let next = next_status(&self.object, &backups, &step, &report, now);
+            let (step, report) = decide(&self.object, &backups, &cluster, now);
+            let next = next_status(&self.object, (&backups, &cluster), &step, &report, now);
             tracing::debug!(?step, "step");
             // Created first, then noted: a backup is never noted that was not created.
             self.perform(&step, &backups).await?;
@@ -103,6 +106,17 @@ impl Scheduled {
             }
         }
         Ok(SOONEST)
+    }
+
+    /// The cluster as the API server lists it, where its deletion matters. The answer that there is no such object may
+    /// mean that there is no such kind; a list without it means what it says.
+    async fn cluster_seen(&self) -> Result<ClusterSeen, ReconcileError> {
+        if !goes_with_cluster(&self.object) {
+            return Ok(ClusterSeen::Unknown);
+        }
+        let name = &self.object.spec.cluster_name;
+        let uids = objects::uids::<ValkeyCluster>(&self.context.client, &self.namespace, name).await?;
+        Ok(uids.into_iter().next().map_or(ClusterSeen::Absent, ClusterSeen::Present))
     }
 
     async fn perform(
@@ -124,7 +138,7 @@ impl Scheduled {
                     self.annotate(backup, EXPIRED, Some("true")).await?;
                 }
             }
-            ScheduledStep::Delete(name) => {
+            ScheduledStep::Delete(name, cause) => {
                 if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
                     let uid = backup.uid();
                     objects::delete::<ValkeyBackup>(
@@ -134,7 +148,12 @@ impl Scheduled {
                         uid.as_deref(),
                     )
                     .await?;
-                    let message = format!("Deleting ValkeyBackup {name}, which no retention keeps.");
+                    let message = match cause {
+                        Cause::Expired => format!("Deleting ValkeyBackup {name}, which no retention keeps."),
+                        Cause::ClusterDeleted => format!(
+                            "Deleting ValkeyBackup {name}: its cluster was deleted, and spec.whenClusterDeleted is Delete."
+                        ),
+                    };
                     self.emit(Severity::Normal, reason::BACKUP_EXPIRED, &message);
                 }
             }

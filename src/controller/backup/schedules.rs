@@ -2,7 +2,7 @@
 
 use super::super::{schedule::wakers::Wakers, watch::cached::Cached};
 use futures::FutureExt as _;
-use kube::runtime::reflector::Store;
+use kube::{ResourceExt as _, runtime::reflector::Store};
 use std::{
     collections::HashMap,
     sync::{
@@ -56,6 +56,18 @@ impl Schedules {
         });
         found.sort_by_key(kube::ResourceExt::name_any);
         BackupsSeen::Schedules(scheduled::of_cluster(&found))
+    }
+
+    /// A cluster is gone: what its schedules do then is due.
+    pub(in crate::controller) fn cluster_is_gone(&self, namespace: &str, cluster: &str) {
+        let stores = lock(&self.stores).clone();
+        for cached in stores.iter().flat_map(Store::state).filter(|cached| cached.is_in(namespace)) {
+            if let Ok(object) = cached.open()
+                && object.spec.cluster_name == cluster
+            {
+                self.wakers.wake(namespace, &object.name_any());
+            }
+        }
     }
 
     /// A reconciliation failed; how many did in a row.

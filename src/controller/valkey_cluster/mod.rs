@@ -96,7 +96,9 @@ impl Reconciled for ValkeyCluster {
         };
         measure::state(&context, &reconciliation.object);
         if reconciliation.released {
-            context.forget(&uid, &reconciliation.object.name_any());
+            let name = reconciliation.object.name_any();
+            context.forget(&uid, &name);
+            context.schedules.cluster_is_gone(&reconciliation.namespace, &name);
             return Next::After(context.settings.external_wait_interval);
         }
         context.clusters.keep(&uid, reconciliation.known);

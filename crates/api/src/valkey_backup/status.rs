@@ -21,6 +21,9 @@ pub struct BackupStatus {
     /// Key of the backup below the prefix of the destination. With it, a cluster can be restored without this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// UID of the cluster that its data is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_uid: Option<String>,
     /// The server that sends its data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,

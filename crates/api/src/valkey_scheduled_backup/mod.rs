@@ -79,6 +79,15 @@ pub struct ValkeyScheduledBackupSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub retention: Option<Retention>,
+    /// What happens to the backups of this schedule, and to what they have stored, when their cluster is deleted. `Delete`
+    /// deletes the newest as well.
+    #[serde(default = "keep")]
+    #[schemars(extend("enum" = ["Keep", "Delete"]))]
+    pub when_cluster_deleted: String,
+}
+
+fn keep() -> String {
+    "Keep".to_owned()
 }
 
 fn utc() -> String {

@@ -30,6 +30,9 @@ pub struct ScheduledBackupStatus {
     /// When a backup of this schedule was last verified with success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_at: Option<DateTime<Utc>>,
+    /// UID of the cluster whose backups go with it, with `whenClusterDeleted: Delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_uid: Option<String>,
     /// Conditions: `Ready`, `Stalled`, `BackupFresh` (the backup that was last due is stored).
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

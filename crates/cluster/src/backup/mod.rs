@@ -51,6 +51,8 @@ pub struct ObservedBackup<'object> {
     pub object: &'object ValkeyBackup,
     /// The status of its cluster; none if there is no such cluster, or it is being deleted.
     pub cluster: Option<&'object ClusterStatus>,
+    /// UID of that cluster.
+    pub cluster_uid: Option<String>,
     /// Why the destination cannot be used: its Secret is missing, or has no such keys.
     pub obstacle: Option<String>,
     /// What the instance in the status said.

@@ -38,6 +38,7 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
     match step {
         BackupStep::Assign(instance) => {
             next.instance = Some(instance.clone());
+            next.cluster_uid.clone_from(&observed.cluster_uid);
             next.key = Some(key(object));
             next.attempts = Some(next.attempts.unwrap_or_default().saturating_add(1));
             next.begun = false;

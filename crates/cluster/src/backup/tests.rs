@@ -56,6 +56,7 @@ fn look<'object>(
     ObservedBackup {
         object,
         cluster,
+        cluster_uid: cluster.map(|_| "uid-of-cache".to_owned()),
         obstacle: None,
         progress: Progress::default(),
         begun: false,
@@ -77,6 +78,7 @@ fn replica_in_sync_is_asked_and_the_primary_without_one() {
     assert_eq!(step, BackupStep::Assign("cache-0".to_owned()));
     let next = next_status(&observed, &step, &report);
     assert_eq!((next.instance.as_deref(), next.attempts), (Some("cache-0"), Some(1)));
+    assert_eq!(next.cluster_uid.as_deref(), Some("uid-of-cache"));
     assert_eq!(next.key.as_deref(), Some("team/cache/one-01234567"));
     assert_eq!(next.key, Some(key(&object)));
     let (step, report) = decide(&look(&object, None));

@@ -1,8 +1,9 @@
 //! Scheduled backups: what to do for a `ValkeyScheduledBackup`. Pure; the time is an argument.
 //!
 //! Guarantees: one backup of a schedule is under way at a time; of times that were missed, the last alone is made up for;
-//! the newest backup that succeeded is never deleted, nor one that is under way.
+//! retention deletes neither the newest backup that succeeded nor one that is under way.
 
+mod cluster_deleted;
 mod fresh;
 mod retention;
 mod verification;
@@ -10,6 +11,7 @@ mod verification;
 #[cfg(test)]
 mod tests;
 
+pub use cluster_deleted::{ClusterSeen, goes_with_cluster};
 pub use fresh::{Freshness, of_cluster};
 pub use verification::is_late as verification_is_late;
 
@@ -37,13 +39,22 @@ pub enum ScheduledStep {
     /// Mark this backup, so that what is stored goes with it.
     Expire(String),
     /// Delete this backup, which is marked.
-    Delete(String),
+    Delete(String, Cause),
     /// Ask for another verification of this backup, by this request.
     Verify(String, String),
     /// Withdraw the request for a verification of this backup, which had no result.
     Withdraw(String),
     /// Nothing before this time.
     Rest(Option<DateTime<Utc>>),
+}
+
+/// Why a backup is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No retention keeps it.
+    Expired,
+    /// Its cluster was deleted.
+    ClusterDeleted,
 }
 
 /// What is to be said.
@@ -61,6 +72,7 @@ pub struct ScheduledReport {
 pub fn decide(
     object: &ValkeyScheduledBackup,
     backups: &[ValkeyBackup],
+    cluster: &ClusterSeen,
     now: DateTime<Utc>,
 ) -> (ScheduledStep, ScheduledReport) {
     let report = |ready, reason, message| ScheduledReport { ready, reason, message };
@@ -85,6 +97,9 @@ pub fn decide(
         let next = next.map(|next| next.to_rfc3339()).unwrap_or_default();
         report(Ready::Yes, reason::SCHEDULED, format!("The next backup is due at {next}."))
     };
+    if let Some(backup) = cluster_deleted::left(object, backups, cluster) {
+        return (removal(backup, Cause::ClusterDeleted), said);
+    }
     if let Some(due) = due(object, &schedule, now).filter(|_| !object.spec.suspend) {
         let step = match running {
             _ if now - due > LATEST => {
@@ -99,9 +114,7 @@ pub fn decide(
         return (step, said);
     }
     if let Some(backup) = expired {
-        let name = backup.metadata.name.clone().unwrap_or_default();
-        let marked = is_marked(backup);
-        return (if marked { ScheduledStep::Delete(name) } else { ScheduledStep::Expire(name) }, said);
+        return (removal(backup, Cause::Expired), said);
     }
     if let Some(step) = verification::step(object, backups, now) {
         return (step, said);
@@ -121,6 +134,12 @@ fn stalled(backup: &ValkeyBackup) -> Option<String> {
     let stalled = conditions.iter().find(|found| found.type_ == condition::STALLED)?;
     let name = backup.metadata.name.clone().unwrap_or_default();
     Some(format!("ValkeyBackup {name} is stalled. {}", stalled.message))
+}
+
+/// A backup is marked before it is deleted, so that what is stored goes with it.
+fn removal(backup: &ValkeyBackup, cause: Cause) -> ScheduledStep {
+    let name = backup.metadata.name.clone().unwrap_or_default();
+    if is_marked(backup) { ScheduledStep::Delete(name, cause) } else { ScheduledStep::Expire(name) }
 }
 
 /// The last time at which a backup was due that is not accounted for. A new schedule begins with the next one.
@@ -148,7 +167,7 @@ pub fn name(object: &ValkeyScheduledBackup, due: DateTime<Utc>) -> String {
 /// The status after a look, with what `step` notes in it.
 pub fn next_status(
     object: &ValkeyScheduledBackup,
-    backups: &[ValkeyBackup],
+    (backups, cluster): (&[ValkeyBackup], &ClusterSeen),
     step: &ScheduledStep,
     report: &ScheduledReport,
     now: DateTime<Utc>,
@@ -174,6 +193,7 @@ pub fn next_status(
         last_successful_backup: newest.and_then(|backup| backup.metadata.name.clone()),
         last_successful_at: newest.map(completed),
         last_verified_at: verification::last(object, backups, now),
+        cluster_uid: cluster_deleted::noted(object, backups, cluster),
         conditions: listed(&before.conditions, list, generation, now),
     }
 }

@@ -2,11 +2,20 @@
 
 mod trouble;
 
-use super::{ScheduledStep, decide, name, next_status};
+use super::{Cause, ClusterSeen, ScheduledReport, ScheduledStep, name, next_status};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
 use valkeeper_engine::Ready;
+
+/// Where the cluster plays no part.
+fn decide(
+    object: &ValkeyScheduledBackup,
+    backups: &[ValkeyBackup],
+    now: DateTime<Utc>,
+) -> (ScheduledStep, ScheduledReport) {
+    super::decide(object, backups, &ClusterSeen::Unknown, now)
+}
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -65,7 +74,7 @@ fn backup_is_created_when_it_is_due_and_once() {
     }
     let now = at("2026-01-01T03:00:01Z");
     let (step, report) = decide(&object, &[], now);
-    let status = next_status(&object, &[], &step, &report, now);
+    let status = next_status(&object, (&[], &ClusterSeen::Unknown), &step, &report, now);
     let noted = schedule(&json!({}), &serde_json::to_value(status).unwrap());
     // The next look is for its end, if nothing says so before.
     assert_eq!(decide(&noted, &[], now).0, ScheduledStep::Rest(Some(at("2026-01-01T04:00:00Z"))));
@@ -126,7 +135,7 @@ fn backup_is_marked_before_it_is_deleted_and_a_bad_one_not_kept() {
     let object = schedule(&json!({"retention": {"keepLast": 1}}), &noted);
     let marked = backup(1, "Completed", &json!({"annotations": {"valkeeper.io/expired": "true"}}));
     let (step, _) = decide(&object, &[marked, good(2)], now);
-    assert_eq!(step, ScheduledStep::Delete("nightly-202601010300".to_owned()));
+    assert_eq!(step, ScheduledStep::Delete("nightly-202601010300".to_owned(), Cause::Expired));
     let going = backup(1, "Completed", &json!({"deletionTimestamp": "2026-01-20T02:00:00Z"}));
     assert!(matches!(decide(&object, &[going, good(2)], now).0, ScheduledStep::Rest(_)));
     // What a second server could not read does not count as the last good one.
@@ -221,7 +230,7 @@ fn last_verification_is_remembered_when_its_backup_is_gone() {
     let now = at("2026-01-03T00:00:00Z");
     let status = |object: &ValkeyScheduledBackup, backups: &[ValkeyBackup]| {
         let (step, report) = decide(object, backups, now);
-        next_status(object, backups, &step, &report, now)
+        next_status(object, (backups, &ClusterSeen::Unknown), &step, &report, now)
     };
     let known = status(&object, &[verified(1, 4)]);
     assert_eq!(known.last_verified_at, Some(at("2026-01-02T04:00:00Z")));
@@ -250,7 +259,7 @@ fn backup_is_fresh_while_the_last_that_was_due_is_stored() {
         let object = schedule(&spec, &json!({"lastScheduledAt": "2026-01-20T03:00:00Z"}));
         let now = at(now);
         let (step, report) = decide(&object, &backups, now);
-        let status = next_status(&object, &backups, &step, &report, now);
+        let status = next_status(&object, (&backups, &ClusterSeen::Unknown), &step, &report, now);
         let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
         assert_eq!(fresh.status, expected, "{now} {spec} {}", backups.len());
     }

@@ -1,7 +1,7 @@
 //! What a schedule does while something is wrong.
 
-use super::{at, backup, good, schedule};
-use crate::scheduled::{ScheduledStep, decide, next_status};
+use super::{ClusterSeen, at, backup, decide, good, schedule};
+use crate::scheduled::{ScheduledStep, next_status};
 use serde_json::{Value, json};
 use valkeeper_api::{ValkeyBackup, ValkeyScheduledBackup};
 use valkeeper_engine::Ready;
@@ -50,7 +50,7 @@ fn backup_that_is_being_deleted_protects_nothing() {
     for backups in [vec![good(1), going(2)], vec![refuted(1), going(2)], vec![good(1), going(19)]] {
         let (step, report) = decide(&object, &backups, now);
         assert!(matches!(step, ScheduledStep::Rest(_)), "{step:?}");
-        let status = next_status(&object, &backups, &step, &report, now);
+        let status = next_status(&object, (&backups, &ClusterSeen::Unknown), &step, &report, now);
         let expected = (backups[0] == good(1)).then(|| "nightly-202601010300".to_owned());
         assert_eq!(status.last_successful_backup, expected);
         let fresh = status.conditions.iter().find(|found| found.type_ == "BackupFresh").unwrap();
@@ -78,7 +78,7 @@ fn one_backup_is_refuted_per_interval_and_not_all_in_a_row() {
 /// The object after a look at this time.
 fn looked(object: &ValkeyScheduledBackup, backups: &[ValkeyBackup], now: &str) -> ValkeyScheduledBackup {
     let (step, report) = decide(object, backups, at(now));
-    let status = next_status(object, backups, &step, &report, at(now));
+    let status = next_status(object, (backups, &ClusterSeen::Unknown), &step, &report, at(now));
     ValkeyScheduledBackup { status: Some(status), ..object.clone() }
 }
 
