@@ -16,12 +16,13 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 5] = [
+const EXAMPLES: [&str; 6] = [
     include_str!("../../examples/self-hosted/standalone.yaml"),
     include_str!("../../examples/self-hosted/cluster.yaml"),
     include_str!("../../examples/self-hosted/production.yaml"),
     include_str!("../../examples/self-hosted/restored.yaml"),
     include_str!("../../examples/self-hosted/sentinel.yaml"),
+    include_str!("../../examples/self-hosted/cluster-with-final-backup.yaml"),
 ];
 
 /// The production example with these fields of the spec; null removes one.
@@ -149,6 +150,13 @@ fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
             }}}}),
             "spec.bootstrap.backup",
             "either name or source",
+            Agrees,
+        ),
+        (json!({"finalBackup": {}}), "spec.finalBackup.destination", "is required", CannotDecode),
+        (
+            json!({"finalBackup": {"destination": {"s3": {"bucket": "No", "credentialsSecretName": "s3"}}}}),
+            "spec.finalBackup.destination.s3.bucket",
+            "must match",
             Agrees,
         ),
         (json!({"bootstrap": {}}), "spec.bootstrap.backup", "is required", CannotDecode),

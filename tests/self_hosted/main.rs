@@ -17,6 +17,7 @@ mod connection;
 mod creation;
 mod definitions;
 mod failover;
+mod final_backups;
 mod life;
 mod looking;
 mod matrix;

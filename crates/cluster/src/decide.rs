@@ -2,6 +2,7 @@
 
 use crate::concern::Concern;
 use crate::desired::Desired;
+use crate::final_backup::{self, FinalBackupSeen};
 use crate::names::{self, reason};
 use crate::observed::{Observed, PodSeen};
 use crate::report::{ClusterReport, Finding, State};
@@ -23,6 +24,24 @@ fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if desired.deleting {
         return deletion::deletion(desired, observed);
     }
+    if desired.awaits_final_backup {
+        return before_deletion(desired, observed);
+    }
+    running(desired, observed)
+}
+
+/// The servers go on as before until their last backup is stored.
+fn before_deletion(desired: &Desired, observed: &Observed) -> Concern {
+    let concern = final_backup::concern(desired, &observed.final_backup);
+    match observed.final_backup {
+        FinalBackupSeen::Done(_) => concern,
+        // Such as in a namespace that is being deleted, where no pod can be created either.
+        FinalBackupSeen::Refused(_) => concern.and(|| kept(desired, observed)),
+        _ => concern.and(|| running(desired, observed)),
+    }
+}
+
+fn running(desired: &Desired, observed: &Observed) -> Concern {
     if !desired.violations.is_empty() {
         let told = Report::invalid_spec(&desired.violations).message;
         return kept(desired, observed)

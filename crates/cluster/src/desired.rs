@@ -1,7 +1,7 @@
 //! What a `ValkeyCluster` asks for, with everything that a decision needs from outside its spec.
 
-use crate::names;
 use crate::parameters::PREFIX;
+use crate::{final_backup, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use std::time::Duration;
@@ -38,8 +38,10 @@ pub struct Desired {
     pub spec: ValkeyClusterSpec,
     /// What was last reported about it.
     pub status: ClusterStatus,
-    /// It is being deleted.
+    /// It is being deleted, and nothing stands in the way of that.
     pub deleting: bool,
+    /// Its deletion waits for a backup; until then it is like any other.
+    pub awaits_final_backup: bool,
     /// The finalizer is on it.
     pub has_finalizer: bool,
     /// It is to be left alone, but for failovers.
@@ -70,7 +72,8 @@ impl Desired {
             created: created.unwrap_or_default(),
             spec: object.spec.clone(),
             status: object.status.clone().unwrap_or_default(),
-            deleting: meta.deletion_timestamp.is_some(),
+            deleting: meta.deletion_timestamp.is_some() && !final_backup::is_awaited(object),
+            awaits_final_backup: final_backup::is_awaited(object),
             has_finalizer: api_names::has_finalizer(meta),
             paused: annotation(api_names::PAUSED).is_some_and(|value| value != "false"),
             violations: valkey_cluster::violations(object),

@@ -1,6 +1,7 @@
 //! What a step is to users: the events that tell a failover, and what was created and deleted.
 
 use crate::desired::Desired;
+use crate::final_backup;
 use crate::names::{self, reason};
 use crate::step::Step;
 
@@ -24,6 +25,13 @@ pub fn of(desired: &Desired, step: &Step) -> Option<Event> {
         }
         Step::DeletePod(ordinal, _) => {
             event(reason::POD_DELETED, format!("Deleted pod {}.", desired.instance(*ordinal)))
+        }
+        Step::CreateFinalBackup => {
+            let backup = final_backup::name(&desired.name, &desired.uid);
+            event(
+                reason::FINAL_BACKUP,
+                format!("Created ValkeyBackup {backup}, which the deletion waits for."),
+            )
         }
         Step::DeleteClaim(ordinal) => {
             let claim = names::claim(&desired.name, *ordinal);

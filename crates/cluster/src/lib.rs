@@ -22,6 +22,7 @@ mod desired;
 mod difference;
 mod event;
 mod failover;
+pub mod final_backup;
 mod foundations;
 mod instances;
 mod lease_mode;

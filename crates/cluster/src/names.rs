@@ -20,6 +20,10 @@ pub const RENEW_AT: &str = "valkeeper.io/renew-at";
 pub const APPROVE_UPDATE: &str = "valkeeper.io/approve-update";
 /// Annotation set by users: the term after which a primary is elected although servers are missing.
 pub const ELECT_WITHOUT_MISSING: &str = "valkeeper.io/elect-without-missing";
+/// Annotation set by users: the cluster is deleted without the backup of `spec.finalBackup`.
+pub const SKIP_FINAL_BACKUP: &str = "valkeeper.io/skip-final-backup";
+/// Label of a backup: the UID of the cluster whose deletion waits for it.
+pub const FINAL_BACKUP: &str = "valkeeper.io/final-backup";
 
 /// Port of the servers.
 pub const SERVER_PORT: u16 = 6379;
@@ -178,6 +182,10 @@ pub mod reason {
     pub const VERIFICATION_DUE: &str = "VerificationDue";
     /// A verification had no result and is repeated.
     pub const VERIFICATION_POSTPONED: &str = "VerificationPostponed";
+    /// A deletion waits for a backup.
+    pub const FINAL_BACKUP: &str = "FinalBackup";
+    /// A deletion waits for a backup, which will not be there without a user.
+    pub const FINAL_BACKUP_FAILED: &str = "FinalBackupFailed";
     /// Uploads that were cut off could not be aborted.
     pub const UPLOADS_LEFT: &str = "UploadsLeft";
     /// A backup is deleted by retention.

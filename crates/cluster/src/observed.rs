@@ -1,5 +1,6 @@
 //! What was seen of a cluster: objects, pods, instances, the Lease.
 
+use crate::final_backup::FinalBackupSeen;
 use crate::scheduled::Freshness;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,8 @@ pub struct Observed {
     pub restore_backs_off: bool,
     /// What the schedules of its backups say.
     pub backups: BackupsSeen,
+    /// The backup that its deletion waits for.
+    pub final_backup: FinalBackupSeen,
 }
 
 /// What the schedules of the backups of a cluster say.

@@ -1,6 +1,7 @@
 //! The status of a cluster after a look: facts, and conditions from the report.
 
 use crate::desired::Desired;
+use crate::final_backup::FinalBackupSeen;
 use crate::names;
 use crate::observed::{BackupsSeen, InstanceSeen, LeaseSeen, Observed, RestoreSource};
 use crate::pod::revision;
@@ -49,6 +50,10 @@ pub fn next(
         instances,
         last_failover: done.cloned().or_else(|| before.last_failover.clone()),
         restored: before.restored.clone().or_else(|| restored(desired, observed, now)),
+        final_backup: before.final_backup.clone().or_else(|| match &observed.final_backup {
+            FinalBackupSeen::Done(backup) => Some(backup.clone()),
+            _ => None,
+        }),
         memory: Some(memory),
         revision: Some(revision(desired)),
         restart_needed: restart,

@@ -47,6 +47,8 @@ pub enum Step {
     Label(u32, String, &'static str),
     /// Ask an instance to read its settings, in this term.
     Reload(u32, Term),
+    /// Create the backup that the deletion waits for.
+    CreateFinalBackup,
     /// Ask an instance to fetch the data of the backup, before its server starts.
     Restore(u32),
     /// Write the connection Secret.

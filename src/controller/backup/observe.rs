@@ -8,8 +8,9 @@ use crate::{
 };
 use kube::{Api, Client, ResourceExt as _};
 use valkeeper_api::{Custom as _, ValkeyBackup, ValkeyCluster};
-use valkeeper_cluster::backup::{
-    BackupFacts, Progress, Proof, attempt_id, is_asked_for, verification_id, verifier,
+use valkeeper_cluster::{
+    backup::{BackupFacts, Progress, Proof, attempt_id, is_asked_for, verification_id, verifier},
+    final_backup::is_final,
 };
 use valkeeper_instance::{
     backups::{BackupAnswer, BackupState, Verification},
@@ -56,7 +57,10 @@ pub(super) async fn observe(
     let name = &object.spec.cluster_name;
     let doing = || format!("read {} {name}", ValkeyCluster::NAME);
     let cluster = crate::cluster::bounded(doing, api.get_opt(name)).await?;
-    seen.cluster = cluster.filter(|cluster| cluster.metadata.deletion_timestamp.is_none() || deleting);
+    let takes_part = |cluster: &ValkeyCluster| {
+        cluster.metadata.deletion_timestamp.is_none() || deleting || is_final(object, cluster)
+    };
+    seen.cluster = cluster.filter(takes_part);
     let (asked, id) = if again {
         (verifier(object), verification_id(object))
     } else {

@@ -60,6 +60,8 @@ pub(super) struct Known {
     pub(super) told: Option<&'static str>,
     /// A restoration that was asked for.
     pub(super) restoration: Restoration,
+    /// When the backup before the deletion was last refused, and why.
+    pub(super) final_backup: Option<(Instant, String)>,
     /// What schedules said after so many changes of theirs.
     pub(super) schedules: Option<(u64, BackupsSeen)>,
 }
@@ -118,6 +120,7 @@ impl Default for Known {
             promotion: None,
             told: None,
             restoration: Restoration::default(),
+            final_backup: None,
             schedules: None,
         }
     }

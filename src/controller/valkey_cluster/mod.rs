@@ -14,6 +14,7 @@
 mod certificates;
 mod claims;
 mod clock;
+mod final_backup;
 mod instances;
 mod known;
 mod observe;

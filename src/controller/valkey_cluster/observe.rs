@@ -44,6 +44,7 @@ impl Reconciliation {
         observed.restore_source = self.restore_source(desired).await?;
         (observed.restore_backs_off, observed.backups) =
             (self.known.restoration.backs_off(), self.backups(desired));
+        observed.final_backup = self.final_backup(desired).await?;
         if is_first {
             observed.instances = self.instances(desired, &observed.pods).await;
         }

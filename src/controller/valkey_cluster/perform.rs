@@ -77,6 +77,7 @@ impl Reconciliation {
                 leases::delete(&self.context.client, &self.namespace, &desired.name, version).await?;
             }
             Step::Requeue(_) => {}
+            Step::CreateFinalBackup => return self.create_final_backup(desired).await,
             Step::Restore(ordinal) => return self.restore(desired, observed, ordinal).await,
             verb => return Ok(self.send(desired, observed, verb).await),
         }

@@ -9,7 +9,7 @@ use super::File;
 use super::reference::{MARK, section, table};
 
 /// The annotations of a `ValkeyCluster`, all set by its owner.
-const CLUSTER_ANNOTATIONS: [(&str, &str); 4] = [
+const CLUSTER_ANNOTATIONS: [(&str, &str); 5] = [
     (
         names::PAUSED,
         "any value but `false` stops all changes until the annotation is removed; failovers go on",
@@ -23,6 +23,10 @@ const CLUSTER_ANNOTATIONS: [(&str, &str); 4] = [
         "valkeeper.io/elect-without-missing",
         "the term in `status.term` lets the operator elect a primary although servers that may have later data are \
          missing",
+    ),
+    (
+        "valkeeper.io/skip-final-backup",
+        "any value but `false` deletes the cluster without the backup of `finalBackup`",
     ),
 ];
 

@@ -12,11 +12,13 @@ mod violations;
 pub use clients::{Clients, ParametersTarget};
 pub(crate) use parts::AMOUNT;
 pub use parts::{
-    Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, Persistence,
-    Placement, PullSecret, Resources, Update,
+    Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, FinalBackup,
+    Persistence, Placement, PullSecret, Resources, Update,
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
-pub use status::{ClusterStatus, FailoverRecord, InstanceStatus, MemoryStatus, RestoredStatus};
+pub use status::{
+    ClusterStatus, FailoverRecord, FinalBackupStatus, InstanceStatus, MemoryStatus, RestoredStatus,
+};
 pub use violations::{manifest_violations, violations};
 
 use kube::CustomResource;
@@ -112,6 +114,11 @@ pub struct ValkeyClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub bootstrap: Option<Bootstrap>,
+    /// A backup that the deletion of the cluster waits for. It is taken after the deletion was requested, and stays. To
+    /// delete without it, set the annotation `valkeeper.io/skip-final-backup`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub final_backup: Option<FinalBackup>,
     /// The Secret that connection details are written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]

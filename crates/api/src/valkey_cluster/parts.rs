@@ -169,6 +169,17 @@ pub struct BackupSource {
     pub key: String,
 }
 
+/// A backup that the deletion of a cluster waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+pub struct FinalBackup {
+    /// Where it is kept.
+    #[validate(nested)]
+    pub destination: BackupDestination,
+    /// Whether the deletion waits until a second server was started from it as well; see `ValkeyBackup`.
+    #[serde(default)]
+    pub verify: bool,
+}
+
 /// On which nodes servers run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]

@@ -38,6 +38,9 @@ pub struct ClusterStatus {
     /// The backup that the data of this cluster comes from, when the first server has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<RestoredStatus>,
+    /// The backup that the deletion waited for, when it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_backup: Option<FinalBackupStatus>,
     /// How the memory of a server is divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
@@ -59,6 +62,17 @@ pub struct ClusterStatus {
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The backup that a cluster is deleted after.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FinalBackupStatus {
+    /// Name of the `ValkeyBackup`.
+    pub name: String,
+    /// Its key below the prefix of the destination.
+    pub key: String,
+    /// When all of it was stored.
+    pub at: DateTime<Utc>,
 }
 
 /// One server.

@@ -174,6 +174,7 @@ impl Model {
             }
             Step::Kick(..) | Step::Requeue(_) => {}
             Step::Reload(ordinal, _) => self.reload(ordinal),
+            Step::CreateFinalBackup => panic!("no deletion here waits for a backup"),
             Step::Restore(ordinal) => self.pods.get_mut(&ordinal).unwrap().restore(),
         }
     }

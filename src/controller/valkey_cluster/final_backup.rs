@@ -1,0 +1,64 @@
+//! The backup that a deletion waits for: reads it, and creates it.
+
+use super::Reconciliation;
+use crate::{
+    cluster::{ClusterError, objects},
+    controller::error::{ReconcileError, Result},
+};
+use kube::Api;
+use std::time::Duration;
+use tokio::time::Instant;
+use valkeeper_api::{Custom as _, ValkeyBackup};
+use valkeeper_cluster::{
+    Desired,
+    final_backup::{FinalBackupSeen, body, name, seen},
+};
+use valkeeper_engine::failure::Class;
+
+/// Between two attempts to create a backup that Kubernetes refuses.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
+
+impl Reconciliation {
+    /// The backup that the deletion waits for, if it does.
+    pub(super) async fn final_backup(&self, desired: &Desired) -> Result<FinalBackupSeen> {
+        if !desired.awaits_final_backup {
+            return Ok(FinalBackupSeen::Unknown);
+        }
+        let api: Api<ValkeyBackup> = Api::namespaced(self.context.client.clone(), &self.namespace);
+        let name = name(&desired.name, &desired.uid);
+        let doing = || format!("read {} {name}", ValkeyBackup::NAME);
+        let found = crate::cluster::bounded(doing, api.get_opt(&name)).await?;
+        let refused = self.known.final_backup.as_ref().filter(|(at, _)| at.elapsed() < BETWEEN_ATTEMPTS);
+        Ok(match (seen(desired, found.as_ref()), refused) {
+            (FinalBackupSeen::Missing, Some((_, why))) => FinalBackupSeen::Refused(why.clone()),
+            (seen, _) => seen,
+        })
+    }
+
+    /// Creates it. That Kubernetes refuses it is for a user to read, and stops nothing else.
+    pub(super) async fn create_final_backup(&mut self, desired: &Desired) -> Result<bool> {
+        let backup: ValkeyBackup = serde_json::from_value(body(desired))
+            .map_err(|error| ReconcileError::Defect(format!("a backup is malformed: {error}")))?;
+        match objects::create(&self.context.client, &self.namespace, &backup).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refusal(&error) => {
+                tracing::warn!(%error, "the final backup is refused");
+                self.known.final_backup = Some((Instant::now(), words(error)));
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What the API server said.
+fn words(error: ClusterError) -> String {
+    match error {
+        ClusterError::Rejected { message, .. } => message,
+        ClusterError::Unreachable { cause, .. } => cause,
+    }
+}
+
+fn is_refusal(error: &ClusterError) -> bool {
+    matches!(error.class(), Class::Denied | Class::Invalid | Class::NotFound)
+}
