@@ -104,16 +104,19 @@ async fn backup_is_verified_again_and_one_that_is_gone_is_refuted(world: World) 
     bucket.store().delete(status["key"].as_str().unwrap()).await.unwrap();
     let ask = Patch::Merge(json!({"metadata": {"annotations": {"valkeeper.io/verify": "now"}}}));
     backups.patch("one", &PatchParams::default(), &ask).await.unwrap();
-    let status = until("an attempt that found nothing", async || {
+    let mut status = until("an attempt that found nothing", async || {
         let status = backup_status(&world, "one").await;
         status["verification"]["absentSince"].is_string().then_some(status)
     })
     .await;
     assert_eq!(status["verified"]["succeeded"], true, "it may be there again: {status:#}");
-    // As if it had been so for hours.
-    let since = chrono::Utc::now() - chrono::Duration::hours(4);
-    let hours = json!({"status": {"verification": {"absentSince": since}}});
-    backups.patch_status("one", &PatchParams::default(), &Patch::Merge(hours)).await.unwrap();
+    // As if it had been so for hours, and the operator had noted it: what another manager owns would stay.
+    status["verification"]["absentSince"] = json!(chrono::Utc::now() - chrono::Duration::hours(4));
+    let body = json!({
+        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyBackup", "metadata": {"name": "one"}, "status": status,
+    });
+    let operator = PatchParams::apply("valkeeper/status").force();
+    backups.patch_status("one", &operator, &Patch::Apply(body)).await.unwrap();
     let status = verified(false).await;
     assert!(status["verified"]["message"].as_str().unwrap().contains("no backup with the key"), "{status:#}");
     until("the condition says it", async || {
