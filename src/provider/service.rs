@@ -192,6 +192,9 @@ pub struct Backup {
     /// When it was taken, in RFC 3339.
     #[serde(deserialize_with = "lenient::text")]
     pub backup_time: Option<String>,
+    /// Bytes of data.
+    #[serde(deserialize_with = "lenient::whole")]
+    pub data_size: Option<u64>,
 }
 
 /// A part of an answer that is needed and missing.

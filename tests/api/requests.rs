@@ -72,6 +72,7 @@ fn other_service(kind: Kind) -> ObservedService {
         user_config: Map::new(),
         connection: None,
         backups: 0,
+        backups_are_unknown: false,
         disk_is_managed: false,
         is_replica: false,
         facts: valkeeper_api::ServiceFacts::default(),

@@ -15,7 +15,7 @@ async fn status_describes_the_service(world: World) -> World {
     let valkey = world
         .until_valkey("cache", |valkey| {
             let facts = &valkey.status.as_ref().unwrap().facts;
-            facts.last_backup_time.is_some() && !facts.maintenance_updates.is_empty()
+            !facts.backups.is_empty() && !facts.maintenance_updates.is_empty()
         })
         .await;
     let facts = valkey.status.unwrap().facts;
@@ -27,6 +27,13 @@ async fn status_describes_the_service(world: World) -> World {
     assert_eq!(facts.cloud_name.as_deref(), Some("google-europe-west1"));
     let update = &facts.maintenance_updates[0];
     assert_eq!((update.description.as_str(), update.deadline.is_some()), ("Security update", true));
+    let (backup, known) = (&facts.backups[0], &service["backups"]);
+    let newest = &known[facts.backups.len() - 1];
+    assert_eq!(
+        (json!(backup.name), json!(backup.time), json!(backup.size_bytes)),
+        (newest["backup_name"].clone(), newest["backup_time"].clone(), newest["data_size"].clone())
+    );
+    assert_eq!(facts.last_backup_time, backup.time);
     let secret = facts.connection_secret.unwrap();
     assert_eq!((secret.name.as_str(), secret.keys.len()), ("cache", 5));
     world

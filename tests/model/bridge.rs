@@ -224,6 +224,7 @@ fn observed(service: Service) -> ObservedService {
         user_config: serde_json::Map::new(),
         connection: Connection::from_parameters(parameter).filter(|_| service.running),
         backups: 0,
+        backups_are_unknown: false,
         disk_is_managed: false,
         is_replica: false,
         facts: valkeeper_api::ServiceFacts::default(),

@@ -33,6 +33,10 @@ pub struct ServiceFacts {
     /// When the newest backup was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup_time: Option<String>,
+    /// The newest backups, the newest first; at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub backups: Vec<ServiceBackup>,
     /// The connection Secret, as last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_secret: Option<WrittenSecret>,
@@ -65,6 +69,20 @@ pub struct MaintenanceUpdate {
     /// When it is done whatever the maintenance window says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
+}
+
+/// A backup of the service, at Aiven.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceBackup {
+    /// Aiven's name of the backup, for `userConfig.recovery_basebackup_name` of a fork.
+    pub name: String,
+    /// When it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Bytes of data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
 }
 
 /// What the operator has put into a Secret, by name; what is not asked for any more is removed from it.

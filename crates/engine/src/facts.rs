@@ -19,6 +19,12 @@ fn config_map(before: Option<Binding>, observed: &Observed, desired: &Desired) -
     }
 }
 
+/// An answer without backups does not mean that there are none.
+fn with_backups_of(before: &ServiceFacts, facts: ServiceFacts) -> ServiceFacts {
+    let (last_backup_time, backups) = (before.last_backup_time.clone(), before.backups.clone());
+    ServiceFacts { last_backup_time, backups, ..facts }
+}
+
 /// The facts after a read, given those before it; `written` is our content of the connection Secret.
 pub fn next(
     before: ServiceFacts,
@@ -33,7 +39,8 @@ pub fn next(
         // A powered-off service may have no endpoint to show.
         Remote::Present(service) => {
             let endpoint = service.facts.endpoint.clone().or_else(|| before.endpoint.clone());
-            ServiceFacts { endpoint, ..service.facts.clone() }
+            let facts = ServiceFacts { endpoint, ..service.facts.clone() };
+            if service.backups_are_unknown { with_backups_of(&before, facts) } else { facts }
         }
     };
     let target = desired.secret.as_ref();

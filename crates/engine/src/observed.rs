@@ -132,6 +132,8 @@ pub struct ObservedService {
     pub credentials_are_withheld: bool,
     /// Number of backups that can be restored.
     pub backups: usize,
+    /// The answer did not contain the backups.
+    pub backups_are_unknown: bool,
     /// Further facts in the status.
     pub facts: ServiceFacts,
     /// An autoscaler integration decides on the disk space.

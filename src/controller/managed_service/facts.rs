@@ -1,9 +1,11 @@
 //! Converts the provider's wire format to the connection of clients, and to the facts in the status.
 
 use crate::provider::{self, Service};
+use chrono::DateTime;
+use std::cmp::Reverse;
 use valkeeper_api::{
     ServiceFacts,
-    service_facts::{Endpoint, MaintenanceUpdate},
+    service_facts::{Endpoint, MaintenanceUpdate, ServiceBackup},
 };
 use valkeeper_engine::{Connection, Replica, Route, RoutedEndpoint};
 
@@ -11,6 +13,10 @@ use valkeeper_engine::{Connection, Replica, Route, RoutedEndpoint};
 const END_OF_LIFE: &str = "service_end_of_life";
 /// Most waiting updates in the status; a longer list helps no reader.
 const MOST_UPDATES: usize = 8;
+/// Most backups in the status.
+const MOST_BACKUPS: usize = 10;
+/// The longest name and the longest time of a backup, in characters.
+const LONGEST_NAME: usize = 128;
 /// The longest description of an update, in characters.
 const LONGEST_DESCRIPTION: usize = 256;
 
@@ -91,10 +97,32 @@ pub(in crate::controller) fn of(service: &Service, connection: Option<&Connectio
             .flatten()
             .filter_map(|backup| backup.backup_time.clone())
             .max(),
+        backups: backups(service),
         connection_secret: None,
         connection_config_map: None,
         binding: None,
     }
+}
+
+/// The newest backups, the newest first; without those that have no name, of which none can be restored.
+fn backups(service: &Service) -> Vec<ServiceBackup> {
+    let mut backups: Vec<_> = service
+        .backups
+        .iter()
+        .flatten()
+        .filter_map(|backup| {
+            let bounded = |text: &String| text.chars().take(LONGEST_NAME).collect::<String>();
+            Some(ServiceBackup {
+                name: backup.backup_name.as_ref().filter(|name| !name.is_empty()).map(bounded)?,
+                time: backup.backup_time.as_ref().map(bounded),
+                size_bytes: backup.data_size.and_then(|size| i64::try_from(size).ok()),
+            })
+        })
+        .collect();
+    let taken = |backup: &ServiceBackup| DateTime::parse_from_rfc3339(backup.time.as_deref()?).ok();
+    backups.sort_by_cached_key(|backup| Reverse((taken(backup), backup.name.clone())));
+    backups.truncate(MOST_BACKUPS);
+    backups
 }
 
 fn update(update: &provider::PendingUpdate) -> MaintenanceUpdate {
@@ -103,5 +131,45 @@ fn update(update: &provider::PendingUpdate) -> MaintenanceUpdate {
         description: description.chars().take(LONGEST_DESCRIPTION).collect(),
         start_time: update.start_at.clone().or_else(|| update.start_after.clone()),
         deadline: update.deadline.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn listed(backups: Value) -> Vec<ServiceBackup> {
+        let service: Service = serde_json::from_value(json!({ "backups": backups })).unwrap();
+        of(&service, None).backups
+    }
+
+    #[test]
+    fn backups_are_the_newest_first_and_bounded() {
+        let taken = |hour: usize| json!({"backup_name": format!("b{hour}"), "data_size": hour, "backup_time": format!("2026-01-01T{hour:02}:00:00.5Z")});
+        let backups = listed((0..14).map(taken).collect());
+        let names: Vec<_> = backups.iter().map(|backup| backup.name.as_str()).collect();
+        assert_eq!(names, ["b13", "b12", "b11", "b10", "b9", "b8", "b7", "b6", "b5", "b4"]);
+        let newest = ServiceBackup {
+            name: "b13".to_owned(),
+            time: Some("2026-01-01T13:00:00.5Z".to_owned()),
+            size_bytes: Some(13),
+        };
+        assert_eq!(backups[0], newest);
+    }
+
+    #[test]
+    fn times_are_compared_as_times_and_odd_backups_come_last() {
+        let backups = listed(json!([
+            {"backup_name": "odd", "backup_time": "yesterday", "data_size": "many"},
+            {"backup_name": "old", "backup_time": "2026-01-01T10:00:00Z"},
+            {"backup_name": "new", "backup_time": "2026-01-01T08:30:00-02:00"},
+            {"backup_name": "", "backup_time": "2026-01-01T12:00:00Z"},
+            {"backup_time": "2026-01-01T12:00:00Z"},
+            7,
+        ]));
+        let names: Vec<_> = backups.iter().map(|backup| backup.name.as_str()).collect();
+        assert_eq!(names, ["new", "old", "odd"]);
+        assert_eq!((backups[2].time.as_deref(), backups[2].size_bytes), (Some("yesterday"), None));
     }
 }

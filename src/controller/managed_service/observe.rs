@@ -42,6 +42,7 @@ pub fn service(service: Service) -> ObservedService {
         user_config_is_unknown: service.user_config.is_none(),
         credentials_are_withheld: service.secrets_denied,
         user_config: service.user_config.unwrap_or_default(),
+        backups_are_unknown: service.backups.is_none(),
         backups: service.backups.map_or(0, |backups| backups.len()),
     }
 }
@@ -69,6 +70,7 @@ pub(in crate::controller) fn digest(service: &ObservedService, hasher: &RandomSt
         credentials_are_withheld,
         connection,
         backups,
+        backups_are_unknown,
         facts,
         disk_is_managed,
         is_replica,
@@ -77,7 +79,8 @@ pub(in crate::controller) fn digest(service: &ObservedService, hasher: &RandomSt
     let into = &mut state_of_hash;
     (service_type, state.as_str(), plan, cloud, project_vpc_id, disk_space_mb).hash(into);
     (&maintenance.day, &maintenance.time, technical_emails, termination_protection, tags).hash(into);
-    (backups, disk_is_managed, is_replica, user_config_is_unknown, credentials_are_withheld).hash(into);
+    (backups, backups_are_unknown, disk_is_managed, is_replica).hash(into);
+    (user_config_is_unknown, credentials_are_withheld).hash(into);
     user_config.hash(into);
     if let Some(Connection { host, port, user, password, ssl, replica, routes, authority: _ }) = connection {
         (host, port, user, password.expose_secret(), ssl, format!("{replica:?}")).hash(into);

@@ -95,9 +95,13 @@ impl<'w> Reader<'w> {
         let text = uuid.replace_all(&text, "00000000-0000-0000-0000-000000000000");
         let time = Regex::new(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap();
         let text = time.replace_all(&text, "2026-01-01T00:00:00Z");
+        let backup = Regex::new(r"backup-\d{8}t\d{12}z").unwrap();
+        let text = backup.replace_all(&text, "backup-20260101t000000000000z");
         // The hash of a random identifier.
         let vpc = Regex::new(r"(?m)^( +Project Vpc Id: +)[0-9a-f]{8}$").unwrap();
         let text = vpc.replace_all(&text, "${1}00000000");
+        let size = Regex::new(r"(?m)^( +Size Bytes: +)\d+$").unwrap();
+        let text = size.replace_all(&text, "${1}104857600");
         let port = Regex::new(r"(?m)^( +Port: +)\d+$").unwrap();
         port.replace_all(&text, "${1}12345").trim_end().to_owned() + "\n"
     }

@@ -121,6 +121,7 @@ fn service() -> ObservedService {
         user_config: serde_json::Map::new(),
         connection: engine::Connection::from_parameters(|_| Some("x")),
         backups: 1,
+        backups_are_unknown: false,
         disk_is_managed: false,
         is_replica: false,
         facts: valkeeper_api::ServiceFacts::default(),

@@ -2,8 +2,8 @@
 
 use super::*;
 use chrono::{DateTime, Utc};
-use valkeeper_api::ServiceFacts;
 use valkeeper_api::status::{PowerOverride, PowerScheduleStatus};
+use valkeeper_api::{ServiceFacts, service_facts::ServiceBackup};
 
 #[test]
 fn the_way_of_a_new_service() {
@@ -37,6 +37,25 @@ fn absence_that_is_not_certain_changes_nothing_and_waits() {
         let before = ServiceFacts { plan: Some("startup-4".to_owned()), ..ServiceFacts::default() };
         assert_eq!(facts::next(before.clone(), &nothing(), &known, None).plan, before.plan);
     }
+}
+
+#[test]
+fn answer_without_backups_does_not_take_them_back() {
+    let backup = |name: &str| ServiceBackup { name: name.to_owned(), ..ServiceBackup::default() };
+    let known = |backups: &[&str]| ServiceFacts {
+        last_backup_time: backups.first().map(|name| format!("time of {name}")),
+        backups: backups.iter().map(|name| backup(name)).collect(),
+        ..ServiceFacts::default()
+    };
+    let table = [(false, known(&["new"])), (true, known(&["old"]))];
+    for (backups_are_unknown, expected) in table {
+        let facts = if backups_are_unknown { known(&[]) } else { known(&["new"]) };
+        let seen = seen(ObservedService { backups_are_unknown, facts, ..service() });
+        let next = facts::next(known(&["old"]), &seen, &resource(json!({})), None);
+        assert_eq!((&next.backups, &next.last_backup_time), (&expected.backups, &expected.last_backup_time));
+    }
+    let gone = facts::next(known(&["old"]), &seen(service()), &resource(json!({})), None);
+    assert_eq!((gone.backups, gone.last_backup_time), (Vec::new(), None), "none are left");
 }
 
 #[test]

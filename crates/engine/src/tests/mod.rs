@@ -121,6 +121,7 @@ fn service() -> ObservedService {
         .clone(),
         connection: Connection::from_parameters(|_| Some("x")),
         backups: 1,
+        backups_are_unknown: false,
         disk_is_managed: false,
         is_replica: false,
         facts: valkeeper_api::ServiceFacts::default(),
