@@ -63,12 +63,14 @@ mod tests {
             clap_complete::generate(shell, &mut program, "valkeeper", &mut script);
             let script = String::from_utf8(script).unwrap();
             assert!(
-                ["plan", "doctor", "status", "import"].iter().all(|command| script.contains(command)),
+                ["plan", "backups", "doctor", "status", "import"]
+                    .iter()
+                    .all(|command| script.contains(command)),
                 "{shell}"
             );
         }
         assert!(
-            plugin(&program).contains("status plan doctor import migrate report"),
+            plugin(&program).contains("status backups plan doctor import migrate report"),
             "{}",
             plugin(&program)
         );

@@ -77,6 +77,8 @@ enum Command {
     Convert(convert::Convert),
     /// Show what resources are, should be and wait for
     Status(inspect::status::Status),
+    /// List the backups of a service or a self-hosted cluster
+    Backups(inspect::backups::Backups),
     /// Show what applying a manifest, or the next reconciliation, would do
     Plan(inspect::plan::Plan),
     /// Look for what keeps the operator from working
@@ -132,6 +134,7 @@ impl Arguments {
             Command::Validate(validate) => validate.run(),
             Command::Convert(convert) => convert.run(),
             Command::Status(command) => Box::pin(command.run()).await,
+            Command::Backups(command) => Box::pin(command.run()).await,
             Command::Plan(command) => Box::pin(command.run()).await,
             Command::Doctor(command) => Box::pin(command.run()).await,
             Command::Import(command) => Box::pin(command.run()).await,

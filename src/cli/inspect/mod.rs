@@ -5,6 +5,7 @@
 //! Connection (flags) -> Session (clients, namespace) -> find (resources) -> controller::preview (what would be done)
 //! ```
 
+pub(super) mod backups;
 pub(super) mod doctor;
 mod find;
 pub(super) mod import;

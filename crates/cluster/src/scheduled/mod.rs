@@ -5,6 +5,7 @@
 
 mod cluster_deleted;
 mod fresh;
+mod kept;
 mod retention;
 mod verification;
 
@@ -13,6 +14,7 @@ mod tests;
 
 pub use cluster_deleted::{ClusterSeen, goes_with_cluster};
 pub use fresh::{Freshness, of_cluster};
+pub use kept::{Kept, kept};
 pub use verification::is_late as verification_is_late;
 
 use crate::names::reason;

@@ -33,12 +33,12 @@ pub(super) fn is_marked(backup: &ValkeyBackup) -> bool {
 }
 
 /// Stored, and going to stay.
-fn is_stored(backup: &ValkeyBackup) -> bool {
+pub(super) fn is_stored(backup: &ValkeyBackup) -> bool {
     phase(backup) == "Completed" && !is_going(backup)
 }
 
 /// Stored, and no verification of it failed.
-fn is_good(backup: &ValkeyBackup) -> bool {
+pub(super) fn is_good(backup: &ValkeyBackup) -> bool {
     let verified = backup.status.as_ref().and_then(|status| status.verified.as_ref());
     is_stored(backup) && verified.is_none_or(|verified| verified.succeeded)
 }
@@ -52,7 +52,10 @@ pub(super) fn good(backups: &[ValkeyBackup]) -> Vec<&ValkeyBackup> {
     newest_first(backups, is_good)
 }
 
-fn newest_first(backups: &[ValkeyBackup], are: impl Fn(&ValkeyBackup) -> bool) -> Vec<&ValkeyBackup> {
+pub(super) fn newest_first(
+    backups: &[ValkeyBackup],
+    are: impl Fn(&ValkeyBackup) -> bool,
+) -> Vec<&ValkeyBackup> {
     let mut found: Vec<_> = backups.iter().filter(|backup| are(backup)).collect();
     found.sort_by_key(|backup| std::cmp::Reverse((completed(backup), backup.metadata.name.clone())));
     found
@@ -93,7 +96,7 @@ fn is_kept(retention: &Retention, rank: usize, completed: DateTime<Utc>, now: Da
     }
 }
 
-fn keep_for(retention: &Retention) -> Option<Duration> {
+pub(super) fn keep_for(retention: &Retention) -> Option<Duration> {
     hours_or_days(retention.keep_for.as_deref()?)
 }
 

@@ -17,7 +17,7 @@ fn decide(
     super::decide(object, backups, &ClusterSeen::Unknown, now)
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
@@ -38,7 +38,7 @@ fn schedule(spec: &Value, status: &Value) -> ValkeyScheduledBackup {
 }
 
 /// A backup that was completed at three on this day of January.
-fn backup(day: u32, phase: &str, more: &Value) -> ValkeyBackup {
+pub(super) fn backup(day: u32, phase: &str, more: &Value) -> ValkeyBackup {
     let mut object = json!({
         "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyBackup",
         "metadata": {"name": format!("nightly-202601{day:02}0300")},
@@ -57,7 +57,7 @@ fn backup(day: u32, phase: &str, more: &Value) -> ValkeyBackup {
     serde_json::from_value(object).unwrap()
 }
 
-fn good(day: u32) -> ValkeyBackup {
+pub(super) fn good(day: u32) -> ValkeyBackup {
     backup(day, "Completed", &json!({}))
 }
 
