@@ -16,13 +16,14 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 6] = [
+const EXAMPLES: [&str; 7] = [
     include_str!("../../examples/self-hosted/standalone.yaml"),
     include_str!("../../examples/self-hosted/cluster.yaml"),
     include_str!("../../examples/self-hosted/production.yaml"),
     include_str!("../../examples/self-hosted/restored.yaml"),
     include_str!("../../examples/self-hosted/sentinel.yaml"),
     include_str!("../../examples/self-hosted/cluster-with-final-backup.yaml"),
+    include_str!("../../examples/self-hosted/tls.yaml"),
 ];
 
 /// The production example with these fields of the spec; null removes one.
@@ -110,6 +111,11 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
 fn wrong_clients() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode};
     vec![
+        (json!({"tls": {"secretName": "Shop"}}), "spec.tls.secretName", "must match", Agrees),
+        (json!({"tls": {"secretName": "orders-client-tls"}}), "spec.tls.secretName", "must not be", Agrees),
+        (json!({"tls": {"clientAuth": "Required"}}), "spec.tls.clientAuth", "needs secretName", Agrees),
+        (json!({"tls": {"plaintext": "no"}}), "spec.tls.plaintext", "must be", CannotDecode),
+        (json!({"config": {"tls-port": "1"}}), "spec.config", "does not set itself", Agrees),
         (json!({"clients": {"sentinel": "yes"}}), "spec.clients.sentinel", "must be", CannotDecode),
         (json!({"clients": {"primaryName": "my master"}}), "spec.clients.primaryName", "must match", Agrees),
         (
@@ -226,6 +232,7 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
         (json!({"persistence": {"size": "16Gi"}}), "cannot be changed yet"),
         (json!({"persistence": {"storageClassName": "fast"}}), "immutable"),
         (json!({"bootstrap": {"backup": {"name": "one"}}}), "immutable"),
+        (json!({"tls": {"plaintext": false}}), "tls.plaintext must be true"),
     ];
     for (change, message) in table {
         let refusal = server.put_cluster(Some("orders"), &json!({"spec": change})).await.unwrap_err();
@@ -241,6 +248,11 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
     ] {
         server.put_cluster(Some("orders"), &json!({"spec": change})).await.unwrap();
     }
+    for tls in [json!({"plaintext": true}), json!({"plaintext": false})] {
+        server.put_cluster(Some("orders"), &json!({"spec": {"tls": tls}})).await.unwrap();
+    }
+    let refusal = server.put_cluster(Some("orders"), &json!({"spec": {"tls": null}})).await.unwrap_err();
+    assert!(refusal.contains("tls cannot be removed"), "{refusal}");
     for target in [json!(null), json!({"name": "other"})] {
         let change = json!({"spec": {"connInfoConfigMapTarget": target}});
         let refusal = server.put_cluster(Some("orders"), &change).await.unwrap_err();

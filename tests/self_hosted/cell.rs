@@ -4,7 +4,6 @@ use crate::asking::until;
 use crate::world::{World, named};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use redis::IntoConnectionInfo as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -72,11 +71,16 @@ fn stops_everything(scenario: &str) -> bool {
 /// One run; with networks and volumes of their own for pods, in namespaces that this program was started in.
 pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
     let mut world = World::for_cell(crate::report::is_real(), isolated).await.expect("there are servers");
-    world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}})).await;
+    let mut spec = json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}});
+    if std::env::var("VALKEEPER_TLS").is_ok_and(|value| value == "1") {
+        spec["tls"] = json!({});
+    }
+    world.create("trio", spec).await;
     let first = world.until_ready("trio").await;
     let primary = named(first["currentPrimary"].as_str().unwrap());
     let recorder = Recorder::new();
-    let info = world.url("trio", "leader").await.into_connection_info().unwrap();
+    until("a Secret", async || world.try_secret("trio").await).await;
+    let info = world.leader("trio").await;
     let leader: Leader = Arc::new(move || Some(info.clone()));
     let load = Load::default();
     let clients = Clients::start(&recorder, &load, &leader);

@@ -12,6 +12,27 @@ impl World {
         secret.data.unwrap_or_default().into_iter().map(text).collect()
     }
 
+    /// The same; none while there is none.
+    pub(crate) async fn try_secret(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        self.api::<Secret>().get_opt(name).await.unwrap()?;
+        Some(self.secret(name).await)
+    }
+
+    /// How clients reach the leader of a cluster, with what its connection Secret says about TLS.
+    pub(crate) async fn leader(&self, cluster: &str) -> redis::ConnectionInfo {
+        let secret = self.secret(cluster).await;
+        let Some(authority) = secret.get("VALKEY_CA_CERT") else {
+            return redis::IntoConnectionInfo::into_connection_info(self.url(cluster, "leader").await)
+                .unwrap();
+        };
+        let part = |key: &str| &secret[&format!("VALKEY_{key}")];
+        let url = format!("rediss://:{}@{}:{}/", part("PASSWORD"), part("HOST"), part("PORT"));
+        let root_cert = Some(authority.clone().into_bytes());
+        let client =
+            redis::Client::build_with_tls(url, redis::TlsCertificates { client_tls: None, root_cert });
+        client.unwrap().get_connection_info().clone()
+    }
+
     /// The URL of a Service of the cluster, with the password from its connection Secret.
     pub(crate) async fn url(&self, cluster: &str, service: &str) -> String {
         let service = self.api::<Service>().get(&format!("{cluster}-{service}")).await.unwrap();

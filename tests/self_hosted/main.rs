@@ -18,6 +18,7 @@ mod creation;
 mod definitions;
 mod failover;
 mod final_backups;
+mod issuer;
 mod life;
 mod looking;
 mod matrix;
@@ -29,6 +30,7 @@ mod scale;
 mod schedules;
 mod sentinel;
 mod simulated;
+mod tls;
 mod world;
 mod writer;
 

@@ -17,7 +17,7 @@ async fn pages(world: &World) -> Vec<String> {
 }
 
 async fn servers_export_what_alerts_and_dashboard_name(world: World) {
-    world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}})).await;
+    world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}, "tls": {}})).await;
     world.until_ready("trio").await;
     let text = pages(&world).await.concat();
     let watching = [

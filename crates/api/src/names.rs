@@ -109,8 +109,10 @@ pub mod condition {
     pub const PROTECTED: &str = "Protected";
     /// The backup of a self-hosted cluster that was last due is stored.
     pub const BACKUP_FRESH: &str = "BackupFresh";
+    /// The certificate that clients of a self-hosted cluster see is valid, and so is the one that comes next.
+    pub const CERTIFICATE_VALID: &str = "CertificateValid";
     /// Every type that this operator writes; further types in the same list belong to other controllers.
-    pub const OURS: [&str; 13] = [
+    pub const OURS: [&str; 14] = [
         READY,
         INITIALIZED,
         RUNNING,
@@ -124,6 +126,7 @@ pub mod condition {
         AVAILABLE,
         PROTECTED,
         BACKUP_FRESH,
+        CERTIFICATE_VALID,
     ];
     /// What aiven-operator wrote about failures, and never took back.
     pub const LEGACY_ERROR: &str = "Error";

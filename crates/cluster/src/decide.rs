@@ -6,6 +6,7 @@ use crate::final_backup::{self, FinalBackupSeen};
 use crate::names::{self, reason};
 use crate::observed::{Observed, PodSeen};
 use crate::report::{ClusterReport, Finding, State};
+use crate::serving;
 use crate::step::{Decision, RequeueClass, Step};
 use crate::{deletion, failover, foundations, instances, lease_mode, pod, restore, rollout};
 use valkeeper_api::names as api_names;
@@ -63,10 +64,12 @@ fn running(desired: &Desired, observed: &Observed) -> Concern {
         .and(|| foundations::concern(desired, observed))
         .and(|| instances::concern(desired, observed))
         .and(|| trouble(desired, observed))
+        .and(|| serving::unsupported(desired, observed))
         .and(|| settings(desired, observed))
         .and(|| rollout::concern(desired, observed))
         .and(|| secret(desired, observed))
         .and(|| readiness(desired, observed))
+        .and(|| serving::pending(desired, observed))
 }
 
 /// What goes on whatever is wrong with the resource.

@@ -145,6 +145,17 @@ impl Desired {
         }
     }
 
+    /// The Secret that the certificate for clients comes from.
+    pub fn certificate_source(&self) -> String {
+        let given = self.spec.tls.as_ref().and_then(|tls| tls.secret_name.clone());
+        given.unwrap_or_else(|| names::client_authority(&self.name))
+    }
+
+    /// Whether servers take connections without TLS.
+    pub fn serves_plaintext(&self) -> bool {
+        self.spec.tls.as_ref().is_none_or(|tls| tls.plaintext)
+    }
+
     /// Where its password is: Secret and key.
     pub fn password(&self) -> (String, String) {
         let own = self.spec.access.as_ref().and_then(|access| access.password_secret_ref.as_ref());
@@ -178,5 +189,7 @@ fn target(object: &ValkeyCluster, name: &str) -> Option<SecretTarget> {
         binding: if spec.engine.0 == "Redis" { "redis" } else { "valkey" },
         bare_keys: false,
     };
-    Some(SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind))
+    let target = SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind);
+    // Without its authority, no client accepts the certificate of a cluster.
+    Some(SecretTarget { authority: target.authority || spec.tls.is_some(), ..target })
 }

@@ -6,11 +6,16 @@ use crate::names::{self, reason};
 use crate::objects::{OwnedKind, owned};
 use crate::observed::{Certificates, ObjectSeen, Observed, Password};
 use crate::report::State;
+use crate::serving;
 use crate::step::{RequeueClass, Step};
 
 /// What is to be done for them.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
-    password(desired, observed).and(|| certificates(desired, observed)).and(|| objects(desired, observed))
+    password(desired, observed)
+        .and(|| certificates(desired, observed))
+        .and(|| objects(desired, observed))
+        // Where clients use addresses, certificates are for those of the Services.
+        .and(|| serving::concern(desired, observed))
 }
 
 /// Whether instances can be started.
@@ -22,7 +27,10 @@ pub(crate) fn are_there(desired: &Desired, observed: &Observed) -> bool {
         kind != OwnedKind::ConfigMap || target.is_none_or(|target| target.name != *name)
     };
     let mut needed = observed.objects.iter().filter(|((kind, name), _)| needed(*kind, name));
-    certificate && password && needed.all(|(_, seen)| *seen == ObjectSeen::Current)
+    certificate
+        && password
+        && serving::is_there(desired, observed)
+        && needed.all(|(_, seen)| *seen == ObjectSeen::Current)
 }
 
 fn password(desired: &Desired, observed: &Observed) -> Concern {
@@ -75,11 +83,11 @@ fn objects(desired: &Desired, observed: &Observed) -> Concern {
     })
 }
 
-fn conflict(desired: &Desired, kind: &str, name: &str) -> Concern {
+pub(crate) fn conflict(desired: &Desired, kind: &str, name: &str) -> Concern {
     let message = format!("{kind} {name} belongs to another owner. Delete it or rename the cluster.");
     Concern::is_stuck(RequeueClass::Active, state(desired), reason::OBJECT_CONFLICT, message)
 }
 
-fn state(desired: &Desired) -> State {
+pub(crate) fn state(desired: &Desired) -> State {
     if desired.status.current_primary.is_some() { State::Running } else { State::Creating }
 }

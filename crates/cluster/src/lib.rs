@@ -37,6 +37,7 @@ mod report;
 mod restore;
 mod rollout;
 pub mod scheduled;
+mod serving;
 mod settings;
 mod spread;
 mod status;
@@ -50,10 +51,13 @@ pub use members::{policy, reading};
 pub use objects::{Owned, OwnedKind, owned, unwanted};
 pub use observed::{
     BackupsSeen, Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen,
-    Problem, RestoreSeen, RestoreSource,
+    Problem, RestoreSeen, RestoreSource, TlsSeen,
 };
 pub use pod::{claim, pod};
 pub use report::ClusterReport;
+pub use serving::{
+    Pair, Serve, Serving, ServingSeen, SourceSeen, hosts as certificate_hosts, reaches_clients as has_tls,
+};
 pub use settings::{bytes, max_memory};
 pub use status::next as next_status;
 pub use step::{Decision, PromotionCause, RequeueClass, Step};

@@ -16,6 +16,8 @@ pub const OPTIONAL: &str = "valkeeper.io/optional";
 pub const STARTS_ALONE: &str = "valkeeper.io/starts-alone";
 /// Annotation of a Secret with a certificate: when it is renewed.
 pub const RENEW_AT: &str = "valkeeper.io/renew-at";
+/// Annotation of the Secret with the certificate that servers present to clients: when it was last written.
+pub const WRITTEN_AT: &str = "valkeeper.io/written-at";
 /// Annotation set by users: the revision with which the primary may be replaced.
 pub const APPROVE_UPDATE: &str = "valkeeper.io/approve-update";
 /// Annotation set by users: the term after which a primary is elected although servers are missing.
@@ -27,12 +29,16 @@ pub const FINAL_BACKUP: &str = "valkeeper.io/final-backup";
 
 /// Port of the servers.
 pub const SERVER_PORT: u16 = 6379;
+/// Port of the servers with TLS.
+pub const TLS_PORT: u16 = 6380;
 /// Port for verbs.
 pub const CONTROL_PORT: u16 = 7379;
 /// Port for probes and metrics.
 pub const HEALTH_PORT: u16 = 8080;
 /// Port for clients that are set up for Sentinel.
 pub const SENTINEL_PORT: u16 = 26379;
+/// Variable of pods that have a certificate for clients: where its files are.
+pub const SERVER_TLS_DIR: &str = "SERVER_TLS_DIR";
 /// Container of the server.
 pub const CONTAINER: &str = "server";
 /// Key of a password in a Secret that the operator generated.
@@ -95,6 +101,16 @@ pub fn certificate(cluster: &str) -> String {
     format!("{cluster}-certificate")
 }
 
+/// Secret with the authority for clients and a certificate of it, where the operator issues one; no pod has it.
+pub fn client_authority(cluster: &str) -> String {
+    format!("{cluster}-client-authority")
+}
+
+/// Secret with the certificate that servers present to clients.
+pub fn client_tls(cluster: &str) -> String {
+    format!("{cluster}-client-tls")
+}
+
 /// The name that certificates of servers are for, and by which the operator calls an instance.
 pub fn host(instance: &str, cluster: &str, namespace: &str) -> String {
     format!("{instance}.{cluster}.{namespace}.valkeeper")
@@ -130,6 +146,20 @@ pub mod reason {
     pub const PASSWORD_MISSING: &str = "PasswordMissing";
     /// An object of a needed name belongs to another owner.
     pub const OBJECT_CONFLICT: &str = "ObjectConflict";
+    /// The certificate for clients cannot be used; the one before stays.
+    pub const CERTIFICATE_REFUSED: &str = "CertificateRefused";
+    /// The certificate for clients gets another authority.
+    pub const CERTIFICATE_REPLACED: &str = "ReplacingAuthority";
+    /// No server has presented its certificate so far.
+    pub const CERTIFICATE_PENDING: &str = "CertificatePending";
+    /// The certificate that clients see has expired.
+    pub const CERTIFICATE_EXPIRED: &str = "CertificateExpired";
+    /// The certificate that clients see expires within days.
+    pub const CERTIFICATE_EXPIRES_SOON: &str = "ExpiresSoon";
+    /// The certificate that clients see is valid.
+    pub const CERTIFICATE_VALID: &str = "Valid";
+    /// The server of an image was built without TLS.
+    pub const TLS_UNSUPPORTED: &str = "TlsUnsupported";
     /// A pod cannot be started.
     pub const POD_FAILED: &str = "PodFailed";
     /// A pod finds no node.

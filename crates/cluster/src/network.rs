@@ -13,16 +13,23 @@ pub(crate) fn policy(desired: &Desired) -> Option<Value> {
     let allowed = desired.spec.clients.as_ref()?.allow_from.as_ref()?;
     let pods = json!({"matchLabels": {names::CLUSTER: desired.name}});
     let port = |port: u16| json!({"port": port, "protocol": "TCP"});
-    let (server, sentinel) = (port(names::SERVER_PORT), port(names::SENTINEL_PORT));
+    let plain = desired.serves_plaintext().then(|| port(names::SERVER_PORT));
+    let secured = desired.spec.tls.is_some().then(|| port(names::TLS_PORT));
+    let servers: Vec<Value> = plain.into_iter().chain(secured).collect();
+    let sentinel = port(names::SENTINEL_PORT);
+    // Pods from before TLS have only the port without.
+    let mut among = vec![port(names::SERVER_PORT)];
+    among.extend(desired.spec.tls.is_some().then(|| port(names::TLS_PORT)));
+    among.push(sentinel.clone());
     let mut ingress = vec![
-        json!({"from": [{"podSelector": pods}], "ports": [server, sentinel]}),
+        json!({"from": [{"podSelector": pods}], "ports": among}),
         // Mutual TLS lets in the operator only. The kubelet probes from its node, which is no pod.
         json!({"ports": [port(names::CONTROL_PORT), port(names::HEALTH_PORT)]}),
     ];
     // A rule without peers would let in everybody.
     if !allowed.is_empty() {
-        let mut ports = vec![server.clone()];
-        ports.extend(desired.serves_sentinel_clients().then(|| sentinel.clone()));
+        let mut ports = servers;
+        ports.extend(desired.serves_sentinel_clients().then_some(sentinel));
         ingress.insert(0, json!({"from": allowed, "ports": ports}));
     }
     Some(json!({"spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": ingress}}))

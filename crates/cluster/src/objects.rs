@@ -111,8 +111,11 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         (names::replica(&desired.name), Some(names::REPLICA)),
         (names::any(&desired.name), None),
     ] {
-        let port = json!({"name": "server", "port": names::SERVER_PORT, "targetPort": "server"});
-        objects.push(object(OwnedKind::Service, service, self::service(desired, role, port)));
+        objects.push(object(
+            OwnedKind::Service,
+            service,
+            self::service(desired, role, server_ports(desired)),
+        ));
     }
     if desired.serves_sentinel_clients() {
         // By its number: pods that were created before it was asked for do not name it.
@@ -121,7 +124,7 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         objects.push(object(
             OwnedKind::Service,
             names::sentinel(&desired.name),
-            self::service(desired, None, port),
+            self::service(desired, None, vec![port]),
         ));
     }
     if desired.instances() > 1 {
@@ -171,9 +174,20 @@ fn role_binding(desired: &Desired) -> Value {
     })
 }
 
+/// The ports on which servers are reached.
+fn server_ports(desired: &Desired) -> Vec<Value> {
+    let plain = json!({"name": "server", "port": names::SERVER_PORT, "targetPort": "server"});
+    // By its number: pods that were created before it was asked for do not name it.
+    let secured = json!({"name": "tls", "port": names::TLS_PORT, "targetPort": names::TLS_PORT});
+    let plain = desired.serves_plaintext().then_some(plain);
+    plain.into_iter().chain(desired.spec.tls.is_some().then_some(secured)).collect()
+}
+
 /// A ready instance is the primary or follows it, so that it can say who the primary is.
-fn service(desired: &Desired, role: Option<&str>, mut port: Value) -> Value {
-    port["protocol"] = "TCP".into();
+fn service(desired: &Desired, role: Option<&str>, mut ports: Vec<Value>) -> Value {
+    for port in &mut ports {
+        port["protocol"] = "TCP".into();
+    }
     let mut selector = BTreeMap::from([(names::CLUSTER, desired.name.as_str())]);
     selector.extend(role.map(|role| (names::ROLE, role)));
     json!({"spec": {
@@ -181,7 +195,7 @@ fn service(desired: &Desired, role: Option<&str>, mut port: Value) -> Value {
         "selector": selector,
         // The label says who accepts writes, and a probe would say it later.
         "publishNotReadyAddresses": role == Some(names::PRIMARY),
-        "ports": [port],
+        "ports": ports,
     }})
 }
 

@@ -2,6 +2,7 @@
 
 use crate::final_backup::FinalBackupSeen;
 use crate::scheduled::Freshness;
+use crate::serving::{ServingSeen, SourceSeen};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_engine::ConnectionSecret;
@@ -18,6 +19,10 @@ pub struct Observed {
     pub authority: Certificates,
     /// The certificate of the servers.
     pub certificate: Certificates,
+    /// The Secret that the certificate for clients comes from.
+    pub source: SourceSeen,
+    /// The Secret that servers read it from.
+    pub serving: ServingSeen,
     /// Objects that should look as they were rendered, by kind and name; none that nobody looked at.
     pub objects: BTreeMap<(crate::OwnedKind, String), ObjectSeen>,
     /// Objects of the cluster that should not be there any more, with their identities.
@@ -201,6 +206,19 @@ pub struct InstanceSeen {
     pub writes_succeed: bool,
     /// How far it is with the data of a backup; none where its data comes from none.
     pub restore: Option<RestoreSeen>,
+    /// TLS of its server; none in a pod without.
+    pub tls: Option<TlsSeen>,
+}
+
+/// TLS of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSeen {
+    /// Its port with TLS.
+    pub port: u16,
+    /// Whether its program was built with TLS.
+    pub supported: bool,
+    /// What stands for the certificate that a handshake has shown.
+    pub certificate: Option<String>,
 }
 
 /// The Lease.

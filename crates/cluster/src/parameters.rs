@@ -4,6 +4,7 @@
 use crate::desired::Desired;
 use crate::names;
 use crate::observed::Observed;
+use crate::serving::{ServingSeen, reaches_clients as has_tls};
 use std::collections::BTreeMap;
 
 /// Prefix of each key where the spec sets none.
@@ -13,8 +14,22 @@ pub(crate) const PREFIX: &str = "VALKEY_";
 pub fn host(desired: &Desired, observed: &Observed, service: &str) -> Option<String> {
     match &observed.addresses {
         Some(addresses) => addresses.get(service).cloned(),
-        None => Some(format!("{service}.{}.svc", desired.namespace)),
+        None => Some(dns_name(desired, service)),
     }
+}
+
+/// The name of a Service.
+pub(crate) fn dns_name(desired: &Desired, service: &str) -> String {
+    format!("{service}.{}.svc", desired.namespace)
+}
+
+/// Port and `SSL` of the servers, as clients should have them: nothing before every server has TLS, where there is no port
+/// without.
+pub fn port(desired: &Desired) -> Option<(u16, &'static str)> {
+    if has_tls(desired) {
+        return Some((names::TLS_PORT, "require"));
+    }
+    desired.serves_plaintext().then_some((names::SERVER_PORT, "disable"))
 }
 
 /// Those for clients that are set up for Sentinel, by key without prefix: none where they are not served, nothing while an
@@ -34,16 +49,21 @@ pub fn for_sentinel_clients(desired: &Desired, observed: &Observed) -> Option<BT
 
 /// All of them, by key with the prefix of the ConfigMap; nothing while an address is not known.
 pub(crate) fn all(desired: &Desired, observed: &Observed, prefix: &str) -> Option<BTreeMap<String, String>> {
-    let port = || names::SERVER_PORT.to_string();
+    let (port, ssl) = self::port(desired)?;
     let mut all = for_sentinel_clients(desired, observed)?;
     let leader = host(desired, observed, &names::leader(&desired.name))?;
     let mut add = |key: &str, value: String| drop(all.insert(key.to_owned(), value));
     add("HOST", leader);
-    add("PORT", port());
-    add("SSL", "disable".to_owned());
+    add("PORT", port.to_string());
+    add("SSL", ssl.to_owned());
     if desired.instances() > 1 {
         add("REPLICA_HOST", host(desired, observed, &names::replica(&desired.name))?);
-        add("REPLICA_PORT", port());
+        add("REPLICA_PORT", port.to_string());
+    }
+    if let ServingSeen::Present(serving) = &observed.serving
+        && has_tls(desired)
+    {
+        add("CA_CERT", serving.pair.authorities.iter().cloned().collect());
     }
     Some(all.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)).collect())
 }

@@ -19,6 +19,7 @@ const PROGRAM: &str = "/opt/valkeeper";
 const SETTINGS: &str = "/etc/valkeeper/settings";
 const PASSWORD: &str = "/etc/valkeeper/password";
 const TLS: &str = "/etc/valkeeper/tls";
+const SERVER_TLS: &str = "/etc/valkeeper/server-tls";
 
 /// Stands for what pods of this cluster are made of. The image of the manager is no part of it: an operator that is
 /// upgraded replaces no pod.
@@ -150,10 +151,30 @@ fn container(desired: &Desired) -> Value {
             {"name": "tls", "mountPath": TLS, "readOnly": true},
         ],
     });
+    if desired.spec.tls.is_some() {
+        add_tls(desired, &mut container);
+    }
     if let Some(policy) = &desired.spec.image_pull_policy {
         container["imagePullPolicy"] = policy.as_str().into();
     }
     container
+}
+
+/// The certificate for clients. A cluster without has the pods that it always had.
+fn add_tls(desired: &Desired, container: &mut Value) {
+    let mut add = |list: &str, item: Value| {
+        if let Some(list) = container[list].as_array_mut() {
+            list.push(item);
+        }
+    };
+    add("env", json!({"name": names::SERVER_TLS_DIR, "value": SERVER_TLS}));
+    add("volumeMounts", json!({"name": "server-tls", "mountPath": SERVER_TLS, "readOnly": true}));
+    add("ports", json!({"name": "tls", "containerPort": names::TLS_PORT}));
+    if let Some(ports) = container["ports"].as_array_mut()
+        && !desired.serves_plaintext()
+    {
+        ports.retain(|port| port["name"] != "server");
+    }
 }
 
 fn container_security() -> Value {
@@ -170,7 +191,7 @@ fn volumes(desired: &Desired, ordinal: u32) -> Value {
         json!({"name": "data", "emptyDir": {}})
     };
     let (secret, key) = desired.password();
-    json!([
+    let mut volumes = json!([
         data,
         {"name": "program", "emptyDir": {}},
         {"name": "run", "emptyDir": {"medium": "Memory"}},
@@ -180,5 +201,10 @@ fn volumes(desired: &Desired, ordinal: u32) -> Value {
             "items": [{"key": key, "path": names::PASSWORD_KEY}],
         }},
         {"name": "tls", "secret": {"secretName": names::certificate(&desired.name), "defaultMode": 0o440}},
-    ])
+    ]);
+    if let (Some(_), Some(volumes)) = (&desired.spec.tls, volumes.as_array_mut()) {
+        let secret = names::client_tls(&desired.name);
+        volumes.push(json!({"name": "server-tls", "secret": {"secretName": secret, "defaultMode": 0o440}}));
+    }
+    volumes
 }

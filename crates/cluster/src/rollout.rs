@@ -8,6 +8,7 @@ use crate::names::reason;
 use crate::observed::{InstanceSeen, Observed, Password, PodSeen};
 use crate::pod::revision;
 use crate::report::State;
+use crate::serving;
 use crate::settings;
 use crate::step::{RequeueClass, Step};
 use valkeeper_engine::Ready;
@@ -27,6 +28,10 @@ fn is_outdated(pod: &PodSeen, instance: Option<&InstanceSeen>, wanted: &str, set
 }
 
 fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
+    // Without its certificate, no successor of a pod would start.
+    if !serving::is_there(desired, observed) {
+        return Vec::new();
+    }
     let (wanted, settings) = (revision(desired), settings_revision(desired, observed));
     let is_outdated = |(ordinal, pod): &(&u32, &PodSeen)| {
         is_outdated(pod, observed.instances.get(*ordinal), &wanted, settings.as_deref())

@@ -2,6 +2,7 @@
 
 use crate::desired::Desired;
 use crate::names;
+use crate::parameters;
 use crate::restore;
 use fnv::FnvHasher;
 use serde_json::{Value, json};
@@ -78,6 +79,20 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
         "intervals": {"gracePeriod": END_MILLISECONDS, "serverTimeout": after.clamp(1_000, 60_000)},
         "revision": password,
     });
+    if let Some(tls) = &desired.spec.tls {
+        let file = |name: &str| format!("$({})/{name}", names::SERVER_TLS_DIR);
+        content["server"]["tls"] = json!({
+            "certificate": file("tls.crt"),
+            "key": file("tls.key"),
+            "authority": file("ca.crt"),
+            "revision": file("revision"),
+            "expires": file("expires"),
+            "port": names::TLS_PORT,
+            "plaintext": tls.plaintext,
+            "clientAuth": if tls.client_auth.is_empty() { "Off" } else { &tls.client_auth },
+            "name": parameters::dns_name(desired, &names::leader(&desired.name)),
+        });
+    }
     if desired.serves_sentinel_clients() {
         content["sentinel"] = json!({
             "address": format!("0.0.0.0:{}", names::SENTINEL_PORT),

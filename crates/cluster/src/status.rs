@@ -7,6 +7,7 @@ use crate::observed::{BackupsSeen, InstanceSeen, LeaseSeen, Observed, RestoreSou
 use crate::pod::revision;
 use crate::report::ClusterReport;
 use crate::restore;
+use crate::serving;
 use crate::settings::max_memory;
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
@@ -57,9 +58,10 @@ pub fn next(
         memory: Some(memory),
         revision: Some(revision(desired)),
         restart_needed: restart,
+        certificate: serving::certificate(desired, observed),
         connection_secret: before.connection_secret.clone(),
         binding: before.binding.clone(),
-        conditions: conditions(&before.conditions, (report, &observed.backups), desired.generation, now),
+        conditions: conditions(desired, observed, report, now),
     };
     if says_the_same(before, &next) {
         ClusterStatus { instances: before.instances.clone(), ..next }
@@ -166,11 +168,12 @@ pub(crate) fn plain_conditions(
 
 /// The conditions after a report. What says the same as before comes out equal.
 fn conditions(
-    before: &[Condition],
-    (report, backups): (&ClusterReport, &BackupsSeen),
-    generation: i64,
+    desired: &Desired,
+    observed: &Observed,
+    report: &ClusterReport,
     now: DateTime<Utc>,
 ) -> Vec<Condition> {
+    let (before, backups) = (&desired.status.conditions, &observed.backups);
     let truth = |value: bool| if value { "True" } else { "False" };
     let mut list = readiness(report.ready, report.reason, &report.message);
     let available = if report.available { "A primary accepts writes." } else { "No server accepts writes." };
@@ -184,13 +187,14 @@ fn conditions(
         };
         list.push((condition::PROTECTED, truth(protected), why, text.to_owned()));
     }
+    list.extend(serving::statement(desired, observed));
     if let BackupsSeen::Schedules(Some(fresh)) = backups {
         list.push(fresh.statement());
     }
     if report.paused {
         list.push((condition::PAUSED, "True", names::reason::PAUSED, report.message.clone()));
     }
-    let mut next = listed(before, list, generation, now);
+    let mut next = listed(before, list, desired.generation, now);
     if *backups == BackupsSeen::Unknown {
         // What was said stays.
         next.extend(before.iter().filter(|old| old.type_ == condition::BACKUP_FRESH).cloned());

@@ -2,6 +2,7 @@
 
 use crate::objects::{Owned, OwnedKind};
 use crate::report::ClusterReport;
+use crate::serving::Serve;
 use valkeeper_failover::{Name, Term};
 
 /// The next thing to do.
@@ -17,6 +18,10 @@ pub enum Step {
     IssueAuthority,
     /// Write the Secret with the certificate of the servers.
     IssueCertificate,
+    /// Write the Secret with an authority for clients and a certificate of it; an authority that is valid stays.
+    IssueClientCertificate,
+    /// Write the Secret with the certificate that servers present to clients.
+    ServeCertificate(Serve),
     /// Make an object what it should be.
     Apply(Box<Owned>),
     /// Delete the object of this kind, name and identity, which the spec does not ask for any more.

@@ -99,6 +99,18 @@ impl Connection {
         Self { host, port, user, password, ssl, replica, routes: Vec::new(), authority: None }
     }
 
+    /// A connection of the default user with TLS, to a server that these authorities have signed for.
+    pub fn with_tls(
+        host: String,
+        port: String,
+        password: SecretString,
+        replica: Replica,
+        authority: String,
+    ) -> Self {
+        let without = Self::without_tls(host, port, password, replica);
+        Self { ssl: "require".to_owned(), authority: Some(authority), ..without }
+    }
+
     /// The five parameters, by the keys of the Secret.
     pub(super) fn parameters(&self) -> [(&'static str, &str); 5] {
         [

@@ -41,6 +41,17 @@ pub struct InstanceClient {
     address: String,
 }
 
+/// Where a server is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'host> {
+    /// Its host.
+    pub host: &'host str,
+    /// Its port.
+    pub port: u16,
+    /// Its port with TLS.
+    pub tls_port: Option<u16>,
+}
+
 /// PEM texts for mutual TLS.
 #[derive(Clone, Copy)]
 pub struct ClientIdentity<'pem> {
@@ -128,7 +139,18 @@ impl InstanceClient {
         host: &str,
         port: u16,
     ) -> Result<StatusAnswer, CallError> {
-        let request = FollowRequest { term, primary: primary.clone(), host: host.to_owned(), port };
+        self.follow_at(term, primary, Place { host, port, tls_port: None }).await
+    }
+
+    /// Follow the primary of this term, over TLS where both have it.
+    pub async fn follow_at(
+        &self,
+        term: Term,
+        primary: &Name,
+        place: Place<'_>,
+    ) -> Result<StatusAnswer, CallError> {
+        let Place { host, port, tls_port } = place;
+        let request = FollowRequest { term, primary: primary.clone(), host: host.to_owned(), port, tls_port };
         self.send("follow", &request).await
     }
 

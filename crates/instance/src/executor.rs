@@ -2,6 +2,7 @@
 //! from them; requests to the lease run beside each other; the server is started again with growing delays.
 
 use crate::{
+    certificate,
     instance::{Instance, Misrouted, Order},
     process::ServerProcess,
     progress::Progress,
@@ -106,6 +107,7 @@ impl Restarts {
 /// Starts the server, held, and everything that belongs to one life of it.
 async fn start(instance: &Arc<Instance>) {
     instance.restore.ready().await;
+    certificate::until_supported(instance).await;
     let prepared = match prepare(instance) {
         Ok(prepared) => prepared,
         Err(error) => {

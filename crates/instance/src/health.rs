@@ -58,6 +58,7 @@ async fn render(State(instance): State<Arc<Instance>>) -> Response {
         now: crate::clock::now(),
         starts: instance.starts.load(Ordering::Relaxed),
         kills: instance.kills.load(Ordering::Relaxed),
+        certificate: instance.certificate.remaining(),
         alone: instance.is_alone(),
         synced,
         volume: volume(&instance),

@@ -11,6 +11,7 @@
 
 use crate::{
     backups::Backups,
+    certificate::Certificate,
     clock,
     in_force::InForce,
     lease::LeaseStore,
@@ -74,6 +75,7 @@ pub(crate) struct Instance {
     pub(crate) starts: AtomicU64,
     pub(crate) backups: Backups,
     pub(crate) restore: Restore,
+    pub(crate) certificate: Certificate,
     memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
@@ -145,6 +147,7 @@ impl Instance {
             kills: AtomicU64::new(0),
             starts: AtomicU64::new(0),
             backups: Backups::default(),
+            certificate: Certificate::default(),
             restore,
             memory_file,
             process: Mutex::new(None),

@@ -28,6 +28,7 @@ pub mod run;
 pub mod settings;
 pub mod status;
 
+mod certificate;
 mod clock;
 mod executor;
 mod guard;

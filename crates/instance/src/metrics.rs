@@ -73,6 +73,8 @@ pub(crate) struct Own {
     pub(crate) now: Moment,
     pub(crate) starts: u64,
     pub(crate) kills: u64,
+    /// Seconds until the certificate expires that the server presents.
+    pub(crate) certificate: Option<f64>,
     /// It is the only instance of its cluster.
     pub(crate) alone: bool,
     /// A replica that has caught up.
@@ -184,6 +186,8 @@ impl Page {
         let flag = |truth: bool| [("", u8::from(truth).to_string())];
         self.family("valkeeper_instance_alone", "gauge", flag(own.alone));
         self.family("valkeeper_instance_synced", "gauge", flag(own.synced));
+        let certificate = own.certificate.map(|seconds| ("", format!("{seconds:.0}")));
+        self.family("valkeeper_instance_certificate_remaining_seconds", "gauge", certificate);
         let (size, free) = own.volume.unzip();
         let number = |bytes: u64| ("", bytes.to_string());
         self.family("valkeeper_instance_volume_size_bytes", "gauge", size.map(number));
@@ -213,6 +217,7 @@ mod tests {
             alone: false,
             synced: true,
             volume: Some((4096, 1024)),
+            certificate: Some(86_400.4),
         }
     }
 
@@ -247,6 +252,7 @@ mod tests {
             "valkeeper_instance_server_kills_total 1",
             "valkeeper_instance_alone 0",
             "valkeeper_instance_synced 1",
+            "valkeeper_instance_certificate_remaining_seconds 86400",
             "valkeeper_instance_volume_size_bytes 4096",
             "valkeeper_instance_volume_free_bytes 1024",
         ] {

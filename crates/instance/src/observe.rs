@@ -9,6 +9,7 @@ use crate::{
     peer,
     probe::{self, Responsiveness},
     progress::{Anchor, Standing},
+    server_config,
     status::{ReplicaStatus, ServerStatus, StatusAnswer},
 };
 use std::{sync::Arc, time::Duration};
@@ -77,6 +78,12 @@ fn answer(instance: &Instance, manager: &Manager, info: Result<Info, Error>) -> 
         server: info.map(|info| server_status(instance, &info)),
         settings: instance.settings_status(),
         restore: instance.restore.status(),
+        tls: instance
+            .settings
+            .server
+            .tls
+            .as_ref()
+            .map(|tls| instance.certificate.status(tls, instance.settings.server.port)),
     }
 }
 
@@ -85,7 +92,7 @@ fn server_status(instance: &Instance, info: &Info) -> ServerStatus {
     let replicas = replication.replicas.iter().filter(|replica| replica.is_online);
     ServerStatus {
         host: instance.settings.server.host.clone(),
-        port: instance.settings.server.port,
+        port: server_config::announced(&instance.settings.server),
         version: info.version().to_owned(),
         replicas: replicas
             .map(|replica| ReplicaStatus {

@@ -29,13 +29,16 @@ pub(crate) async fn connect(
     Err(denied)
 }
 
+/// With TLS, unless that port is without.
 fn endpoint(instance: &Instance, host: &str, port: u16) -> Result<Endpoint, Error> {
-    let host = host.to_owned();
-    Ok(match &instance.settings.server.tls {
-        None => Endpoint::Tcp(host, port),
-        Some(files) => {
-            let config = crate::tls::client_config(files).map_err(Error::Unreachable)?;
-            Endpoint::Tls(host, port, Arc::new(config))
+    let (server, host) = (&instance.settings.server, host.to_owned());
+    match &server.tls {
+        Some(tls) if tls.port.is_none() || port != server.port => {
+            let config = crate::tls::client_config(&tls.files()).map_err(Error::Unreachable)?;
+            // Certificates are for Services: no address of a pod is in them.
+            let name = tls.name.clone().unwrap_or_else(|| host.clone());
+            Ok(Endpoint::Tls { host, port, name, config: Arc::new(config) })
         }
-    })
+        _ => Ok(Endpoint::Tcp(host, port)),
+    }
 }

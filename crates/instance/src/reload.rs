@@ -5,7 +5,7 @@
 //! after it was told of a lease, until it is held; and one with a lease goes on when it becomes the only one.
 
 use crate::{
-    executor,
+    certificate, executor,
     instance::Instance,
     server_config,
     settings::{Settings, SettingsError},
@@ -45,13 +45,9 @@ pub(crate) async fn reload(instance: &Instance) -> Result<ReloadAnswer, ReloadEr
             Err(error) => return Err(error.into()),
         }
     }
-    if let Some(files) = &settings.server.tls {
-        // The same paths again: the server reads the files.
-        let [certificate, key, authority] =
-            [&files.certificate, &files.key, &files.authority].map(|path| path.display().to_string());
-        let directives =
-            [("tls-cert-file", &*certificate), ("tls-key-file", &*key), ("tls-ca-cert-file", &*authority)];
-        server.config_set(&directives).await?;
+    if let Some(tls) = settings.server.tls.as_ref().filter(|tls| tls.revision.is_none()) {
+        // Of others, the files are watched.
+        certificate::read_again(&mut server, tls).await?;
     }
     instance.replace_settings(&settings, lease, answer.need_restart.clone());
     tracing::info!(revision = settings.revision, applied = ?answer.applied, need_restart = ?answer.need_restart, "settings read again");

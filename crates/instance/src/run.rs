@@ -1,7 +1,7 @@
 //! One instance from start to end: the parts, and what runs beside each other.
 
 use crate::{
-    executor, health,
+    certificate, executor, health,
     instance::{Instance, Parts},
     memory::MemoryFile,
     observe, sentinel,
@@ -70,6 +70,7 @@ pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), Insta
     watchdog(Arc::clone(&instance));
     tokio::spawn(executor::run(Arc::clone(&instance), effects));
     tokio::spawn(observe::watch(Arc::clone(&instance)));
+    tokio::spawn(certificate::watch(Arc::clone(&instance)));
     tokio::spawn(sentinel::run(Arc::clone(&instance)));
     serve(&instance, control, probes).map_err(at("cannot use the certificates for verbs"))?;
     tracing::info!(identity = %instance.manager().identity(), "instance manager started");

@@ -3,7 +3,10 @@
 //! Architecture invariant: the file always begins a life as a replica of the silent listener, so that no server
 //! ever accepts writes because it was started.
 
-use crate::settings::{Persistence, Settings};
+use crate::{
+    certificate,
+    settings::{Persistence, ServerSettings, Settings},
+};
 use std::{fmt::Write as _, path::Path};
 
 /// The user by which the manager reaches its server.
@@ -53,6 +56,8 @@ pub(crate) fn live_directives(settings: &Settings) -> Vec<(String, String)> {
     let mut live = vec![("maxmemory".to_owned(), settings.server.max_memory.to_string())];
     live.extend(defaults(settings).into_iter().filter(|(name, _)| is_default(settings, name)));
     live.extend(settings.server.directives.clone());
+    let auth = settings.server.tls.as_ref().map(|tls| tls.client_auth.directive().to_owned());
+    live.extend(auth.map(|auth| ("tls-auth-clients".to_owned(), auth)));
     live
 }
 
@@ -93,21 +98,18 @@ fn directives(settings: &Settings, secrets: &Secrets<'_>, silent_port: u16) -> V
         let addresses: Vec<&str> = server.bind.iter().map(String::as_str).collect();
         add("bind", &addresses);
     }
-    let port = server.port.to_string();
-    match &server.tls {
-        None => add("port", &[&port]),
-        Some(files) => {
-            add("port", &["0"]);
-            add("tls-port", &[&port]);
-            add("tls-cert-file", &[&path(&files.certificate)]);
-            add("tls-key-file", &[&path(&files.key)]);
-            add("tls-ca-cert-file", &[&path(&files.authority)]);
-            add("tls-auth-clients", &["optional"]);
-            add("tls-replication", &["yes"]);
+    let (secured, plain) = server.tls.as_ref().map_or((0, server.port), |tls| tls.ports(server.port));
+    add("port", &[&plain.to_string()]);
+    if let Some(tls) = &server.tls {
+        add("tls-port", &[&secured.to_string()]);
+        for (name, file) in certificate::directives(tls) {
+            add(name, &[&file]);
         }
+        add("tls-replication", &["yes"]);
     }
     add("replica-announce-ip", &[&server.host]);
-    add("replica-announce-port", &[&port]);
+    // Whoever reads it from the primary may have no TLS, as long as there is a port without.
+    add("replica-announce-port", &[&announced(server).to_string()]);
     // The history keeps its name however long nobody follows.
     add("repl-backlog-ttl", &["0"]);
     add("appendonly", &[if server.persistence == Persistence::AppendOnly { "yes" } else { "no" }]);
@@ -126,6 +128,15 @@ fn directives(settings: &Settings, secrets: &Secrets<'_>, silent_port: u16) -> V
         if name.eq_ignore_ascii_case("save") { add(&name, &[&value]) } else { add(&name, &words) }
     }
     lines
+}
+
+/// The port under which a server without TLS, or this one, reaches the server.
+pub(crate) fn announced(server: &ServerSettings) -> u16 {
+    match server.tls.as_ref().map(|tls| tls.ports(server.port)) {
+        Some((secured, 0)) => secured,
+        Some((_, plain)) => plain,
+        None => server.port,
+    }
 }
 
 /// The rules of the default user, as `ACL SETUSER` takes them.

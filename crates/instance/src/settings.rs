@@ -3,6 +3,7 @@
 //! Guarantees: what is read is complete and consistent; directives that would take the decision about roles,
 //! users or addresses out of the manager's hands are refused.
 
+pub use crate::certificate::{ClientAuth, ServerTls};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -16,7 +17,7 @@ use valkeeper_failover::protocol::Timing;
 const LISTEN_ON_POD_IP: &str = "LISTEN_ON_POD_IP";
 
 /// Directives that only the manager sets.
-pub const RESERVED_DIRECTIVES: [&str; 31] = [
+pub const RESERVED_DIRECTIVES: [&str; 42] = [
     "acl-pubsub-default",
     "aclfile",
     "appenddirname",
@@ -45,6 +46,17 @@ pub const RESERVED_DIRECTIVES: [&str; 31] = [
     "slave-read-only",
     "slaveof",
     "supervised",
+    "tls-auth-clients",
+    "tls-auto-reload-interval",
+    "tls-ca-cert-dir",
+    "tls-ca-cert-file",
+    "tls-cert-file",
+    "tls-client-cert-file",
+    "tls-client-key-file",
+    "tls-cluster",
+    "tls-key-file",
+    "tls-port",
+    "tls-replication",
     "unixsocket",
     "unixsocketperm",
     "user",
@@ -136,9 +148,9 @@ pub struct ServerSettings {
     pub port: u16,
     /// The name or address under which other instances and clients reach it.
     pub host: String,
-    /// TLS on the port, instead of plain text.
+    /// TLS between clients and servers, and among servers.
     #[serde(default)]
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<ServerTls>,
     /// Passwords of the default user, one a line; the first is also used for replication.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
@@ -299,6 +311,7 @@ impl Settings {
                 *field = variable(name).unwrap_or_default();
             }
         }
+        settings.server.tls = settings.server.tls.filter(ServerTls::is_mounted);
         if let Some(address) = variable(LISTEN_ON_POD_IP).and_then(|_| variable("POD_IP")) {
             settings.listen_on(&address).map_err(&invalid)?;
         }

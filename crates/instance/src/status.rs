@@ -31,6 +31,9 @@ pub struct FollowRequest {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// Its port with TLS, which a server with TLS follows.
+    #[serde(default, rename = "tlsPort", skip_serializing_if = "Option::is_none")]
+    pub tls_port: Option<u16>,
 }
 
 /// A replica as its primary sees it.
@@ -84,6 +87,18 @@ pub struct SettingsStatus {
     pub alone: bool,
 }
 
+/// TLS of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    /// Its port with TLS.
+    pub port: u16,
+    /// Whether its program was built with TLS; it is not started otherwise.
+    pub supported: bool,
+    /// What stands for the certificate that a handshake has shown.
+    #[serde(default)]
+    pub certificate: Option<String>,
+}
+
 /// The answer to `status`, and to every verb that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusAnswer {
@@ -98,6 +113,9 @@ pub struct StatusAnswer {
     /// How far the restoration from a backup is; none where the data comes from no backup.
     #[serde(default)]
     pub restore: Option<RestoreStatus>,
+    /// TLS of the server; none without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStatus>,
 }
 
 /// Why a verb was refused, on the wire.

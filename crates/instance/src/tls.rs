@@ -1,11 +1,11 @@
-//! Mutual TLS for verbs. Certificates are read anew for every connection: a renewed one needs no restart.
+//! Mutual TLS for verbs, and TLS for clients that ask like those of Sentinel. Certificates are read anew for every connection: a renewed one needs no restart.
 
-use crate::settings::TlsFiles;
+use crate::settings::{ClientAuth, ServerTls, TlsFiles};
 use axum::serve::Listener;
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -67,17 +67,37 @@ async fn shake_hands(stream: TcpStream, files: &TlsFiles) -> io::Result<TlsStrea
     tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await?
 }
 
+/// A client that is served as the server would serve it.
+pub(crate) async fn accept_client(tls: &ServerTls, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let files = tls.files();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(authority(&files.authority)?));
+    let verifier = match tls.client_auth {
+        ClientAuth::Off => None,
+        ClientAuth::Optional => Some(verifier.allow_unauthenticated().build()),
+        ClientAuth::Required => Some(verifier.build()),
+    };
+    let verifier = match verifier {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(verifier) => verifier.map_err(|error| unusable(&files.authority, &error))?,
+    };
+    acceptor_with(&files, verifier)?.accept(stream).await
+}
+
 fn acceptor(files: &TlsFiles) -> io::Result<TlsAcceptor> {
     let verifier = WebPkiClientVerifier::builder(Arc::new(authority(&files.authority)?)).build();
+    acceptor_with(files, verifier.map_err(|error| unusable(&files.authority, &error))?)
+}
+
+fn acceptor_with(files: &TlsFiles, verifier: Arc<dyn ClientCertVerifier>) -> io::Result<TlsAcceptor> {
     let (chain, key) = identity(files)?;
     let config = ServerConfig::builder()
-        .with_client_cert_verifier(verifier.map_err(|error| unusable(&files.authority, &error))?)
+        .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(|error| unusable(&files.certificate, &error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// For connections to the servers of other instances.
+/// For connections to the servers and managers of other instances.
 pub(crate) fn client_config(files: &TlsFiles) -> io::Result<ClientConfig> {
     let (chain, key) = identity(files)?;
     ClientConfig::builder()
@@ -86,7 +106,10 @@ pub(crate) fn client_config(files: &TlsFiles) -> io::Result<ClientConfig> {
         .map_err(|error| unusable(&files.certificate, &error))
 }
 
-fn identity(files: &TlsFiles) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+/// Certificate chain and private key.
+pub(crate) fn identity(
+    files: &TlsFiles,
+) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, &error))?;
     Ok((chain, key))

@@ -67,7 +67,8 @@ async fn promote(State(instance): Shared, Json(request): Json<PromoteRequest>) -
 }
 
 async fn follow(State(instance): Shared, Json(request): Json<FollowRequest>) -> Response {
-    let FollowRequest { term, primary, host, port } = request;
+    let FollowRequest { term, primary, host, port, tls_port } = request;
+    let port = tls_port.filter(|_| instance.settings.server.tls.is_some()).unwrap_or(port);
     if term >= instance.manager().seen() {
         let mut following = instance.following();
         following.addresses.insert(primary.clone(), (host, port));

@@ -92,6 +92,7 @@ impl Worker {
                     Command::Follow(primary) => {
                         let address = self.instance.following().addresses.get(primary).cloned();
                         if let Some((host, port)) = address {
+                            self.choose_tls(port).await?;
                             self.server.replicaof(&host, port).await?;
                         }
                     }
@@ -133,6 +134,16 @@ impl Worker {
         self.server.replicaof_no_one().await?;
         self.instance.misrouted().reigned = true;
         self.note_history(term).await
+    }
+
+    /// A primary without TLS is followed without, for as long as TLS is added to the cluster.
+    async fn choose_tls(&mut self, port: u16) -> Result<(), Error> {
+        let server = &self.instance.settings.server;
+        if server.tls.as_ref().is_none_or(|tls| tls.port.is_none()) {
+            return Ok(());
+        }
+        let secured = if port == server.port { "no" } else { "yes" };
+        self.server.config_set(&[("tls-replication", secured)]).await
     }
 
     async fn kick(&mut self) -> Result<(), Error> {

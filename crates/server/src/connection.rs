@@ -22,7 +22,16 @@ pub enum Endpoint {
     /// Host and port.
     Tcp(String, u16),
     /// Host and port, with TLS.
-    Tls(String, u16, Arc<ClientConfig>),
+    Tls {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The name that its certificate has to be for.
+        name: String,
+        /// What is trusted, and what is shown.
+        config: Arc<ClientConfig>,
+    },
 }
 
 impl fmt::Debug for Endpoint {
@@ -30,7 +39,7 @@ impl fmt::Debug for Endpoint {
         match self {
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
             Self::Tcp(host, port) => write!(formatter, "{host}:{port}"),
-            Self::Tls(host, port, _) => write!(formatter, "{host}:{port} (TLS)"),
+            Self::Tls { host, port, .. } => write!(formatter, "{host}:{port} (TLS)"),
         }
     }
 }
@@ -137,8 +146,8 @@ async fn connect(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
     match endpoint {
         Endpoint::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         Endpoint::Tcp(host, port) => Ok(Box::new(tcp(host, *port).await?)),
-        Endpoint::Tls(host, port, config) => {
-            let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+        Endpoint::Tls { host, port, name, config } => {
+            let name = ServerName::try_from(name.clone()).map_err(io::Error::other)?;
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
             Ok(Box::new(connector.connect(name, tcp(host, *port).await?).await?))
         }

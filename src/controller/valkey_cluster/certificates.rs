@@ -1,7 +1,8 @@
 //! Certificates of a cluster: an authority of its own, one certificate for its servers, and one for the operator. That of
-//! the servers authenticates servers only, so that no pod can send verbs to another.
+//! the servers authenticates servers only, so that no pod can send verbs to another. Another authority is for clients: with
+//! a certificate of that one, nobody sends a verb.
 
-use super::clock;
+use super::{clock, pair};
 use chrono::{DateTime, Datelike as _, Duration, Utc};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use rcgen::{
@@ -15,6 +16,8 @@ use valkeeper_cluster::{Desired, names};
 /// How long an authority is valid, and other certificates.
 const AUTHORITY_DAYS: i64 = 3650;
 const DAYS: i64 = 90;
+/// An authority with less than this is replaced, by way of both being trusted.
+const AUTHORITY_DAYS_LEFT: i64 = 365;
 /// When they are renewed.
 const RENEWED_AFTER_DAYS: i64 = 60;
 /// Clocks may differ.
@@ -32,10 +35,10 @@ pub(super) fn authority(desired: &Desired, existing: Option<&Secret>) -> Result<
     };
     let (authority, key) = match (text("ca.crt"), text("ca.key")) {
         (Some(authority), Some(key)) => (authority, key),
-        _ => new_authority(desired, now)?,
+        _ => new_authority(&subject(desired), now)?,
     };
     let params = params(now, DAYS, "valkeeper operator", ExtendedKeyUsagePurpose::ClientAuth)?;
-    let (certificate, private) = signed(desired, &params, &key)?;
+    let (certificate, private) = signed(&subject(desired), &params, &key)?;
     let texts = [("ca.crt", authority), ("ca.key", key), ("tls.crt", certificate), ("tls.key", private)];
     Ok(secret(desired, &names::authority(&desired.name), texts.into(), now))
 }
@@ -51,23 +54,55 @@ pub(super) fn servers(desired: &Desired, authority: &Secret) -> Result<Secret, r
     let mut params = params(now, DAYS, &desired.name, ExtendedKeyUsagePurpose::ServerAuth)?;
     let host = names::host("*", &desired.name, &desired.namespace);
     params.subject_alt_names = vec![rcgen::SanType::DnsName(host.try_into()?)];
-    let (certificate, private) = signed(desired, &params, &key)?;
+    let (certificate, private) = signed(&subject(desired), &params, &key)?;
     let texts = [("ca.crt", authority), ("tls.crt", certificate), ("tls.key", private)];
     Ok(secret(desired, &names::certificate(&desired.name), texts.into(), now))
 }
 
-/// What the certificate of the authority says; the same as long as there is the cluster.
-fn authority_params(desired: &Desired) -> CertificateParams {
+/// An authority for clients and a certificate of it for servers under these names; the authority of `existing` stays while
+/// it is valid for long enough.
+pub(super) fn for_clients(
+    desired: &Desired,
+    existing: Option<&Secret>,
+    hosts: &[String],
+) -> Result<Secret, rcgen::Error> {
+    let now = clock::now();
+    let text = |key: &str| {
+        let bytes = existing?.data.as_ref()?.get(key)?;
+        String::from_utf8(bytes.0.clone()).ok()
+    };
+    let lasts = |authority: &str| {
+        pair::not_after(authority).is_some_and(|end| end - now > Duration::days(AUTHORITY_DAYS_LEFT))
+    };
+    let subject = format!("{}/{} for clients", desired.namespace, desired.name);
+    let (authority, key) = match (text("ca.crt").filter(|authority| lasts(authority)), text("ca.key")) {
+        (Some(authority), Some(key)) => (authority, key),
+        _ => new_authority(&subject, now)?,
+    };
+    let mut params = params(now, DAYS, &desired.name, ExtendedKeyUsagePurpose::ServerAuth)?;
+    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    params.subject_alt_names = CertificateParams::new(hosts)?.subject_alt_names;
+    let (certificate, private) = signed(&subject, &params, &key)?;
+    let texts = [("ca.crt", authority), ("ca.key", key), ("tls.crt", certificate), ("tls.key", private)];
+    Ok(secret(desired, &names::client_authority(&desired.name), texts.into(), now))
+}
+
+/// What the first authority of a cluster is called.
+fn subject(desired: &Desired) -> String {
+    format!("{}/{}", desired.namespace, desired.name)
+}
+
+/// What the certificate of an authority says; the same as long as there is the cluster.
+fn authority_params(subject: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
-    let name = format!("{}/{}", desired.namespace, desired.name);
-    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name.push(DnType::CommonName, subject);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
 
-fn new_authority(desired: &Desired, now: DateTime<Utc>) -> Result<(String, String), rcgen::Error> {
-    let mut params = authority_params(desired);
+fn new_authority(subject: &str, now: DateTime<Utc>) -> Result<(String, String), rcgen::Error> {
+    let mut params = authority_params(subject);
     validity(&mut params, now, AUTHORITY_DAYS);
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
@@ -99,11 +134,11 @@ fn validity(params: &mut CertificateParams, now: DateTime<Utc>, days: i64) {
 }
 
 fn signed(
-    desired: &Desired,
+    subject: &str,
     params: &CertificateParams,
     authority_key: &str,
 ) -> Result<(String, String), rcgen::Error> {
-    let issuer = Issuer::new(authority_params(desired), KeyPair::from_pem(authority_key)?);
+    let issuer = Issuer::new(authority_params(subject), KeyPair::from_pem(authority_key)?);
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
     Ok((certificate.pem(), key.serialize_pem()))

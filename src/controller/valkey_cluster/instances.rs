@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
-use valkeeper_cluster::{Desired, InstanceSeen, PodSeen, RestoreSeen, names};
+use valkeeper_cluster::{Desired, InstanceSeen, PodSeen, RestoreSeen, TlsSeen, names};
 use valkeeper_failover::Name;
 use valkeeper_instance::{
     client::{Addresses, ClientIdentity, InstanceClient, http_at},
     restore::RestoreStatus,
-    status::StatusAnswer,
+    status::{StatusAnswer, TlsStatus},
 };
 
 /// How long a status is waited for. The others are not kept waiting for a pod that stands still.
@@ -137,7 +137,7 @@ fn host(desired: &Desired, ordinal: u32, pod: &PodSeen) -> String {
 }
 
 fn seen(answer: StatusAnswer) -> InstanceSeen {
-    let StatusAnswer { status, server, settings, restore } = answer;
+    let StatusAnswer { status, server, settings, restore, tls } = answer;
     InstanceSeen {
         status,
         settings: settings.revision,
@@ -147,6 +147,7 @@ fn seen(answer: StatusAnswer) -> InstanceSeen {
         writes_succeed: server.as_ref().is_none_or(|server| server.writes_succeed),
         host: server.map(|server| server.host),
         restore: restore.map(restored),
+        tls: tls.map(|TlsStatus { port, supported, certificate }| TlsSeen { port, supported, certificate }),
     }
 }
 

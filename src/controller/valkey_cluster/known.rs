@@ -11,7 +11,9 @@ use std::{
 };
 use tokio::time::{Duration, Instant};
 use valkeeper_api::{ValkeyCluster, valkey_cluster::FailoverRecord};
-use valkeeper_cluster::{BackupsSeen, Certificates, ClaimSeen, ObjectSeen, Owned, OwnedKind, Password};
+use valkeeper_cluster::{
+    BackupsSeen, Certificates, ClaimSeen, ObjectSeen, Owned, OwnedKind, Password, ServingSeen, SourceSeen,
+};
 use valkeeper_engine::ConnectionSecret;
 use valkeeper_failover::observer::Observer;
 
@@ -98,6 +100,11 @@ pub(super) struct ObservedObjects {
     pub(super) password: Password,
     pub(super) authority: Certificates,
     pub(super) certificate: Certificates,
+    /// The Secrets with the certificate for clients: where it comes from, and what servers read.
+    pub(super) source: SourceSeen,
+    pub(super) serving: ServingSeen,
+    /// Whether clients were to have TLS.
+    pub(super) secured: bool,
     pub(super) claims: BTreeMap<u32, ClaimSeen>,
     pub(super) secret: ConnectionSecret,
     /// Addresses of Services by name, where Secrets have them.

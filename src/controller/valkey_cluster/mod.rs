@@ -18,6 +18,7 @@ mod final_backup;
 mod instances;
 mod known;
 mod observe;
+mod pair;
 mod passwords;
 mod perform;
 mod pod_seen;
@@ -28,6 +29,7 @@ mod reachable;
 mod rest;
 mod restore;
 mod schedules;
+mod serving;
 mod surplus;
 
 pub(super) use clock::now;

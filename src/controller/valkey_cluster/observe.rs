@@ -19,8 +19,8 @@ use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
 use valkeeper_cluster::{
-    Certificates, Desired, ObjectSeen, Observed, OwnedKind, Password, PodSeen, contains, names, owned,
-    parameters, policy, reading,
+    Certificates, Desired, ObjectSeen, Observed, OwnedKind, Password, PodSeen, ServingSeen, SourceSeen,
+    contains, has_tls, names, owned, parameters, policy, reading,
 };
 use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;
@@ -86,7 +86,8 @@ impl Reconciliation {
         let resync = self.context.settings.resync_interval;
         let fresh = self.known.objects.as_ref().filter(|objects| {
             let recent = objects.at.elapsed() < resync || self.is_switching;
-            !self.stale && objects.edit == self.edit() && recent
+            let same = objects.edit == self.edit() && objects.secured == has_tls(desired);
+            !self.stale && same && recent
         });
         let objects = match fresh {
             Some(objects) => Arc::clone(objects),
@@ -95,6 +96,8 @@ impl Reconciliation {
         observed.password = objects.password.clone();
         observed.authority = objects.authority;
         observed.certificate = objects.certificate;
+        observed.source = objects.source.clone();
+        observed.serving = objects.serving.clone();
         observed.objects.clone_from(&objects.objects);
         observed.unwanted.clone_from(&objects.unwanted);
         observed.addresses = self.addresses(Some(&objects));
@@ -128,6 +131,9 @@ impl Reconciliation {
             password: seen.clone(),
             authority: certificate_seen(desired, authority.as_ref()),
             certificate: certificate_seen(desired, certificate.as_ref()),
+            source: SourceSeen::Unknown,
+            serving: ServingSeen::Unknown,
+            secured: has_tls(desired),
             claims: self.claims(desired).await?,
             secret: ConnectionSecret::Unknown,
             addresses: BTreeMap::new(),
@@ -156,6 +162,7 @@ impl Reconciliation {
             }
             objects.objects.insert((object.kind, object.name.clone()), seen);
         }
+        (objects.source, objects.serving) = self.certificates_seen(desired, &objects).await?;
         objects.secret = self.connection_secret(desired, &objects, password).await?;
         Ok(objects)
     }
@@ -175,12 +182,13 @@ impl Reconciliation {
         password: Option<SecretString>,
     ) -> Result<ConnectionSecret, ReconcileError> {
         let Some(target) = self.secret_target(desired, objects) else { return Ok(ConnectionSecret::Unknown) };
+        let connection = self.connection(desired, objects, password);
         let Some(found) =
             data_objects::get::<Secret>(&self.context.client, &self.namespace, &target.name).await?
         else {
-            return Ok(ConnectionSecret::Absent);
+            // Without a connection, there is nothing to write.
+            return Ok(connection.map_or(ConnectionSecret::Unknown, |_| ConnectionSecret::Absent));
         };
-        let connection = self.connection(desired, objects, password);
         Ok(existing_secret::judge(&found, &desired.owner(), &target, connection.as_ref()).secret)
     }
 
@@ -193,13 +201,19 @@ impl Reconciliation {
     ) -> Option<Connection> {
         let seen = Observed { addresses: self.addresses(Some(objects)), ..Observed::default() };
         let host = |service: String| parameters::host(desired, &seen, &service);
-        let port = names::SERVER_PORT.to_string();
+        let port = parameters::port(desired)?.0.to_string();
         let replica = if desired.instances() > 1 {
             Replica::At { host: host(names::replica(&desired.name))?, port: port.clone() }
         } else {
             Replica::None
         };
-        Some(Connection::without_tls(host(names::leader(&desired.name))?, port, password?, replica))
+        let leader = host(names::leader(&desired.name))?;
+        if !has_tls(desired) {
+            return Some(Connection::without_tls(leader, port, password?, replica));
+        }
+        let ServingSeen::Present(serving) = &objects.serving else { return None };
+        let authorities = serving.pair.authorities.iter().cloned().collect();
+        Some(Connection::with_tls(leader, port, password?, replica, authorities))
     }
 
     /// The password of the cluster, read anew.

@@ -18,7 +18,7 @@ use valkeeper_api::valkey_cluster::FailoverRecord;
 use valkeeper_cluster::{Desired, Observed, PromotionCause, Step, claim, event, names, pod};
 use valkeeper_engine::{connection, existing_secret};
 use valkeeper_failover::Name;
-use valkeeper_instance::client::{CallError, InstanceClient};
+use valkeeper_instance::client::{CallError, InstanceClient, Place};
 
 impl Reconciliation {
     /// Performs a step, and tells of it; answers whether it is likely to have had an effect.
@@ -47,7 +47,12 @@ impl Reconciliation {
                 metadata::release_finalizer(&self.api, &self.object).await?;
                 self.released = true;
             }
-            Step::CreatePassword | Step::IssueAuthority | Step::IssueCertificate | Step::WriteSecret => {
+            Step::CreatePassword
+            | Step::IssueAuthority
+            | Step::IssueCertificate
+            | Step::IssueClientCertificate
+            | Step::ServeCertificate(_)
+            | Step::WriteSecret => {
                 self.write_secret(desired, &step).await?;
                 self.stale = true;
             }
@@ -149,6 +154,10 @@ impl Reconciliation {
                 let seen = self.own_secret(desired, &names::certificate(&desired.name)).await?;
                 (certificates::servers(desired, &authority.unwrap_or_default()).map_err(defect)?, seen)
             }
+            Step::IssueClientCertificate | Step::ServeCertificate(_) => {
+                let Some(written) = self.client_secret(desired, step).await? else { return Ok(()) };
+                written
+            }
             _ => return self.write_connection(desired).await,
         };
         let client = &self.context.client;
@@ -167,7 +176,7 @@ impl Reconciliation {
     }
 
     /// A Secret of this name that belongs to the cluster.
-    async fn own_secret(&self, desired: &Desired, name: &str) -> Result<Option<Secret>> {
+    pub(super) async fn own_secret(&self, desired: &Desired, name: &str) -> Result<Option<Secret>> {
         let found = data_objects::get::<Secret>(&self.context.client, &self.namespace, name).await?;
         Ok(found.filter(|secret| is_ours(desired, &secret.metadata)))
     }
@@ -220,11 +229,13 @@ impl Reconciliation {
             Step::Follow(name, primary, term) => {
                 let at = observed.ordinal(&desired.name, primary);
                 let at = at.and_then(|ordinal| observed.instances.get(&ordinal));
-                let Some((host, port)) = at.and_then(|at| Some((at.host.as_ref()?, at.port))) else {
-                    return false;
-                };
+                let place = at.and_then(|at| {
+                    let tls_port = at.tls.as_ref().map(|tls| tls.port);
+                    Some(Place { host: at.host.as_ref()?, port: at.port, tls_port })
+                });
+                let Some(place) = place else { return false };
                 match to(name) {
-                    Some(instance) => instance.follow(*term, primary, host, port).await.map(drop),
+                    Some(instance) => instance.follow_at(*term, primary, place).await.map(drop),
                     None => return false,
                 }
             }

@@ -7,6 +7,7 @@ mod clients;
 mod parts;
 mod rules;
 mod status;
+mod tls;
 mod violations;
 
 pub use clients::{Clients, ParametersTarget};
@@ -17,8 +18,10 @@ pub use parts::{
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
 pub use status::{
-    ClusterStatus, FailoverRecord, FinalBackupStatus, InstanceStatus, MemoryStatus, RestoredStatus,
+    CertificateStatus, ClusterStatus, FailoverRecord, FinalBackupStatus, InstanceStatus, MemoryStatus,
+    RestoredStatus,
 };
+pub use tls::ClusterTls;
 pub use violations::{manifest_violations, violations};
 
 use kube::CustomResource;
@@ -95,6 +98,11 @@ pub struct ValkeyClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub access: Option<Access>,
+    /// TLS between clients and servers, and among servers. It can be added to a cluster that exists with
+    /// `plaintext: true`, and not removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub tls: Option<ClusterTls>,
     /// How clients find the servers, and which of them may connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]

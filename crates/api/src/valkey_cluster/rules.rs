@@ -16,7 +16,7 @@ pub(super) const REDIS_VERSION: &str = "^7[.]2([.][0-9]+)?$";
 pub(super) const DIRECTIVE: &str = "^[a-z][a-z0-9-]{0,63}$";
 
 /// Directives that the operator sets, because they decide about roles, users, files, addresses or memory.
-pub const RESERVED_DIRECTIVES: [&str; 33] = [
+pub const RESERVED_DIRECTIVES: [&str; 44] = [
     "acl-pubsub-default",
     "aclfile",
     "appenddirname",
@@ -47,6 +47,17 @@ pub const RESERVED_DIRECTIVES: [&str; 33] = [
     "slave-read-only",
     "slaveof",
     "supervised",
+    "tls-auth-clients",
+    "tls-auto-reload-interval",
+    "tls-ca-cert-dir",
+    "tls-ca-cert-file",
+    "tls-cert-file",
+    "tls-client-cert-file",
+    "tls-client-key-file",
+    "tls-cluster",
+    "tls-key-file",
+    "tls-port",
+    "tls-replication",
     "unixsocket",
     "unixsocketperm",
     "user",
@@ -65,6 +76,14 @@ pub(super) const MOST_DIRECTIVES: usize = 64;
 pub(super) const BACKUP_RULE: &str = "must have either name or source";
 /// Message about a ConfigMap that is another one already.
 pub(super) const PARAMETERS_RULE: &str = "must not be the ConfigMap of the servers, <name>-settings";
+/// Message about clients that could get no certificate.
+pub(super) const CLIENT_AUTH_RULE: &str =
+    "needs secretName: clients get their certificates from the issuer of that Secret";
+/// Message about a Secret that the operator writes.
+pub(super) const TLS_SECRET_RULE: &str = "must not be a Secret that the operator writes for this cluster";
+/// What the names of those Secrets end with, after the name of the cluster.
+pub(super) const OWN_SECRETS: [&str; 5] =
+    ["-authority", "-certificate", "-client-authority", "-client-tls", "-password"];
 /// Message about a volume without a size.
 pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 
@@ -126,6 +145,7 @@ pub fn rules() -> Vec<PlacedRule> {
     ];
     rules.extend(bootstrap());
     rules.extend(parameters());
+    rules.extend(tls());
     rules
 }
 
@@ -156,6 +176,32 @@ fn parameters() -> [PlacedRule; 2] {
     };
     [
         field(&["spec"], fixed, "connInfoConfigMapTarget.name is immutable: the target cannot be removed."),
+        PlacedRule { path: Vec::new(), rule: distinct },
+    ]
+}
+
+/// Clients always have a port that they know, and certificates that they can get.
+fn tls() -> [PlacedRule; 4] {
+    let own = OWN_SECRETS.map(|end| format!("self.metadata.name + '{end}'")).join(", ");
+    let distinct = ValidationRule {
+        rule: format!(
+            "!has(self.spec.tls) || !has(self.spec.tls.secretName) || !(self.spec.tls.secretName in [{own}])"
+        ),
+        message: Some(format!("spec.tls.secretName {TLS_SECRET_RULE}.")),
+        ..ValidationRule::default()
+    };
+    [
+        field(
+            &["spec"],
+            "!has(self.tls) || has(oldSelf.tls) || self.tls.plaintext",
+            "tls.plaintext must be true while TLS is added to a cluster that exists.",
+        ),
+        field(&["spec"], "has(self.tls) || !has(oldSelf.tls)", "tls cannot be removed."),
+        field(
+            &["spec", "tls"],
+            "self.clientAuth == 'Off' || has(self.secretName)",
+            &format!("tls.clientAuth {CLIENT_AUTH_RULE}."),
+        ),
         PlacedRule { path: Vec::new(), rule: distinct },
     ]
 }

@@ -51,6 +51,9 @@ pub struct ClusterStatus {
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub restart_needed: Vec<String>,
+    /// The certificate that all servers present, as their managers have seen in a handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateStatus>,
     /// The connection Secret, as last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_secret: Option<WrittenSecret>,
@@ -58,7 +61,8 @@ pub struct ClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
     /// Conditions: `Ready`, `Reconciling`, `Stalled`, `Available` (accepts writes), `Protected` (a replica has caught
-    /// up), `BackupFresh` (the backups of all schedules that were last due are stored).
+    /// up), `BackupFresh` (the backups of all schedules that were last due are stored), `CertificateValid` (the
+    /// certificate that clients see is valid, and so is the one that comes next).
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -124,6 +128,16 @@ pub struct RestoredStatus {
     pub key: String,
     /// When the operator saw it.
     pub at: DateTime<Utc>,
+}
+
+/// The certificate that servers present.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateStatus {
+    /// Stands for the certificate and the authorities that are trusted beside it.
+    pub revision: String,
+    /// When it expires.
+    pub not_after: DateTime<Utc>,
 }
 
 /// How the memory of a server is divided.

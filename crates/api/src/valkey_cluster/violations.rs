@@ -5,8 +5,9 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    BACKUP_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, PARAMETERS_RULE,
-    REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, VALKEY_VERSION, VERSION_RULE,
+    BACKUP_RULE, CLIENT_AUTH_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE,
+    OWN_SECRETS, PARAMETERS_RULE, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE,
+    VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -54,6 +55,7 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     {
         violations.push(shown(&["spec", "connInfoConfigMapTarget", "name"], map, PARAMETERS_RULE));
     }
+    violations.extend(of_tls(manifest));
     let directives = manifest.pointer("/spec/config").and_then(Value::as_object);
     if directives.is_some_and(|directives| directives.len() > MOST_DIRECTIVES) {
         let rule = format!("must have at most {MOST_DIRECTIVES} entries");
@@ -67,6 +69,18 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
         violations.push(shown(&["spec", "config"], name, DIRECTIVE_RULE));
     }
     violations
+}
+
+fn of_tls(manifest: &Value) -> Option<Violation> {
+    let tls = manifest.pointer("/spec/tls")?;
+    let text = |field: &str| tls.get(field).and_then(Value::as_str);
+    let Some(secret) = text("secretName") else {
+        let asks = text("clientAuth").filter(|auth| *auth != "Off")?;
+        return Some(shown(&["spec", "tls", "clientAuth"], asks, CLIENT_AUTH_RULE));
+    };
+    let name = manifest.pointer("/metadata/name").and_then(Value::as_str)?;
+    let is_own = OWN_SECRETS.iter().any(|end| secret == format!("{name}{end}"));
+    is_own.then(|| shown(&["spec", "tls", "secretName"], secret, TLS_SECRET_RULE))
 }
 
 fn matches(pattern: &str, text: &str) -> bool {

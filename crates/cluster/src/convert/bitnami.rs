@@ -9,7 +9,7 @@ const KNOWN: [(&str, &str); 11] = [
         "metrics",
         "the managers of the servers export the same metrics on port 8080; the chart has a PodMonitor",
     ),
-    ("tls", "TLS for clients is not there yet"),
+    ("tls", "set spec.tls yourself: the names of a certificate change"),
     ("networkPolicy", "spec.clients.allowFrom names the peers that may connect"),
     ("sentinel", "no Sentinel processes run: the managers of the servers answer on Service <name>-sentinel"),
     ("pdb", "a disruption budget of one server at a time is always there"),

@@ -29,7 +29,7 @@ const REPLICATION: [(&str, &str); 11] = [
     ("spec.pdb", "a disruption budget of one server at a time is always there"),
     ("spec.readinessProbe", "the probes ask the managers of the servers and cannot be changed"),
     ("spec.livenessProbe", "the probes ask the managers of the servers and cannot be changed"),
-    ("spec.TLS", "TLS for clients is not there yet"),
+    ("spec.TLS", "set spec.tls yourself: the names of a certificate change"),
     ("spec.acl", "users beside the default one are not there yet"),
     ("sentinel", "no Sentinel processes run: the managers of the servers answer on Service <name>-sentinel"),
     ("metadata", "is left out"),

@@ -9,6 +9,8 @@ mod objects;
 mod pods;
 mod tables;
 
+pub(super) use pods::instance;
+
 use crate::{Defaults, Desired};
 use serde_json::{Value, json};
 

@@ -128,6 +128,9 @@ impl Model {
     fn perform(&mut self, step: Step) {
         let renew = DateTime::UNIX_EPOCH + TimeDelta::days(60);
         match step {
+            Step::IssueClientCertificate | Step::ServeCertificate(_) => {
+                panic!("no cluster of the model has TLS")
+            }
             Step::AddFinalizer => self.desired.has_finalizer = true,
             Step::ReleaseFinalizer => self.desired.has_finalizer = false,
             Step::CreatePassword => self.password = true,

@@ -135,3 +135,32 @@ fn serving_clients_of_sentinel_replaces_no_pod_and_is_undone() {
     }
     assert_eq!(pods(&model), before);
 }
+
+#[test]
+fn cluster_without_tls_has_the_pods_that_it_always_had() {
+    let text = crate::pod(&desired(&json!({})), 0).to_string();
+    assert!(!text.contains("server-tls") && !text.contains("SERVER_TLS") && !text.contains("6380"), "{text}");
+    let settings = object(&json!({}), OwnedKind::ConfigMap, "c-settings").to_string();
+    assert!(!settings.contains("SERVER_TLS") && !settings.contains("6380"), "{settings}");
+    assert_ne!(
+        crate::pod::revision(&desired(&json!({}))),
+        crate::pod::revision(&desired(&json!({"tls": {}})))
+    );
+}
+
+#[test]
+fn plaintext_port_is_closed_unless_it_is_asked_for() {
+    let ports = |spec: &Value| {
+        let service = object(spec, OwnedKind::Service, "c-leader");
+        let pod = crate::pod(&desired(spec), 0);
+        let numbers = |ports: &Value, name: &str| -> Vec<u64> {
+            let ports = ports.as_array().unwrap().iter().filter_map(|port| port[name].as_u64());
+            ports.filter(|port| [6379, 6380].contains(port)).collect()
+        };
+        let container = &pod["spec"]["containers"][0]["ports"];
+        (numbers(&service["spec"]["ports"], "port"), numbers(container, "containerPort"))
+    };
+    assert_eq!(ports(&json!({})), (vec![6379], vec![6379]));
+    assert_eq!(ports(&json!({"tls": {}})), (vec![6380], vec![6380]));
+    assert_eq!(ports(&json!({"tls": {"plaintext": true}})), (vec![6379, 6380], vec![6379, 6380]));
+}

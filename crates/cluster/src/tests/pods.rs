@@ -14,6 +14,33 @@ pub(super) struct Settings {
     pub(super) restore: Option<String>,
 }
 
+/// A held instance of the first pod that was ever created.
+pub(crate) fn instance(ordinal: u32) -> InstanceSeen {
+    let name: Name = format!("c-{ordinal}").as_str().into();
+    InstanceSeen {
+        status: Status {
+            identity: Identity { name, pod: "1".into(), boot: 1 },
+            seen: Term(0),
+            role: Role::Held,
+            position: None,
+            live: false,
+            streaming: false,
+            synced: false,
+            leaving: false,
+            stopping: false,
+            misrouted: false,
+        },
+        settings: String::new(),
+        need_restart: Vec::new(),
+        alone: false,
+        host: Some("10.0.0.1".to_owned()),
+        port: 6379,
+        writes_succeed: true,
+        restore: None,
+        tls: None,
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Pod {
     pub(super) seen: PodSeen,
@@ -55,12 +82,9 @@ impl Pod {
         self.instance = Some(InstanceSeen {
             status,
             settings: revision.clone(),
-            need_restart: Vec::new(),
             alone: *alone,
-            host: Some("10.0.0.1".to_owned()),
-            port: 6379,
-            writes_succeed: true,
             restore: restores.then_some(RestoreSeen::Waiting),
+            ..self::instance(ordinal)
         });
     }
 

@@ -32,6 +32,8 @@ struct Client<'facade, S> {
     facade: &'facade Facade,
     stream: S,
     session: Session,
+    /// Whether it has TLS.
+    secured: bool,
     /// Only while it subscribes.
     messages: Option<broadcast::Receiver<Message>>,
     /// When it began to subscribe.
@@ -42,11 +44,11 @@ struct Client<'facade, S> {
 }
 
 /// Serves a client until one of the two sides ends it.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(facade: &Facade, stream: S) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(facade: &Facade, stream: S, secured: bool) {
     let session = Session::new(facade.number(), facade.host().is_open());
     let (messages, subscribed, received) = (None, Instant::now(), Vec::new());
     let deadline = subscribed + UNTIL_AUTHENTICATED;
-    let mut client = Client { facade, stream, session, messages, subscribed, deadline, received };
+    let mut client = Client { facade, stream, session, secured, messages, subscribed, deadline, received };
     while client.turn().await.is_ok() {}
     let _ = timeout(UNTIL_READ, client.stream.shutdown()).await;
 }
@@ -65,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
             () = tokio::time::sleep_until(deadline), if !authenticated => return Err(Ended),
             message = next(&mut self.messages), if subscribes => message?,
         };
-        if message.since < self.subscribed {
+        if message.since < self.subscribed || message.secured != self.secured {
             return Ok(());
         }
         let replies = self.session.receives(message.channel, &message.payload);
@@ -114,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
         match reaction {
             Reaction::Say(replies) => self.send(&replies).await,
             Reaction::Ask(question) => {
-                let reply = self.facade.answer(&question).await;
+                let reply = self.facade.answer(&question, self.secured).await;
                 self.send(&[reply]).await
             }
             Reaction::End(reply) => {

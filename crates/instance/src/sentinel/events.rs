@@ -29,6 +29,8 @@ pub(crate) struct Message {
     pub(crate) payload: String,
     /// Only for those who subscribed before.
     pub(crate) since: Instant,
+    /// Only for those who are connected with TLS, or without.
+    pub(crate) secured: bool,
 }
 
 /// A change of the primary that is not published yet.
@@ -47,21 +49,25 @@ struct Watch {
 /// Watches for as long as the listener runs.
 pub(crate) async fn watch(facade: Arc<Facade>) {
     let mut changes = facade.instance.changes();
-    let mut watch = Watch::default();
+    let mut watches = facade.ports().map(|port| (port, Watch::default()));
     let mut seen: Option<(Role, Term)> = None;
     let mut looked = Instant::now();
     loop {
         let now = (facade.instance.manager().role(), facade.instance.following().term);
         let may_know = matches!(now.0, Role::Primary(_) | Role::Replica(_));
-        let due = watch.has_waited() || (facade.has_subscribers() && looked.elapsed() >= INTERVAL);
+        let due = watches.iter().any(|(_, watch)| watch.has_waited())
+            || (facade.has_subscribers() && looked.elapsed() >= INTERVAL);
         if !may_know {
             seen = None;
         } else if due || seen.as_ref() != Some(&now) {
             looked = Instant::now();
             if let Some(topology) = facade.topology().await {
                 seen = Some(now);
-                for message in watch.take_in(&facade.cluster(), &topology, looked) {
-                    facade.publish(message);
+                for ((secured, port), watch) in &mut watches {
+                    let topology = topology.clone().at(*port);
+                    for message in watch.take_in(&facade.cluster(), &topology, looked) {
+                        facade.publish(Message { secured: *secured, ..message });
+                    }
                 }
             } else {
                 tokio::time::sleep(PAUSE).await;
@@ -106,7 +112,7 @@ fn differences(cluster: &str, before: Option<&Topology>, now: &Topology, since: 
     let mut messages = Vec::new();
     if old != new {
         let payload = format!("{cluster} {} {} {} {}", old.host, old.port, new.host, new.port);
-        messages.push(Message { channel: "+switch-master", payload, since });
+        messages.push(Message { channel: "+switch-master", payload, since, secured: false });
     }
     let addresses = |topology: &Topology| -> Vec<Address> {
         topology.primary.replicas.iter().map(|replica| replica.address.clone()).collect()
@@ -114,7 +120,7 @@ fn differences(cluster: &str, before: Option<&Topology>, now: &Topology, since: 
     let (had, has) = (addresses(before), addresses(now));
     let about = |channel, Address { host, port }: &Address| {
         let payload = format!("slave {host}:{port} {host} {port} @ {cluster} {} {}", new.host, new.port);
-        Message { channel, payload, since }
+        Message { channel, payload, since, secured: false }
     };
     // After a switch, all replicas are those of another primary.
     let added = has.iter().filter(|address| old != new || !had.contains(address));

@@ -6,12 +6,13 @@ use super::{
     connection,
     events::{self, Message},
     session::{Host, Reply},
-    topology::Topology,
+    topology::{Address, Topology},
     truth::Truth,
 };
 use crate::{
     instance::Instance,
     settings::{SentinelPassword, SentinelSettings},
+    tls,
 };
 use fnv::FnvHasher;
 use rustix::net::sockopt;
@@ -29,6 +30,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, broadcast},
     task::JoinSet,
+    time::timeout,
 };
 
 /// Clients at a time.
@@ -39,6 +41,10 @@ const BACKLOG: usize = 256;
 const PAUSE: Duration = Duration::from_secs(1);
 /// When a silent client is asked whether it is there.
 const KEEPALIVE: Duration = Duration::from_mins(1);
+/// Longest time until a client has said how it speaks.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The first byte of a TLS handshake; no command begins with it.
+const TLS_RECORD: u8 = 22;
 /// Digits of an identity.
 const DIGITS: usize = 40;
 
@@ -101,8 +107,27 @@ async fn listen(instance: Arc<Instance>, address: SocketAddr) {
                 let _ = stream.write_all(&refusal.encode(valkeeper_server::Protocol::Two)).await;
                 return;
             };
-            connection::serve(&facade, stream).await;
+            serve(&facade, stream).await;
         });
+    }
+}
+
+/// With TLS as with the server: the first byte says which client speaks it, and one that does not is served only where
+/// the server takes it as well.
+async fn serve(facade: &Facade, stream: TcpStream) {
+    let Some(tls) = &facade.instance.settings.server.tls else {
+        return connection::serve(facade, stream, false).await;
+    };
+    let mut first = [0];
+    let begins = matches!(timeout(HANDSHAKE, stream.peek(&mut first)).await, Ok(Ok(1)));
+    if begins && first[0] == TLS_RECORD {
+        match timeout(HANDSHAKE, tls::accept_client(tls, stream)).await {
+            Ok(Ok(stream)) => connection::serve(facade, stream, true).await,
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake with a Sentinel client failed"),
+            Err(_) => {}
+        }
+    } else if begins && tls.ports(facade.instance.settings.server.port).1 != 0 {
+        connection::serve(facade, stream, false).await;
     }
 }
 
@@ -152,22 +177,33 @@ impl Facade {
         self.settings().map(|settings| settings.name).unwrap_or_default()
     }
 
+    /// Whether clients have TLS, and the port on which such clients reach the servers.
+    pub(crate) fn ports(&self) -> [(bool, u16); 2] {
+        let server = &self.instance.settings.server;
+        let (secured, plain) = server.tls.as_ref().map_or((0, server.port), |tls| tls.ports(server.port));
+        [(true, secured), (false, plain)]
+    }
+
     /// What is known now.
     pub(crate) async fn topology(&self) -> Option<Topology> {
         let port = self.settings()?.address.port();
         self.truth.topology(port).await
     }
 
-    /// Answers a question of a client.
-    pub(crate) async fn answer(&self, question: &Question) -> Reply {
+    /// Answers a question of a client, which has TLS or not.
+    pub(crate) async fn answer(&self, question: &Question, secured: bool) -> Reply {
+        let [(_, port), (_, plain)] = self.ports();
+        let port = if secured { port } else { plain };
         let settings = self.settings();
         let (cluster, instances) =
             settings.map(|settings| (settings.name, settings.instances)).unwrap_or_default();
         let about = About { cluster, instances };
         if *question == Question::Address {
-            return answers::address(self.truth.address().await.as_ref());
+            let address = self.truth.address().await.map(|address| Address { port, ..address });
+            return answers::address(address.as_ref());
         }
-        answers::answer(question, &about, self.topology().await.as_ref())
+        let topology = self.topology().await.map(|topology| topology.at(port));
+        answers::answer(question, &about, topology.as_ref())
     }
 
     /// Who asks, for sessions.

@@ -58,6 +58,15 @@ impl Topology {
         primary.replicas.retain(|replica| has_manager(&replica.address.host));
         Self { primary, peers }
     }
+
+    /// For clients that reach servers on this port: all servers of a cluster have the same.
+    pub(crate) fn at(mut self, port: u16) -> Self {
+        self.primary.address.port = port;
+        for replica in &mut self.primary.replicas {
+            replica.address.port = port;
+        }
+        self
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! number of clients ask.
 
 use super::topology::{Address, Peer, Primary, Replica, Topology};
-use crate::{clock, instance::Instance, peer};
+use crate::{clock, instance::Instance, peer, server_config};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, task::JoinSet, time::Instant};
 use valkeeper_failover::{Term, protocol::Role};
@@ -66,7 +66,7 @@ impl Truth {
 
     fn own(&self) -> Address {
         let server = &self.instance.settings.server;
-        Address { host: server.host.clone(), port: server.port }
+        Address { host: server.host.clone(), port: server_config::announced(server) }
     }
 
     /// The term in which this instance accepts writes now.

@@ -81,6 +81,16 @@ impl Authority {
         self.issue_for(&[host.parse().unwrap()])
     }
 
+    /// The same for names, until a year.
+    pub(crate) fn issue_names(&self, names: &[&str], year: i32) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// The same for several addresses.
     pub(crate) fn issue_for(&self, hosts: &[IpAddr]) -> (String, String) {
         let key = KeyPair::generate().unwrap();

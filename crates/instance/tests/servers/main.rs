@@ -16,5 +16,6 @@ mod sentinel;
 mod sentinel_clients;
 mod space;
 mod switchover;
+mod tls;
 mod world;
 mod writer;

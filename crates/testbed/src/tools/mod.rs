@@ -1,10 +1,12 @@
 //! Optional programs of the machine that tests run: where each is found, and the one way to skip a test without it. A
 //! test that requests a tool here succeeds without the program and reports what it did not test.
 
+mod certificates;
 mod namespaces;
 mod skip;
 mod table;
 
+pub use certificates::{OPENSSL, VALKEY_WITHOUT_TLS};
 pub use namespaces::{Inside, in_namespaces};
 pub use skip::{REQUIRED, skip};
 pub use table::{

@@ -1,6 +1,6 @@
 //! The optional tools that tests use, and the tests that use each.
 
-use super::{Place, Tool};
+use super::{OPENSSL, Place, Tool, VALKEY_WITHOUT_TLS};
 
 /// The client of Kubernetes.
 pub const KUBECTL: Tool = Tool {
@@ -222,6 +222,8 @@ pub const ALL: &[&Tool] = &[
     &RUSTFMT,
     &REDIS_PY,
     &IOREDIS,
+    &OPENSSL,
+    &VALKEY_WITHOUT_TLS,
     &SETPRIV,
     &ENVTEST,
     &UNSHARE,

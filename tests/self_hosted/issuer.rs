@@ -1,0 +1,138 @@
+//! An issuer of certificates that has nothing to do with the operator, as cert-manager is one: it writes Secrets. And what
+//! a client without our code sees in a handshake.
+
+use crate::world::World;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use serde_json::json;
+use std::process::Stdio;
+use std::sync::Arc;
+use valkeeper_testbed::tools;
+
+/// An authority.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(crate) pem: String,
+}
+
+/// A certificate and its key.
+#[derive(Clone)]
+pub(crate) struct Issued {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Issued {
+    pub(crate) fn der(&self) -> Vec<u8> {
+        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap().to_vec()
+    }
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(parameters, key), pem }
+    }
+
+    /// A certificate for these names, for servers and clients.
+    pub(crate) fn issue(&self, hosts: &[String]) -> Issued {
+        self.issue_until(hosts, 2126)
+    }
+
+    /// The same, which expires in this year.
+    pub(crate) fn issue_until(&self, hosts: &[String], year: i32) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(hosts).unwrap();
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(year, 1, 1);
+        parameters.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap().pem();
+        Issued { certificate, key: key.serialize_pem() }
+    }
+}
+
+impl World {
+    /// The names and addresses of the Services of a cluster whose addresses are these from now on.
+    pub(crate) async fn hosts(&self, cluster: &str) -> Vec<String> {
+        let mut hosts = Vec::new();
+        for service in ["leader", "replica"] {
+            let service = format!("{cluster}-{service}");
+            hosts.push(format!("{service}.{}.svc", self.namespace));
+            let found = crate::asking::until("a Service", async || {
+                self.api::<Service>().get_opt(&service).await.unwrap()
+            });
+            hosts.extend(found.await.spec.unwrap().cluster_ip);
+        }
+        hosts
+    }
+
+    /// Writes a Secret as cert-manager does.
+    pub(crate) async fn write_certificate(&self, name: &str, issued: &Issued, authority: &str) {
+        let text = |text: &str| ByteString(text.as_bytes().to_vec());
+        let data = json!({
+            "tls.crt": text(&issued.certificate), "tls.key": text(&issued.key), "ca.crt": text(authority),
+        });
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": name}, "data": data,
+        });
+        let apply = PatchParams::apply("cert-manager").force();
+        self.api::<Secret>().patch(name, &apply, &Patch::Apply(&secret)).await.unwrap();
+    }
+
+    /// Makes the last write of the servers' Secret so old that nothing waits for clients any more.
+    pub(crate) async fn age_certificate(&self, cluster: &str) {
+        let annotations = json!({"valkeeper.io/written-at": "2020-01-01T00:00:00Z"});
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+        let name = format!("{cluster}-client-tls");
+        self.api::<Secret>().patch(&name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Identities of all pods.
+    pub(crate) async fn identities(&self) -> Vec<String> {
+        let pods =
+            self.api::<k8s_openapi::api::core::v1::Pod>().list(&kube::api::ListParams::default()).await;
+        pods.unwrap().items.iter().map(|pod| pod.uid().unwrap()).collect()
+    }
+}
+
+/// The first certificate that a client sees which trusts this authority alone, as a text; none if it is refused.
+pub(crate) async fn seen_by_rustls(host: &str, port: u16, authority: &str) -> Option<Vec<u8>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect((host, port)).await.ok()?;
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
+    Some(stream.get_ref().1.peer_certificates()?.first()?.to_vec())
+}
+
+/// What `openssl s_client` sees of a server: its first certificate, and whether that is verified by this authority.
+pub(crate) async fn seen_by_openssl(host: &str, port: u16, authority: &str) -> Option<(String, bool)> {
+    let openssl = tools::OPENSSL.or_skip()?;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), authority).unwrap();
+    let output = tokio::process::Command::new(openssl)
+        .args(["s_client", "-connect", &format!("{host}:{port}"), "-verify_ip", host, "-CAfile"])
+        .arg(file.path())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let end = "-----END CERTIFICATE-----";
+    let begin = text.find("-----BEGIN CERTIFICATE-----")?;
+    let certificate = text[begin..].split_inclusive(end).next().unwrap().to_owned();
+    Some((certificate, text.contains("Verify return code: 0 (ok)")))
+}
