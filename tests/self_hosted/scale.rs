@@ -60,7 +60,7 @@ async fn many_clusters_cost_one_operator_this() {
     tokio::time::sleep(SETTLING).await;
     let before = operator.processor_time();
     tokio::time::sleep(REST).await;
-    let seconds = (operator.processor_time() - before).as_secs_f64();
+    let seconds = operator.processor_time().saturating_sub(before).as_secs_f64();
     println!("processor time at rest: {seconds:.1} s in {} s", REST.as_secs());
     println!(
         "memory of the operator: {} MB of its own, {} MB with its program",

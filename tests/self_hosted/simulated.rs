@@ -222,7 +222,9 @@ impl Instance {
             CertificateDer::pem_slice_iter(&data[key].0).map(Result::unwrap).collect()
         };
         let mut roots = RootCertStore::empty();
-        chain("ca.crt").into_iter().for_each(|certificate| roots.add(certificate).unwrap());
+        for certificate in chain("ca.crt") {
+            roots.add(certificate).unwrap();
+        }
         let key = PrivateKeyDer::from_pem_slice(&data["tls.key"].0).unwrap();
         let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
         let config = ServerConfig::builder()
@@ -292,7 +294,7 @@ impl Instance {
         };
         let revision = self.revision.lock().unwrap().clone();
         let settings = SettingsStatus { revision, ..SettingsStatus::default() };
-        StatusAnswer { status, server: Some(server), settings, restore: None }
+        StatusAnswer { status, server: Some(server), settings, restore: None, tls: None }
     }
 
     /// Carries out a verb and answers when the instance is in a role.

@@ -113,6 +113,17 @@ async fn clients_and_replicas_use_tls_of_the_own_authority(world: World) {
     until("a write", async || ask(&leader, &["SET", "after", "1"]).await.ok()).await;
 }
 
+/// Waits until the server presents this certificate, to two implementations of TLS.
+async fn until_shown(host: &str, issued: &Issued, authority: &str) {
+    until("the certificate", async || {
+        (seen_by_rustls(host, 6380, authority).await? == issued.der()).then_some(())
+    })
+    .await;
+    if let Some((certificate, verified)) = seen_by_openssl(host, 6380, authority).await {
+        assert!(verified && certificate.trim() == issued.certificate.trim().replace('\r', ""));
+    }
+}
+
 async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
     let (first, second) = (Authority::new("first"), Authority::new("second"));
     let tls = json!({"tls": {"secretName": "shop"}});
@@ -132,25 +143,15 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
     world.until_ready("trio").await;
     let secret = until("a Secret", async || world.try_secret("trio").await).await;
     let host = secret["VALKEY_HOST"].clone();
-    let shows = async |issued: &Issued, authority: &str| {
-        until("the certificate", async || {
-            (seen_by_rustls(&host, 6380, authority).await? == issued.der()).then_some(())
-        })
-        .await;
-        if let Some((certificate, verified)) = seen_by_openssl(&host, 6380, authority).await {
-            assert!(verified && certificate.trim() == issued.certificate.trim().replace('\r', ""));
-        }
-    };
-    shows(&one, &first.pem).await;
-    let (pods, leader) = (world.identities().await, client_of(&secret));
-    ask(&leader, &["SET", "key", "1"]).await.unwrap();
+    until_shown(&host, &one, &first.pem).await;
+    let pods = world.identities().await;
     // Renewed by the same authority.
     let revision = world.status("trio").await["certificate"]["revision"].clone();
     let two = first.issue(&hosts);
     world.write_certificate("shop", &two, &first.pem).await;
     let renewed = |status: &Value| status["certificate"]["revision"] != revision;
     world.until_status("trio", "renewed", renewed).await;
-    shows(&two, &first.pem).await;
+    until_shown(&host, &two, &first.pem).await;
     // Broken in each way: the one before stays.
     let mixed = Issued { certificate: one.certificate.clone(), key: two.key.clone() };
     let expired = first.issue_until(&hosts, 2021);
@@ -163,9 +164,21 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
         world.write_certificate("shop", broken, authority).await;
         let status = world.until_status("trio", why, refused(why)).await;
         assert_eq!(status["Available"]["status"], "True", "{why}");
-        shows(&two, &first.pem).await;
+        until_shown(&host, &two, &first.pem).await;
     }
-    // Another authority: both are trusted before a server presents the new certificate.
+    assert_eq!(world.identities().await, pods, "no pod was replaced");
+}
+
+async fn new_authority_is_trusted_before_it_is_used(world: World) {
+    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    world.create("trio", json!({"tls": {"secretName": "shop"}})).await;
+    let hosts = world.hosts("trio").await;
+    let two = first.issue(&hosts);
+    world.write_certificate("shop", &two, &first.pem).await;
+    world.until_ready("trio").await;
+    let secret = until("a Secret", async || world.try_secret("trio").await).await;
+    let (pods, host) = (world.identities().await, secret["VALKEY_HOST"].clone());
+    ask(&client_of(&secret), &["SET", "key", "1"]).await.unwrap();
     let three = second.issue(&hosts);
     world.write_certificate("shop", &three, &second.pem).await;
     let both = until("both authorities", async || {
@@ -173,10 +186,10 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
         (secret["VALKEY_CA_CERT"].matches("BEGIN").count() == 2).then_some(secret)
     })
     .await;
-    shows(&two, &first.pem).await;
+    until_shown(&host, &two, &first.pem).await;
     ask(&client_of(&both), &["PING"]).await.unwrap();
     world.age_certificate("trio").await;
-    shows(&three, &second.pem).await;
+    until_shown(&host, &three, &second.pem).await;
     ask(&client_of(&both), &["PING"]).await.unwrap();
     world.until_ready("trio").await;
     world.age_certificate("trio").await;
@@ -260,6 +273,7 @@ async fn tls_is_added_while_clients_and_replication_go_on(world: World) {
 crate::scenarios!(
     clients_and_replicas_use_tls_of_the_own_authority,
     certificate_of_any_issuer_is_reloaded_or_refused,
+    new_authority_is_trusted_before_it_is_used,
     clients_need_a_certificate_where_the_spec_says_so,
     tls_is_added_while_clients_and_replication_go_on,
 );

@@ -7,6 +7,7 @@ use crate::restore;
 use fnv::FnvHasher;
 use serde_json::{Value, json};
 use std::hash::Hasher as _;
+use valkeeper_api::valkey_cluster::ClusterTls;
 
 /// Share of the memory for data, in percent; with persistence a save needs memory as well.
 const PERCENT: i32 = 75;
@@ -80,18 +81,7 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
         "revision": password,
     });
     if let Some(tls) = &desired.spec.tls {
-        let file = |name: &str| format!("$({})/{name}", names::SERVER_TLS_DIR);
-        content["server"]["tls"] = json!({
-            "certificate": file("tls.crt"),
-            "key": file("tls.key"),
-            "authority": file("ca.crt"),
-            "revision": file("revision"),
-            "expires": file("expires"),
-            "port": names::TLS_PORT,
-            "plaintext": tls.plaintext,
-            "clientAuth": if tls.client_auth.is_empty() { "Off" } else { &tls.client_auth },
-            "name": parameters::dns_name(desired, &names::leader(&desired.name)),
-        });
+        content["server"]["tls"] = server_tls(desired, tls);
     }
     if desired.serves_sentinel_clients() {
         content["sentinel"] = json!({
@@ -105,6 +95,22 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
         content["restore"] = desired.instance(0).into();
     }
     content
+}
+
+/// What the servers show to clients and to each other.
+fn server_tls(desired: &Desired, tls: &ClusterTls) -> Value {
+    let file = |name: &str| format!("$({})/{name}", names::SERVER_TLS_DIR);
+    json!({
+        "certificate": file("tls.crt"),
+        "key": file("tls.key"),
+        "authority": file("ca.crt"),
+        "revision": file("revision"),
+        "expires": file("expires"),
+        "port": names::TLS_PORT,
+        "plaintext": tls.plaintext,
+        "clientAuth": if tls.client_auth.is_empty() { "Off" } else { &tls.client_auth },
+        "name": parameters::dns_name(desired, &names::leader(&desired.name)),
+    })
 }
 
 /// The revision of the settings and their text.

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn listed(backups: Value) -> Vec<ServiceBackup> {
+    fn listed(backups: &Value) -> Vec<ServiceBackup> {
         let service: Service = serde_json::from_value(json!({ "backups": backups })).unwrap();
         of(&service, None).backups
     }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn backups_are_the_newest_first_and_bounded() {
         let taken = |hour: usize| json!({"backup_name": format!("b{hour}"), "data_size": hour, "backup_time": format!("2026-01-01T{hour:02}:00:00.5Z")});
-        let backups = listed((0..14).map(taken).collect());
+        let backups = listed(&(0..14).map(taken).collect());
         let names: Vec<_> = backups.iter().map(|backup| backup.name.as_str()).collect();
         assert_eq!(names, ["b13", "b12", "b11", "b10", "b9", "b8", "b7", "b6", "b5", "b4"]);
         let newest = ServiceBackup {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn times_are_compared_as_times_and_odd_backups_come_last() {
-        let backups = listed(json!([
+        let backups = listed(&json!([
             {"backup_name": "odd", "backup_time": "yesterday", "data_size": "many"},
             {"backup_name": "old", "backup_time": "2026-01-01T10:00:00Z"},
             {"backup_name": "new", "backup_time": "2026-01-01T08:30:00-02:00"},

@@ -153,12 +153,11 @@ impl Reconciliation {
         let mut kept = None;
         for _ in 0..MAX_STEPS {
             let desired = self.desired();
-            let (observed, lease) = match kept.take() {
-                Some((before, lease)) => (Observed { pods: self.pods(&desired), ..before }, lease),
-                None => {
-                    let lease = self.read_lease(&desired).await?;
-                    (self.observe(&desired, lease.clone()).await?, lease)
-                }
+            let (observed, lease) = if let Some((before, lease)) = kept.take() {
+                (Observed { pods: self.pods(&desired), ..before }, lease)
+            } else {
+                let lease = self.read_lease(&desired).await?;
+                (self.observe(&desired, lease.clone()).await?, lease)
             };
             let decision = decide(&desired, &observed);
             self.is_switching = switches(&decision.step);

@@ -96,8 +96,8 @@ fn accepted(
     for host in needed.hosts {
         let name =
             ServerName::try_from(host.as_str()).map_err(|_| format!("{host} is no name of a server."))?;
-        let verified = verifier.verify_server_cert(first, others, &name, &[], now);
-        verified.map_err(|error| reason(&error, host))?;
+        let outcome = verifier.verify_server_cert(first, others, &name, &[], now);
+        outcome.map_err(|error| reason(&error, host))?;
     }
     if needed.authenticates_clients {
         let verifier = WebPkiClientVerifier::builder(roots)

@@ -214,7 +214,7 @@ fn orphaned_redis_waits_until_its_secret_has_changed_hands() {
     let deleting = Desired { deleting: true, ..redis(orphan) };
     let ours = ConnectionSecret::Ours { current: true, immutable: false };
     let foreign = ConnectionSecret::Foreign { owner: "belongs to Valkey cache".to_owned() };
-    let with = |successor, secret| Observed { successor, secret, ..seen(service_of("redis", Some(REDIS))) };
+    let with = |successor, secret| Observed { secret, successor, ..seen(service_of("redis", Some(REDIS))) };
     let table = [
         ("not looked yet", with(Successor::Unknown, ConnectionSecret::Unknown), "observe successor"),
         ("nobody takes over", with(Successor::Absent, ConnectionSecret::Unknown), "release finalizer"),

@@ -1,5 +1,5 @@
 //! Backups of the data of this instance, one at a time: asked for by a verb, taken beside everything else, and reported
-//! until the next one begins.
+//! until many others have begun.
 //!
 //! Guarantees: the same request twice begins one backup; a backup takes no part in what decides about roles.
 
@@ -9,15 +9,21 @@ mod scratch;
 pub use request::{BackupAnswer, BackupFailure, BackupRequest, BackupState, Verification};
 
 use crate::instance::{Instance, lock};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use valkeeper_backup::{BackupError, Credentials, Manifest, Order, Store};
 
-/// The latest backup.
+/// How many backups are remembered: who asked for one may ask how it ended after others have begun.
+const REMEMBERED: usize = 16;
+
+/// The latest backups, the newest last.
 #[derive(Default)]
-pub(crate) struct Backups(Mutex<Option<Job>>);
+pub(crate) struct Backups(Mutex<VecDeque<Job>>);
 
 struct Job {
     answer: BackupAnswer,
@@ -31,30 +37,31 @@ pub(crate) struct Busy;
 impl Backups {
     /// What is known of the backup with this identity.
     pub(crate) fn answer(&self, id: &str) -> Option<BackupAnswer> {
-        let job = lock(&self.0);
-        let job = job.as_ref().filter(|job| job.answer.id == id)?;
+        let jobs = lock(&self.0);
+        let job = jobs.iter().find(|job| job.answer.id == id)?;
         let bytes = job.progress.load(Ordering::Relaxed);
         Some(BackupAnswer { bytes, ..job.answer.clone() })
     }
 
     fn begin(&self, id: &str) -> Result<Option<Arc<AtomicU64>>, Busy> {
-        let mut job = lock(&self.0);
-        if let Some(Job { answer, .. }) = job.as_ref() {
-            if answer.id == id {
-                return Ok(None);
-            }
-            if answer.state.is_under_way() {
-                return Err(Busy);
-            }
+        let mut jobs = lock(&self.0);
+        if jobs.iter().any(|job| job.answer.id == id) {
+            return Ok(None);
+        }
+        if jobs.iter().any(|job| job.answer.state.is_under_way()) {
+            return Err(Busy);
         }
         let progress = Arc::new(AtomicU64::new(0));
         let answer = BackupAnswer { id: id.to_owned(), ..BackupAnswer::default() };
-        *job = Some(Job { answer, progress: Arc::clone(&progress) });
+        if jobs.len() == REMEMBERED {
+            jobs.pop_front();
+        }
+        jobs.push_back(Job { answer, progress: Arc::clone(&progress) });
         Ok(Some(progress))
     }
 
     fn change(&self, id: &str, change: impl FnOnce(&mut BackupAnswer)) {
-        if let Some(job) = lock(&self.0).as_mut().filter(|job| job.answer.id == id) {
+        if let Some(job) = lock(&self.0).iter_mut().find(|job| job.answer.id == id) {
             change(&mut job.answer);
         }
     }
@@ -166,3 +173,26 @@ pub(crate) fn open(
 
 /// The file beside this program, copied by `valkeeper instance install`.
 pub(crate) const AUTHORITIES: &str = "ca-certificates.crt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backup_is_answered_for_after_others_have_begun() {
+        let backups = Backups::default();
+        let ended = |id: &str| backups.change(id, |answer| answer.state = BackupState::Done);
+        assert!(backups.begin("0").unwrap().is_some());
+        assert!(backups.begin("0").unwrap().is_none(), "it has begun");
+        assert!(backups.begin("1").is_err(), "one at a time");
+        ended("0");
+        for number in 1..=REMEMBERED {
+            let id = number.to_string();
+            assert!(backups.begin(&id).unwrap().is_some());
+            ended(&id);
+        }
+        assert!(backups.answer("0").is_none(), "memory is bounded");
+        assert_eq!(backups.answer("1").unwrap().state, BackupState::Done);
+        assert!(backups.begin("1").unwrap().is_none(), "it is not begun again");
+    }
+}

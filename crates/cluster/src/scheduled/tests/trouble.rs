@@ -158,7 +158,7 @@ fn backup_that_cannot_begin_does_not_hold_up_the_next() {
         (going("02:00:00"), false),
     ];
     for (backup, creates) in table {
-        let step = decide(&object, &[backup.clone()], due).0;
+        let step = decide(&object, std::slice::from_ref(&backup), due).0;
         assert_eq!(step == ScheduledStep::Create(due), creates, "{step:?} {backup:?}");
     }
     // The hour in which it may begin.

@@ -23,7 +23,7 @@ fn backup(name: &str, more: Value) -> ValkeyBackup {
     serde_json::from_value(object).unwrap()
 }
 
-fn completed(day: u32, verified: Value) -> ValkeyBackup {
+fn completed(day: u32, verified: &Value) -> ValkeyBackup {
     let status = json!({
         "phase": "Completed", "startedAt": format!("2026-01-{day:02}T03:00:00Z"), "key": format!("k{day}"),
         "completedAt": format!("2026-01-{day:02}T03:01:00Z"), "sizeBytes": 1_610_612_736_i64, "verified": verified,
@@ -82,14 +82,14 @@ fn service_without_backups_says_so() {
 
 #[test]
 fn backups_of_a_cluster_tell_what_they_are_worth() {
-    let mut by_hand = completed(1, Value::Null);
+    let mut by_hand = completed(1, &Value::Null);
     (by_hand.metadata.name, by_hand.metadata.labels) = (Some("by-hand".to_owned()), None);
     let failed = json!({"succeeded": false, "message": "x"});
     let backups = [
         by_hand,
-        completed(2, failed),
-        completed(3, json!({"succeeded": true, "message": "x"})),
-        completed(4, Value::Null),
+        completed(2, &failed),
+        completed(3, &json!({"succeeded": true, "message": "x"})),
+        completed(4, &Value::Null),
         backup("nightly-5", json!({"phase": "Running", "startedAt": "2026-01-05T03:00:00Z"})),
     ];
     let schedules = [nightly(json!({"keepFor": "48h", "keepLast": 2}))];
