@@ -176,6 +176,7 @@ const HARMLESS: [(&str, &str, &str); 13] = [
     ("Settings", "namespace_token_key", "the name of a key"),
     ("S3Destination", "credentials_secret_name", "the name of a Secret"),
     ("BackupEncryption", "secret_name", "the name of a Secret"),
+    ("ClusterTls", "secret_name", "the name of a Secret"),
     ("Clients", "sentinel_password", "whether one is required"),
     ("Predecessor", "secret", "the name of a Secret and the prefix of its keys"),
     ("Sourced", "secret", "the name of a Secret"),

@@ -182,9 +182,18 @@ fn flags_and_files_that_pages_name_exist() {
         let text = std::fs::read_to_string(&page).unwrap();
         for found in flag.captures_iter(&text) {
             // Those of other programs.
-            let foreign =
-                ["nocapture", "sizes", "mount", "set", "check", "as", "help", "reset-then-reuse-values"]
-                    .contains(&&found[1]);
+            let foreign = [
+                "nocapture",
+                "sizes",
+                "mount",
+                "set",
+                "check",
+                "as",
+                "help",
+                "cascade",
+                "reset-then-reuse-values",
+            ]
+            .contains(&&found[1]);
             assert!(foreign || known(&found[1]), "{}: --{}", page.display(), &found[1]);
         }
         for found in file.captures_iter(&text) {

@@ -151,7 +151,7 @@ fn only_redis_is_deprecated_with_an_actionable_warning() {
     assert_eq!(version(Kind::Redis)["deprecated"], true);
     let warning = version(Kind::Redis)["deprecationWarning"].as_str().unwrap().to_owned();
     assert!(warning.len() <= 256, "the API server allows 256 characters");
-    for needed in ["March 31, 2025", "Valkey", "controllers.aiven.io/deletion-policy=Orphan"] {
+    for needed in ["March 31, 2025", "Valkey", "spec.migrateFrom.redis"] {
         assert!(warning.contains(needed), "{needed}");
     }
 }

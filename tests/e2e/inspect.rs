@@ -17,7 +17,6 @@ crate::scenarios![
     imported_services_are_observed_and_nothing_is_sent,
     doctor_finds_what_is_planted,
     status_combines_the_answers_of_several_commands,
-    backups_of_a_service_are_listed,
     report_has_everything_but_secrets,
 ];
 
@@ -260,29 +259,6 @@ async fn status_combines_the_answers_of_several_commands(world: World) -> World 
     assert_eq!(stuck["next"]["changes"][0]["field"], "spec.plan", "{stuck:#}");
     let (code, _, err) = inspector.run(&["status", "nope"]).await;
     assert!(code == 1 && err.contains("no Valkey or Redis nope"), "{err}");
-    world
-}
-
-async fn backups_of_a_service_are_listed(world: World) -> World {
-    let inspector = Inspector::new(&world);
-    world.provider.set_backup_after(std::time::Duration::from_hours(5));
-    world.ready_valkey("cache", json!({})).await;
-    let (code, text, _) = inspector.run(&["backups", "cache"]).await;
-    assert!(
-        code == 0 && text == format!("Aiven reports no backup of Valkey {}/cache.\n", world.namespace),
-        "{text}"
-    );
-    assert!(world.provider.take_backup(PROJECT, "cache"));
-    let list =
-        until(|| inspector.json(&["backups", "valkey/cache"]), |list| list["backups"][0].is_object()).await;
-    let known = &world.service("cache").unwrap()["backups"][0];
-    let backup = &list["backups"][0];
-    let shown = ["name", "takenAt", "sizeBytes"].map(|key| backup[key].clone());
-    let taken = ["backup_name", "backup_time", "data_size"].map(|key| known[key].clone());
-    assert_eq!(shown, taken, "as the provider reports it");
-
-    let (code, _, err) = inspector.run(&["backups", "nope"]).await;
-    assert!(code == 1 && err.contains("has no Valkey, Redis or ValkeyCluster nope"), "{err}");
     world
 }
 

@@ -21,6 +21,7 @@ mod world;
 mod absence;
 mod aiven_operator;
 mod availability;
+mod backups;
 mod clocks;
 mod connection_secret;
 mod connection_shape;

@@ -102,13 +102,17 @@ async fn valkey_takes_over_service_and_secret(world: World) -> World {
 }
 
 /// As when a tool applies the one file and prunes the other in the same moment.
+async fn replace(world: &mut World, spec: Value) {
+    world.kill_operator().await;
+    world.redis().delete("cache", &DeleteParams::default()).await.unwrap();
+    take_over(world, "cache", spec).await;
+    world.start_operator().await;
+}
+
 async fn redis_deleted_at_once_waits_for_its_successor(mut world: World) -> World {
     world.ready_redis("cache", json!({})).await;
     let before = world.secrets().get("cache").await.unwrap();
-    world.kill_operator().await;
-    world.redis().delete("cache", &DeleteParams::default()).await.unwrap();
-    take_over(&world, "cache", json!({})).await;
-    world.start_operator().await;
+    replace(&mut world, json!({})).await;
     until_redis_gone(&world, "cache").await;
     assert_taken_over(&world, "cache", "cache", &before).await;
     assert_eq!(world.count("DELETE", "/service/cache"), 0);
@@ -118,12 +122,9 @@ async fn redis_deleted_at_once_waits_for_its_successor(mut world: World) -> Worl
 async fn orphaned_redis_leaves_its_secret_to_its_successor(mut world: World) -> World {
     world.ready_redis("cache", json!({})).await;
     let before = world.secrets().get("cache").await.unwrap();
-    world.kill_operator().await;
     let orphan = json!({"metadata": {"annotations": {"controllers.aiven.io/deletion-policy": "Orphan"}}});
     world.redis().patch("cache", &PatchParams::default(), &Patch::Merge(orphan)).await.unwrap();
-    world.redis().delete("cache", &DeleteParams::default()).await.unwrap();
-    take_over(&world, "cache", json!({})).await;
-    world.start_operator().await;
+    replace(&mut world, json!({})).await;
     until_redis_gone(&world, "cache").await;
     assert_taken_over(&world, "cache", "cache", &before).await;
     assert_eq!(world.count("DELETE", "/service/cache"), 0);
@@ -132,15 +133,11 @@ async fn orphaned_redis_leaves_its_secret_to_its_successor(mut world: World) -> 
 
 async fn redis_waits_for_a_successor_that_names_another_project(mut world: World) -> World {
     world.ready_redis("cache", json!({})).await;
-    world.kill_operator().await;
-    world.redis().delete("cache", &DeleteParams::default()).await.unwrap();
-    take_over(&world, "cache", json!({"project": "elsewhere"})).await;
-    world.start_operator().await;
-    let api = world.redis();
+    replace(&mut world, json!({"project": "elsewhere"})).await;
     let told = |redis: &Redis| {
         ready(redis).is_some_and(|ready| ready.message.contains("has spec.project: elsewhere instead of"))
     };
-    until(|| async { api.get("cache").await.unwrap() }, told).await;
+    until(|| async { world.redis().get("cache").await.unwrap() }, told).await;
     assert_eq!(world.count("DELETE", "/service/cache"), 0);
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     until_redis_gone(&world, "cache").await;

@@ -1,7 +1,7 @@
 //! What this process remembers of each cluster between reconciliations. After a restart it is empty: everything is read
 //! again, and a Lease counts as seen from then on only.
 
-use super::{instances::Door, rest::LeaseLook};
+use super::instances::Door;
 use crate::{cluster::version, controller::schedule::wakers::Wakers};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
@@ -12,7 +12,8 @@ use std::{
 use tokio::time::{Duration, Instant};
 use valkeeper_api::{ValkeyCluster, valkey_cluster::FailoverRecord};
 use valkeeper_cluster::{
-    BackupsSeen, Certificates, ClaimSeen, ObjectSeen, Owned, OwnedKind, Password, ServingSeen, SourceSeen,
+    BackupsSeen, Certificates, ClaimSeen, LeaseSeen, ObjectSeen, Owned, OwnedKind, Password, ServingSeen,
+    SourceSeen,
 };
 use valkeeper_engine::ConnectionSecret;
 use valkeeper_failover::observer::Observer;
@@ -66,6 +67,16 @@ pub(super) struct Known {
     pub(super) final_backup: Option<(Instant, String)>,
     /// What schedules said after so many changes of theirs.
     pub(super) schedules: Option<(u64, BackupsSeen)>,
+}
+
+/// What one read of the Lease showed.
+#[derive(Clone, Debug)]
+pub(super) struct LeaseLook {
+    pub(super) seen: LeaseSeen,
+    /// The only instance may do without it.
+    pub(super) is_optional: bool,
+    /// When the read began, by the clock of the observer.
+    pub(super) began: Duration,
 }
 
 /// Between two attempts to restore.

@@ -164,8 +164,7 @@ impl Reconciliation {
             let unroutes = unroutes(&observed, &decision.step);
             if let Step::Requeue(requeue) = decision.step {
                 self.publish(&desired, &observed, &decision.report).await?;
-                self.known.lease_at_rest =
-                    rest::is_at_rest(&desired, &observed, &decision.step).then_some(lease);
+                self.note_rest(&desired, &observed, &decision.step, lease);
                 return Ok(self.went_well(requeue));
             }
             tracing::debug!(step = ?decision.step, "step");

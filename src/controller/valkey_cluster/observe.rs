@@ -2,8 +2,10 @@
 //! of it may have changed.
 
 use super::{
-    Reconciliation, certificates, clock, instances::Door, known::ObservedObjects, pod_seen::pod_seen,
-    rest::LeaseLook,
+    Reconciliation, certificates, clock,
+    instances::Door,
+    known::{LeaseLook, ObservedObjects},
+    pod_seen::pod_seen,
 };
 use crate::{
     cluster::{data_objects, objects},

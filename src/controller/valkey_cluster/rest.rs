@@ -4,7 +4,7 @@
 //! found a reason to act, or an instance that did not answer at once, is made again with the Lease as it is then.
 //! A Lease that is looked at again is no newer than the statuses, and counts as unchanged only until it was read.
 
-use super::Reconciliation;
+use super::{Reconciliation, known::LeaseLook};
 use crate::{cluster::leases, controller::error::ReconcileError};
 use kube::ResourceExt as _;
 use std::time::Duration;
@@ -13,16 +13,6 @@ use valkeeper_instance::lease;
 
 /// How long the Lease of a cluster at rest is not read.
 const LEASE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What one read of the Lease showed.
-#[derive(Clone, Debug)]
-pub(super) struct LeaseLook {
-    pub(super) seen: LeaseSeen,
-    /// The only instance may do without it.
-    pub(super) is_optional: bool,
-    /// When the read began, by the clock of the observer.
-    pub(super) began: Duration,
-}
 
 impl Reconciliation {
     /// Reads the Lease.
@@ -57,10 +47,21 @@ impl Reconciliation {
         self.known.lease_at_rest = Some(lease);
         Ok(true)
     }
+
+    /// Remembers the Lease as it was read, if the cluster is at rest.
+    pub(super) fn note_rest(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+        step: &Step,
+        lease: LeaseLook,
+    ) {
+        self.known.lease_at_rest = is_at_rest(desired, observed, step).then_some(lease);
+    }
 }
 
 /// Nothing is to be done, and every instance answers.
-pub(super) fn is_at_rest(desired: &Desired, observed: &Observed, step: &Step) -> bool {
+fn is_at_rest(desired: &Desired, observed: &Observed, step: &Step) -> bool {
     let answers = |ordinal| observed.instances.contains_key(&ordinal);
     matches!(step, Step::Requeue(RequeueClass::Steady))
         && observed.primary().is_some()

@@ -190,6 +190,12 @@ fn tls() -> [PlacedRule; 4] {
         message: Some(format!("spec.tls.secretName {TLS_SECRET_RULE}.")),
         ..ValidationRule::default()
     };
+    let issuer = ValidationRule {
+        rule: "self.clientAuth == 'Off' || has(self.secretName)".to_owned(),
+        message: Some(format!("tls.clientAuth {CLIENT_AUTH_RULE}.")),
+        field_path: Some(".clientAuth".to_owned()),
+        ..ValidationRule::default()
+    };
     [
         field(
             &["spec"],
@@ -197,11 +203,7 @@ fn tls() -> [PlacedRule; 4] {
             "tls.plaintext must be true while TLS is added to a cluster that exists.",
         ),
         field(&["spec"], "has(self.tls) || !has(oldSelf.tls)", "tls cannot be removed."),
-        field(
-            &["spec", "tls"],
-            "self.clientAuth == 'Off' || has(self.secretName)",
-            &format!("tls.clientAuth {CLIENT_AUTH_RULE}."),
-        ),
+        PlacedRule { path: vec!["spec", "tls"], rule: issuer },
         PlacedRule { path: Vec::new(), rule: distinct },
     ]
 }

@@ -47,6 +47,29 @@ async fn hostile_clients_are_turned_away_and_others_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_that_send_without_an_end_are_disconnected() {
+    let Some(program) = valkey() else { return };
+    let world = world(&program, 1, &answering()).await;
+    let node = &world.nodes[0];
+    let after = async |words: &[&str], bytes: usize| {
+        let mut stream = TcpStream::connect((node.host.as_str(), PORT)).await.unwrap();
+        for word in words {
+            stream.write_all(word.as_bytes()).await.unwrap();
+        }
+        let _ = stream.write_all(&vec![b'x'; bytes]).await;
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+        (ended.is_ok(), String::from_utf8(answer).unwrap())
+    };
+    drop(client(node).await);
+    let begun = "*1\r\n$60000\r\n";
+    assert!(after(&[begun], 5000).await.0, "a stranger");
+    assert!(!after(&[begun], 1000).await.0, "more may come");
+    assert!(!after(&["AUTH word\r\n", begun], 5000).await.0, "it has authenticated");
+    assert!(after(&["AUTH word\r\n", begun], 9000).await.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn command_line_clients_understand_the_answers() {
     let Some(program) = valkey() else { return };
     let Some(cli) = tools::REDIS_CLI.or_skip() else { return };
