@@ -166,7 +166,7 @@ fn decisions_show_no_secret() {
 }
 
 /// Fields that appear to hold a secret, and why they do not.
-const HARMLESS: [(&str, &str, &str); 13] = [
+const HARMLESS: [(&str, &str, &str); 14] = [
     ("Connection", "namespace_token_secret", "the name of a Secret"),
     ("Connection", "namespace_token_key", "the name of a key"),
     ("Import", "token_secret", "the name of a Secret"),

@@ -5,7 +5,7 @@ use crate::{
     sentinel::{CLUSTER, PORT, answering, client, named, world},
     world::valkey,
 };
-use std::process::Command;
+use std::{process::Command, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
