@@ -68,7 +68,11 @@ async fn run_recipe(tool: tools::Tool, file: &str, then: &str, secret: &BTreeMap
     assert_eq!(printed.trim(), "PONG", "{}: {errors}", tool.name);
 }
 
+/// Scenarios of one process that run at the same time have met servers of each other, whose certificates differ.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn clients_and_replicas_use_tls_of_the_own_authority(world: World) {
+    let _alone = ALONE.lock().await;
     let spec = json!({"tls": {}, "connInfoConfigMapTarget": {"name": "shop"},
         "connInfoSecretTarget": {"name": "trio", "extraKeys": ["URI"]}});
     world.create("trio", spec).await;
@@ -125,6 +129,7 @@ async fn until_shown(host: &str, issued: &Issued, authority: &str) {
 }
 
 async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
+    let _alone = ALONE.lock().await;
     let (first, second) = (Authority::new("first"), Authority::new("second"));
     let tls = json!({"tls": {"secretName": "shop"}});
     world.create("trio", tls).await;
@@ -170,6 +175,7 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
 }
 
 async fn new_authority_is_trusted_before_it_is_used(world: World) {
+    let _alone = ALONE.lock().await;
     let (first, second) = (Authority::new("first"), Authority::new("second"));
     world.create("trio", json!({"tls": {"secretName": "shop"}})).await;
     let hosts = world.hosts("trio").await;
@@ -204,6 +210,7 @@ async fn new_authority_is_trusted_before_it_is_used(world: World) {
 }
 
 async fn clients_need_a_certificate_where_the_spec_says_so(world: World) {
+    let _alone = ALONE.lock().await;
     let authority = Authority::new("issuer");
     let spec = json!({"instances": 2, "tls": {"secretName": "shop", "clientAuth": "Required"}});
     world.create("duo", spec).await;
@@ -226,6 +233,7 @@ async fn clients_need_a_certificate_where_the_spec_says_so(world: World) {
 }
 
 async fn tls_is_added_while_clients_and_replication_go_on(world: World) {
+    let _alone = ALONE.lock().await;
     world.create("trio", json!({})).await;
     world.until_ready("trio").await;
     let plain = world.url("trio", "leader").await;
