@@ -4,10 +4,7 @@
 mod lines;
 
 use self::lines::{List, of_cluster, of_service};
-use super::{
-    find::Resource,
-    session::{Connection, Output, Session},
-};
+use super::session::{Connection, Output, Session};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kube::{
@@ -16,7 +13,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use std::process::ExitCode;
-use valkeeper_api::{ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
+use valkeeper_api::{Kind, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
 
 /// The flags of `valkeeper backups`.
 #[derive(Args, Debug)]
@@ -62,7 +59,7 @@ impl Session {
             });
         }
         // Some users may read one of the two worlds only.
-        match (self.service(name).await, self.backups_of_cluster(name).await) {
+        match (self.only(&Kind::ALL, name).await, self.backups_of_cluster(name).await) {
             (Ok(Some(resource)), Ok(Some(_))) => {
                 let kind = resource.kind.name();
                 let word = kind.to_lowercase();
@@ -77,18 +74,6 @@ impl Session {
                 bail!("namespace {} has no Valkey, Redis or ValkeyCluster {name}", self.namespace)
             }
         }
-    }
-
-    /// The only service of this name; none where there is none.
-    async fn service(&self, name: &str) -> anyhow::Result<Option<Resource>> {
-        let mut found = Vec::new();
-        for kind in valkeeper_api::Kind::ALL {
-            found.extend(self.get(kind, &self.namespace, name).await?);
-        }
-        if found.len() > 1 {
-            bail!("there is a Valkey and a Redis {name}: write valkey/{name} or redis/{name}");
-        }
-        Ok(found.pop())
     }
 
     /// The backups of a cluster, which may have been deleted since; none where neither exists.

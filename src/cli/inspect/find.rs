@@ -81,17 +81,20 @@ impl Session {
             Some((kind, name)) => (vec![kind_of(kind)?], name),
             None => (Kind::ALL.to_vec(), name),
         };
+        let found = self.only(&kinds, name).await?;
+        found.with_context(|| format!("namespace {} has no Valkey or Redis {name}", self.namespace))
+    }
+
+    /// The only resource of these kinds with this name; none where there is none.
+    pub(super) async fn only(&self, kinds: &[Kind], name: &str) -> anyhow::Result<Option<Resource>> {
         let mut found = Vec::new();
         for kind in kinds {
-            found.extend(self.get(kind, &self.namespace, name).await?);
+            found.extend(self.get(*kind, &self.namespace, name).await?);
         }
-        match (found.pop(), found.pop()) {
-            (Some(resource), None) => Ok(resource),
-            (None, _) => bail!("namespace {} has no Valkey or Redis {name}", self.namespace),
-            (Some(_), Some(_)) => {
-                bail!("there is a Valkey and a Redis {name}: write valkey/{name} or redis/{name}")
-            }
+        if found.len() > 1 {
+            bail!("there is a Valkey and a Redis {name}: write valkey/{name} or redis/{name}");
         }
+        Ok(found.pop())
     }
 
     /// A resource, if it exists and its kind is defined.
