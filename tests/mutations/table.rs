@@ -113,8 +113,13 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         judge: AT_ANY_CALL,
         scenario: "orphan",
         file: "crates/engine/src/deletion.rs",
-        from: "DeletionPolicy::Orphan => return release(desired, observed, report),",
-        to: "DeletionPolicy::Orphan => {}",
+        from: "            return match handover::before_orphaning(desired, observed) {
+                Some(first) => for_successor(first),
+                None => release(desired, observed, report),
+            };",
+        to: "            if let Some(first) = handover::before_orphaning(desired, observed) {
+                return for_successor(first);
+            }",
     },
     Mutation {
         name: "fence-stays-open",
