@@ -81,7 +81,7 @@ fn obstacle(desired: &Desired, observed: &Observed, service: &ObservedService) -
 }
 
 /// The service carries the tag of a resource, and the `Redis` is gone. Which resources exist is not known for certain: a
-/// watch may be behind, and others are in other clusters. So the user has to say that nobody else has the service.
+/// watch may be behind, and others are in other clusters. So the user has to say that no other resource has the service.
 fn foreign(desired: &Desired, observed: &Observed, tag: &str) -> Option<Concern> {
     if let Some(owner) = &observed.owner {
         return Some(stuck(
@@ -195,26 +195,20 @@ pub(super) fn before_deletion(
     service: &ObservedService,
     is_deleted: bool,
 ) -> Option<(Step, String)> {
-    let has_changed_hands =
-        || is_tagged_otherwise(desired, service) && ownership::became_valkey(desired, service);
-    if desired.kind != Kind::Redis || (!is_deleted && !has_changed_hands()) {
-        return None;
-    }
-    match with_successor(desired, observed)? {
-        wait @ (Step::Wait(_), _) if !is_deleted => with_secret(desired, observed, wait),
-        first => Some(first),
+    if desired.kind != Kind::Redis {
+        None
+    } else if is_deleted {
+        with_successor(desired, observed)
+    } else if is_tagged_otherwise(desired, service) && ownership::became_valkey(desired, service) {
+        with_secret(desired, observed)
+    } else {
+        None
     }
 }
 
-/// The same where the service stays whatever happens, and nobody asks for it: the Secret would go with the resource.
+/// The same where the service stays whatever happens, and no call asks for it.
 pub(super) fn before_orphaning(desired: &Desired, observed: &Observed) -> Option<(Step, String)> {
-    if desired.kind != Kind::Redis || desired.secret.is_none() {
-        return None;
-    }
-    match with_successor(desired, observed)? {
-        wait @ (Step::Wait(_), _) => with_secret(desired, observed, wait),
-        first => Some(first),
-    }
+    if desired.kind == Kind::Redis { with_secret(desired, observed) } else { None }
 }
 
 /// Finds out whether there is a successor, and waits for it. Both resources may have been changed at once, and a watch
@@ -238,10 +232,14 @@ fn with_successor(desired: &Desired, observed: &Observed) -> Option<(Step, Strin
     }
 }
 
-/// Waits only as long as the Secret is this resource's: Kubernetes would collect it.
-fn with_secret(desired: &Desired, observed: &Observed, wait: (Step, String)) -> Option<(Step, String)> {
+/// The same, and waits only as long as the Secret is this resource's: Kubernetes would collect it.
+fn with_secret(desired: &Desired, observed: &Observed) -> Option<(Step, String)> {
+    desired.secret.as_ref()?;
+    let wait = match with_successor(desired, observed)? {
+        wait @ (Step::Wait(_), _) => wait,
+        first => return Some(first),
+    };
     match &observed.secret {
-        _ if desired.secret.is_none() => None,
         ConnectionSecret::Unknown | ConnectionSecret::Exists => {
             Some((Step::Observe(Target::Secret), "Reading the connection Secret.".to_owned()))
         }

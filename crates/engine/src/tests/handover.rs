@@ -113,11 +113,11 @@ fn obstacles_are_named_before_any_write() {
         assert!(decision.report.message.contains(text), "{}", decision.report.message);
     }
     let consenting = successor(json!({"spec": {"adoptionPolicy": "Adopt"}}));
-    assert_eq!(step(&consenting, &owned(None)), "change type", "the user says that nobody has it");
+    assert_eq!(step(&consenting, &owned(None)), "change type", "the user says that no other resource has it");
     let owned_by_other = owned(Some("Valkey ns/other"));
     assert_eq!(outcome(&consenting, &owned_by_other).1, reason::MIGRATION_BLOCKED);
     let untagged = Observed { predecessor: Predecessor::Absent, ..seen(service_of("redis", None)) };
-    assert_eq!(step(&successor(json!({})), &untagged), "change type", "nobody ever marked it");
+    assert_eq!(step(&successor(json!({})), &untagged), "change type", "it was never marked");
     let untagged = Desired {
         policies: Policies { marks_ownership: false, ..successor(json!({})).policies },
         ..successor(json!({}))
@@ -217,7 +217,7 @@ fn orphaned_redis_waits_until_its_secret_has_changed_hands() {
     let with = |successor, secret| Observed { secret, successor, ..seen(service_of("redis", Some(REDIS))) };
     let table = [
         ("not looked yet", with(Successor::Unknown, ConnectionSecret::Unknown), "observe successor"),
-        ("nobody takes over", with(Successor::Absent, ConnectionSecret::Unknown), "release finalizer"),
+        ("no successor", with(Successor::Absent, ConnectionSecret::Unknown), "release finalizer"),
         ("a Valkey takes over", with(Successor::Present, ConnectionSecret::Unknown), "observe secret"),
         ("it has no Secret yet", with(Successor::Present, ours), "wait"),
         ("it has the Secret", with(Successor::Present, foreign), "release finalizer"),
@@ -242,7 +242,7 @@ proptest! {
         let desired = Desired { deleting, has_finalizer: finalizer, ..successor(json!({})) };
         let proven = match seen_before {
             Predecessor::Unknown => false,
-            // The resource is gone, and nobody marked the service as another one's.
+            // The resource is gone, and the service is not marked as another one's.
             Predecessor::Absent => matches!(owner, None | Some(UID)),
             Predecessor::Present { .. } => matches!(owner, None | Some(REDIS | UID)),
         };

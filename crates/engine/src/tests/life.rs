@@ -231,7 +231,7 @@ fn first_secret_is_written_unread_and_an_existing_one_is_read() {
 }
 
 #[test]
-fn request_that_is_over_is_removed_before_its_end_is_carried_out() {
+fn power_request_that_is_over_is_removed_before_its_effect() {
     let until: DateTime<Utc> = "2026-01-06T06:00:00Z".parse().unwrap();
     let overridden = PowerOverride { powered: true, until };
     let status = PowerScheduleStatus { next_off: None, next_on: None, overridden: Some(overridden) };
