@@ -1,67 +1,14 @@
-//! An issuer of certificates that has nothing to do with the operator, as cert-manager is one: it writes Secrets. And what
-//! a client without our code sees in a handshake.
+//! Secrets of an issuer that has nothing to do with the operator, as cert-manager is one; and what a client without our code
+//! sees in a handshake.
 
 use crate::world::World;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    date_time_ymd,
-};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use serde_json::json;
 use std::process::Stdio;
-use std::sync::Arc;
-use valkeeper_testbed::tools;
-
-/// An authority.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-/// A certificate and its key.
-#[derive(Clone)]
-pub(crate) struct Issued {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-}
-
-impl Issued {
-    pub(crate) fn der(&self) -> Vec<u8> {
-        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap().to_vec()
-    }
-}
-
-impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name.push(DnType::CommonName, name);
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = parameters.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(parameters, key), pem }
-    }
-
-    /// A certificate for these names, for servers and clients.
-    pub(crate) fn issue(&self, hosts: &[String]) -> Issued {
-        self.issue_until(hosts, 2126)
-    }
-
-    /// The same, which expires in this year.
-    pub(crate) fn issue_until(&self, hosts: &[String], year: i32) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(hosts).unwrap();
-        parameters.not_before = date_time_ymd(2020, 1, 1);
-        parameters.not_after = date_time_ymd(year, 1, 1);
-        parameters.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = parameters.signed_by(&key, &self.issuer).unwrap().pem();
-        Issued { certificate, key: key.serialize_pem() }
-    }
-}
+use valkeeper_testbed::{certificates::Issued, tools};
 
 impl World {
     /// The names and addresses of the Services of a cluster whose addresses are these from now on.
@@ -105,17 +52,6 @@ impl World {
             self.api::<k8s_openapi::api::core::v1::Pod>().list(&kube::api::ListParams::default()).await;
         pods.unwrap().items.iter().map(|pod| pod.uid().unwrap()).collect()
     }
-}
-
-/// The first certificate that a client sees which trusts this authority alone, as a text; none if it is refused.
-pub(crate) async fn seen_by_rustls(host: &str, port: u16, authority: &str) -> Option<Vec<u8>> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let stream = tokio::net::TcpStream::connect((host, port)).await.ok()?;
-    let name = ServerName::try_from(host.to_owned()).unwrap();
-    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
-    Some(stream.get_ref().1.peer_certificates()?.first()?.to_vec())
 }
 
 /// What `openssl s_client` sees of a server: its first certificate, and whether that is verified by this authority.

@@ -2,7 +2,7 @@
 //! the operator.
 
 use crate::asking::until;
-use crate::issuer::{Authority, Issued, seen_by_openssl, seen_by_rustls};
+use crate::issuer::seen_by_openssl;
 use crate::world::{World, named};
 use crate::writer::missing;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
+use valkeeper_testbed::certificates::{Authority, Issued, LATER, presented};
 use valkeeper_testbed::node::NodeFault;
 use valkeeper_testbed::tools;
 
@@ -97,7 +98,7 @@ async fn clients_and_replicas_use_tls_of_the_own_authority(world: World) {
     run_recipe(tools::REDIS_PY, "program.py", "\nprint('PONG' if client.ping() else '')\n", &secret).await;
     let ping = "\nclient.ping().then((answer) => { console.log(answer); client.disconnect(); });\n";
     run_recipe(tools::IOREDIS, "program.js", ping, &secret).await;
-    let stranger = Authority::new("stranger");
+    let stranger = Authority::new("stranger").unwrap();
     assert!(ask(&client(&url(&secret), &stranger.pem, None), &["PING"]).await.is_err());
     // No port without TLS, and none among the servers.
     assert!(tokio::net::TcpStream::connect((&*secret["VALKEY_HOST"], 6379)).await.is_err());
@@ -120,7 +121,7 @@ async fn clients_and_replicas_use_tls_of_the_own_authority(world: World) {
 /// Waits until the server presents this certificate, to two implementations of TLS.
 async fn until_shown(host: &str, issued: &Issued, authority: &str) {
     until("the certificate", async || {
-        (seen_by_rustls(host, 6380, authority).await? == issued.der()).then_some(())
+        (presented((host, 6380), host, authority).await == issued.der()).then_some(())
     })
     .await;
     if let Some((certificate, verified)) = seen_by_openssl(host, 6380, authority).await {
@@ -130,7 +131,7 @@ async fn until_shown(host: &str, issued: &Issued, authority: &str) {
 
 async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
     let _alone = ALONE.lock().await;
-    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    let (first, second) = (Authority::new("first").unwrap(), Authority::new("second").unwrap());
     let tls = json!({"tls": {"secretName": "shop"}});
     world.create("trio", tls).await;
     let refused = |why: &'static str| {
@@ -141,9 +142,9 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
     };
     world.until_status("trio", "waiting", refused("Secret shop does not exist")).await;
     let hosts = world.hosts("trio").await;
-    world.write_certificate("shop", &first.issue(&["elsewhere".to_owned()]), &first.pem).await;
+    world.write_certificate("shop", &first.issue(&["elsewhere"], LATER).unwrap(), &first.pem).await;
     world.until_status("trio", "refused", refused("tls.crt is not for ")).await;
-    let one = first.issue(&hosts);
+    let one = first.issue(&hosts, LATER).unwrap();
     world.write_certificate("shop", &one, &first.pem).await;
     world.until_ready("trio").await;
     let secret = until("a Secret", async || world.try_secret("trio").await).await;
@@ -152,14 +153,14 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
     let pods = world.identities().await;
     // Renewed by the same authority.
     let revision = world.status("trio").await["certificate"]["revision"].clone();
-    let two = first.issue(&hosts);
+    let two = first.issue(&hosts, LATER).unwrap();
     world.write_certificate("shop", &two, &first.pem).await;
     let renewed = |status: &Value| status["certificate"]["revision"] != revision;
     world.until_status("trio", "renewed", renewed).await;
     until_shown(&host, &two, &first.pem).await;
     // Broken in each way: the one before stays.
     let mixed = Issued { certificate: one.certificate.clone(), key: two.key.clone() };
-    let expired = first.issue_until(&hosts, 2021);
+    let expired = first.issue(&hosts, 2021).unwrap();
     for (broken, authority, why) in [
         (&mixed, &first.pem, "tls.key does not belong to tls.crt"),
         (&expired, &first.pem, "tls.crt has expired"),
@@ -176,16 +177,16 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
 
 async fn new_authority_is_trusted_before_it_is_used(world: World) {
     let _alone = ALONE.lock().await;
-    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    let (first, second) = (Authority::new("first").unwrap(), Authority::new("second").unwrap());
     world.create("trio", json!({"tls": {"secretName": "shop"}})).await;
     let hosts = world.hosts("trio").await;
-    let two = first.issue(&hosts);
+    let two = first.issue(&hosts, LATER).unwrap();
     world.write_certificate("shop", &two, &first.pem).await;
     world.until_ready("trio").await;
     let secret = until("a Secret", async || world.try_secret("trio").await).await;
     let (pods, host) = (world.identities().await, secret["VALKEY_HOST"].clone());
     ask(&client_of(&secret), &["SET", "key", "1"]).await.unwrap();
-    let three = second.issue(&hosts);
+    let three = second.issue(&hosts, LATER).unwrap();
     world.write_certificate("shop", &three, &second.pem).await;
     let both = until("both authorities", async || {
         let secret = world.secret("trio").await;
@@ -211,19 +212,19 @@ async fn new_authority_is_trusted_before_it_is_used(world: World) {
 
 async fn clients_need_a_certificate_where_the_spec_says_so(world: World) {
     let _alone = ALONE.lock().await;
-    let authority = Authority::new("issuer");
+    let authority = Authority::new("issuer").unwrap();
     let spec = json!({"instances": 2, "tls": {"secretName": "shop", "clientAuth": "Required"}});
     world.create("duo", spec).await;
     let hosts = world.hosts("duo").await;
-    world.write_certificate("shop", &authority.issue(&hosts), &authority.pem).await;
+    world.write_certificate("shop", &authority.issue(&hosts, LATER).unwrap(), &authority.pem).await;
     // The replica shows its certificate to the primary.
     world.until_status("duo", "protected", |status| status["Protected"]["status"] == "True").await;
     let secret = until("a Secret", async || world.try_secret("duo").await).await;
-    let own = authority.issue(&["shop".to_owned()]);
+    let own = authority.issue(&["shop"], LATER).unwrap();
     let known = client(&url(&secret), &authority.pem, Some(&own));
     ask(&known, &["PING"]).await.unwrap();
     assert!(ask(&client_of(&secret), &["PING"]).await.is_err(), "no certificate");
-    let stranger = Authority::new("stranger").issue(&["shop".to_owned()]);
+    let stranger = Authority::new("stranger").unwrap().issue(&["shop"], LATER).unwrap();
     assert!(ask(&client(&url(&secret), &authority.pem, Some(&stranger)), &["PING"]).await.is_err());
     // Changed while the servers run.
     let pods = world.identities().await;

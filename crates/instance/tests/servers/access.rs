@@ -4,11 +4,11 @@ use crate::{
     operator::Operator,
     world::{Setup, World, all_programs, until, valkey},
 };
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
-use std::{fs, net::IpAddr};
+use std::fs;
 use valkeeper_failover::{Name, Term, protocol::Role};
 use valkeeper_instance::client::{self, ClientIdentity, InstanceClient};
 use valkeeper_server::{Credentials, ErrorClass};
+use valkeeper_testbed::certificates::{Authority, Issued, LATER};
 
 fn default_user(password: &str) -> Credentials {
     Credentials { user: "default".to_owned(), password: password.to_owned() }
@@ -62,59 +62,21 @@ async fn reload_applies_what_can_be_changed_and_names_the_rest() {
     assert_eq!(directives["timeout"], "300");
 }
 
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = parameters.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(parameters, key), pem }
-    }
-
-    /// Certificate and key.
-    fn issue(&self, host: &str) -> (String, String) {
-        self.issue_for(&[host.parse().unwrap()])
-    }
-
-    /// The same for names, until a year.
-    pub(crate) fn issue_names(&self, names: &[&str], year: i32) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut parameters = CertificateParams::new(names).unwrap();
-        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
-        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    /// The same for several addresses.
-    pub(crate) fn issue_for(&self, hosts: &[IpAddr]) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-        parameters.subject_alt_names = hosts.iter().copied().map(SanType::IpAddress).collect();
-        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn verbs_are_taken_from_holders_of_a_certificate_only() {
     let Some(program) = valkey() else { return };
     let tls = "control: {address: 'HOST:7379', tls: {certificate: FOLDER/tls.crt, key: FOLDER/tls.key, \
                authority: FOLDER/ca.crt}}\n";
     let mut world = World::new(&program, 1, &Setup { more: tls.to_owned(), ..Setup::default() });
-    let (authority, foreign) = (Authority::new(), Authority::new());
+    let [authority, foreign, renewed] = ["one", "two", "three"].map(|name| Authority::new(name).unwrap());
     let node = &mut world.nodes[0];
-    let (certificate, key) = authority.issue(&node.host);
+    let Issued { certificate, key } = authority.issue(&[&node.host], LATER).unwrap();
     for (name, text) in [("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &authority.pem)] {
         fs::write(node.folder.join(name), text).unwrap();
     }
     node.start();
     let client = |issuer: Option<&Authority>| {
-        let (certificate, key) = issuer.unwrap_or(&foreign).issue("127.0.0.1");
+        let Issued { certificate, key } = issuer.unwrap_or(&foreign).issue(&["127.0.0.1"], LATER).unwrap();
         let identity = format!("{certificate}{key}");
         let identity = ClientIdentity { authority: &authority.pem, identity: &identity };
         InstanceClient::new(client::http(Some(identity)).unwrap(), format!("https://{}:7379", node.host))
@@ -130,13 +92,12 @@ async fn verbs_are_taken_from_holders_of_a_certificate_only() {
     let anonymous = InstanceClient::new(anonymous, format!("https://{}:7379", node.host));
     assert!(anonymous.promote(Term(1), 1).await.is_err(), "no certificate");
     // Renewed files are used without a restart.
-    let renewed = Authority::new();
-    let (certificate, key) = renewed.issue(&node.host);
+    let Issued { certificate, key } = renewed.issue(&[&node.host], LATER).unwrap();
     for (name, text) in [("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &renewed.pem)] {
         fs::write(node.folder.join(name), text).unwrap();
     }
-    let (own, own_key) = renewed.issue("127.0.0.1");
-    let identity = format!("{own}{own_key}");
+    let own = renewed.issue(&["127.0.0.1"], LATER).unwrap();
+    let identity = format!("{}{}", own.certificate, own.key);
     let identity = ClientIdentity { authority: &renewed.pem, identity: &identity };
     let renewed =
         InstanceClient::new(client::http(Some(identity)).unwrap(), format!("https://{}:7379", node.host));

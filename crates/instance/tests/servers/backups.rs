@@ -7,6 +7,7 @@ use valkeeper_backup::{Destination, Origin, Store};
 use valkeeper_failover::{Term, protocol::Role};
 use valkeeper_instance::{
     backups::{BackupAnswer, BackupRequest, BackupState},
+    client::Place,
     restore::{RestoreRequest, RestoreStatus},
 };
 
@@ -105,7 +106,8 @@ async fn backup_is_verified_and_restored_with_each_persistence() {
             restored.nodes[1].start();
             restored.nodes[1].until("held", held).await;
             let (name, host) = (restored.nodes[0].name.clone(), restored.nodes[0].host.clone());
-            restored.nodes[1].client.follow(Term(1), &name, &host, 6379).await.unwrap();
+            let place = Place { host: &host, port: 6379, tls_port: None };
+            restored.nodes[1].client.follow(Term(1), &name, place).await.unwrap();
             let synced = restored.nodes[1].until("synced", |status| status.status.synced).await;
             assert_eq!(synced.restore, None);
             // A server without persistence starts empty, and not with the data of the backup.

@@ -7,7 +7,10 @@ use crate::{
 };
 use rustix::process::Signal;
 use valkeeper_failover::{Term, protocol::Role};
-use valkeeper_instance::{client::CallError, status::RefusalReason};
+use valkeeper_instance::{
+    client::{CallError, Place},
+    status::RefusalReason,
+};
 use valkeeper_server::ErrorClass;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +66,8 @@ async fn verbs_of_an_older_term_are_refused() {
         assert_eq!(reason(client.hold(Term(4)).await), RefusalReason::Stale);
         assert_eq!(reason(client.kick(Term(4)).await), RefusalReason::Stale);
         assert_eq!(reason(client.reload(Term(4)).await), RefusalReason::Stale);
-        assert_eq!(reason(client.follow(Term(4), &"b".into(), host, 6379).await), RefusalReason::Stale);
+        let place = Place { host, port: 6379, tls_port: None };
+        assert_eq!(reason(client.follow(Term(4), &"b".into(), place).await), RefusalReason::Stale);
         assert_eq!(world.writable().await, []);
         restarted(&mut world).await;
     }

@@ -13,7 +13,7 @@ use valkeeper_failover::{
     operator::{Policy, Step},
     protocol::Timing,
 };
-use valkeeper_instance::status::StatusAnswer;
+use valkeeper_instance::{client::Place, status::StatusAnswer};
 
 /// Where clients that want to write are directed, as the endpoints of a Service would.
 pub(crate) type Route = Arc<Mutex<Option<Name>>>;
@@ -133,7 +133,8 @@ impl Operator {
             Step::Follow(name, primary, term) => {
                 if let Some(server) = answers.get(primary).and_then(|answer| answer.server.as_ref()) {
                     let client = &world.node(name).client;
-                    drop(client.follow(*term, primary, &server.host, server.port).await);
+                    let place = Place { host: &server.host, port: server.port, tls_port: None };
+                    drop(client.follow(*term, primary, place).await);
                 }
             }
             Step::CreateLease(_) | Step::Wait(_) | Step::Settled(..) => {

@@ -1,10 +1,7 @@
 //! Instances as pods of the test node, with a Lease of the Kubernetes API: in plain mode on loopback addresses, in
 //! isolated mode with networks of their own and mutual TLS.
 
-use crate::{
-    access::Authority,
-    world::{INTERVALS, LeaseKind, Node, PATIENCE, World},
-};
+use crate::world::{INTERVALS, LeaseKind, Node, PATIENCE, World};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{Api, Client, api::PostParams};
 use serde_json::{Value, json};
@@ -20,7 +17,10 @@ use valkeeper_instance::{
     client::{self, InstanceClient},
     lease::{KubernetesLease, LeaseStore},
 };
-use valkeeper_testbed::node::{NodeOptions, Nodes, PodName};
+use valkeeper_testbed::{
+    certificates::{Authority, Issued, LATER},
+    node::{NodeOptions, Nodes, PodName},
+};
 
 pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -69,7 +69,7 @@ impl Pods {
         let folder = tempfile::tempdir().unwrap();
         options.folder = Some(folder.path().to_owned());
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
-        let authority = Authority::new();
+        let authority = Authority::new("cache").unwrap();
         create_shared(&client, &authority).await;
         for name in NAMES {
             create::<Pod>(&client, pod(name, isolated, persistence)).await;
@@ -117,7 +117,7 @@ fn http(nodes: &Nodes, authority: &Authority, isolated: bool) -> reqwest::Client
     if !isolated {
         return client::http(None).unwrap();
     }
-    let (certificate, key) = authority.issue_for(&["127.0.0.1".parse().unwrap()]);
+    let Issued { certificate, key } = authority.issue(&["127.0.0.1"], LATER).unwrap();
     let identity = format!("{certificate}{key}");
     reqwest::Client::builder()
         .timeout(Duration::from_secs(4))
@@ -145,9 +145,9 @@ where
 
 /// The Lease, and the certificates of whatever addresses the pods get.
 async fn create_shared(client: &Client, authority: &Authority) {
-    let hosts: Vec<IpAddr> =
-        (1..=3_u8).flat_map(|node| (2..=9_u8).map(move |pod| IpAddr::from([10, 64, node, pod]))).collect();
-    let (certificate, key) = authority.issue_for(&hosts);
+    let hosts: Vec<String> =
+        (1..=3_u8).flat_map(|node| (2..=9_u8).map(move |pod| format!("10.64.{node}.{pod}"))).collect();
+    let Issued { certificate, key } = authority.issue(&hosts, LATER).unwrap();
     let data = json!({"tls.crt": certificate, "tls.key": key, "ca.crt": authority.pem});
     create::<Secret>(client, json!({"metadata": {"name": "tls"}, "stringData": data})).await;
     let lease = json!({"metadata": {"name": "cache"}, "spec": {"leaseTransitions": 0}});

@@ -1,19 +1,19 @@
-//! TLS of the server: files that change while it runs, a certificate that nobody accepts, and a program without TLS.
+//! TLS of the server: files that change while it runs, a certificate that no client accepts, and a program without TLS.
 
 use crate::{
-    access::Authority,
     operator::Operator,
     world::{Setup, World, all_programs, until},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
-use std::{fs, path::Path, sync::Arc, time::Duration};
-use tokio::net::TcpStream;
+use rustls::pki_types::CertificateDer;
+use std::{fs, path::Path, time::Duration};
 use valkeeper_failover::{Term, protocol::Role};
-use valkeeper_testbed::tools;
+use valkeeper_testbed::{
+    certificates::{Authority, Issued, LATER, presented},
+    tools,
+};
 
+/// What the certificates are for.
+const NAME: &str = "c-leader.n.svc";
 /// Where the files are, and a port beside that without TLS.
 const SETTINGS: &str = "  tls: {certificate: FOLDER/tls/tls.crt, key: FOLDER/tls/tls.key, authority: FOLDER/tls/ca.crt, \
                         revision: FOLDER/tls/revision, expires: FOLDER/tls/expires, port: 6380, \
@@ -24,12 +24,12 @@ fn setup(plaintext: bool) -> Setup {
 }
 
 /// Writes the files of an instance, as the kubelet does.
-fn write(folder: &Path, (certificate, key): &(String, String), authority: &str, revision: &str) {
+fn write(folder: &Path, issued: &Issued, authority: &str, revision: &str) {
     let folder = folder.join("tls");
     fs::create_dir_all(&folder).unwrap();
     for (name, text) in [
-        ("tls.crt", certificate.as_str()),
-        ("tls.key", key),
+        ("tls.crt", issued.certificate.as_str()),
+        ("tls.key", &issued.key),
         ("ca.crt", authority),
         ("expires", "4102444800"),
         ("revision", revision),
@@ -40,25 +40,15 @@ fn write(folder: &Path, (certificate, key): &(String, String), authority: &str, 
 
 /// The certificate that a client sees which trusts this authority.
 async fn shown(host: &str, authority: &str) -> Option<CertificateDer<'static>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let stream = TcpStream::connect((host, 6380)).await.ok()?;
-    let name = ServerName::try_from("c-leader.n.svc").unwrap();
-    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
-    stream.get_ref().1.peer_certificates()?.first().cloned().map(CertificateDer::into_owned)
-}
-
-fn first(pem: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    presented((host, 6380), NAME, authority).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_follow_over_tls_and_renewed_files_are_presented() {
     for program in all_programs() {
         let mut world = World::new(&program, 2, &setup(true));
-        let (old, new) = (Authority::new(), Authority::new());
-        let one = old.issue_names(&["c-leader.n.svc"], 2126);
+        let [old, new] = ["old", "new"].map(|name| Authority::new(name).unwrap());
+        let one = old.issue(&[NAME], LATER).unwrap();
         for node in &mut world.nodes {
             write(&node.folder, &one, &old.pem, "1");
             node.start();
@@ -75,23 +65,23 @@ async fn replicas_follow_over_tls_and_renewed_files_are_presented() {
         };
         presents("1").await;
         let pids = [world.nodes[0].server_pid().await, world.nodes[1].server_pid().await];
-        let two = new.issue_names(&["c-leader.n.svc"], 2126);
+        let two = new.issue(&[NAME], LATER).unwrap();
         for node in &world.nodes {
-            assert_eq!(shown(&node.host, &old.pem).await, Some(first(&one.0)));
+            assert_eq!(shown(&node.host, &old.pem).await, one.der());
             write(&node.folder, &two, &(old.pem.clone() + &new.pem), "2");
         }
         presents("2").await;
         for (node, pid) in world.nodes.iter().zip(pids) {
-            assert_eq!(shown(&node.host, &new.pem).await, Some(first(&two.0)));
+            assert_eq!(shown(&node.host, &new.pem).await, two.der());
             assert_eq!(node.server_pid().await, pid, "no restart");
         }
         // A torn pair: the one before stays, and is not reported as the new one.
-        let torn = (one.0.clone(), two.1.clone());
+        let torn = Issued { certificate: one.certificate.clone(), key: two.key.clone() };
         write(&world.nodes[0].folder, &torn, &new.pem, "3");
         tokio::time::sleep(Duration::from_secs(2)).await;
         let status = world.nodes[0].client.status().await.unwrap();
         assert_eq!(status.tls.unwrap().certificate.as_deref(), Some("2"));
-        assert_eq!(shown(&world.nodes[0].host, &new.pem).await, Some(first(&two.0)));
+        assert_eq!(shown(&world.nodes[0].host, &new.pem).await, two.der());
     }
 }
 
@@ -99,8 +89,8 @@ async fn replicas_follow_over_tls_and_renewed_files_are_presented() {
 async fn manager_rules_a_server_whose_certificate_has_expired() {
     for program in all_programs() {
         let mut world = World::new(&program, 2, &setup(false));
-        let authority = Authority::new();
-        let expired = authority.issue_names(&["c-leader.n.svc"], 2021);
+        let authority = Authority::new("cache").unwrap();
+        let expired = authority.issue(&[NAME], 2021).unwrap();
         for node in &mut world.nodes {
             write(&node.folder, &expired, &authority.pem, "1");
             node.start();
@@ -120,9 +110,9 @@ async fn manager_rules_a_server_whose_certificate_has_expired() {
 async fn server_without_tls_is_reported_and_not_started() {
     let Some(program) = tools::VALKEY_WITHOUT_TLS.or_skip() else { return };
     let mut world = World::new(&program, 1, &setup(false));
-    let authority = Authority::new();
+    let authority = Authority::new("cache").unwrap();
     let node = &mut world.nodes[0];
-    write(&node.folder, &authority.issue_names(&["c-leader.n.svc"], 2126), &authority.pem, "1");
+    write(&node.folder, &authority.issue(&[NAME], LATER).unwrap(), &authority.pem, "1");
     node.start();
     let lacks = node.until("reported", |status| status.tls.as_ref().is_some_and(|tls| !tls.supported)).await;
     assert!(lacks.server.is_none());

@@ -1,31 +1,22 @@
 //! Pairs that clients accept, and each defect of one, judged without a server.
 
 use super::*;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    date_time_ymd,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use valkeeper_testbed::certificates::{Authority, Issued};
 
 const HOST: &str = "c-leader.n.svc";
 
-struct Authority(Issuer<'static, KeyPair>, String);
-
 fn authority(name: &str) -> Authority {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let pem = params.self_signed(&key).unwrap().pem();
-    Authority(Issuer::new(params, key), pem)
+    Authority::new(name).unwrap()
 }
 
 /// A certificate for this host, and its key.
 fn issued(authority: &Authority, host: &str, usages: &[ExtendedKeyUsagePurpose]) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([host.to_owned()]).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(2025, 1, 1), date_time_ymd(2026, 1, 1));
     params.extended_key_usages = usages.to_vec();
-    (params.signed_by(&key, &authority.0).unwrap().pem(), key.serialize_pem())
+    let Issued { certificate, key } = authority.sign(&params).unwrap();
+    (certificate, key)
 }
 
 fn texts((certificate, key): (String, String), authorities: &str) -> Texts {
@@ -42,7 +33,7 @@ fn judged(texts: &Texts, authenticates_clients: bool, year: i32) -> Result<Pair,
 #[test]
 fn pair_that_clients_accept_is_found_with_its_end() {
     let authority = authority("one");
-    let both = authority.1.clone() + "\n" + &self::authority("two").1;
+    let both = authority.pem.clone() + "\n" + &self::authority("two").pem;
     let pair = judged(&texts(issued(&authority, HOST, &[]), &both), true, 2025).unwrap();
     assert_eq!(pair.not_after.to_rfc3339(), "2026-01-01T00:00:00+00:00");
     assert_eq!(pair.authorities.len(), 2);
@@ -54,14 +45,14 @@ fn each_defect_of_a_pair_is_named_without_its_key() {
     let good = issued(&one, HOST, &[ExtendedKeyUsagePurpose::ServerAuth]);
     let other = issued(&one, HOST, &[]);
     let table = [
-        (texts((good.0.clone(), other.1), &one.1), false, 2025, "tls.key does not belong to tls.crt"),
-        (texts(good.clone(), &two.1), false, 2025, "no authority in ca.crt has signed tls.crt"),
-        (texts(good.clone(), &one.1), false, 2026, "tls.crt has expired"),
-        (texts(good.clone(), &one.1), false, 2024, "tls.crt is not valid yet"),
-        (texts(issued(&one, "other", &[]), &one.1), false, 2025, "tls.crt is not for c-leader.n.svc"),
-        (texts(good.clone(), &one.1), true, 2025, "tls.crt is not for client authentication"),
-        (texts((String::from("x"), good.1.clone()), &one.1), false, 2025, "tls.crt is no certificate"),
-        (texts((good.0.clone(), String::from("x")), &one.1), false, 2025, "tls.key is no private key"),
+        (texts((good.0.clone(), other.1), &one.pem), false, 2025, "tls.key does not belong to tls.crt"),
+        (texts(good.clone(), &two.pem), false, 2025, "no authority in ca.crt has signed tls.crt"),
+        (texts(good.clone(), &one.pem), false, 2026, "tls.crt has expired"),
+        (texts(good.clone(), &one.pem), false, 2024, "tls.crt is not valid yet"),
+        (texts(issued(&one, "other", &[]), &one.pem), false, 2025, "tls.crt is not for c-leader.n.svc"),
+        (texts(good.clone(), &one.pem), true, 2025, "tls.crt is not for client authentication"),
+        (texts((String::from("x"), good.1.clone()), &one.pem), false, 2025, "tls.crt is no certificate"),
+        (texts((good.0.clone(), String::from("x")), &one.pem), false, 2025, "tls.key is no private key"),
         (texts(good.clone(), "x"), false, 2025, "ca.crt is no certificate"),
     ];
     for (texts, authenticates_clients, year, why) in table {
