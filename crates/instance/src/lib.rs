@@ -43,6 +43,7 @@ mod probe;
 mod process;
 mod progress;
 mod reload;
+mod second_server;
 mod sentinel;
 mod server_config;
 mod shutdown;

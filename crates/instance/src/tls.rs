@@ -1,4 +1,5 @@
-//! Mutual TLS for verbs, and TLS for clients that ask like those of Sentinel. Certificates are read anew for every connection: a renewed one needs no restart.
+//! Mutual TLS for verbs, and TLS for clients that ask like those of Sentinel. Certificates are read again for
+//! every connection: a renewed one needs no restart.
 
 use crate::settings::{ClientAuth, ServerTls, TlsFiles};
 use axum::serve::Listener;

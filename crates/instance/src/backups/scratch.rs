@@ -5,15 +5,14 @@
 //! expired key before they are counted.
 
 use super::{BackupRequest, Verification};
-use crate::{instance::Instance, server_config, space};
+use crate::{instance::Instance, second_server, space};
 use std::{
     collections::BTreeMap,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
-use tokio::{process::Command, time::Instant};
+use tokio::time::Instant;
 use valkeeper_backup::{BackupError, Manifest, Store, place};
 use valkeeper_server::{Connection, Endpoint, Info, Server};
 
@@ -88,14 +87,9 @@ async fn attempt(
     let dump = folder.join("fetched");
     store.fetch(&request.key, manifest, &dump).await.map_err(failed)?;
     place::place(&dump, folder, false).map_err(failed)?;
-    let config = folder.join("server.conf");
     // The folder of the socket: a path on a volume may be too long for one.
     let socket = instance.settings.runtime_dir.join("verify.sock");
-    let _ = std::fs::remove_file(&socket);
-    std::fs::write(&config, server_config::scratch(folder, &socket, instance.silent_port)).map_err(io)?;
-    let mut command = Command::new(&instance.settings.server.program);
-    command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let mut server = command.spawn().map_err(io)?;
+    let mut server = second_server::start(instance, folder, &socket).map_err(io)?;
     let counted = tokio::select! {
         counted = counted(&socket) => counted.map_err(Verification::inconclusive),
         ended = server.wait() => Err(match ended {

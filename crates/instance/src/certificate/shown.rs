@@ -1,12 +1,13 @@
 //! A handshake with the server, to learn which certificate it presents. Nothing is sent, and nothing is trusted: also an
 //! expired certificate is seen.
 
+use super::ServerTls;
 use crate::tls;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 use std::{io, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
@@ -15,29 +16,38 @@ use tokio_rustls::TlsConnector;
 /// Longest wait for the server.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-use super::ServerTls;
-
 /// Whether the server at this address presents the certificate that the files have.
 pub(super) async fn is_presented(files: &ServerTls, host: &str, port: u16) -> io::Result<bool> {
-    let (chain, _) = tls::identity(&files.files())?;
-    let shown = tokio::time::timeout(PATIENCE, presented(files, host, port)).await??;
-    Ok(shown.is_some() && shown.as_ref() == chain.first())
+    let (chain, key) = tls::identity(&files.files())?;
+    let own = chain.first().cloned();
+    let name = files.name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+    let config = client_config(chain, key)?;
+    let shown = tokio::time::timeout(PATIENCE, presented(config, name, (host, port))).await??;
+    Ok(shown.is_some() && shown == own)
 }
 
-async fn presented(files: &ServerTls, host: &str, port: u16) -> io::Result<Option<CertificateDer<'static>>> {
+fn client_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> io::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Anything(Arc::clone(&provider)));
-    let (chain, key) = tls::identity(&files.files())?;
-    let config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(chain, key)
-        .map_err(io::Error::other)?;
-    let name = files.name.as_deref().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(name).map_err(io::Error::other)?;
-    let stream = TcpStream::connect((host, port)).await?;
+        .map_err(io::Error::other)
+}
+
+async fn presented(
+    config: ClientConfig,
+    name: ServerName<'static>,
+    address: (&str, u16),
+) -> io::Result<Option<CertificateDer<'static>>> {
+    let stream = TcpStream::connect(address).await?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     Ok(chain.first().cloned().map(CertificateDer::into_owned))

@@ -1,9 +1,9 @@
 //! Whether a server program was built with TLS. One that was not ends at once when its configuration names a port for TLS,
 //! for a reason that only its log has.
 
-use crate::{instance::Instance, server_config};
-use std::{io, path::Path, process::Stdio, time::Duration};
-use tokio::{process::Command, time::Instant};
+use crate::{instance::Instance, second_server};
+use std::{io, path::Path, time::Duration};
+use tokio::time::Instant;
 use valkeeper_server::{Connection, Endpoint, Server};
 
 /// Longest time until a server without data answers.
@@ -36,16 +36,12 @@ pub(crate) async fn until_supported(instance: &Instance) {
     }
 }
 
-/// Asks a server without data, which nobody else reaches.
+/// Asks a server without data, which no client reaches.
 async fn has_tls(instance: &Instance) -> io::Result<bool> {
     let folder = instance.settings.runtime_dir.join("tls-support");
     std::fs::create_dir_all(&folder)?;
-    let (config, socket) = (folder.join("server.conf"), folder.join("server.sock"));
-    let _ = std::fs::remove_file(&socket);
-    std::fs::write(&config, server_config::scratch(&folder, &socket, instance.silent_port))?;
-    let mut command = Command::new(&instance.settings.server.program);
-    command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let mut server = command.spawn()?;
+    let socket = folder.join("server.sock");
+    let mut server = second_server::start(instance, &folder, &socket)?;
     let answer = tokio::select! {
         answer = ask(&socket) => answer,
         ended = server.wait() => Err(io::Error::other(format!("the program ended with {}", ended?))),
