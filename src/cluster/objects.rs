@@ -127,18 +127,19 @@ pub async fn patch<K: Namespaced>(
     bounded(doing, api.patch(name, &parameters, &Patch::Merge(patch))).await
 }
 
-/// The identity of the object with this name, from a list of all of its namespace.
-pub async fn uids<K: Namespaced>(
+/// The identity of the object with this name, from a list of all that have it. The answer to a read that there is none
+/// may mean that there is no such kind.
+pub async fn listed_uid<K: Namespaced>(
     client: &Client,
     namespace: &str,
     name: &str,
-) -> Result<Vec<String>, ClusterError> {
+) -> Result<Option<String>, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let doing = || format!("list {} in {namespace}", K::kind(&()));
-    // Metadata alone: an object that does not decode hides no other.
-    let listed = bounded(doing, api.list_metadata(&ListParams::default())).await?;
-    let named = listed.items.into_iter().filter(|object| object.metadata.name.as_deref() == Some(name));
-    Ok(named.filter_map(|object| object.metadata.uid).collect())
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    let doing = || format!("list {} {namespace}/{name}", K::kind(&()));
+    // Metadata alone: whether it decodes plays no part.
+    let listed = bounded(doing, api.list_metadata(&named)).await?;
+    Ok(listed.items.into_iter().next().and_then(|object| object.metadata.uid))
 }
 
 /// Lists the objects with these labels.

@@ -5,6 +5,12 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::Client;
 use secrecy::SecretString;
 
+/// The value under `key`, if it is text.
+pub fn text(secret: &Secret, key: &str) -> Option<String> {
+    let ByteString(bytes) = secret.data.as_ref()?.get(key)?;
+    String::from_utf8(bytes.clone()).ok()
+}
+
 /// The value under `key` of Secret `name`; `Ok(None)` when there is no such Secret, `Ok(Some(None))`
 /// when it has no such key or the value is not text.
 pub async fn read_key(

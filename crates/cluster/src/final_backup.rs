@@ -22,6 +22,7 @@ use valkeeper_api::{
     valkey_backup::{self, CLUSTER},
     valkey_cluster::FinalBackupStatus,
 };
+use valkeeper_engine::conditions;
 
 /// The backup, as it was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +96,7 @@ pub fn seen(desired: &Desired, found: Option<&ValkeyBackup>) -> FinalBackupSeen 
         return FinalBackupSeen::Foreign;
     }
     let status = backup.status.clone().unwrap_or_default();
-    let said = status.conditions.iter().find(|found| found.type_ == condition::READY);
+    let said = conditions::find(&status.conditions, condition::READY);
     let said = said.map(|found| found.message.clone()).unwrap_or_default();
     if backup.metadata.deletion_timestamp.is_some() {
         return FinalBackupSeen::UnderWay("It is being deleted.".to_owned());
@@ -164,11 +165,7 @@ fn way_out(desired: &Desired) -> String {
 /// The beginning of what another resource says: the end of the message is the way out.
 fn short(said: &str) -> String {
     const LONGEST: usize = 220;
-    let said = said.trim_end_matches('.');
-    match said.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &said[..end]),
-        None => said.to_owned(),
-    }
+    conditions::cut(said.trim_end_matches('.').to_owned(), LONGEST)
 }
 
 #[cfg(test)]

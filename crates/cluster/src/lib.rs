@@ -42,6 +42,7 @@ mod settings;
 mod spread;
 mod status;
 mod step;
+mod times;
 
 pub use decide::decide;
 pub use desired::{Defaults, Desired};
@@ -58,9 +59,10 @@ pub use report::ClusterReport;
 pub use serving::{
     Pair, Serve, Serving, ServingSeen, SourceSeen, hosts as certificate_hosts, reaches_clients as has_tls,
 };
-pub use settings::{bytes, max_memory};
+pub use settings::{bytes, digest, max_memory};
 pub use status::next as next_status;
 pub use step::{Decision, PromotionCause, RequeueClass, Step};
+pub use times::utc;
 
 #[cfg(test)]
 mod tests;

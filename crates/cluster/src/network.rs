@@ -15,12 +15,11 @@ pub(crate) fn policy(desired: &Desired) -> Option<Value> {
     let port = |port: u16| json!({"port": port, "protocol": "TCP"});
     let plain = desired.serves_plaintext().then(|| port(names::SERVER_PORT));
     let secured = desired.spec.tls.is_some().then(|| port(names::TLS_PORT));
-    let servers: Vec<Value> = plain.into_iter().chain(secured).collect();
+    let servers: Vec<Value> = plain.into_iter().chain(secured.clone()).collect();
     let sentinel = port(names::SENTINEL_PORT);
     // Pods from before TLS have only the port without.
-    let mut among = vec![port(names::SERVER_PORT)];
-    among.extend(desired.spec.tls.is_some().then(|| port(names::TLS_PORT)));
-    among.push(sentinel.clone());
+    let among = [port(names::SERVER_PORT)].into_iter().chain(secured).chain([sentinel.clone()]);
+    let among: Vec<Value> = among.collect();
     let mut ingress = vec![
         json!({"from": [{"podSelector": pods}], "ports": among}),
         // Mutual TLS lets in the operator only. The kubelet probes from its node, which is no pod.

@@ -34,7 +34,7 @@ pub fn max_memory(desired: &Desired) -> (u64, i32, u64) {
 }
 
 /// A short text that changes with another.
-pub(crate) fn digest(text: &str) -> String {
+pub fn digest(text: &str) -> String {
     let mut hasher = FnvHasher::default();
     hasher.write(text.as_bytes());
     format!("{:016x}", hasher.finish())
@@ -108,7 +108,7 @@ fn server_tls(desired: &Desired, tls: &ClusterTls) -> Value {
         "expires": file("expires"),
         "port": names::TLS_PORT,
         "plaintext": tls.plaintext,
-        "clientAuth": if tls.client_auth.is_empty() { "Off" } else { &tls.client_auth },
+        "clientAuth": tls.client_auth,
         "name": parameters::dns_name(desired, &names::leader(&desired.name)),
     })
 }

@@ -9,7 +9,7 @@ use crate::report::ClusterReport;
 use crate::restore;
 use crate::serving;
 use crate::settings::max_memory;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -73,7 +73,7 @@ pub fn next(
 /// Once the data of the backup is safe, the cluster is like any other.
 fn restored(desired: &Desired, observed: &Observed, now: DateTime<Utc>) -> Option<RestoredStatus> {
     let RestoreSource::Found(key) = &observed.restore_source else { return None };
-    let at = DateTime::from_timestamp(now.timestamp(), 0)?;
+    let at = now.trunc_subsecs(0);
     restore::is_done(desired, observed).then(|| RestoredStatus { key: key.clone(), at })
 }
 

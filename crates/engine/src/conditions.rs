@@ -18,7 +18,7 @@ const LONGEST: usize = 4096;
 
 /// The conditions after `report`, given those before it.
 pub fn next(before: &[Condition], report: &Report, generation: i64, now: DateTime<Utc>) -> Vec<Condition> {
-    let find = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
+    let find = |type_: &str| find(before, type_);
     let mut next: Vec<Condition> = reported(find, report, generation)
         .into_iter()
         .map(|(type_, status, reason, message)| Condition {
@@ -96,16 +96,26 @@ fn reported<'b>(
 /// A message of a length that people read and that Kubernetes stores, whatever it repeats.
 #[must_use]
 pub fn short(message: String) -> String {
-    match message.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message,
+    cut(message, LONGEST)
+}
+
+/// The beginning of a text, of so many characters; it shows where it was cut.
+#[must_use]
+pub fn cut(text: String, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
+}
+
+/// The condition of this type.
+pub fn find<'list>(conditions: &'list [Condition], type_: &str) -> Option<&'list Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 /// The reason of the `Ready` condition.
 pub fn reason_of_ready(conditions: &[Condition]) -> Option<&str> {
-    let ready = conditions.iter().find(|entry| entry.type_ == condition::READY);
-    ready.map(|entry| entry.reason.as_str())
+    find(conditions, condition::READY).map(|entry| entry.reason.as_str())
 }
 
 /// A read that failed for a transient reason keeps an earlier `True`, unless the spec has changed since: then the

@@ -42,7 +42,7 @@ pub(super) fn is_postponed(before: Option<&BackupStatus>, next: &BackupStatus) -
 
 /// What a schedule says.
 pub(super) fn schedule(object: &ValkeyScheduledBackup) -> Schedule {
-    let fresh = object.conditions().iter().find(|found| found.type_ == condition::BACKUP_FRESH);
+    let fresh = conditions::find(object.conditions(), condition::BACKUP_FRESH);
     let status = object.status.as_ref();
     Schedule {
         overdue: fresh.is_some_and(|fresh| fresh.status == "False"),

@@ -115,8 +115,8 @@ impl Scheduled {
             return Ok(ClusterSeen::Unknown);
         }
         let name = &self.object.spec.cluster_name;
-        let uids = objects::uids::<ValkeyCluster>(&self.context.client, &self.namespace, name).await?;
-        Ok(uids.into_iter().next().map_or(ClusterSeen::Absent, ClusterSeen::Present))
+        let uid = objects::listed_uid::<ValkeyCluster>(&self.context.client, &self.namespace, name).await?;
+        Ok(uid.map_or(ClusterSeen::Absent, ClusterSeen::Present))
     }
 
     async fn perform(
@@ -124,6 +124,7 @@ impl Scheduled {
         step: &ScheduledStep,
         backups: &[ValkeyBackup],
     ) -> Result<(), ReconcileError> {
+        let named = |name: &str| backups.iter().find(|backup| backup.name_any() == name);
         match step {
             ScheduledStep::Create(due) => {
                 let backup = self.backup(&name(&self.object, *due))?;
@@ -134,12 +135,12 @@ impl Scheduled {
                 self.emit(Severity::Warning, reason::BACKUP_MISSED, &message);
             }
             ScheduledStep::Expire(name) => {
-                if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
+                if let Some(backup) = named(name) {
                     self.annotate(backup, EXPIRED, Some("true")).await?;
                 }
             }
             ScheduledStep::Delete(name, cause) => {
-                if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
+                if let Some(backup) = named(name) {
                     let uid = backup.uid();
                     objects::delete::<ValkeyBackup>(
                         &self.context.client,
@@ -158,14 +159,14 @@ impl Scheduled {
                 }
             }
             ScheduledStep::Verify(name, request) => {
-                if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
+                if let Some(backup) = named(name) {
                     self.annotate(backup, VERIFY, Some(request)).await?;
                     let message = format!("Verifying ValkeyBackup {name} again.");
                     self.emit(Severity::Normal, reason::VERIFICATION_DUE, &message);
                 }
             }
             ScheduledStep::Withdraw(name) => {
-                if let Some(backup) = backups.iter().find(|backup| backup.name_any() == *name) {
+                if let Some(backup) = named(name) {
                     self.annotate(backup, VERIFY, None).await?;
                     let message = format!(
                         "Cannot verify ValkeyBackup {name}: no attempt had a result. A newer backup is verified instead."
@@ -252,6 +253,6 @@ impl Scheduled {
 
 /// Why the backup that was last due is missing, if it is.
 fn is_overdue(object: &ValkeyScheduledBackup) -> Option<&str> {
-    let found = object.conditions().iter().find(|found| found.type_ == condition::BACKUP_FRESH)?;
+    let found = conditions::find(object.conditions(), condition::BACKUP_FRESH)?;
     (found.status == "False").then_some(&found.message)
 }

@@ -12,7 +12,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp}
 use kube::ResourceExt;
 use std::{collections::BTreeSet, time::Duration};
 use valkeeper_api::{Custom, ManagedService, ProjectVpc, names};
-use valkeeper_engine::DriftSeen;
+use valkeeper_engine::{DriftSeen, conditions};
 
 /// Longest time, in seconds, from the creation of a resource to its first status.
 const FIRST_STATUS: i64 = 60;
@@ -98,7 +98,7 @@ pub(in crate::controller) fn state<K: Custom>(context: &Context, object: &K) {
 }
 
 fn ready<K: Custom>(object: &K) -> Option<&Condition> {
-    object.conditions().iter().find(|condition| condition.type_ == names::condition::READY)
+    conditions::find(object.conditions(), names::condition::READY)
 }
 
 fn dates(service: &Service) -> Dates {

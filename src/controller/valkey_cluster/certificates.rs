@@ -1,8 +1,9 @@
 //! Certificates of a cluster: an authority of its own, one certificate for its servers, and one for the operator. That of
 //! the servers authenticates servers only, so that no pod can send verbs to another. Another authority is for clients: with
-//! a certificate of that one, nobody sends a verb.
+//! a certificate of that one, no client sends a verb.
 
 use super::{clock, pair};
+use crate::cluster::secrets;
 use chrono::{DateTime, Datelike as _, Duration, Utc};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use rcgen::{
@@ -29,13 +30,9 @@ type Texts = BTreeMap<&'static str, String>;
 /// An authority and the operator's certificate; the authority of `existing` stays.
 pub(super) fn authority(desired: &Desired, existing: Option<&Secret>) -> Result<Secret, rcgen::Error> {
     let now = clock::now();
-    let text = |key: &str| {
-        let bytes = existing?.data.as_ref()?.get(key)?;
-        String::from_utf8(bytes.0.clone()).ok()
-    };
-    let (authority, key) = match (text("ca.crt"), text("ca.key")) {
-        (Some(authority), Some(key)) => (authority, key),
-        _ => new_authority(&subject(desired), now)?,
+    let (authority, key) = match existing.and_then(authority_in) {
+        Some(kept) => kept,
+        None => new_authority(&subject(desired), now)?,
     };
     let params = params(now, DAYS, "valkeeper operator", ExtendedKeyUsagePurpose::ClientAuth)?;
     let (certificate, private) = signed(&subject(desired), &params, &key)?;
@@ -46,11 +43,7 @@ pub(super) fn authority(desired: &Desired, existing: Option<&Secret>) -> Result<
 /// The certificate of the servers, from the authority in this Secret.
 pub(super) fn servers(desired: &Desired, authority: &Secret) -> Result<Secret, rcgen::Error> {
     let now = clock::now();
-    let text = |key: &str| {
-        let bytes = authority.data.as_ref().and_then(|data| data.get(key));
-        bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok()).unwrap_or_default()
-    };
-    let (authority, key) = (text("ca.crt"), text("ca.key"));
+    let (authority, key) = authority_in(authority).unwrap_or_default();
     let mut params = params(now, DAYS, &desired.name, ExtendedKeyUsagePurpose::ServerAuth)?;
     let host = names::host("*", &desired.name, &desired.namespace);
     params.subject_alt_names = vec![rcgen::SanType::DnsName(host.try_into()?)];
@@ -67,17 +60,13 @@ pub(super) fn for_clients(
     hosts: &[String],
 ) -> Result<Secret, rcgen::Error> {
     let now = clock::now();
-    let text = |key: &str| {
-        let bytes = existing?.data.as_ref()?.get(key)?;
-        String::from_utf8(bytes.0.clone()).ok()
-    };
-    let lasts = |authority: &str| {
+    let lasts = |(authority, _): &(String, String)| {
         pair::not_after(authority).is_some_and(|end| end - now > Duration::days(AUTHORITY_DAYS_LEFT))
     };
     let subject = format!("{}/{} for clients", desired.namespace, desired.name);
-    let (authority, key) = match (text("ca.crt").filter(|authority| lasts(authority)), text("ca.key")) {
-        (Some(authority), Some(key)) => (authority, key),
-        _ => new_authority(&subject, now)?,
+    let (authority, key) = match existing.and_then(authority_in).filter(lasts) {
+        Some(kept) => kept,
+        None => new_authority(&subject, now)?,
     };
     let mut params = params(now, DAYS, &desired.name, ExtendedKeyUsagePurpose::ServerAuth)?;
     params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
@@ -85,6 +74,11 @@ pub(super) fn for_clients(
     let (certificate, private) = signed(&subject, &params, &key)?;
     let texts = [("ca.crt", authority), ("ca.key", key), ("tls.crt", certificate), ("tls.key", private)];
     Ok(secret(desired, &names::client_authority(&desired.name), texts.into(), now))
+}
+
+/// Certificate and key of the authority in a Secret.
+fn authority_in(secret: &Secret) -> Option<(String, String)> {
+    Some((secrets::text(secret, "ca.crt")?, secrets::text(secret, "ca.key")?))
 }
 
 /// What the first authority of a cluster is called.

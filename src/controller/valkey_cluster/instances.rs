@@ -1,7 +1,10 @@
 //! The way to the instances of a cluster: mutual TLS with the certificate that only the operator has, by names that no
 //! name server knows. An answer counts only if it comes from the pod that was asked.
 
-use crate::ha::{Fence, Fenced};
+use crate::{
+    cluster::secrets,
+    ha::{Fence, Fenced},
+};
 use k8s_openapi::api::core::v1::Secret;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,10 +44,7 @@ pub(super) struct Door {
 impl Door {
     /// From the Secret with the operator's certificate; none if that holds none.
     pub(super) fn of(secret: &Secret) -> Option<Self> {
-        let text = |key: &str| {
-            let bytes = secret.data.as_ref()?.get(key)?;
-            String::from_utf8(bytes.0.clone()).ok()
-        };
+        let text = |key: &str| secrets::text(secret, key);
         let (authority, certificate, key) = (text("ca.crt")?, text("tls.crt")?, text("tls.key")?);
         let addresses = Addresses::default();
         let identity = format!("{certificate}\n{key}");

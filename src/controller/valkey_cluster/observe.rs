@@ -8,11 +8,10 @@ use super::{
     pod_seen::pod_seen,
 };
 use crate::{
-    cluster::{data_objects, objects},
+    cluster::{data_objects, objects, secrets},
     controller::error::ReconcileError,
 };
 use k8s_openapi::{
-    ByteString,
     api::core::v1::{Pod, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -254,9 +253,7 @@ fn password_seen(
         let message = format!("Secret {name} belongs to another owner. Delete it or rename the cluster.");
         return (Password::Foreign(message), None);
     }
-    let value = secret.data.as_ref().and_then(|data| data.get(key));
-    let text = value.and_then(|ByteString(bytes)| String::from_utf8(bytes.clone()).ok());
-    match text.map(|text| text.trim_end_matches('\n').to_owned()) {
+    match secrets::text(secret, key).map(|text| text.trim_end_matches('\n').to_owned()) {
         Some(text) if !text.is_empty() && !text.contains(['\n', '\r', '\0']) => {
             let version = secret.metadata.resource_version.clone().unwrap_or_default();
             let version = format!("{}/{version}", secret.metadata.uid.clone().unwrap_or_default());

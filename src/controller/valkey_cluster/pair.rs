@@ -3,6 +3,7 @@
 //! Guarantees: what is found usable here is accepted by a client that trusts `ca.crt` and asks for one of the names, and the
 //! key belongs to the certificate. No text of a key or a certificate is in what is said.
 
+use crate::cluster::secrets;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Secret;
 use rustls::{
@@ -11,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
-use std::{collections::BTreeSet, hash::Hasher as _, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 use valkeeper_cluster::Pair;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -34,10 +35,8 @@ impl Texts {
     /// Of this Secret; what is missing in it otherwise.
     pub(super) fn of(secret: &Secret) -> Result<Self, String> {
         let text = |key: &str| {
-            let bytes = secret.data.as_ref().and_then(|data| data.get(key));
-            let text = bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
-            text.filter(|text| !text.trim().is_empty())
-                .ok_or_else(|| format!("it has no {key}. Add it, as cert-manager does."))
+            let text = secrets::text(secret, key).filter(|text| !text.trim().is_empty());
+            text.ok_or_else(|| format!("it has no {key}. Add it, as cert-manager does."))
         };
         Ok(Self { certificate: text("tls.crt")?, key: text("tls.key")?, authorities: text("ca.crt")? })
     }
@@ -77,7 +76,7 @@ impl Texts {
 /// Whether the key belongs to the certificate.
 fn fits(chain: &[CertificateDer<'static>], key: PrivateKeyDer<'static>) -> Result<(), String> {
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain.to_vec(), key);
-    let wrong = |_| "tls.key does not belong to tls.crt. Write both anew.".to_owned();
+    let wrong = |_| "tls.key does not belong to tls.crt. Write both again.".to_owned();
     config.map(drop).map_err(wrong)
 }
 
@@ -100,9 +99,7 @@ fn accepted(
         outcome.map_err(|error| reason(&error, host))?;
     }
     if needed.authenticates_clients {
-        let verifier = WebPkiClientVerifier::builder(roots)
-            .build()
-            .map_err(|_| "ca.crt has no certificate of an authority. Correct it.".to_owned())?;
+        let verifier = WebPkiClientVerifier::builder(roots).build().map_err(no_authority)?;
         verifier.verify_client_cert(first, others, now).map_err(|_| {
             "tls.crt is not for client authentication, which replicas need with spec.tls.clientAuth. Issue it with \
              usages \"server auth\" and \"client auth\"."
@@ -160,12 +157,8 @@ fn split(text: &str) -> BTreeSet<String> {
 
 /// A short text that changes with others.
 pub(super) fn digest(texts: &[&str]) -> String {
-    let mut hasher = fnv::FnvHasher::default();
-    for text in texts {
-        hasher.write(text.as_bytes());
-        hasher.write_u8(0);
-    }
-    format!("{:016x}", hasher.finish())
+    let ended: String = texts.iter().flat_map(|text| [*text, "\0"]).collect();
+    valkeeper_cluster::digest(&ended)
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ impl Reconciliation {
                 });
                 let Some(place) = place else { return false };
                 match to(name) {
-                    Some(instance) => instance.follow_at(*term, primary, place).await.map(drop),
+                    Some(instance) => instance.follow(*term, primary, place).await.map(drop),
                     None => return false,
                 }
             }

@@ -1,6 +1,6 @@
 //! A look at a cluster at rest: the instances are asked each time, the Lease is read now and then.
 //!
-//! Guarantees: nothing is decided by a Lease that was not read anew, except that there is nothing to do. The look that
+//! Guarantees: nothing is decided by a Lease that was not read again, except that there is nothing to do. The look that
 //! found a reason to act, or an instance that did not answer at once, is made again with the Lease as it is then.
 //! A Lease that is looked at again is no newer than the statuses, and counts as unchanged only until it was read.
 

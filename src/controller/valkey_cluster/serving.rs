@@ -6,7 +6,10 @@ use super::{
     observe::is_ours,
     pair::{Needed, Texts, digest},
 };
-use crate::{cluster::data_objects, controller::error::ReconcileError};
+use crate::{
+    cluster::{data_objects, secrets},
+    controller::error::ReconcileError,
+};
 use chrono::{DateTime, Utc};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::json;
@@ -16,7 +19,7 @@ use valkeeper_cluster::{
 };
 
 impl Reconciliation {
-    /// Both Secrets; without TLS, nobody looks.
+    /// Both Secrets; without TLS, they are not read.
     pub(super) async fn certificates_seen(
         &self,
         desired: &Desired,
@@ -118,17 +121,13 @@ fn serving_seen(desired: &Desired, secret: Option<&Secret>) -> ServingSeen {
     if !is_ours(desired, &secret.metadata) {
         return ServingSeen::Foreign;
     }
-    let text = |key: &str| {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(key));
-        bytes.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
-    };
     let Some(texts) = Texts::of(secret).ok().filter(Texts::belong_together) else {
         return ServingSeen::Missing;
     };
     let Some(pair) = texts.pair() else { return ServingSeen::Missing };
     // One that was changed by another process is written again.
     let revision = revision(&pair);
-    if text("revision").as_deref() != Some(&revision) {
+    if secrets::text(secret, "revision").as_deref() != Some(&revision) {
         return ServingSeen::Missing;
     }
     let since =

@@ -14,7 +14,7 @@ static SECRET_NAME: LazyLock<Regex> =
 const OFF: &str = "Off";
 
 /// TLS between clients and servers, and among servers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterTls {
     /// Secret with the certificate of the servers: `tls.crt`, `tls.key` and `ca.crt`, as cert-manager writes them. When
@@ -36,7 +36,7 @@ pub struct ClusterTls {
 impl ClusterTls {
     /// Whether clients are asked for a certificate.
     pub fn asks_clients(&self) -> bool {
-        !self.client_auth.is_empty() && self.client_auth != OFF
+        self.client_auth != OFF
     }
 }
 

@@ -12,7 +12,7 @@
 
 use super::{BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide::chosen, status::has_begun};
 use crate::settings::digest;
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use valkeeper_api::{ValkeyBackup, valkey_backup::VERIFY};
 
 /// After the first attempt without a result; twice as long after each further one.
@@ -123,6 +123,6 @@ pub(super) fn absent_since(
     noted: Option<DateTime<Utc>>,
 ) -> Option<DateTime<Utc>> {
     let Progress::Done(BackupFacts { verified: Some(proof), .. }) = &observed.progress else { return noted };
-    let now = DateTime::from_timestamp(observed.now.timestamp(), 0)?;
+    let now = observed.now.trunc_subsecs(0);
     if proof.absent { Some(noted.map_or(now, |noted| noted.min(now))) } else { noted }
 }

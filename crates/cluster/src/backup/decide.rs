@@ -244,7 +244,7 @@ fn ended(status: &BackupStatus) -> BackupReport {
 
 /// What its condition says.
 fn said(status: &BackupStatus) -> String {
-    let said = status.conditions.iter().find(|condition| condition.type_ == api_names::condition::READY);
+    let said = conditions::find(&status.conditions, api_names::condition::READY);
     said.map(|condition| condition.message.clone()).unwrap_or_default()
 }
 

@@ -19,9 +19,10 @@ pub use again::{delay as verification_delay, id as verification_id, is_asked_for
 pub use decide::decide;
 pub use status::next as next_status;
 
+use crate::times::utc;
 use chrono::{DateTime, Duration, Utc};
 use valkeeper_api::{ClusterStatus, ValkeyBackup, names::condition};
-use valkeeper_engine::Ready;
+use valkeeper_engine::{Ready, conditions};
 
 /// Attempts until a backup that fails has failed.
 pub const MOST_ATTEMPTS: i32 = 5;
@@ -33,13 +34,13 @@ const BEGINS_WITHIN: Duration = Duration::hours(1);
 /// since it is stalled.
 pub fn is_missed(object: &ValkeyBackup, now: DateTime<Utc>) -> bool {
     let status = object.status.clone().unwrap_or_default();
-    let stalled = status.conditions.iter().find(|found| found.type_ == condition::STALLED);
+    let stalled = conditions::find(&status.conditions, condition::STALLED);
     let since = if status.begun || status.attempts > Some(1) {
         stalled.map(|stalled| &stalled.last_transition_time)
     } else {
         object.metadata.creation_timestamp.as_ref()
     };
-    let since = since.and_then(|since| DateTime::from_timestamp(since.0.as_second(), 0));
+    let since = since.and_then(utc);
     let has_ended = matches!(status.phase.as_deref(), Some("Completed" | "Failed"));
     !has_ended && since.is_some_and(|since| now - since > BEGINS_WITHIN)
 }

@@ -2,7 +2,7 @@
 
 use super::{BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, Proof, again, key};
 use crate::status::{plain_conditions, whole};
-use chrono::DateTime;
+use chrono::SubsecRound as _;
 use valkeeper_api::{
     BackupStatus,
     valkey_backup::{BackupVerification, VERIFY, VerificationUnderWay},
@@ -95,7 +95,7 @@ fn verification(proof: &Proof, observed: &ObservedBackup<'_>, request: Option<St
     BackupVerification {
         succeeded: proof.succeeded,
         message: proof.message.clone(),
-        at: DateTime::from_timestamp(observed.now.timestamp(), 0),
+        at: Some(observed.now.trunc_subsecs(0)),
         request,
     }
 }

@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use valkeeper_api::{
     ValkeyBackup, ValkeyScheduledBackup, names::condition, valkey_scheduled_backup::Schedule,
 };
+use valkeeper_engine::conditions;
 
 /// Whether there is a recent backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub(super) fn next(
 pub fn of_cluster(schedules: &[ValkeyScheduledBackup]) -> Option<Freshness> {
     let said = |object: &ValkeyScheduledBackup| -> Option<(String, Condition)> {
         let conditions = &object.status.as_ref()?.conditions;
-        let fresh = conditions.iter().find(|found| found.type_ == condition::BACKUP_FRESH)?;
+        let fresh = conditions::find(conditions, condition::BACKUP_FRESH)?;
         Some((object.metadata.name.clone().unwrap_or_default(), fresh.clone()))
     };
     let mut said: Vec<_> = schedules.iter().filter_map(said).collect();

@@ -19,14 +19,15 @@ pub use verification::is_late as verification_is_late;
 
 use crate::names::reason;
 use crate::status::{listed, readiness};
-use chrono::{DateTime, Duration, Utc};
+use crate::times::utc;
+use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use retention::{completed, expired, expiry, good, is_marked, is_under_way};
 use valkeeper_api::{
     ScheduledBackupStatus, ValkeyBackup, ValkeyScheduledBackup,
     names::condition,
     valkey_scheduled_backup::{self, Schedule},
 };
-use valkeeper_engine::{Ready, Report};
+use valkeeper_engine::{Ready, Report, conditions};
 
 /// A time that was missed by more is not made up for.
 const LATEST: Duration = Duration::hours(1);
@@ -133,7 +134,7 @@ pub fn decide(
 /// Why a backup under way is stalled, if it is.
 fn stalled(backup: &ValkeyBackup) -> Option<String> {
     let conditions = &backup.status.as_ref()?.conditions;
-    let stalled = conditions.iter().find(|found| found.type_ == condition::STALLED)?;
+    let stalled = conditions::find(conditions, condition::STALLED)?;
     let name = backup.metadata.name.clone().unwrap_or_default();
     Some(format!("ValkeyBackup {name} is stalled. {}", stalled.message))
 }
@@ -152,13 +153,11 @@ fn due(object: &ValkeyScheduledBackup, schedule: &Schedule, now: DateTime<Utc>) 
 
 /// A time that was noted by a clock that was ahead counts as now; noted again, it counts from then on.
 fn corrected(noted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let now = DateTime::from_timestamp(now.timestamp(), 0)?;
-    noted.map(|noted| noted.min(now))
+    noted.map(|noted| noted.min(now.trunc_subsecs(0)))
 }
 
 fn created(object: &ValkeyScheduledBackup) -> Option<DateTime<Utc>> {
-    let created = object.metadata.creation_timestamp.as_ref()?;
-    DateTime::from_timestamp(created.0.as_second(), 0)
+    utc(object.metadata.creation_timestamp.as_ref()?)
 }
 
 /// The name of the backup that is due at this time.

@@ -4,7 +4,7 @@
 //! under way.
 
 use super::LATEST;
-use crate::backup;
+use crate::{backup, times::utc};
 use chrono::{DateTime, Duration, Utc};
 use valkeeper_api::{
     ValkeyBackup,
@@ -20,8 +20,7 @@ pub(super) fn phase(backup: &ValkeyBackup) -> &str {
 
 /// Neither ended nor given up: one that cannot begin, or cannot be deleted, holds up no other for ever.
 pub(super) fn is_under_way(backup: &ValkeyBackup, now: DateTime<Utc>) -> bool {
-    let going = backup.metadata.deletion_timestamp.as_ref();
-    let going = going.and_then(|since| DateTime::from_timestamp(since.0.as_second(), 0));
+    let going = backup.metadata.deletion_timestamp.as_ref().and_then(utc);
     !["Completed", "Failed"].contains(&phase(backup))
         && !backup::is_missed(backup, now)
         && going.is_none_or(|since| now - since <= LATEST)

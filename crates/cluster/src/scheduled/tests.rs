@@ -21,7 +21,7 @@ pub(super) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn schedule(spec: &Value, status: &Value) -> ValkeyScheduledBackup {
+pub(super) fn schedule(spec: &Value, status: &Value) -> ValkeyScheduledBackup {
     let mut object = json!({
         "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyScheduledBackup",
         "metadata": {"name": "nightly", "namespace": "team", "creationTimestamp": "2026-01-01T00:00:00Z"},

@@ -67,24 +67,19 @@ impl Pod {
         let name: Name = format!("c-{ordinal}").as_str().into();
         let restores = restore.as_deref() == Some(name.as_str());
         (self.seen.unstarted, self.seen.ready) = (false, true);
+        let held = self::instance(ordinal);
         let status = Status {
             identity: Identity { name, pod: self.seen.uid.as_str().into(), boot: 1 },
-            seen: Term(0),
             role: if restores { Role::Changing } else { Role::Held },
             position: volume.then(Position::default).or(Some(Position::default())),
-            live: false,
-            streaming: false,
-            synced: false,
-            leaving: false,
-            stopping: false,
-            misrouted: false,
+            ..held.status
         };
         self.instance = Some(InstanceSeen {
             status,
             settings: revision.clone(),
             alone: *alone,
             restore: restores.then_some(RestoreSeen::Waiting),
-            ..self::instance(ordinal)
+            ..held
         });
     }
 

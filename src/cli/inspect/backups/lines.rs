@@ -124,7 +124,7 @@ fn taken(backup: &ValkeyBackup) -> Option<DateTime<Utc>> {
 }
 
 fn created(backup: &ValkeyBackup) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(backup.metadata.creation_timestamp.as_ref()?.0.as_second(), 0)
+    valkeeper_cluster::utc(backup.metadata.creation_timestamp.as_ref()?)
 }
 
 fn line(

@@ -11,19 +11,9 @@ fn now() -> DateTime<Utc> {
 }
 
 fn schedule(policy: Option<&str>, noted: Option<&str>) -> ValkeyScheduledBackup {
-    let mut object = json!({
-        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyScheduledBackup",
-        "metadata": {"name": "nightly", "namespace": "team", "creationTimestamp": "2026-01-01T00:00:00Z"},
-        "spec": {
-            "clusterName": "cache", "schedule": "0 3 * * *",
-            "destination": {"s3": {"bucket": "backups", "credentialsSecretName": "s3"}},
-        },
-        "status": {"lastScheduledAt": "2026-01-20T03:00:00Z", "clusterUid": noted},
-    });
-    if let Some(policy) = policy {
-        object["spec"]["whenClusterDeleted"] = policy.into();
-    }
-    serde_json::from_value(object).unwrap()
+    let spec = policy.map_or_else(|| json!({}), |policy| json!({"whenClusterDeleted": policy}));
+    let status = json!({"lastScheduledAt": "2026-01-20T03:00:00Z", "clusterUid": noted});
+    crate::scheduled::tests::schedule(&spec, &status)
 }
 
 fn backup(name: &str, phase: &str, of: Option<&str>) -> ValkeyBackup {

@@ -182,7 +182,7 @@ fn schedule_says_that_its_backup_cannot_begin() {
 }
 
 #[test]
-fn verification_without_a_result_does_not_hold_up_a_newer_backup() {
+fn verification_without_a_result_holds_up_no_newer_backup() {
     let object = noted(&json!({"verifyEvery": "2d"}));
     let asked = |day, request: &str, attempts: i32, instance: Option<&str>| {
         let mut backup = backup(day, "Completed", &json!({"annotations": {"valkeeper.io/verify": request}}));
