@@ -1,4 +1,4 @@
-//! Uploads in parts that nobody ended: a manager that is killed leaves one behind, which is invisible and costs money.
+//! Uploads in parts that were never ended: a manager that is killed leaves one behind, which is invisible and costs money.
 //!
 //! Guarantees: only uploads below the key of one backup are aborted, so that no other backup under way suffers. What is
 //! there is what the store lists: nothing has to be remembered, whenever a manager was killed.

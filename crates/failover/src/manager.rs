@@ -475,7 +475,7 @@ impl Manager {
         }
     }
 
-    /// In a term of its own in any case: nobody else has what is written from now on.
+    /// In a term of its own in any case: no other instance has what is written from now on.
     fn reign_alone(&mut self, now: Moment) -> Vec<Effect> {
         let term = self.seen.next();
         let grant = Grant { term, version: ALONE, renewed: now };

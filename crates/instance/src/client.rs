@@ -131,19 +131,8 @@ impl InstanceClient {
         self.send("promote", &PromoteRequest { term, version }).await
     }
 
-    /// Follow the primary of this term.
-    pub async fn follow(
-        &self,
-        term: Term,
-        primary: &Name,
-        host: &str,
-        port: u16,
-    ) -> Result<StatusAnswer, CallError> {
-        self.follow_at(term, primary, Place { host, port, tls_port: None }).await
-    }
-
     /// Follow the primary of this term, over TLS where both have it.
-    pub async fn follow_at(
+    pub async fn follow(
         &self,
         term: Term,
         primary: &Name,

@@ -36,7 +36,7 @@ impl Instance {
     }
 
     /// Accepts writes without a lease, if the settings say that it is the only instance. No others come into force
-    /// meanwhile: one that was told of others must not begin to.
+    /// meanwhile: one that knows of others must not begin to.
     pub(crate) fn reign_alone(&self) {
         let _unchanged = lock(&self.replacing);
         if self.is_alone() {

@@ -49,7 +49,9 @@ struct Watch {
 /// Watches for as long as the listener runs.
 pub(crate) async fn watch(facade: Arc<Facade>) {
     let mut changes = facade.instance.changes();
-    let mut watches = facade.ports().map(|port| (port, Watch::default()));
+    let ports = [true, false].map(|secured| (secured, facade.port(secured)));
+    let ports = ports.into_iter().filter(|(_, port)| *port != 0);
+    let mut watches: Vec<_> = ports.map(|port| (port, Watch::default())).collect();
     let mut seen: Option<(Role, Term)> = None;
     let mut looked = Instant::now();
     loop {

@@ -126,7 +126,7 @@ async fn serve(facade: &Facade, stream: TcpStream) {
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake with a Sentinel client failed"),
             Err(_) => {}
         }
-    } else if begins && tls.ports(facade.instance.settings.server.port).1 != 0 {
+    } else if begins && facade.port(false) != 0 {
         connection::serve(facade, stream, false).await;
     }
 }
@@ -177,11 +177,11 @@ impl Facade {
         self.settings().map(|settings| settings.name).unwrap_or_default()
     }
 
-    /// Whether clients have TLS, and the port on which such clients reach the servers.
-    pub(crate) fn ports(&self) -> [(bool, u16); 2] {
+    /// The port on which clients with TLS, or without, reach the servers; 0 for none.
+    pub(crate) fn port(&self, secured: bool) -> u16 {
         let server = &self.instance.settings.server;
-        let (secured, plain) = server.tls.as_ref().map_or((0, server.port), |tls| tls.ports(server.port));
-        [(true, secured), (false, plain)]
+        let (with, without) = server.tls.as_ref().map_or((0, server.port), |tls| tls.ports(server.port));
+        if secured { with } else { without }
     }
 
     /// What is known now.
@@ -192,8 +192,7 @@ impl Facade {
 
     /// Answers a question of a client, which has TLS or not.
     pub(crate) async fn answer(&self, question: &Question, secured: bool) -> Reply {
-        let [(_, port), (_, plain)] = self.ports();
-        let port = if secured { port } else { plain };
+        let port = self.port(secured);
         let settings = self.settings();
         let (cluster, instances) =
             settings.map(|settings| (settings.name, settings.instances)).unwrap_or_default();
