@@ -134,14 +134,14 @@ async fn orphaned_redis_leaves_its_secret_to_its_successor(mut world: World) -> 
 async fn redis_waits_for_a_successor_that_names_another_project(mut world: World) -> World {
     world.ready_redis("cache", json!({})).await;
     replace(&mut world, json!({"project": "elsewhere"})).await;
-    let told = |redis: &Redis| {
+    let says = |redis: &Redis| {
         ready(redis).is_some_and(|ready| ready.message.contains("has spec.project: elsewhere instead of"))
     };
-    until(|| async { world.redis().get("cache").await.unwrap() }, told).await;
+    until(|| async { world.redis().get("cache").await.unwrap() }, says).await;
     assert_eq!(world.count("DELETE", "/service/cache"), 0);
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     until_redis_gone(&world, "cache").await;
-    assert!(world.service("cache").is_none(), "nobody takes it over any more");
+    assert!(world.service("cache").is_none(), "no resource takes it over any more");
     world
 }
 

@@ -41,7 +41,7 @@ async fn instances_come_and_go_without_losing_a_write(world: World) {
         world.change("grow", json!({"instances": count})).await;
         world.until_status("grow", &format!("{count} instances"), ready_with(count)).await;
         if count == 1 {
-            // Longer than a right that nobody renews lasts.
+            // Longer than a right lasts that is not renewed.
             tokio::time::sleep(Timing::default().lease_duration).await;
         }
         let before = writer.count();

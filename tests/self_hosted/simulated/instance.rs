@@ -1,4 +1,4 @@
-//! One simulated instance: the pure manager, a server that does at once what it is told, and the verbs over mutual TLS.
+//! One simulated instance: the pure manager, a server that does immediately what it is asked, and the verbs over mutual TLS.
 
 use super::{Pods, address};
 use axum::Json;
@@ -103,7 +103,7 @@ impl Instance {
         reaction.refused.map_or(Ok(()), Err)
     }
 
-    /// A server that does at once what it is told.
+    /// A server that does immediately what it is asked.
     pub(super) fn carry_out(self: Arc<Self>, effect: Effect) {
         match effect {
             Effect::Server { number, .. } => drop(self.input(Input::Confirmed(number))),

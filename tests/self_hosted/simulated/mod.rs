@@ -1,6 +1,6 @@
 //! Instances without servers, so that one machine holds hundreds: each pod is played by a task with the pure manager.
 //! The operator meets what kubelets and managers show: pods that run, statuses over mutual TLS, verbs, a Lease that its
-//! holder renews. Data is left out: every instance is in sync with every other one, and clients find nobody.
+//! holder renews. Data is left out: every instance is in sync with every other one, and there are no servers for clients.
 
 mod instance;
 
