@@ -49,6 +49,9 @@ enum Operator {
 fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode, IgnoresUnknown};
     let long: BTreeMap<String, String> = (0..65).map(|n| (format!("a-{n}"), String::new())).collect();
+    let keyless = json!({"access": {"passwordSecretRef": {"name": "p"}}});
+    let own = json!({"access": {"passwordSecretRef": {"name": "orders-access", "key": "k"}}});
+    let grace = json!({"access": {"rotation": {"grace": "10"}}});
     let mut wrong = wrong_bootstraps();
     wrong.extend(wrong_clients());
     wrong.extend([
@@ -80,12 +83,9 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
         (json!({"config": {"Timeout": "1"}}), "spec.config", "in lower case", Agrees),
         (json!({"config": {"timeout": 1}}), "spec.config.timeout", "must be a string", CannotDecode),
         (json!({"config": long}), "spec.config", "at most 64 entries", Agrees),
-        (
-            json!({"access": {"passwordSecretRef": {"name": "p"}}}),
-            "spec.access.passwordSecretRef.key",
-            "is required",
-            CannotDecode,
-        ),
+        (keyless, "spec.access.passwordSecretRef.key", "is required", CannotDecode),
+        (own, "spec.access.passwordSecretRef.name", "must not be the Secret of the servers", Agrees),
+        (grace, "spec.access.rotation.grace", "must match", Agrees),
         (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
         (
             json!({"failover": {"apiServerOutage": "Continue"}}),

@@ -42,7 +42,8 @@ async fn settled_cluster_writes_nothing_and_shows_no_secret(world: World) {
     secrets.push(world.secret("trio-certificate").await["tls.key"].clone());
     secrets.retain(|text| text.contains("PRIVATE KEY"));
     secrets.push(world.secret("trio-password").await["password"].clone());
-    assert_eq!(secrets.len(), 4);
+    secrets.push(world.secret("trio-access").await["servers"].clone());
+    assert_eq!(secrets.len(), 5);
     // What was under way when it became ready.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = world.everything().await;
@@ -62,7 +63,7 @@ async fn settled_cluster_writes_nothing_and_shows_no_secret(world: World) {
 async fn hidden_secrets_of_a_cluster_are_not_made_anew(mut world: World) {
     world.create("trio", json!({})).await;
     world.until_ready("trio").await;
-    let names = ["trio-password", "trio-authority", "trio"];
+    let names = ["trio-password", "trio-authority", "trio-access", "trio"];
     let secrets = async |world: &World| {
         let mut all = Vec::new();
         for name in names {
@@ -80,8 +81,9 @@ async fn hidden_secrets_of_a_cluster_are_not_made_anew(mut world: World) {
         (before > 20 && before == plan.counted(Lane::Work)).then_some(())
     })
     .await;
-    // Each look begins with the Secrets: of the password, of the authority, of the instances.
-    plan.arm(Schedule::parse("0:404,1:404,2:404").unwrap());
+    // Each look begins with the Secrets: of the password, of the authority, of the instances, of
+    // what servers accept.
+    plan.arm(Schedule::parse("0:404,1:404,2:404,3:404").unwrap());
     until("three looks", async || (plan.counted(Lane::Work) > 50).then_some(())).await;
     plan.disarm();
     world.until_ready("trio").await;

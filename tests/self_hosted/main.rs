@@ -24,6 +24,7 @@ mod looking;
 mod matrix;
 mod metrics;
 mod namespaces;
+mod passwords;
 mod report;
 mod roles;
 mod scale;

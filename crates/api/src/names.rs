@@ -111,8 +111,10 @@ pub mod condition {
     pub const BACKUP_FRESH: &str = "BackupFresh";
     /// The certificate that clients of a self-hosted cluster see is valid, and so is the one that comes next.
     pub const CERTIFICATE_VALID: &str = "CertificateValid";
+    /// The password of a self-hosted cluster is being changed; present only then.
+    pub const PASSWORD_ROTATING: &str = "PasswordRotating";
     /// Every type that this operator writes; further types in the same list belong to other controllers.
-    pub const OURS: [&str; 14] = [
+    pub const OURS: [&str; 15] = [
         READY,
         INITIALIZED,
         RUNNING,
@@ -127,6 +129,7 @@ pub mod condition {
         PROTECTED,
         BACKUP_FRESH,
         CERTIFICATE_VALID,
+        PASSWORD_ROTATING,
     ];
     /// What aiven-operator wrote about failures, and never took back.
     pub const LEGACY_ERROR: &str = "Error";

@@ -83,7 +83,7 @@ fn kept(desired: &Desired, observed: &Observed) -> Concern {
 
 /// Instances read settings that have changed. When the file has not arrived in the pod, they say so.
 fn settings(desired: &Desired, observed: &Observed) -> Concern {
-    let Some(wanted) = rollout::settings_revision(desired, observed) else { return Concern::fine() };
+    let wanted = rollout::settings_revision(desired, observed);
     // More memory than its container has would end it: a pod that is replaced starts with the new settings.
     let (alone, revision) = (lease_mode::is_alone(desired, observed), pod::revision(desired));
     let stays = |(ordinal, instance): &(&u32, &crate::InstanceSeen)| {

@@ -48,6 +48,8 @@ pub struct Desired {
     pub paused: bool,
     /// Rules that its spec breaks.
     pub violations: Vec<Violation>,
+    /// What the user asks for with whom another generated password is due.
+    pub rotation_request: Option<String>,
     /// The revision with which the primary may be replaced.
     pub approved: Option<String>,
     /// The term after which missing instances are not waited for.
@@ -77,6 +79,7 @@ impl Desired {
             has_finalizer: api_names::has_finalizer(meta),
             paused: annotation(api_names::PAUSED).is_some_and(|value| value != "false"),
             violations: valkey_cluster::violations(object),
+            rotation_request: annotation(names::ROTATE_PASSWORD),
             approved: annotation(names::APPROVE_UPDATE),
             without_missing: annotation(names::ELECT_WITHOUT_MISSING),
             target: target(object, &name),
@@ -156,7 +159,7 @@ impl Desired {
         self.spec.tls.as_ref().is_none_or(|tls| tls.plaintext)
     }
 
-    /// Where its password is: Secret and key.
+    /// Where the password comes from: Secret and key.
     pub fn password(&self) -> (String, String) {
         let own = self.spec.access.as_ref().and_then(|access| access.password_secret_ref.as_ref());
         own.map_or_else(

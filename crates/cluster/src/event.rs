@@ -1,5 +1,6 @@
 //! What a step is to users: the events that tell a failover, and what was created and deleted.
 
+use crate::access::AccessChange;
 use crate::desired::Desired;
 use crate::final_backup;
 use crate::names::{self, reason};
@@ -25,6 +26,14 @@ pub fn of(desired: &Desired, step: &Step) -> Option<Event> {
         }
         Step::DeletePod(ordinal, _) => {
             event(reason::POD_DELETED, format!("Deleted pod {}.", desired.instance(*ordinal)))
+        }
+        Step::RotatePassword => event(
+            reason::PASSWORD_GENERATED,
+            format!("Generated another password, as annotation {} asks.", names::ROTATE_PASSWORD),
+        ),
+        Step::WriteAccess(change, _) => {
+            let (reason, message) = access(*change)?;
+            event(reason, message.to_owned())
         }
         Step::CreateFinalBackup => {
             let backup = final_backup::name(&desired.name, &desired.uid);
@@ -55,5 +64,26 @@ pub fn of(desired: &Desired, step: &Step) -> Option<Event> {
             event(reason::ROUTED, format!("Service {service} leads to {name}."))
         }
         _ => None,
+    }
+}
+
+fn access(change: AccessChange) -> Option<(&'static str, &'static str)> {
+    match change {
+        AccessChange::Create => None,
+        AccessChange::Offer => {
+            Some((reason::PASSWORD_OFFERED, "Giving the servers a new password beside the present one."))
+        }
+        AccessChange::Withdraw => Some((
+            reason::PASSWORD_WITHDRAWN,
+            "The password does not change: the present one is asked for again.",
+        )),
+        AccessChange::Publish => Some((
+            reason::PASSWORD_PUBLISHED,
+            "All servers accept the new password; the connection Secret gets it.",
+        )),
+        AccessChange::Retire => Some((
+            reason::PASSWORD_RETIRED,
+            "The grace period is over; servers stop accepting the earlier password.",
+        )),
     }
 }

@@ -1,5 +1,6 @@
 //! What instances need before they can start: a password, certificates, settings, Services, and rights.
 
+use crate::access::{self, AccessSeen};
 use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::names::{self, reason};
@@ -12,6 +13,7 @@ use crate::step::{RequeueClass, Step};
 /// What is to be done for them.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     password(desired, observed)
+        .and(|| access::concern(desired, observed))
         .and(|| certificates(desired, observed))
         .and(|| objects(desired, observed))
         // Where clients use addresses, certificates are for those of the Services.
@@ -21,14 +23,14 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
 /// Whether instances can be started.
 pub(crate) fn are_there(desired: &Desired, observed: &Observed) -> bool {
     let certificate = matches!(observed.certificate, Certificates::Present(_));
-    let password = matches!(observed.password, Password::Present(_));
+    let access = matches!(observed.access, AccessSeen::Present(_));
     let needed = |kind: OwnedKind, name: &str| {
         let target = desired.spec.conn_info_config_map_target.as_ref();
         kind != OwnedKind::ConfigMap || target.is_none_or(|target| target.name != *name)
     };
     let mut needed = observed.objects.iter().filter(|((kind, name), _)| needed(*kind, name));
     certificate
-        && password
+        && access
         && serving::is_there(desired, observed)
         && needed.all(|(_, seen)| *seen == ObjectSeen::Current)
 }
@@ -42,7 +44,7 @@ fn password(desired: &Desired, observed: &Observed) -> Concern {
         Password::Foreign(message) => {
             Concern::is_stuck(RequeueClass::Active, state(desired), reason::OBJECT_CONFLICT, message.clone())
         }
-        Password::Unknown | Password::Present(_) => Concern::fine(),
+        Password::Unknown | Password::Present => Concern::fine(),
     }
 }
 

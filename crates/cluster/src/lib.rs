@@ -13,6 +13,7 @@
 //! observed. Which verb comes next is decided by `valkeeper-failover`; performing a step is left to the
 //! controller. [`mod@convert`] reads manifests of other operators.
 
+mod access;
 pub mod backup;
 mod concern;
 pub mod convert;
@@ -44,6 +45,7 @@ mod status;
 mod step;
 mod times;
 
+pub use access::{Access, AccessChange, AccessSeen, Stage, Wanted};
 pub use decide::decide;
 pub use desired::{Defaults, Desired};
 pub use difference::contains;

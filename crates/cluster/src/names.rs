@@ -22,6 +22,9 @@ pub const WRITTEN_AT: &str = "valkeeper.io/written-at";
 pub const APPROVE_UPDATE: &str = "valkeeper.io/approve-update";
 /// Annotation set by users: the term after which a primary is elected although servers are missing.
 pub const ELECT_WITHOUT_MISSING: &str = "valkeeper.io/elect-without-missing";
+/// Annotation set by users: another value of it asks for another generated password. On the Secret with that, the value
+/// that it was generated for.
+pub const ROTATE_PASSWORD: &str = "valkeeper.io/rotate-password";
 /// Annotation set by users: the cluster is deleted without the backup of `spec.finalBackup`.
 pub const SKIP_FINAL_BACKUP: &str = "valkeeper.io/skip-final-backup";
 /// Label of a backup: the UID of the cluster whose deletion waits for it.
@@ -43,6 +46,9 @@ pub const SERVER_TLS_DIR: &str = "SERVER_TLS_DIR";
 pub const CONTAINER: &str = "server";
 /// Key of a password in a Secret that the operator generated.
 pub const PASSWORD_KEY: &str = "password";
+
+/// Key of what servers read in the Secret with their passwords.
+pub const ACCESS_KEY: &str = "access.json";
 
 /// Name of an instance and its pod.
 pub fn instance(cluster: &str, ordinal: u32) -> String {
@@ -84,6 +90,11 @@ pub fn sentinel(cluster: &str) -> String {
 /// Settings of the servers.
 pub fn settings(cluster: &str) -> String {
     format!("{cluster}-settings")
+}
+
+/// Secret with the passwords that servers accept.
+pub fn access(cluster: &str) -> String {
+    format!("{cluster}-access")
 }
 
 /// Secret with the generated password.
@@ -144,6 +155,16 @@ pub mod reason {
     pub const LEASE_WENT_BACK: &str = "LeaseWentBack";
     /// The password Secret cannot be used.
     pub const PASSWORD_MISSING: &str = "PasswordMissing";
+    /// Another password is generated.
+    pub const PASSWORD_GENERATED: &str = "PasswordGenerated";
+    /// Servers are given a new password beside the present one.
+    pub const PASSWORD_OFFERED: &str = "PasswordOffered";
+    /// Servers do not get a new password any more: the present one is asked for again.
+    pub const PASSWORD_WITHDRAWN: &str = "PasswordWithdrawn";
+    /// Clients are given a new password, and servers accept the earlier one as well.
+    pub const PASSWORD_PUBLISHED: &str = "PasswordPublished";
+    /// Servers do not accept the earlier password any more.
+    pub const PASSWORD_RETIRED: &str = "PasswordRetired";
     /// An object of a needed name belongs to another owner.
     pub const OBJECT_CONFLICT: &str = "ObjectConflict";
     /// The certificate for clients cannot be used; the one before stays.

@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::lease_mode;
 use crate::names;
 use crate::network;
-use crate::observed::{Observed, Password};
+use crate::observed::Observed;
 use crate::parameters;
 use crate::settings;
 use serde_json::{Value, json};
@@ -100,12 +100,9 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         object(OwnedKind::Role, name(), role(desired)),
         object(OwnedKind::RoleBinding, name(), role_binding(desired)),
     ];
-    if let Password::Present(version) = &observed.password {
-        let alone = lease_mode::is_alone(desired, observed);
-        let (_, text) = settings::settings(desired, alone, version);
-        let data = json!({"data": {"instance.yaml": text}});
-        objects.push(object(OwnedKind::ConfigMap, names::settings(&desired.name), data));
-    }
+    let (_, text) = settings::settings(desired, lease_mode::is_alone(desired, observed));
+    let data = json!({"data": {"instance.yaml": text}});
+    objects.push(object(OwnedKind::ConfigMap, names::settings(&desired.name), data));
     for (service, role) in [
         (names::leader(&desired.name), Some(names::PRIMARY)),
         (names::replica(&desired.name), Some(names::REPLICA)),

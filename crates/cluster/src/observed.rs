@@ -1,5 +1,6 @@
 //! What was seen of a cluster: objects, pods, instances, the Lease.
 
+use crate::access::AccessSeen;
 use crate::final_backup::FinalBackupSeen;
 use crate::scheduled::Freshness;
 use crate::serving::{ServingSeen, SourceSeen};
@@ -11,10 +12,14 @@ use valkeeper_failover::{Name, observer::LeaseReading, operator::View, protocol:
 /// Everything that one look shows.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// When, on the wall clock: for certificates only.
+    /// When, on the wall clock: for certificates, and for the grace period of a password.
     pub now: DateTime<Utc>,
-    /// The password.
+    /// The password that is asked for.
     pub password: Password,
+    /// A user asks for another generated password.
+    pub password_is_due: bool,
+    /// The passwords that servers should accept.
+    pub access: AccessSeen,
     /// The authority of the cluster, with the certificate of the operator.
     pub authority: Certificates,
     /// The certificate of the servers.
@@ -65,7 +70,7 @@ pub enum BackupsSeen {
     Schedules(Option<Freshness>),
 }
 
-/// The password.
+/// The password that is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Password {
     /// Nobody looked.
@@ -75,8 +80,8 @@ pub enum Password {
     Missing(String),
     /// The Secret that the operator would make belongs to another owner, in words.
     Foreign(String),
-    /// It is there; changes with its Secret.
-    Present(String),
+    /// It is there.
+    Present,
 }
 
 /// The backup that the data is to come from.
@@ -194,6 +199,8 @@ pub struct InstanceSeen {
     pub status: Status,
     /// The revision of the settings in force.
     pub settings: String,
+    /// The revision of the passwords that its server accepts.
+    pub access: String,
     /// Directives that wait for a restart.
     pub need_restart: Vec<String>,
     /// It accepts writes without a lease.

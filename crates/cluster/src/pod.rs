@@ -17,7 +17,7 @@ const DATA: &str = "/data";
 const RUN: &str = "/run/valkeeper";
 const PROGRAM: &str = "/opt/valkeeper";
 const SETTINGS: &str = "/etc/valkeeper/settings";
-const PASSWORD: &str = "/etc/valkeeper/password";
+const ACCESS: &str = "/etc/valkeeper/access";
 const TLS: &str = "/etc/valkeeper/tls";
 const SERVER_TLS: &str = "/etc/valkeeper/server-tls";
 
@@ -130,7 +130,7 @@ fn container(desired: &Desired) -> Value {
             field("POD_IP", "status.podIP"),
             value("DATA_DIR", DATA.to_owned()),
             value("RUN_DIR", RUN.to_owned()),
-            value("PASSWORD_FILE", format!("{PASSWORD}/{}", names::PASSWORD_KEY)),
+            value("ACCESS_FILE", format!("{ACCESS}/{}", names::ACCESS_KEY)),
             value("TLS_DIR", TLS.to_owned()),
         ],
         "ports": [
@@ -147,7 +147,7 @@ fn container(desired: &Desired) -> Value {
             {"name": "data", "mountPath": DATA},
             {"name": "run", "mountPath": RUN},
             {"name": "settings", "mountPath": SETTINGS, "readOnly": true},
-            {"name": "password", "mountPath": PASSWORD, "readOnly": true},
+            {"name": "access", "mountPath": ACCESS, "readOnly": true},
             {"name": "tls", "mountPath": TLS, "readOnly": true},
         ],
     });
@@ -190,15 +190,14 @@ fn volumes(desired: &Desired, ordinal: u32) -> Value {
     } else {
         json!({"name": "data", "emptyDir": {}})
     };
-    let (secret, key) = desired.password();
     let mut volumes = json!([
         data,
         {"name": "program", "emptyDir": {}},
         {"name": "run", "emptyDir": {"medium": "Memory"}},
         {"name": "settings", "configMap": {"name": names::settings(&desired.name)}},
-        {"name": "password", "secret": {
-            "secretName": secret, "defaultMode": 0o440,
-            "items": [{"key": key, "path": names::PASSWORD_KEY}],
+        {"name": "access", "secret": {
+            "secretName": names::access(&desired.name), "defaultMode": 0o440,
+            "items": [{"key": names::ACCESS_KEY, "path": names::ACCESS_KEY}],
         }},
         {"name": "tls", "secret": {"secretName": names::certificate(&desired.name), "defaultMode": 0o440}},
     ]);

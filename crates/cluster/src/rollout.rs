@@ -5,7 +5,7 @@ use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::lease_mode;
 use crate::names::reason;
-use crate::observed::{InstanceSeen, Observed, Password, PodSeen};
+use crate::observed::{InstanceSeen, Observed, PodSeen};
 use crate::pod::revision;
 use crate::report::State;
 use crate::serving;
@@ -14,16 +14,14 @@ use crate::step::{RequeueClass, Step};
 use valkeeper_engine::Ready;
 
 /// The revision of the settings that instances should have in force.
-pub(crate) fn settings_revision(desired: &Desired, observed: &Observed) -> Option<String> {
-    let Password::Present(version) = &observed.password else { return None };
-    Some(settings::settings(desired, lease_mode::is_alone(desired, observed), version).0)
+pub(crate) fn settings_revision(desired: &Desired, observed: &Observed) -> String {
+    settings::settings(desired, lease_mode::is_alone(desired, observed)).0
 }
 
 /// Whether a pod has to be replaced.
-fn is_outdated(pod: &PodSeen, instance: Option<&InstanceSeen>, wanted: &str, settings: Option<&str>) -> bool {
-    let restart = instance.is_some_and(|instance| {
-        !instance.need_restart.is_empty() && settings == Some(instance.settings.as_str())
-    });
+fn is_outdated(pod: &PodSeen, instance: Option<&InstanceSeen>, wanted: &str, settings: &str) -> bool {
+    let restart =
+        instance.is_some_and(|instance| !instance.need_restart.is_empty() && settings == instance.settings);
     pod.revision != wanted || restart
 }
 
@@ -34,7 +32,7 @@ fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
     }
     let (wanted, settings) = (revision(desired), settings_revision(desired, observed));
     let is_outdated = |(ordinal, pod): &(&u32, &PodSeen)| {
-        is_outdated(pod, observed.instances.get(*ordinal), &wanted, settings.as_deref())
+        is_outdated(pod, observed.instances.get(*ordinal), &wanted, &settings)
     };
     let pods = observed.pods.iter().filter(|(ordinal, _)| **ordinal < desired.instances());
     pods.filter(is_outdated).map(|(ordinal, _)| *ordinal).collect()

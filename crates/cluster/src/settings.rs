@@ -41,7 +41,7 @@ pub fn digest(text: &str) -> String {
 }
 
 /// The settings without their revision.
-fn content(desired: &Desired, alone: bool, password: &str) -> Value {
+fn content(desired: &Desired, alone: bool) -> Value {
     let spec = &desired.spec;
     let (_, _, max_memory) = max_memory(desired);
     let policy = spec.memory.as_ref().map_or("noeviction", |memory| &memory.policy);
@@ -61,8 +61,7 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
             "program": if desired.is_redis() { "redis-server" } else { "valkey-server" },
             "host": "$(POD_IP)",
             "port": names::SERVER_PORT,
-            // Read again when its Secret changes, which changes the revision.
-            "passwordFile": "$(PASSWORD_FILE)",
+            "accessFile": "$(ACCESS_FILE)",
             "persistence": mode,
             "maxMemory": max_memory,
             "directives": directives,
@@ -78,7 +77,6 @@ fn content(desired: &Desired, alone: bool, password: &str) -> Value {
         "health": format!("0.0.0.0:{}", names::HEALTH_PORT),
         "lease": lease,
         "intervals": {"gracePeriod": END_MILLISECONDS, "serverTimeout": after.clamp(1_000, 60_000)},
-        "revision": password,
     });
     if let Some(tls) = &desired.spec.tls {
         content["server"]["tls"] = server_tls(desired, tls);
@@ -114,8 +112,8 @@ fn server_tls(desired: &Desired, tls: &ClusterTls) -> Value {
 }
 
 /// The revision of the settings and their text.
-pub(crate) fn settings(desired: &Desired, alone: bool, password: &str) -> (String, String) {
-    let mut content = content(desired, alone, password);
+pub(crate) fn settings(desired: &Desired, alone: bool) -> (String, String) {
+    let mut content = content(desired, alone);
     let revision = digest(&content.to_string());
     content["revision"] = revision.clone().into();
     let text = serde_json::to_string_pretty(&content).unwrap_or_default() + "\n";

@@ -1,5 +1,6 @@
 //! The status of a cluster after a look: facts, and conditions from the report.
 
+use crate::access;
 use crate::desired::Desired;
 use crate::final_backup::FinalBackupSeen;
 use crate::names;
@@ -59,6 +60,7 @@ pub fn next(
         revision: Some(revision(desired)),
         restart_needed: restart,
         certificate: serving::certificate(desired, observed),
+        access: access::status(desired, observed, now),
         connection_secret: before.connection_secret.clone(),
         binding: before.binding.clone(),
         conditions: conditions(desired, observed, report, now),
@@ -118,6 +120,7 @@ fn instances(desired: &Desired, observed: &Observed) -> Vec<InstanceStatus> {
             node: pod.node.clone(),
             zone: pod.zone.clone(),
             synced: instance.is_some_and(|instance| instance.status.synced),
+            access: instance.map(|instance| instance.access.clone()).unwrap_or_default(),
             offset: own.map(whole),
             lag_bytes: lag,
         }
@@ -188,6 +191,7 @@ fn conditions(
         list.push((condition::PROTECTED, truth(protected), why, text.to_owned()));
     }
     list.extend(serving::statement(desired, observed));
+    list.extend(access::statement(desired, observed));
     if let BackupsSeen::Schedules(Some(fresh)) = backups {
         list.push(fresh.statement());
     }

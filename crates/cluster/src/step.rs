@@ -1,5 +1,6 @@
 //! What can be done next: at most one external change, or nothing.
 
+use crate::access::AccessChange;
 use crate::objects::{Owned, OwnedKind};
 use crate::report::ClusterReport;
 use crate::serving::Serve;
@@ -14,6 +15,10 @@ pub enum Step {
     ReleaseFinalizer,
     /// Create the Secret with a new password.
     CreatePassword,
+    /// Replace the generated password by another one.
+    RotatePassword,
+    /// Change the Secret that servers take passwords from, which has this revision.
+    WriteAccess(AccessChange, String),
     /// Write the Secret with the authority and the operator's certificate; an authority that exists stays.
     IssueAuthority,
     /// Write the Secret with the certificate of the servers.

@@ -168,9 +168,9 @@ fn prepare(instance: &Instance) -> io::Result<Prepared> {
             tracing::error!(%error, "settings were not read again");
             instance.settings.clone()
         });
-    let passwords = settings.passwords().map_err(io::Error::other)?;
+    let access = settings.access().map_err(io::Error::other)?;
     forget_restored_data(instance, &settings)?;
-    let secrets = Secrets { manager: &instance.manager_password, passwords: &passwords };
+    let secrets = Secrets { manager: &instance.manager_password, access: access.as_ref() };
     let text = server_config::render(&settings, &secrets, instance.silent_port);
     std::fs::create_dir_all(&settings.runtime_dir)?;
     let config = settings.runtime_dir.join("server.conf");
@@ -183,6 +183,7 @@ fn prepare(instance: &Instance) -> io::Result<Prepared> {
         _ => {}
     }
     instance.started_with(&settings.revision);
+    instance.access.starts_with(access);
     Ok(Prepared { config, unnamed: is_unnamed(&settings) })
 }
 

@@ -10,6 +10,7 @@
 //! knows the deadline before any effect that makes use of it; killing the server waits for nothing.
 
 use crate::{
+    access::InForceAccess,
     backups::Backups,
     certificate::Certificate,
     clock,
@@ -76,6 +77,7 @@ pub(crate) struct Instance {
     pub(crate) backups: Backups,
     pub(crate) restore: Restore,
     pub(crate) certificate: Certificate,
+    pub(crate) access: InForceAccess,
     memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
@@ -148,6 +150,7 @@ impl Instance {
             starts: AtomicU64::new(0),
             backups: Backups::default(),
             certificate: Certificate::default(),
+            access: InForceAccess::default(),
             restore,
             memory_file,
             process: Mutex::new(None),

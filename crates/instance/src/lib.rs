@@ -19,6 +19,7 @@
 //!
 //! Left to others: which instance is promoted (the operator), and where clients find it.
 
+pub mod access;
 pub mod backups;
 pub mod client;
 pub mod command;

@@ -77,6 +77,7 @@ fn answer(instance: &Instance, manager: &Manager, info: Result<Info, Error>) -> 
         status,
         server: info.map(|info| server_status(instance, &info)),
         settings: instance.settings_status(),
+        access: instance.access.revision(),
         restore: instance.restore.status(),
         tls: instance
             .settings

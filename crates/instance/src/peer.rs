@@ -1,11 +1,10 @@
-//! Connections to the servers and managers of other instances, with a password that they take.
+//! Connections to the servers and managers of other instances, as the user who asks how they are.
 
-use crate::instance::Instance;
+use crate::{access::MONITOR, instance::Instance};
 use std::{io, sync::Arc, time::Duration};
-use valkeeper_server::{Connection, Credentials, Endpoint, Error, ErrorClass};
+use valkeeper_server::{Connection, Credentials, Endpoint, Error};
 
-/// Connects to this port of another instance, and authenticates. While passwords change, the other one may know a part of
-/// them only.
+/// Connects to this port of another instance, and authenticates.
 pub(crate) async fn connect(
     instance: &Instance,
     host: &str,
@@ -13,20 +12,9 @@ pub(crate) async fn connect(
     patience: Duration,
 ) -> Result<Connection, Error> {
     let endpoint = endpoint(instance, host, port)?;
-    let passwords =
-        instance.settings.passwords().map_err(|error| Error::Unreachable(io::Error::other(error)))?;
-    if passwords.is_empty() {
-        return Connection::open(&endpoint, None, patience).await;
-    }
-    let mut denied = Error::Unreachable(io::ErrorKind::PermissionDenied.into());
-    for password in passwords {
-        let credentials = Credentials { user: "default".to_owned(), password };
-        match Connection::open(&endpoint, Some(&credentials), patience).await {
-            Err(error) if error.class() == ErrorClass::Denied => denied = error,
-            other => return other,
-        }
-    }
-    Err(denied)
+    let access = instance.settings.access().map_err(|error| Error::Unreachable(io::Error::other(error)))?;
+    let credentials = access.map(|access| Credentials { user: MONITOR.to_owned(), password: access.servers });
+    Connection::open(&endpoint, credentials.as_ref(), patience).await
 }
 
 /// With TLS, unless that port is without.

@@ -3,7 +3,8 @@
 //! Guarantees: only questions go over this connection, so that it may be given up at any time.
 
 use crate::{
-    server_config::{self, MANAGER},
+    access::{MANAGER, MONITOR, REPLICATION},
+    server_config,
     settings::Settings,
 };
 use std::{path::PathBuf, time::Duration};
@@ -23,7 +24,7 @@ const SECTIONS: [&str; 5] = ["server", "replication", "persistence", "memory", "
 /// Asks one server, through all its lives.
 pub(crate) struct Prober {
     socket: PathBuf,
-    credentials: Credentials,
+    password: String,
     server: Mutex<Option<Server>>,
 }
 
@@ -31,7 +32,7 @@ impl Prober {
     pub(crate) fn new(settings: &Settings, password: &str) -> Self {
         Self {
             socket: server_config::socket(settings),
-            credentials: Credentials { user: MANAGER.to_owned(), password: password.to_owned() },
+            password: password.to_owned(),
             server: Mutex::new(None),
         }
     }
@@ -47,12 +48,12 @@ impl Prober {
             let mut server = self.server.lock().await;
             let mut open = match server.take() {
                 Some(open) => open,
-                None => self.connect().await?.into(),
+                None => self.connect_as(MONITOR).await?.into(),
             };
             let info = match open.info(sections).await {
                 // Clients may be disconnected, this one included.
                 Err(Error::Unreachable(_)) => {
-                    open = self.connect().await?.into();
+                    open = self.connect_as(MONITOR).await?.into();
                     open.info(sections).await?
                 }
                 answer => answer?,
@@ -64,9 +65,19 @@ impl Prober {
         answer.unwrap_or_else(|_| Err(Error::TimedOut("INFO".to_owned())))
     }
 
-    /// A connection for other questions and for changes that roles do not depend on.
+    /// A connection for changes that roles do not depend on.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
-        Connection::open(&Endpoint::Unix(self.socket.clone()), Some(&self.credentials), PATIENCE).await
+        self.connect_as(MANAGER).await
+    }
+
+    /// A connection for reading the data as a replica does.
+    pub(crate) async fn connect_as_replica(&self) -> Result<Connection, Error> {
+        self.connect_as(REPLICATION).await
+    }
+
+    async fn connect_as(&self, user: &str) -> Result<Connection, Error> {
+        let credentials = Credentials { user: user.to_owned(), password: self.password.clone() };
+        Connection::open(&Endpoint::Unix(self.socket.clone()), Some(&credentials), PATIENCE).await
     }
 }
 

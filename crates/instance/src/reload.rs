@@ -1,10 +1,10 @@
-//! Applies changed settings to the running server: passwords always, directives where the server can.
+//! Applies changed settings to the running server: who may log in always, directives where the server can.
 //!
-//! Guarantees: a password is added everywhere before one is removed only if the file lists both in between; that
-//! is the operator's part. Roles are not touched: an instance that accepts writes alone goes on without a deadline
+//! Guarantees: roles are not touched: an instance that accepts writes alone goes on without a deadline
 //! after it was told of a lease, until it is held; and one with a lease goes on when it becomes the only one.
 
 use crate::{
+    access::{self, AccessError},
     certificate, executor,
     instance::Instance,
     server_config,
@@ -22,6 +22,9 @@ pub(crate) enum ReloadError {
     /// The server did not take them.
     #[error(transparent)]
     Server(#[from] Error),
+    /// Who may log in was not applied.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The lease that they name cannot be reached.
     #[error("cannot connect to the Kubernetes API: {0}")]
     Lease(#[from] kube::Error),
@@ -29,13 +32,9 @@ pub(crate) enum ReloadError {
 
 pub(crate) async fn reload(instance: &Instance) -> Result<ReloadAnswer, ReloadError> {
     let settings = Settings::read(&instance.settings_path, |name| std::env::var(name).ok())?;
-    let passwords = settings.passwords()?;
     let lease = executor::lease_of(&settings).await?;
+    access::apply(instance).await?;
     let mut server = Server::from(instance.prober.connect().await?);
-    let rules = server_config::default_user(&passwords);
-    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
-    server.acl_set_user("default", &rules).await?;
-    server.config_set(&[("masterauth", passwords.first().map_or("", String::as_str))]).await?;
     let mut answer = ReloadAnswer::default();
     for (name, value) in server_config::live_directives(&settings) {
         match set(&mut server, &name, &value).await {

@@ -1,7 +1,7 @@
 //! One instance from start to end: the parts, and what runs beside each other.
 
 use crate::{
-    certificate, executor, health,
+    access, certificate, executor, health,
     instance::{Instance, Parts},
     memory::MemoryFile,
     observe, sentinel,
@@ -44,7 +44,7 @@ pub enum InstanceError {
 /// Runs until a signal ends it.
 pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), InstanceError> {
     let settings = Settings::read(settings_path, |name| std::env::var(name).ok())?;
-    settings.passwords()?;
+    settings.access()?;
     let at = |what| move |error| InstanceError::Io(what, error);
     std::fs::create_dir_all(&settings.data_dir).map_err(at("cannot create the data folder"))?;
     let memory_file = MemoryFile::in_folder(&settings.data_dir);
@@ -70,6 +70,7 @@ pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), Insta
     watchdog(Arc::clone(&instance));
     tokio::spawn(executor::run(Arc::clone(&instance), effects));
     tokio::spawn(observe::watch(Arc::clone(&instance)));
+    tokio::spawn(access::watch(Arc::clone(&instance)));
     tokio::spawn(certificate::watch(Arc::clone(&instance)));
     tokio::spawn(sentinel::run(Arc::clone(&instance)));
     serve(&instance, control, probes).map_err(at("cannot use the certificates for verbs"))?;

@@ -4,20 +4,18 @@
 //! ever accepts writes because it was started.
 
 use crate::{
+    access::{self, Access},
     certificate,
     settings::{Persistence, ServerSettings, Settings},
 };
 use std::{fmt::Write as _, path::Path};
 
-/// The user by which the manager reaches its server.
-pub(crate) const MANAGER: &str = "valkeeper";
-
 /// What the file needs besides the settings.
 pub(crate) struct Secrets<'secrets> {
     /// Password of the manager's user.
     pub(crate) manager: &'secrets str,
-    /// Passwords of the default user; the first is used for replication.
-    pub(crate) passwords: &'secrets [String],
+    /// Who may log in; everybody if there is none.
+    pub(crate) access: Option<&'secrets Access>,
 }
 
 /// The socket on which the manager reaches its server.
@@ -115,12 +113,12 @@ fn directives(settings: &Settings, secrets: &Secrets<'_>, silent_port: u16) -> V
     add("appendonly", &[if server.persistence == Persistence::AppendOnly { "yes" } else { "no" }]);
     add("rdb-del-sync-files", &[if server.persistence == Persistence::None { "yes" } else { "no" }]);
     add("min-replicas-max-lag", &[&server.min_replicas.max_lag.max(1).to_string()]);
-    add("user", &[MANAGER, "on", "sanitize-payload", "~*", "&*", "+@all", &format!(">{}", secrets.manager)]);
-    let rules = default_user(secrets.passwords);
-    let rules: Vec<&str> = ["default"].into_iter().chain(rules.iter().map(String::as_str)).collect();
-    add("user", &rules);
-    if let Some(password) = secrets.passwords.first() {
-        add("masterauth", &[password]);
+    for (user, rules) in access::users(secrets.access, secrets.manager) {
+        let rules: Vec<&str> = [user].into_iter().chain(rules.iter().map(String::as_str)).collect();
+        add("user", &rules);
+    }
+    for (name, value) in secrets.access.map(access::directives).into_iter().flatten() {
+        add(name, &[value]);
     }
     for (name, value) in live_directives(settings) {
         // Several words, such as the points of `save`, are several values.
@@ -139,20 +137,9 @@ pub(crate) fn announced(server: &ServerSettings) -> u16 {
     }
 }
 
-/// The rules of the default user, as `ACL SETUSER` takes them.
-pub(crate) fn default_user(passwords: &[String]) -> Vec<String> {
-    let mut rules: Vec<String> =
-        ["reset", "on", "sanitize-payload", "~*", "&*", "+@all"].map(str::to_owned).into();
-    if passwords.is_empty() {
-        rules.push("nopass".to_owned());
-    }
-    rules.extend(passwords.iter().map(|password| format!(">{password}")));
-    rules
-}
-
 /// As the server's own parser reads it back.
 fn quote(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:~&*+@>".contains(character);
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:~&*+@|#".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
@@ -186,8 +173,10 @@ mod tests {
 
     #[test]
     fn server_is_started_as_a_replica_of_nobody() {
-        let passwords = ["new word".to_owned(), "old".to_owned()];
-        let text = render(&settings(), &Secrets { manager: "m", passwords: &passwords }, 4000);
+        let (one, two) = ("1".repeat(64), "2".repeat(64));
+        let clients = vec![one.clone(), two.clone()];
+        let access = Access { revision: "r".to_owned(), clients, servers: "own word".to_owned() };
+        let text = render(&settings(), &Secrets { manager: "m", access: Some(&access) }, 4000);
         assert!(text.starts_with("replicaof 127.0.0.1 4000\n"));
         for line in [
             "dir /data",
@@ -198,23 +187,23 @@ mod tests {
             "timeout 300",
             "notify-keyspace-events \"\"",
             "save \"\"",
-            "masterauth \"new word\"",
-            "user valkeeper on sanitize-payload ~* &* +@all >m",
-            "user default reset on sanitize-payload ~* &* +@all \">new word\" >old",
+            "masteruser valkeeper-replication",
+            "masterauth \"own word\"",
+            &format!("user default reset on resetchannels sanitize-payload ~* &* +@all #{one} #{two}"),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
-        assert_eq!(text.matches("replicaof").count(), 1);
+        assert_eq!(text.lines().filter(|line| line.starts_with("replicaof")).count(), 1);
     }
 
     #[test]
     fn declared_directive_replaces_a_default() {
         let mut settings = settings();
         settings.server.directives.insert("repl-backlog-size".to_owned(), "1mb".to_owned());
-        let text = render(&settings, &Secrets { manager: "m", passwords: &[] }, 1);
+        let text = render(&settings, &Secrets { manager: "m", access: None }, 1);
         assert!(text.contains("repl-backlog-size 1mb\n"));
         assert!(!text.contains("67108864"));
-        assert!(text.contains("user default reset on sanitize-payload ~* &* +@all nopass\n"));
+        assert!(text.contains("user default reset on resetchannels sanitize-payload ~* &* +@all nopass\n"));
     }
 
     #[test]

@@ -151,9 +151,9 @@ pub struct ServerSettings {
     /// TLS between clients and servers, and among servers.
     #[serde(default)]
     pub tls: Option<ServerTls>,
-    /// Passwords of the default user, one a line; the first is also used for replication.
+    /// Who may log in, as a file that is read again when it changes; everybody may without one.
     #[serde(default)]
-    pub password_file: Option<PathBuf>,
+    pub access_file: Option<PathBuf>,
     /// Where the data is kept.
     #[serde(default)]
     pub persistence: Persistence,
@@ -332,22 +332,6 @@ impl Settings {
             self.server.bind = vec![address.to_owned()];
         }
         Ok(())
-    }
-
-    /// The passwords of the default user; none if it has none.
-    pub fn passwords(&self) -> Result<Vec<String>, SettingsError> {
-        let Some(path) = &self.server.password_file else { return Ok(Vec::new()) };
-        let lines = read(path)?;
-        let passwords: Vec<String> =
-            lines.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        if passwords.is_empty() {
-            // Never open a server to everybody because of an empty file.
-            return Err(SettingsError::Invalid {
-                path: path.clone(),
-                reason: "it holds no password".to_owned(),
-            });
-        }
-        Ok(passwords)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -110,6 +110,9 @@ pub struct StatusAnswer {
     /// Which settings are in force.
     #[serde(default)]
     pub settings: SettingsStatus,
+    /// The revision of who may log in, as the server has taken it.
+    #[serde(default)]
+    pub access: String,
     /// How far the restoration from a backup is; none where the data comes from no backup.
     #[serde(default)]
     pub restore: Option<RestoreStatus>,

@@ -5,9 +5,10 @@
 //! server that does not answer is the watchdog's, which kills it.
 
 use crate::{
+    access::MANAGER,
     clock,
     instance::{Instance, Order},
-    server_config::{self, MANAGER},
+    server_config,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::mpsc;

@@ -137,10 +137,11 @@ fn host(desired: &Desired, ordinal: u32, pod: &PodSeen) -> String {
 }
 
 fn seen(answer: StatusAnswer) -> InstanceSeen {
-    let StatusAnswer { status, server, settings, restore, tls } = answer;
+    let StatusAnswer { status, server, settings, access, restore, tls } = answer;
     InstanceSeen {
         status,
         settings: settings.revision,
+        access,
         need_restart: settings.need_restart,
         alone: settings.alone,
         port: server.as_ref().map_or(names::SERVER_PORT, |server| server.port),

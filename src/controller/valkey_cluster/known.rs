@@ -12,8 +12,8 @@ use std::{
 use tokio::time::{Duration, Instant};
 use valkeeper_api::{ValkeyCluster, valkey_cluster::FailoverRecord};
 use valkeeper_cluster::{
-    BackupsSeen, Certificates, ClaimSeen, LeaseSeen, ObjectSeen, Owned, OwnedKind, Password, ServingSeen,
-    SourceSeen,
+    AccessSeen, BackupsSeen, Certificates, ClaimSeen, LeaseSeen, ObjectSeen, Owned, OwnedKind, Password,
+    ServingSeen, SourceSeen,
 };
 use valkeeper_engine::ConnectionSecret;
 use valkeeper_failover::observer::Observer;
@@ -98,6 +98,17 @@ impl Restoration {
     }
 }
 
+/// What was found of passwords.
+#[derive(Clone)]
+pub(super) struct PasswordsSeen {
+    /// The one that is asked for.
+    pub(super) wanted: Password,
+    /// A user asks for another generated one.
+    pub(super) is_due: bool,
+    /// Those that servers should accept.
+    pub(super) access: AccessSeen,
+}
+
 /// What was found of objects that change rarely.
 #[derive(Clone)]
 pub(super) struct ObservedObjects {
@@ -108,7 +119,7 @@ pub(super) struct ObservedObjects {
     pub(super) objects: BTreeMap<(OwnedKind, String), ObjectSeen>,
     /// Objects that should not be there, with their identities.
     pub(super) unwanted: BTreeMap<(OwnedKind, String), String>,
-    pub(super) password: Password,
+    pub(super) passwords: PasswordsSeen,
     pub(super) authority: Certificates,
     pub(super) certificate: Certificates,
     /// The Secrets with the certificate for clients: where it comes from, and what servers read.

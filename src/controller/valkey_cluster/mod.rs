@@ -11,6 +11,7 @@
 //! What it knows besides is in [`Clusters`]; nothing there is needed for correctness. The order of reading is: the
 //! Lease before the statuses, as the observer of `valkeeper-failover` asks for. At rest the Lease is read rarely.
 
+mod access;
 mod certificates;
 mod claims;
 mod clock;

@@ -94,7 +94,9 @@ impl Reconciliation {
             Some(objects) => Arc::clone(objects),
             None => Arc::new(self.observe_objects(desired, observed).await?),
         };
-        observed.password = objects.password.clone();
+        observed.password = objects.passwords.wanted.clone();
+        observed.password_is_due = objects.passwords.is_due;
+        observed.access = objects.passwords.access.clone();
         observed.authority = objects.authority;
         observed.certificate = objects.certificate;
         observed.source = objects.source.clone();
@@ -115,9 +117,7 @@ impl Reconciliation {
         observed: &Observed,
     ) -> Result<ObservedObjects, ReconcileError> {
         let client = self.context.client.clone();
-        let (secret, key) = desired.password();
-        let password = data_objects::get::<Secret>(&client, &self.namespace, &secret).await?;
-        let (seen, password) = password_seen(desired, password.as_ref(), &secret, &key);
+        let (passwords, current) = self.passwords_seen(desired).await?;
         let authority =
             data_objects::get::<Secret>(&client, &self.namespace, &names::authority(&desired.name)).await?;
         let certificate =
@@ -129,7 +129,7 @@ impl Reconciliation {
             owned: Vec::new(),
             objects: BTreeMap::new(),
             unwanted: self.unwanted(desired).await?,
-            password: seen.clone(),
+            passwords,
             authority: certificate_seen(desired, authority.as_ref()),
             certificate: certificate_seen(desired, certificate.as_ref()),
             source: SourceSeen::Unknown,
@@ -139,7 +139,7 @@ impl Reconciliation {
             secret: ConnectionSecret::Unknown,
             addresses: BTreeMap::new(),
         };
-        objects.owned = owned(desired, &Observed { password: seen, ..observed.clone() });
+        objects.owned = owned(desired, observed);
         let interval = self.context.settings.resync_interval;
         for object in &objects.owned {
             let found = objects::get(&client, &self.namespace, object.kind.names(), &object.name).await?;
@@ -164,7 +164,7 @@ impl Reconciliation {
             objects.objects.insert((object.kind, object.name.clone()), seen);
         }
         (objects.source, objects.serving) = self.certificates_seen(desired, &objects).await?;
-        objects.secret = self.connection_secret(desired, &objects, password).await?;
+        objects.secret = self.connection_secret(desired, &objects, current).await?;
         Ok(objects)
     }
 
@@ -216,13 +216,6 @@ impl Reconciliation {
         let authorities = serving.pair.authorities.iter().cloned().collect();
         Some(Connection::with_tls(leader, port, password?, replica, authorities))
     }
-
-    /// The password of the cluster, read anew.
-    pub(super) async fn password(&self, desired: &Desired) -> Result<Option<SecretString>, ReconcileError> {
-        let (name, key) = desired.password();
-        let secret = data_objects::get::<Secret>(&self.context.client, &self.namespace, &name).await?;
-        Ok(password_seen(desired, secret.as_ref(), &name, &key).1)
-    }
 }
 
 pub(super) fn is_ours(desired: &Desired, metadata: &ObjectMeta) -> bool {
@@ -236,7 +229,7 @@ pub(super) fn has_password(desired: &Desired, secret: &Secret) -> bool {
     password_seen(desired, Some(secret), &name, &key).1.is_some()
 }
 
-fn password_seen(
+pub(super) fn password_seen(
     desired: &Desired,
     secret: Option<&Secret>,
     name: &str,
@@ -255,9 +248,7 @@ fn password_seen(
     }
     match secrets::text(secret, key).map(|text| text.trim_end_matches('\n').to_owned()) {
         Some(text) if !text.is_empty() && !text.contains(['\n', '\r', '\0']) => {
-            let version = secret.metadata.resource_version.clone().unwrap_or_default();
-            let version = format!("{}/{version}", secret.metadata.uid.clone().unwrap_or_default());
-            (Password::Present(version), Some(text.into()))
+            (Password::Present, Some(text.into()))
         }
         Some(_) => missing(format!(
             "Key {key} of Secret {name} is empty or has several lines. Set a password of one line."

@@ -1,10 +1,6 @@
 //! Performs one step: at most one write to Kubernetes, or one verb to one instance.
 
-use super::{
-    Reconciliation, certificates, clock,
-    observe::{has_password, is_ours},
-    passwords::new_password,
-};
+use super::{Reconciliation, certificates, clock, observe::is_ours};
 use crate::{
     cluster::{ClusterError, data_objects, events::Severity, leases, metadata, objects},
     controller::error::{ReconcileError, Result},
@@ -48,6 +44,7 @@ impl Reconciliation {
                 self.released = true;
             }
             Step::CreatePassword
+            | Step::RotatePassword
             | Step::IssueAuthority
             | Step::IssueCertificate
             | Step::IssueClientCertificate
@@ -55,6 +52,9 @@ impl Reconciliation {
             | Step::WriteSecret => {
                 self.write_secret(desired, &step).await?;
                 self.stale = true;
+            }
+            Step::WriteAccess(change, revision) => {
+                return self.write_access(desired, change, &revision).await;
             }
             Step::Apply(owned) => {
                 let (names, name) = (owned.kind.names(), &owned.name);
@@ -141,10 +141,7 @@ impl Reconciliation {
         let defect =
             |error: rcgen::Error| ReconcileError::Defect(format!("cannot make a certificate: {error}"));
         let (secret, seen) = match step {
-            Step::CreatePassword => {
-                let seen = self.own_secret(desired, &names::password(&desired.name)).await?;
-                (new_password(desired), seen.filter(|seen| !has_password(desired, seen)))
-            }
+            Step::CreatePassword | Step::RotatePassword => self.password_secret(desired, step).await?,
             Step::IssueAuthority => {
                 let seen = self.own_secret(desired, &names::authority(&desired.name)).await?;
                 (certificates::authority(desired, seen.as_ref()).map_err(defect)?, seen)
@@ -182,7 +179,7 @@ impl Reconciliation {
     }
 
     async fn write_connection(&mut self, desired: &Desired) -> Result<()> {
-        let password = self.password(desired).await?;
+        let password = self.current_password(desired).await?;
         let objects = self.known.objects.clone();
         let Some(objects) = objects else { return Ok(()) };
         let (target, connection) =

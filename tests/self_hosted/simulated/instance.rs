@@ -36,6 +36,7 @@ pub(super) struct Instance {
     lease: KubernetesLease,
     manager: Mutex<Manager>,
     revision: Mutex<String>,
+    access: Mutex<String>,
     started: Instant,
     effects: mpsc::UnboundedSender<Effect>,
 }
@@ -61,6 +62,7 @@ impl Instance {
             lease,
             manager: Mutex::new(Manager::boot(identity, Term(0))),
             revision: Mutex::default(),
+            access: Mutex::default(),
             started: Instant::now(),
             effects,
         };
@@ -74,6 +76,10 @@ impl Instance {
         let settings = api.get(&names::settings(&self.cluster)).await.unwrap().data.unwrap();
         let settings: Value = serde_json::from_str(settings.values().next().unwrap()).unwrap();
         settings["revision"].as_str().unwrap().clone_into(&mut self.revision.lock().unwrap());
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace);
+        let data = api.get(&names::access(&self.cluster)).await.unwrap().data.unwrap();
+        let access: Value = serde_json::from_slice(&data[names::ACCESS_KEY].0).unwrap();
+        access["revision"].as_str().unwrap().clone_into(&mut self.access.lock().unwrap());
     }
 
     pub(super) async fn listener(&self, listener: TcpListener) -> TlsListener {
@@ -155,7 +161,8 @@ impl Instance {
         };
         let revision = self.revision.lock().unwrap().clone();
         let settings = SettingsStatus { revision, ..SettingsStatus::default() };
-        StatusAnswer { status, server: Some(server), settings, restore: None, tls: None }
+        let access = self.access.lock().unwrap().clone();
+        StatusAnswer { status, server: Some(server), settings, access, restore: None, tls: None }
     }
 
     /// Carries out a verb and answers when the instance is in a role.

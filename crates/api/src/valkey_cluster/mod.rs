@@ -14,12 +14,12 @@ pub use clients::{Clients, ParametersTarget};
 pub(crate) use parts::AMOUNT;
 pub use parts::{
     Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, FinalBackup,
-    Persistence, Placement, PullSecret, Resources, Update,
+    PasswordRotation, Persistence, Placement, PullSecret, Resources, Update,
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
 pub use status::{
-    CertificateStatus, ClusterStatus, FailoverRecord, FinalBackupStatus, InstanceStatus, MemoryStatus,
-    RestoredStatus,
+    AccessStatus, CertificateStatus, ClusterStatus, FailoverRecord, FinalBackupStatus, InstanceStatus,
+    MemoryStatus, RestoredStatus, RotationStatus,
 };
 pub use tls::ClusterTls;
 pub use violations::{manifest_violations, violations};

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::time::Duration;
 use validator::Validate;
 
 use regex::Regex;
@@ -16,6 +17,8 @@ use crate::valkey_backup::BackupDestination;
 pub(crate) static AMOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}(Mi|Gi)$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static CPU: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}m?$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static GRACE: LazyLock<Regex> = LazyLock::new(|| Regex::new("^(0s|[1-9][0-9]{0,3}[smh])$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,2}s$").unwrap());
 
@@ -98,6 +101,45 @@ pub struct Access {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub password_secret_ref: Option<SecretKeyReference>,
+    /// How the password is changed. It changes with the Secret of `passwordSecretRef`; the operator generates another one
+    /// when the annotation `valkeeper.io/rotate-password` gets another value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub rotation: Option<PasswordRotation>,
+}
+
+/// The grace period of a password, unless the spec has another one.
+const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+/// How the password is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+pub struct PasswordRotation {
+    /// How long servers accept the earlier password after the connection Secret has the new one, in seconds, minutes or
+    /// hours, such as `10m`.
+    #[serde(default = "ten_minutes")]
+    #[validate(regex(path = *GRACE))]
+    pub grace: String,
+}
+
+impl Default for PasswordRotation {
+    fn default() -> Self {
+        Self { grace: ten_minutes() }
+    }
+}
+
+impl PasswordRotation {
+    /// How long servers accept the earlier password.
+    pub fn grace(&self) -> Duration {
+        let of = |suffix: &str, scale: u64| {
+            let number = self.grace.strip_suffix(suffix)?.parse::<u64>().ok()?;
+            Some(Duration::from_secs(number.saturating_mul(scale)))
+        };
+        of("s", 1).or_else(|| of("m", 60)).or_else(|| of("h", 3600)).unwrap_or(TEN_MINUTES)
+    }
+}
+
+fn ten_minutes() -> String {
+    "10m".to_owned()
 }
 
 /// When another server becomes primary.

@@ -82,8 +82,12 @@ pub(super) const CLIENT_AUTH_RULE: &str =
 /// Message about a Secret that the operator writes.
 pub(super) const TLS_SECRET_RULE: &str = "must not be a Secret that the operator writes for this cluster";
 /// What the names of those Secrets end with, after the name of the cluster.
-pub(super) const OWN_SECRETS: [&str; 5] =
-    ["-authority", "-certificate", "-client-authority", "-client-tls", "-password"];
+pub(super) const OWN_SECRETS: [&str; 6] =
+    ["-access", "-authority", "-certificate", "-client-authority", "-client-tls", "-password"];
+/// What the name of the Secret ends with from which servers take their passwords.
+pub(super) const ACCESS_SECRET: &str = "-access";
+/// Message about that Secret where the password should come from.
+pub(super) const PASSWORD_SECRET_RULE: &str = "must not be the Secret of the servers, <name>-access";
 /// Message about a volume without a size.
 pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 
@@ -146,6 +150,7 @@ pub fn rules() -> Vec<PlacedRule> {
     rules.extend(bootstrap());
     rules.extend(parameters());
     rules.extend(tls());
+    rules.push(password());
     rules
 }
 
@@ -206,6 +211,17 @@ fn tls() -> [PlacedRule; 4] {
         PlacedRule { path: vec!["spec", "tls"], rule: issuer },
         PlacedRule { path: Vec::new(), rule: distinct },
     ]
+}
+
+/// A password does not come from where it goes.
+fn password() -> PlacedRule {
+    let rule = format!(
+        "!has(self.spec.access) || !has(self.spec.access.passwordSecretRef) || \
+         self.spec.access.passwordSecretRef.name != self.metadata.name + '{ACCESS_SECRET}'"
+    );
+    let message = format!("spec.access.passwordSecretRef.name {PASSWORD_SECRET_RULE}.");
+    let rule = ValidationRule { rule, message: Some(message), ..ValidationRule::default() };
+    PlacedRule { path: Vec::new(), rule }
 }
 
 /// A volume has a size.

@@ -54,6 +54,9 @@ pub struct ClusterStatus {
     /// The certificate that all servers present, as their managers have seen in a handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateStatus>,
+    /// The passwords that servers accept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessStatus>,
     /// The connection Secret, as last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_secret: Option<WrittenSecret>,
@@ -62,10 +65,36 @@ pub struct ClusterStatus {
     pub binding: Option<Binding>,
     /// Conditions: `Ready`, `Reconciling`, `Stalled`, `Available` (accepts writes), `Protected` (a replica has caught
     /// up), `BackupFresh` (the backups of all schedules that were last due are stored), `CertificateValid` (the
-    /// certificate that clients see is valid, and so is the one that comes next).
+    /// certificate that clients see is valid, and so is the one that comes next), `PasswordRotating` (servers accept two
+    /// passwords, or are about to).
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The passwords that servers accept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessStatus {
+    /// Stands for the passwords that servers should accept now; `instances[].access` is what each has taken.
+    pub revision: String,
+    /// When the connection Secret got the present password, if that has followed another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<DateTime<Utc>>,
+    /// A change of the password that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
+}
+
+/// A change of the password.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// When the operator began to give the new password to the servers.
+    pub started_at: DateTime<Utc>,
+    /// When the connection Secret had the new password, after all servers accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<DateTime<Utc>>,
 }
 
 /// The backup that a cluster is deleted after.
@@ -96,6 +125,9 @@ pub struct InstanceStatus {
     /// Whether a replica has caught up with its primary.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub synced: bool,
+    /// Revision of the passwords that it accepts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub access: String,
     /// Replication offset when something else in this status last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,

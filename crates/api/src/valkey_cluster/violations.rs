@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    BACKUP_RULE, CLIENT_AUTH_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE,
-    OWN_SECRETS, PARAMETERS_RULE, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE,
-    VALKEY_VERSION, VERSION_RULE,
+    ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN,
+    NAME_RULE, OWN_SECRETS, PARAMETERS_RULE, PASSWORD_SECRET_RULE, REDIS_VERSION, RESERVED_DIRECTIVES,
+    SIZE_RULE, TLS_SECRET_RULE, VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -54,6 +54,12 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
         && text("/metadata/name").is_some_and(|name| map == format!("{name}-settings"))
     {
         violations.push(shown(&["spec", "connInfoConfigMapTarget", "name"], map, PARAMETERS_RULE));
+    }
+    if let Some(secret) = text("/spec/access/passwordSecretRef/name")
+        && text("/metadata/name").is_some_and(|name| secret == format!("{name}{ACCESS_SECRET}"))
+    {
+        let field = ["spec", "access", "passwordSecretRef", "name"];
+        violations.push(shown(&field, secret, PASSWORD_SECRET_RULE));
     }
     violations.extend(of_tls(manifest));
     let directives = manifest.pointer("/spec/config").and_then(Value::as_object);

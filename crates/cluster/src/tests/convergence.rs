@@ -18,6 +18,10 @@ enum Happening {
     Memory(&'static str),
     Config(&'static str),
     Powered(bool),
+    /// Another password is asked for.
+    Password(u32),
+    /// Another generated one.
+    Rotate,
     /// Clients of Sentinel are served and who may connect is limited, or not.
     Clients(bool),
 }
@@ -32,6 +36,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => prop::sample::select(vec!["1Gi", "2Gi"]).prop_map(Happening::Memory),
         1 => prop::sample::select(vec!["1", "2"]).prop_map(Happening::Config),
         1 => any::<bool>().prop_map(Happening::Powered),
+        2 => (1_u32..4).prop_map(Happening::Password),
+        1 => Just(Happening::Rotate),
         1 => any::<bool>().prop_map(Happening::Clients),
     ]
 }
@@ -66,6 +72,8 @@ impl Model {
                 self.desired.spec.config = Some(config.into());
             }
             Happening::Powered(powered) => self.desired.spec.powered = Some(*powered),
+            Happening::Password(password) => self.password = self.password.and(Some(*password)),
+            Happening::Rotate => self.password_is_due = true,
             Happening::Clients(served) => {
                 let clients = if *served { json!({"sentinel": true, "allowFrom": []}) } else { Value::Null };
                 self.desired.spec.clients = serde_json::from_value(clients).unwrap();
@@ -165,7 +173,7 @@ proptest! {
     fn cluster_comes_to_rest_whatever_happened(
         instances in 1_i32..5, persists: bool, deletes: bool, happenings in prop::collection::vec(happening(), 0..12),
     ) {
-        let mut spec = json!({"instances": instances});
+        let mut spec = json!({"instances": instances, "access": {"rotation": {"grace": "2s"}}});
         if persists {
             let when = if deletes { "Delete" } else { "Retain" };
             spec["persistence"] = json!({"mode": "AppendOnly", "size": "1Gi", "whenDeleted": when});
@@ -175,6 +183,13 @@ proptest! {
             model.undergo(happening);
         }
         model.rest();
+        if model.desired.is_powered() {
+            model.outlast();
+            model.outlast();
+            model.outlast();
+            prop_assert_eq!(model.given.now, model.password, "clients have what is asked for");
+            prop_assert!(model.desired.status.access.as_ref().is_some_and(|access| access.rotation.is_none()));
+        }
         let wanted = if model.desired.is_powered() { model.desired.instances() } else { 0 };
         prop_assert_eq!(model.pods.len(), usize::try_from(wanted).unwrap());
         let labelled = model.pods.values().filter(|pod| pod.seen.role.as_deref() == Some(names::PRIMARY)).count();

@@ -6,6 +6,7 @@ mod checks;
 mod convergence;
 mod model;
 mod objects;
+mod passwords;
 mod pods;
 mod tables;
 

@@ -1,12 +1,13 @@
 //! A small model of a cluster: objects that are written, pods that start and end, instances that obey verbs by the
 //! rules of their manager. It does one thing at a time, and checks after each step what must always hold.
 
+use super::passwords::{Given, Passwords};
 use super::pods::{Pod, Settings};
 use crate::{
     Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen,
     RestoreSource, Step, contains, decide, names, owned, pod, policy, reading,
 };
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,9 +30,11 @@ pub(super) struct Model {
     lease_is_optional: bool,
     pub(super) steps: Vec<Step>,
     pub(super) objects: BTreeMap<(OwnedKind, String), Value>,
-    pub(super) password: bool,
+    pub(super) password: Option<u32>,
+    pub(super) password_is_due: bool,
+    pub(super) access: Option<Passwords>,
+    pub(super) given: Given,
     certificates: [Certificates; 2],
-    secret: bool,
     observer: Observer,
     now: Duration,
     uids: u32,
@@ -47,26 +50,34 @@ impl Model {
             lease_is_optional: false,
             steps: Vec::new(),
             objects: BTreeMap::new(),
-            password: false,
+            password: None,
+            password_is_due: false,
+            access: None,
+            given: Given::default(),
             certificates: [Certificates::Missing; 2],
-            secret: false,
             observer: Observer::default(),
             now: Duration::ZERO,
             uids: 0,
         }
     }
 
+    /// What the wall clock says.
+    pub(super) fn wall(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::from_std(self.now).unwrap()
+    }
+
     /// What a look shows.
     pub(super) fn observe(&mut self) -> Observed {
-        let now = DateTime::UNIX_EPOCH + TimeDelta::from_std(self.now).unwrap();
+        let now = self.wall();
         let answers = self.pods.iter().filter(|(_, pod)| !pod.silent);
         let mut observed = Observed {
             now,
-            password: if self.password {
-                Password::Present("1".to_owned())
-            } else {
-                Password::Missing("none".to_owned())
+            password: match self.password {
+                Some(_) => Password::Present,
+                None => Password::Missing("none".to_owned()),
             },
+            password_is_due: self.password_is_due,
+            access: self.access(),
             authority: self.certificates[0],
             certificate: self.certificates[1],
             claims: self.claims.clone(),
@@ -79,10 +90,9 @@ impl Model {
             } else {
                 RestoreSource::Unknown
             },
-            secret: if self.secret {
-                ConnectionSecret::Ours { current: true, immutable: false }
-            } else {
-                ConnectionSecret::Absent
+            secret: match self.given.now {
+                Some(_) => ConnectionSecret::Ours { current: self.clients_are_current(), immutable: false },
+                None => ConnectionSecret::Absent,
             },
             ..Observed::default()
         };
@@ -122,6 +132,7 @@ impl Model {
         self.check(&decision.step, primary);
         self.steps.push(decision.step.clone());
         self.perform(decision.step);
+        self.check_passwords();
         !rests
     }
 
@@ -133,7 +144,12 @@ impl Model {
             }
             Step::AddFinalizer => self.desired.has_finalizer = true,
             Step::ReleaseFinalizer => self.desired.has_finalizer = false,
-            Step::CreatePassword => self.password = true,
+            Step::CreatePassword => self.password = Some(1),
+            Step::RotatePassword => {
+                self.password = self.password.map(|password| password + 10);
+                self.password_is_due = false;
+            }
+            Step::WriteAccess(change, revision) => self.write_access(change, &revision),
             Step::IssueAuthority => self.certificates[0] = Certificates::Present(renew),
             Step::IssueCertificate => self.certificates[1] = Certificates::Present(renew),
             Step::Apply(object) => drop(self.objects.insert((object.kind, object.name), object.body)),
@@ -165,7 +181,7 @@ impl Model {
             Step::Label(ordinal, _, role) => {
                 self.pods.get_mut(&ordinal).unwrap().seen.role = Some(role.to_owned());
             }
-            Step::WriteSecret => self.secret = true,
+            Step::WriteSecret => self.give(),
             Step::Hold(name, term) => self.instance(&name, |pod, _| pod.hold(term)),
             Step::Promote(name, term, version, _) => {
                 self.instance(&name, |pod, lease| pod.promote(term, version, lease));
@@ -194,7 +210,7 @@ impl Model {
             starts_alone: body["metadata"]["annotations"][names::STARTS_ALONE].is_string(),
             ..PodSeen::default()
         };
-        self.pods.insert(ordinal, Pod::new(seen));
+        self.pods.insert(ordinal, Pod::new(seen, self.access.clone()));
     }
 
     fn settings(&self) -> Settings {
@@ -252,6 +268,8 @@ impl Model {
         if let Some(lease) = self.lease.as_mut().filter(|_| renewed) {
             lease.version += 1;
         }
+        self.deliver();
+        self.check_passwords();
     }
 
     /// A primary that cannot renew the Lease, or finds another holder, holds itself.

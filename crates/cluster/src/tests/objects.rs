@@ -2,11 +2,14 @@
 
 use super::desired;
 use super::model::Model;
-use crate::{ObjectSeen, Observed, OwnedKind, Password, Step, decide, names, owned, unwanted};
+use crate::{
+    Access, AccessSeen, ObjectSeen, Observed, OwnedKind, Password, Stage, Step, Wanted, decide, names, owned,
+    unwanted,
+};
 use serde_json::{Value, json};
 
 fn observed() -> Observed {
-    Observed { password: Password::Present("1".to_owned()), ..Observed::default() }
+    Observed { password: Password::Present, ..Observed::default() }
 }
 
 /// The object of a cluster with this spec; null without one.
@@ -96,7 +99,9 @@ fn config_map_has_every_parameter_but_secrets_under_the_prefix() {
 #[test]
 fn config_map_of_another_owner_is_named_and_stops_no_server() {
     let mut model = Model::new(desired(&json!({"connInfoConfigMapTarget": {"name": "shop"}})));
-    let mut observed = Observed { password: observed().password, ..model.observe() };
+    let access = Access { revision: "1".to_owned(), stage: Stage::Settled, wanted: Wanted::Newest };
+    let access = AccessSeen::Present(access);
+    let mut observed = Observed { password: observed().password, access, ..model.observe() };
     let renew = observed.now + chrono::TimeDelta::days(60);
     observed.authority = crate::Certificates::Present(renew);
     observed.certificate = crate::Certificates::Present(renew);

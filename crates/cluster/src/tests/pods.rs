@@ -1,5 +1,6 @@
 //! Pods of the model, and instances in them that obey verbs by the rules of their manager.
 
+use super::passwords::Passwords;
 use crate::{InstanceSeen, PodSeen, RestoreSeen};
 use valkeeper_failover::{
     Identity, Name, Position, Term,
@@ -31,6 +32,7 @@ pub(crate) fn instance(ordinal: u32) -> InstanceSeen {
             misrouted: false,
         },
         settings: String::new(),
+        access: String::new(),
         need_restart: Vec::new(),
         alone: false,
         host: Some("10.0.0.1".to_owned()),
@@ -45,6 +47,9 @@ pub(crate) fn instance(ordinal: u32) -> InstanceSeen {
 pub(super) struct Pod {
     pub(super) seen: PodSeen,
     pub(super) instance: Option<InstanceSeen>,
+    /// What its container can read of the passwords, and what its server accepts.
+    pub(super) file: Option<Passwords>,
+    pub(super) accepts: Vec<u32>,
     /// It does not answer, though it may go on.
     pub(super) silent: bool,
     /// Terms up to this one are over for it.
@@ -58,8 +63,8 @@ impl InstanceSeen {
 }
 
 impl Pod {
-    pub(super) fn new(seen: PodSeen) -> Self {
-        Self { seen, instance: None, silent: false, reigned: Term(0) }
+    pub(super) fn new(seen: PodSeen, file: Option<Passwords>) -> Self {
+        Self { seen, instance: None, file, accepts: Vec::new(), silent: false, reigned: Term(0) }
     }
 
     pub(super) fn start(&mut self, ordinal: u32, settings: Option<&Settings>, volume: bool) {

@@ -12,7 +12,7 @@ use valkeeper_engine::{ConnectionSecret, Ready};
 fn decided(spec: &Value, change: impl FnOnce(&mut Model, &mut Observed)) -> Decision {
     let mut model = Model::new(desired(spec));
     // The user's own, if it is not to be made.
-    model.password = spec.get("access").is_some();
+    model.password = spec.get("access").map(|_| 1);
     for _ in 0..200 {
         if !model.step() {
             model.pass();

@@ -144,7 +144,7 @@ async fn take(
     let mut origin = request.origin.clone();
     origin.instance.clone_from(&instance.settings.name);
     instance.prober.ask().await?.version().clone_into(&mut origin.server_version);
-    let connection = instance.prober.connect().await?;
+    let connection = instance.prober.connect_as_replica().await?;
     let order = Order {
         key: request.key.clone(),
         attempt: request.attempt.clone(),

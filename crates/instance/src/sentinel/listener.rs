@@ -2,10 +2,11 @@
 
 use super::{
     answers::{self, About},
+    asked::{Asked, Login},
     commands::Question,
     connection,
     events::{self, Message},
-    session::{Host, Reply},
+    session::Reply,
     topology::{Address, Topology},
     truth::Truth,
 };
@@ -209,51 +210,16 @@ impl Facade {
     pub(crate) fn host(&self) -> Asked {
         let settings = self.settings();
         Asked {
-            // Without passwords that can be read, no client is let in.
-            passwords: self.instance.settings.passwords().unwrap_or_else(|_| vec![String::new()]),
+            login: match self.instance.settings.access() {
+                Ok(None) => Login::Open,
+                Ok(Some(access)) => Login::With(access),
+                Err(_) => Login::Closed,
+            },
             open: settings.as_ref().is_some_and(|settings| settings.password == SentinelPassword::Optional),
             cluster: settings.map(|settings| settings.name).unwrap_or_default(),
             id: self.id.clone(),
         }
     }
-}
-
-/// What a session needs to know for one command.
-pub(crate) struct Asked {
-    passwords: Vec<String>,
-    open: bool,
-    cluster: String,
-    id: String,
-}
-
-impl Host for Asked {
-    fn accepts(&self, password: &[u8]) -> Option<bool> {
-        if self.passwords.is_empty() {
-            return None;
-        }
-        // Each is compared in whole, so that time tells nothing.
-        let matching =
-            self.passwords.iter().filter(|known| !known.is_empty() && same(known, password)).count();
-        Some(matching > 0)
-    }
-
-    fn cluster(&self) -> &str {
-        &self.cluster
-    }
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn is_open(&self) -> bool {
-        self.open || self.passwords.is_empty()
-    }
-}
-
-fn same(known: &str, given: &[u8]) -> bool {
-    let known = known.as_bytes();
-    let differences = known.iter().zip(given).fold(0, |sum, (one, other)| sum | (one ^ other));
-    known.len() == given.len() && differences == 0
 }
 
 /// An identity of the form that Sentinels have.
@@ -275,23 +241,5 @@ mod tests {
     fn identities_have_the_form_of_those_of_sentinels() {
         let (one, other) = (id("a/1"), id("a/2"));
         assert!(one.len() == 40 && one.chars().all(|digit| digit.is_ascii_hexdigit()) && one != other);
-    }
-
-    #[test]
-    fn valid_passwords_are_accepted_and_unreadable_ones_are_not() {
-        let host = |passwords: &[&str]| Asked {
-            passwords: passwords.iter().map(|&password| password.to_owned()).collect(),
-            open: false,
-            cluster: String::new(),
-            id: String::new(),
-        };
-        let two = host(&["new", "old"]);
-        for (password, accepted) in
-            [("new", true), ("old", true), ("ol", false), ("", false), ("older", false)]
-        {
-            assert_eq!(two.accepts(password.as_bytes()), Some(accepted), "{password}");
-        }
-        assert_eq!(host(&[""]).accepts(b""), Some(false));
-        assert_eq!((host(&[]).accepts(b"x"), host(&[]).is_open(), two.is_open()), (None, true, false));
     }
 }

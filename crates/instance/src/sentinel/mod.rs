@@ -17,6 +17,7 @@
 //! Left to others: deciding about the primary. No Sentinel runs, and managers do not vote.
 
 mod answers;
+mod asked;
 mod commands;
 mod connection;
 mod events;

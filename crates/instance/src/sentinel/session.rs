@@ -19,6 +19,8 @@ const LONGEST_NAME: usize = 128;
 pub(crate) trait Host {
     /// Whether the password is one of the default user; none if that user has no password.
     fn accepts(&self, password: &[u8]) -> Option<bool>;
+    /// Whether it is the manager of another instance who has this user and password.
+    fn is_peer(&self, user: &[u8], password: &[u8]) -> bool;
     /// The name of the cluster, as clients have it in their settings.
     fn cluster(&self) -> &str;
     /// Identity of this manager.

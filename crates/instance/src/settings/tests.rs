@@ -50,17 +50,29 @@ fn settings_that_would_be_unsafe_are_refused() {
 }
 
 #[test]
-fn empty_password_file_opens_nothing() {
+fn file_that_lists_no_password_opens_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("passwords");
+    let path = folder.path().join("access.yaml");
     let mut settings = read_text(COMPLETE).unwrap();
-    assert_eq!(settings.passwords().unwrap(), Vec::<String>::new());
-    settings.server.password_file = Some(path.clone());
-    assert!(settings.passwords().is_err());
-    std::fs::write(&path, "\n").unwrap();
-    assert!(settings.passwords().is_err());
-    std::fs::write(&path, "new\nold\n").unwrap();
-    assert_eq!(settings.passwords().unwrap(), ["new", "old"]);
+    assert!(settings.access().unwrap().is_none());
+    settings.server.access_file = Some(path.clone());
+    let hash = "0f".repeat(32);
+    for (text, usable) in [
+        (String::new(), false),
+        ("{clients: [], servers: canary}".to_owned(), false),
+        (format!("{{clients: [{hash}]}}"), false),
+        (format!("{{clients: [{hash}], servers: ''}}"), false),
+        ("{clients: [canary], servers: canary}".to_owned(), false),
+        (format!("{{revision: a, clients: [{hash}], servers: canary, later: 1}}"), true),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        let read = settings.access();
+        assert_eq!(read.is_ok(), usable, "{text}");
+        let error = read.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(!error.contains("canary") && !error.contains(&hash), "{error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(settings.access().is_err());
 }
 
 #[test]

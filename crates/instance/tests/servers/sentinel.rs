@@ -22,14 +22,14 @@ pub(crate) fn answering() -> Setup {
         "{}sentinel: {{address: 'HOST:{PORT}', name: {CLUSTER}, instances: 3}}\n",
         crate::world::INTERVALS
     );
-    Setup { server: "  passwordFile: FOLDER/passwords\n".to_owned(), more, ..Setup::default() }
+    Setup { server: "  accessFile: FOLDER/access\n".to_owned(), more, ..Setup::default() }
 }
 
 /// Instances with the password `word`.
 pub(crate) async fn world(program: &Path, count: usize, setup: &Setup) -> World {
     let mut world = World::new(program, count, setup);
     for node in &mut world.nodes {
-        fs::write(node.folder.join("passwords"), "word\n").unwrap();
+        node.accept(1, &["word"]);
         node.password = Some("word".to_owned());
         node.start();
     }
@@ -259,7 +259,7 @@ async fn reigning(world: &World) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn answering_begins_changes_and_ends_without_a_restart() {
     let Some(program) = valkey() else { return };
-    let setup = Setup { server: "  passwordFile: FOLDER/passwords\n".to_owned(), ..Setup::default() };
+    let setup = Setup { server: "  accessFile: FOLDER/access\n".to_owned(), ..Setup::default() };
     let world = world(&program, 1, &setup).await;
     let node = &world.nodes[0];
     let refused = async || TcpStream::connect((node.host.as_str(), PORT)).await.is_err();

@@ -19,6 +19,10 @@ impl Session {
             [user, password] => (Some(user), password),
             _ => return Value::Error("ERR syntax error".to_owned()),
         };
+        if user.is_some_and(|user| host.is_peer(user, password)) {
+            self.authenticated = true;
+            return Value::Simple("OK".to_owned());
+        }
         match (user.map(Vec::as_slice), host.accepts(password)) {
             (None, None) => Value::Error(NO_PASSWORD.to_owned()),
             (None | Some(b"default"), None | Some(true)) => {
@@ -45,7 +49,8 @@ impl Session {
         while let [option, after @ ..] = rest {
             rest = match (lower(option).as_str(), after) {
                 ("auth", [user, password, after @ ..]) => {
-                    if user != b"default" || host.accepts(password) == Some(false) {
+                    let is_client = user == b"default" && host.accepts(password) != Some(false);
+                    if !is_client && !host.is_peer(user, password) {
                         return Value::Error(WRONGPASS.to_owned());
                     }
                     authenticated = true;

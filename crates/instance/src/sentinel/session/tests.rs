@@ -13,6 +13,10 @@ impl Host for Manager {
         self.password.map(|expected| expected.as_bytes() == password)
     }
 
+    fn is_peer(&self, user: &[u8], password: &[u8]) -> bool {
+        user == b"peer" && password == b"own"
+    }
+
     fn cluster(&self) -> &'static str {
         "cache"
     }
@@ -42,6 +46,21 @@ fn ask(session: &mut Session, manager: &Manager, line: &str) -> String {
 fn text(session: &Session, replies: &[Reply]) -> String {
     let bytes: Vec<u8> = replies.iter().flat_map(|reply| reply.encode(session.protocol)).collect();
     String::from_utf8(bytes).unwrap().replace("\r\n", " ").trim_end().to_owned()
+}
+
+#[test]
+fn managers_of_other_instances_have_a_user_of_their_own() {
+    for (line, answer) in [
+        ("AUTH peer own", "+OK"),
+        ("AUTH peer word", "-WRONGPASS"),
+        ("AUTH own", "-WRONGPASS"),
+        ("HELLO 2 AUTH peer word", "-WRONGPASS"),
+        ("HELLO 2 AUTH default own", "-WRONGPASS"),
+    ] {
+        let said = ask(&mut Session::new(1, false), &CLOSED, line);
+        assert!(said.starts_with(answer), "{line}: {said}");
+    }
+    assert!(!ask(&mut Session::new(1, false), &CLOSED, "HELLO 2 AUTH peer own").starts_with('-'));
 }
 
 #[test]
