@@ -16,8 +16,8 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 7] =
-    ["standalone", "cluster", "production", "restored", "sentinel", "cluster-with-final-backup", "tls"];
+const EXAMPLES: [&str; 8] =
+    ["standalone", "cluster", "production", "restored", "sentinel", "cluster-with-final-backup", "tls", "quorum"];
 
 fn example(name: &str) -> String {
     let file = format!("{}/examples/self-hosted/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -55,6 +55,8 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
     let mut wrong = wrong_bootstraps();
     wrong.extend(wrong_clients());
     wrong.extend([
+        (json!({"durability": "All"}), "spec.durability", "must be one of", Agrees),
+        (json!({"durability": "Quorum", "instances": 2}), "spec.durability", "at least 3 instances", Agrees),
         (json!({"engine": "KeyDB"}), "spec.engine", "must be one of", Agrees),
         (json!({"engine": 7}), "spec.engine", "must be a string", CannotDecode),
         (json!({"version": null}), "spec.version", "is required", CannotDecode),

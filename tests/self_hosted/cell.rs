@@ -75,6 +75,9 @@ pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
     if std::env::var("VALKEEPER_TLS").is_ok_and(|value| value == "1") {
         spec["tls"] = json!({});
     }
+    if let Ok(durability) = std::env::var("VALKEEPER_DURABILITY") {
+        spec["durability"] = durability.into();
+    }
     world.create("trio", spec).await;
     let first = world.until_ready("trio").await;
     let primary = named(first["currentPrimary"].as_str().unwrap());
@@ -130,7 +133,8 @@ pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
 async fn change(world: &World, scenario: &str, primary: &PodName) {
     match scenario {
         "scale out" => world.change("trio", json!({"instances": 4})).await,
-        "scale in" => world.change("trio", json!({"instances": 2})).await,
+        // Two are too few for more.
+        "scale in" => world.change("trio", json!({"instances": 2, "durability": "BestEffort"})).await,
         "change of resources" => world.change("trio", json!({"resources": {"memory": "96Mi"}})).await,
         "change of a setting" => world.change("trio", json!({"config": {"timeout": "300"}})).await,
         "setting with a restart" => world.change("trio", json!({"config": {"io-threads": "2"}})).await,

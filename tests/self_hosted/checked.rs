@@ -1,4 +1,4 @@
-//! The history checker on whole clusters: one schedule of faults of pods and of the operator's calls to Kubernetes,
+//! The history checker on whole clusters with quorum durability: one schedule of faults of pods and of the operator's calls to Kubernetes,
 //! while clients write through the Service of the primary. The checker speaks to servers and reads the Lease as it
 //! is; it knows nothing of the operator.
 
@@ -22,7 +22,8 @@ const PROMISES: Promises =
 async fn promises_are_kept_under_faults_of_pods_and_calls() {
     let Some(mut world) = World::embedded().await else { return };
     // With volumes: without them, two of its holders may rightly forget a write that was confirmed.
-    world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}})).await;
+    let persistence = json!({"mode": "AppendOnly", "size": "1Gi"});
+    world.create("trio", json!({"durability": "Quorum", "persistence": persistence})).await;
     let first = world.until_ready("trio").await;
     let primary = first["currentPrimary"].as_str().unwrap().to_owned();
     let plan = FaultPlan::new();

@@ -16,6 +16,7 @@ mod checked;
 mod connection;
 mod creation;
 mod definitions;
+mod durability;
 mod failover;
 mod final_backups;
 mod issuer;

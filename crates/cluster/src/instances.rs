@@ -2,6 +2,7 @@
 
 use crate::concern::Concern;
 use crate::desired::Desired;
+use crate::durability;
 use crate::foundations;
 use crate::names::reason;
 use crate::observed::Observed;
@@ -67,6 +68,11 @@ fn excess(desired: &Desired, observed: &Observed) -> Concern {
         };
         if primary == *ordinal {
             return scaling(format!("Moving the primary away from {name}, which is removed."));
+        }
+        if !durability::can_spare(desired, observed, *ordinal) {
+            return scaling(format!(
+                "Waiting until all others have every write that {name} may have confirmed."
+            ));
         }
         if wanted > 1 || primary < wanted {
             return Concern::act(Step::DeletePod(*ordinal, pod.uid.clone()));

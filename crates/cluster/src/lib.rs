@@ -21,6 +21,7 @@ mod decide;
 mod deletion;
 mod desired;
 mod difference;
+mod durability;
 mod event;
 mod failover;
 pub mod final_backup;

@@ -2,6 +2,7 @@
 //! clients are directed.
 
 use crate::desired::Desired;
+use crate::durability;
 use crate::names;
 use crate::observed::{LeaseSeen, Observed, PodSeen};
 use crate::rollout;
@@ -23,7 +24,7 @@ pub fn policy(desired: &Desired) -> Policy {
     Policy {
         failover_after: desired.failover_after(),
         drain: DRAIN,
-        quorum: None,
+        quorum: durability::quorum(desired),
         without_missing: decided == Some(desired.remembered().0),
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::concern::Concern;
 use crate::desired::Desired;
+use crate::durability;
 use crate::lease_mode;
 use crate::names::reason;
 use crate::observed::{InstanceSeen, Observed, PodSeen};
@@ -86,6 +87,11 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     let name = desired.instance(*next);
     if !others_are_in_sync(desired, observed, *next) {
         return updating(format!("Waiting until all others are in sync before {name} is replaced."));
+    }
+    if *next != primary && !durability::can_spare(desired, observed, *next) {
+        return updating(format!(
+            "Waiting until all others have every write that {name} may have confirmed."
+        ));
     }
     if *next != primary {
         return delete(observed, *next).saying(

@@ -1,6 +1,7 @@
 //! The settings of the instances, one file for all of them; what differs between pods are variables.
 
 use crate::desired::Desired;
+use crate::durability;
 use crate::names;
 use crate::parameters;
 use crate::restore;
@@ -16,6 +17,9 @@ const PERCENT_WITH_PERSISTENCE: i32 = 60;
 pub(crate) const END_MILLISECONDS: u32 = 55_000;
 /// The grace period of a pod.
 pub(crate) const GRACE_SECONDS: u32 = 60;
+
+/// A replica that has not answered for so long does not count for writes; one answers every second.
+const MAX_LAG_SECONDS: u32 = 10;
 
 /// Bytes of an amount such as `2Gi`.
 pub fn bytes(amount: &str) -> u64 {
@@ -78,6 +82,9 @@ fn content(desired: &Desired, alone: bool) -> Value {
         "lease": lease,
         "intervals": {"gracePeriod": END_MILLISECONDS, "serverTimeout": after.clamp(1_000, 60_000)},
     });
+    if let Some(count) = durability::replicas_to_write(desired) {
+        content["server"]["minReplicas"] = json!({"count": count, "maxLag": MAX_LAG_SECONDS});
+    }
     if let Some(tls) = &desired.spec.tls {
         content["server"]["tls"] = server_tls(desired, tls);
     }

@@ -2,6 +2,7 @@
 
 use crate::access;
 use crate::desired::Desired;
+use crate::durability;
 use crate::final_backup::FinalBackupSeen;
 use crate::names;
 use crate::observed::{BackupsSeen, InstanceSeen, LeaseSeen, Observed, RestoreSource};
@@ -48,6 +49,7 @@ pub fn next(
         observed_generation: Some(desired.generation),
         current_primary: primary,
         term: term(desired, observed),
+        durability: durability::next(desired, observed),
         ready_instances: Some(i32::try_from(ready).unwrap_or(i32::MAX)),
         instances,
         last_failover: done.cloned().or_else(|| before.last_failover.clone()),

@@ -13,6 +13,9 @@
 //! A server that does not answer is fenced like one without a lease. An instance that leaves goes on until it is
 //! held by the operator, or until it has to stop, which is a fence as well.
 //!
+//! A promotion rests on what the instance had when it was held. If its server has been started since, that may be gone:
+//! the promotion is refused until another verb to hold, whose answer says what there is.
+//!
 //! Architecture invariant: an instance accepts writes only in `Promoting` and `Primary`, both of which carry a
 //! grant, and neither outlives the grant's hard deadline on this machine's own clock.
 
@@ -79,6 +82,8 @@ pub struct Manager {
     requests: u64,
     commands: u64,
     state: State,
+    /// The server has been started since the last verb to hold.
+    restarted: bool,
     leaving: bool,
     handing_over: bool,
     stopping: bool,
@@ -94,6 +99,7 @@ impl Manager {
             requests: 0,
             commands: 0,
             state: State::Dead,
+            restarted: true,
             leaving: false,
             handing_over: false,
             stopping: false,
@@ -118,6 +124,11 @@ impl Manager {
             State::Following { primary, confirmed: true } => Role::Replica(primary.clone()),
             _ => Role::Changing,
         }
+    }
+
+    /// Whether its server was started after it was last held, so that an election may rest on what is gone.
+    pub fn is_restarted(&self) -> bool {
+        self.restarted
     }
 
     /// Whether it asks for another primary.
@@ -246,7 +257,7 @@ impl Manager {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        if self.state != State::Held {
+        if self.state != State::Held || self.restarted {
             return Err(Refusal::NotHeld);
         }
         let request = self.request(now);
@@ -266,6 +277,7 @@ impl Manager {
             return Err(Refusal::Stale);
         }
         let mut effects = self.learn(term);
+        self.restarted &= matches!(self.state, State::Killing { .. } | State::Dead);
         match self.state.clone() {
             State::Promoting { grant } | State::Primary { grant, .. } => {
                 effects.extend(self.fence(now, grant));
@@ -407,7 +419,7 @@ impl Manager {
     }
 
     fn exited(&mut self, now: Moment) -> Vec<Effect> {
-        self.handing_over = false;
+        (self.handing_over, self.restarted) = (false, true);
         let grant = match &self.state {
             State::Promoting { grant } | State::Primary { grant, .. } => Some(grant.clone()),
             State::Fencing { grant, .. } | State::Killing { grant } => grant.clone(),

@@ -77,10 +77,26 @@ pub struct Policy {
     pub failover_after: Duration,
     /// For how long replicas may take in what their sockets hold.
     pub drain: Duration,
-    /// How many writers' acknowledgments a write needs, with quorum durability.
-    pub quorum: Option<usize>,
+    /// With quorum durability, how many instances have each write that is promised to survive.
+    pub quorum: Option<Quorum>,
     /// A user has decided that missing instances are not waited for.
     pub without_missing: bool,
+}
+
+/// A write that `holders` of `members` instances have survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Quorum {
+    /// How many instances there were when the promise was made; there may be more by now.
+    pub members: usize,
+    /// How many of them have a promised write, the primary among them.
+    pub holders: usize,
+}
+
+impl Quorum {
+    /// Whether every set of holders has one of so many electors.
+    fn is_met(self, electors: usize, members: usize) -> bool {
+        electors + self.holders > self.members.max(members)
+    }
 }
 
 /// The next thing to do.
@@ -248,10 +264,8 @@ fn suspect(timing: &Timing, view: &View, lease: &Lease, next: Term, holder: &Ide
 /// Nobody accepts writes, and nobody can begin to without the lease.
 fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     let mark = mark(view, lease);
-    // One that has everything is enough; the others follow it from wherever they are. With quorum durability, an
-    // election needs more of them.
-    let complete = mark.filter(|_| policy.quorum.is_none());
-    if let Some(name) = complete.and_then(|mark| successor(view, lease, next, mark)) {
+    // One that has everything is enough; the others follow it from wherever they are.
+    if let Some(name) = mark.and_then(|mark| successor(view, lease, next, mark)) {
         let held = view.members.get(name).and_then(|member| member.status.as_ref());
         return match held.filter(|status| is_held_for(status, next)) {
             Some(_) => Step::Promote(name.clone(), next, lease.version),
@@ -337,16 +351,13 @@ fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
             None => missing.push(name.clone()),
         }
     }
-    let live = |status: &Status| {
-        let knows = status.live && knows(status, lease) == lease.term && lease.term > Term(0);
-        knows && is_held_for(status, next)
-    };
-    let knows_the_last_reign = view.members.values().filter_map(|member| member.status.as_ref()).any(live);
-    let enough = match policy.quorum {
-        // A write that W instances have acknowledged is on one of any N - W + 1.
-        Some(writers) => candidates.len() + writers > view.members.len(),
-        None => knows_the_last_reign,
-    };
+    let statuses = || view.members.values().filter_map(|member| member.status.as_ref());
+    let held = || statuses().filter(|status| status.live && is_held_for(status, next));
+    let knows_the_last_reign = |status: &Status| knows(status, lease) == lease.term && lease.term > Term(0);
+    // One that was started again may have had what it no longer has, so it is no elector.
+    let electors = held().filter(|status| status.position.is_some()).count();
+    let is_met = policy.quorum.is_none_or(|quorum| quorum.is_met(electors, view.members.len()));
+    let enough = is_met && held().any(knows_the_last_reign);
     if !missing.is_empty() && !enough && !policy.without_missing {
         return Step::Wait(Wait::Missing(missing));
     }
@@ -357,7 +368,7 @@ fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
 }
 
 fn is_held_for(status: &Status, next: Term) -> bool {
-    status.role == Role::Held && status.seen >= next
+    status.role == Role::Held && status.seen >= next && !status.restarted
 }
 
 fn at(status: &Status) -> Position {

@@ -129,6 +129,9 @@ pub struct Status {
     pub streaming: bool,
     /// Whether an offset that was read from the primary after the stream was open has been reached.
     pub synced: bool,
+    /// Whether its server was started after it was last held: what it has may be less than what it said before.
+    #[serde(default)]
+    pub restarted: bool,
     /// Whether it asks for another primary: it is about to stop, or a person wants it.
     #[serde(default)]
     pub leaving: bool,

@@ -19,6 +19,7 @@ impl Harness {
         let identity = Identity { name: "a".into(), pod: "u".into(), boot: 1 };
         let mut harness = Self { manager: Manager::boot(identity, Term(4)), now: Duration::from_secs(100) };
         harness.on(Input::Started).unwrap();
+        harness.on(Input::Hold { term: Term(4) }).unwrap();
         harness
     }
 
@@ -241,4 +242,24 @@ fn answer_that_tells_nothing_is_followed_by_a_pause() {
     assert_eq!(harness.on(Input::Lease { request, answer: LeaseAnswer::Unknown }), Ok(Vec::new()));
     assert_eq!(harness.on(Input::Tick), Ok(Vec::new()));
     assert!(matches!(harness.after(1, Input::Tick)[..], [Effect::ReadLease { .. }]));
+}
+
+/// The operator has elected it for what it had, and another server may have more than what is there now.
+#[test]
+fn promotion_is_refused_after_a_restart_until_it_is_held_again() {
+    let promote = Input::Promote { term: Term(5), version: 50 };
+    let mut harness = Harness::held();
+    harness.after(1, Input::Exited);
+    harness.after(1, Input::Started);
+    assert_eq!((harness.manager.role(), harness.manager.is_restarted()), (Role::Held, true));
+    assert_eq!(harness.on(promote.clone()), Err(Refusal::NotHeld));
+    harness.on(Input::Hold { term: Term(5) }).unwrap();
+    assert!(!harness.manager.is_restarted());
+    harness.on(promote.clone()).unwrap();
+    // One that was asked while no server ran has answered for nothing.
+    let mut dead = Harness::held();
+    dead.after(1, Input::Exited);
+    dead.on(Input::Hold { term: Term(5) }).unwrap();
+    dead.after(1, Input::Started);
+    assert_eq!(dead.on(promote), Err(Refusal::NotHeld));
 }

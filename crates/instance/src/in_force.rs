@@ -1,10 +1,10 @@
-//! The settings that are in force, as far as they can change while the manager runs: the lease, its intervals, and what is
-//! reported of them.
+//! The settings that are in force, as far as they can change while the manager runs: the lease, its intervals, how many
+//! replicas a primary needs, and what is reported of them.
 
 use crate::{
     instance::{Instance, lock},
     lease::LeaseStore,
-    settings::{LeaseSettings, Settings},
+    settings::{LeaseSettings, MinReplicas, Settings},
     status::SettingsStatus,
 };
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use valkeeper_failover::{
 pub(crate) struct InForce {
     pub(crate) status: SettingsStatus,
     pub(crate) timing: Timing,
+    pub(crate) min_replicas: MinReplicas,
 }
 
 impl InForce {
@@ -25,7 +26,7 @@ impl InForce {
     pub(crate) fn of(settings: &Settings) -> Self {
         let alone = settings.lease == LeaseSettings::Alone;
         let status = SettingsStatus { revision: settings.revision.clone(), need_restart: Vec::new(), alone };
-        Self { status, timing: settings.intervals.timing() }
+        Self { status, timing: settings.intervals.timing(), min_replicas: settings.server.min_replicas }
     }
 }
 
@@ -53,6 +54,11 @@ impl Instance {
     /// The lease that the settings name.
     pub(crate) fn lease(&self) -> Arc<dyn LeaseStore> {
         Arc::clone(&lock(&self.lease))
+    }
+
+    /// How many replicas a primary needs.
+    pub(crate) fn min_replicas(&self) -> MinReplicas {
+        lock(&self.in_force).min_replicas
     }
 
     /// The settings that are in force.

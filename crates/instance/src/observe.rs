@@ -69,6 +69,7 @@ fn answer(instance: &Instance, manager: &Manager, info: Result<Info, Error>) -> 
         live: standing.live,
         streaming: standing.streaming,
         synced: standing.synced,
+        restarted: manager.is_restarted(),
         leaving: manager.is_leaving(),
         stopping: manager.is_stopping(),
         misrouted,

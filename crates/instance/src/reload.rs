@@ -10,6 +10,7 @@ use crate::{
     server_config,
     settings::{Settings, SettingsError},
     status::ReloadAnswer,
+    worker,
 };
 use valkeeper_server::{Error, ErrorClass, Server};
 
@@ -47,6 +48,10 @@ pub(crate) async fn reload(instance: &Instance) -> Result<ReloadAnswer, ReloadEr
     if let Some(tls) = settings.server.tls.as_ref().filter(|tls| tls.revision.is_none()) {
         // Of others, the files are watched.
         certificate::read_again(&mut server, tls).await?;
+    }
+    if instance.manager().accepts_writes() {
+        // When it is held meanwhile, the confirmation comes after this: no fence depends on it.
+        worker::set_min_replicas(&mut server, settings.server.min_replicas).await?;
     }
     instance.replace_settings(&settings, lease, answer.need_restart.clone());
     tracing::info!(revision = settings.revision, applied = ?answer.applied, need_restart = ?answer.need_restart, "settings read again");

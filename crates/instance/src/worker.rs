@@ -9,6 +9,7 @@ use crate::{
     clock,
     instance::{Instance, Order},
     server_config,
+    settings::MinReplicas,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -30,6 +31,12 @@ struct Worker {
     server: Server,
     /// The term in which it accepts writes, or may.
     promoted: Option<Term>,
+}
+
+/// A primary with fewer replicas than these refuses writes.
+pub(crate) async fn set_min_replicas(server: &mut Server, needed: MinReplicas) -> Result<(), Error> {
+    let (count, lag) = (needed.count.to_string(), needed.max_lag.max(1).to_string());
+    server.config_set(&[("min-replicas-to-write", &count), ("min-replicas-max-lag", &lag)]).await
 }
 
 /// Runs until it is aborted, when the server has ended.
@@ -129,8 +136,7 @@ impl Worker {
     }
 
     async fn promote(&mut self, term: Term) -> Result<(), Error> {
-        let writers = self.instance.settings.server.min_replicas.count.to_string();
-        self.server.config_set(&[("min-replicas-to-write", &writers)]).await?;
+        set_min_replicas(&mut self.server, self.instance.min_replicas()).await?;
         self.promoted = Some(term);
         self.server.replicaof_no_one().await?;
         self.instance.misrouted().reigned = true;

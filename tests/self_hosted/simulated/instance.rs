@@ -147,6 +147,7 @@ impl Instance {
             live: true,
             streaming: follows,
             synced: follows,
+            restarted: manager.is_restarted(),
             leaving: false,
             stopping: false,
             misrouted: false,

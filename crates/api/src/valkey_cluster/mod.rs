@@ -18,8 +18,8 @@ pub use parts::{
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
 pub use status::{
-    AccessStatus, CertificateStatus, ClusterStatus, FailoverRecord, FinalBackupStatus, InstanceStatus,
-    MemoryStatus, RestoredStatus, RotationStatus,
+    AccessStatus, CertificateStatus, ClusterStatus, DurabilityStatus, FailoverRecord, FinalBackupStatus,
+    InstanceStatus, MemoryStatus, RestoredStatus, RotationStatus,
 };
 pub use tls::ClusterTls;
 pub use violations::{manifest_violations, violations};
@@ -78,6 +78,12 @@ pub struct ValkeyClusterSpec {
     #[serde(default = "three")]
     #[validate(range(min = 1, max = 9))]
     pub instances: i32,
+    /// `Quorum` promises that a write survives every failover which `status.durability.acknowledgments` replicas have
+    /// confirmed to the client, by the command `WAIT`. A primary with fewer replicas refuses writes, and without the
+    /// instances that may have such writes nobody is elected. It needs at least 3 instances.
+    #[serde(default = "best_effort")]
+    #[schemars(extend("enum" = ["BestEffort", "Quorum"]))]
+    pub durability: String,
     /// Memory and CPU of each server.
     #[validate(nested)]
     pub resources: Resources,
@@ -146,6 +152,10 @@ pub struct ValkeyClusterSpec {
 
 const fn three() -> i32 {
     3
+}
+
+fn best_effort() -> String {
+    "BestEffort".to_owned()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]

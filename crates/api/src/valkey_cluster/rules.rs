@@ -88,6 +88,10 @@ pub(super) const OWN_SECRETS: [&str; 6] =
 pub(super) const ACCESS_SECRET: &str = "-access";
 /// Message about that Secret where the password should come from.
 pub(super) const PASSWORD_SECRET_RULE: &str = "must not be the Secret of the servers, <name>-access";
+/// Message about a promise that two servers cannot keep.
+pub(super) const DURABILITY_RULE: &str = "Quorum needs at least 3 instances";
+/// What a cluster needs for it.
+pub(super) const QUORUM_INSTANCES: i64 = 3;
 /// Message about a volume without a size.
 pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 
@@ -130,6 +134,11 @@ pub fn rules() -> Vec<PlacedRule> {
             "persistence cannot be added or removed later.",
         ),
         size(),
+        spec(
+            ".durability",
+            &format!("self.durability != 'Quorum' || self.instances >= {QUORUM_INSTANCES}"),
+            &format!("durability {DURABILITY_RULE}."),
+        ),
         field(
             &["spec", "persistence"],
             "has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)",

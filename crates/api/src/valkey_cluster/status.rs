@@ -28,6 +28,9 @@ pub struct ClusterStatus {
     /// How many servers accept connections: the primary, and replicas that follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_instances: Option<i32>,
+    /// What is promised of writes with `spec.durability: Quorum`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<DurabilityStatus>,
     /// The servers.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -95,6 +98,15 @@ pub struct RotationStatus {
     /// When the connection Secret had the new password, after all servers accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_at: Option<DateTime<Utc>>,
+}
+
+/// What is promised of writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DurabilityStatus {
+    /// How many replicas have to confirm a write so that it survives every failover: the number to give to `WAIT`.
+    pub acknowledgments: i32,
+    /// Number of the instances that the promise is made for.
+    pub members: i32,
 }
 
 /// The backup that a cluster is deleted after.

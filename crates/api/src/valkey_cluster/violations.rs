@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DIRECTIVE, DIRECTIVE_RULE, MOST_DIRECTIVES, NAME_PATTERN,
-    NAME_RULE, OWN_SECRETS, PARAMETERS_RULE, PASSWORD_SECRET_RULE, REDIS_VERSION, RESERVED_DIRECTIVES,
-    SIZE_RULE, TLS_SECRET_RULE, VALKEY_VERSION, VERSION_RULE,
+    ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DIRECTIVE, DIRECTIVE_RULE, DURABILITY_RULE, MOST_DIRECTIVES,
+    NAME_PATTERN, NAME_RULE, OWN_SECRETS, PARAMETERS_RULE, PASSWORD_SECRET_RULE, QUORUM_INSTANCES, REDIS_VERSION,
+    RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE, VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -40,6 +40,10 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
         if !matches(pattern, version) {
             violations.push(shown(&["spec", "version"], version, VERSION_RULE));
         }
+    }
+    let instances = manifest.pointer("/spec/instances").and_then(Value::as_i64);
+    if text("/spec/durability") == Some("Quorum") && instances.is_some_and(|count| count < QUORUM_INSTANCES) {
+        violations.push(shown(&["spec", "durability"], "Quorum", DURABILITY_RULE));
     }
     let persists = text("/spec/persistence/mode").is_some_and(|mode| mode != "None");
     if persists && manifest.pointer("/spec/persistence/size").is_none() {
@@ -102,6 +106,11 @@ fn shown(field: &[&str], value: &str, rule: &str) -> Violation {
 }
 
 impl ValkeyClusterSpec {
+    /// Whether writes that enough replicas have confirmed are promised to survive.
+    pub fn has_quorum(&self) -> bool {
+        self.durability == "Quorum"
+    }
+
     /// Whether data is kept on volumes.
     pub fn persists(&self) -> bool {
         self.persistence.as_ref().is_some_and(|persistence| persistence.mode != "None")

@@ -4,6 +4,7 @@
 
 mod checks;
 mod convergence;
+mod durability;
 mod model;
 mod objects;
 mod passwords;

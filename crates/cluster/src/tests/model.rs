@@ -292,6 +292,7 @@ impl Model {
         if let Some(instance) = pod.instance.as_mut() {
             instance.status.identity.boot = boot;
             (instance.status.role, instance.status.synced) = (Role::Held, false);
+            instance.status.restarted = true;
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn instance(ordinal: u32) -> InstanceSeen {
             synced: false,
             leaving: false,
             stopping: false,
+            restarted: true,
             misrouted: false,
         },
         settings: String::new(),
@@ -98,7 +99,7 @@ impl Pod {
     pub(super) fn hold(&mut self, term: Term) {
         let instance = self.instance.as_mut().unwrap();
         if term >= instance.status.seen && term > self.reigned {
-            instance.status.seen = term;
+            (instance.status.seen, instance.status.restarted) = (term, false);
             instance.status.role = Role::Held;
             (instance.status.streaming, instance.status.synced) = (false, false);
         }
@@ -107,7 +108,10 @@ impl Pod {
     pub(super) fn promote(&mut self, term: Term, version: u64, lease: &mut Option<LeaseReading>) {
         let instance = self.instance.as_mut().unwrap();
         let lease = lease.as_mut().unwrap();
-        let may = instance.status.role == Role::Held && !instance.alone && term >= instance.status.seen;
+        let may = instance.status.role == Role::Held
+            && !instance.status.restarted
+            && !instance.alone
+            && term >= instance.status.seen;
         if may && lease.version == version {
             assert!(term > lease.term, "terms go up");
             *lease =

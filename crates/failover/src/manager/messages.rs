@@ -144,7 +144,7 @@ pub struct Reaction {
 pub enum Refusal {
     /// The verb belongs to an older term than this instance knows of.
     Stale,
-    /// The instance is not held.
+    /// The instance is not held, or its server was started since.
     NotHeld,
     /// The verb asks the primary of a term for what only others do in that term.
     IsPrimary,

@@ -18,11 +18,12 @@ impl World {
             seen: pod.manager.seen(),
             role: pod.manager.role(),
             position: Some(position),
-            live: pod.live,
+            live: pod.live || bounds.mutation == Mutation::RestartedElector,
             streaming,
             synced,
             leaving: pod.manager.is_leaving(),
             stopping: pod.manager.is_stopping(),
+            restarted: pod.manager.is_restarted(),
             misrouted: false,
         }
     }
@@ -42,7 +43,7 @@ impl World {
             vacant_for: Duration::ZERO,
             routed: self.routed.map(name).into_iter().collect(),
         };
-        if operator::is_vacant(&POLICY, &timing(Mutation::None), &view) {
+        if operator::is_vacant(&policy(bounds), &timing(Mutation::None), &view) {
             view.vacant_for = Duration::from_secs(self.vacant.into());
         }
         Some(view)
@@ -52,7 +53,7 @@ impl World {
     pub(crate) fn decide(&self, bounds: &Bounds, answering: &[bool]) -> Option<Verb> {
         let view = self.view(bounds, answering)?;
         let drain = if bounds.mutation == Mutation::NoDrain { Duration::ZERO } else { POLICY.drain };
-        match operator::decide(&Policy { drain, ..POLICY }, &timing(Mutation::None), &view) {
+        match operator::decide(&Policy { drain, ..policy(bounds) }, &timing(Mutation::None), &view) {
             Step::Hold(name, term) => Some(Verb::Hold(index(&name), term)),
             Step::Promote(name, term, _)
                 if bounds.mutation == Mutation::LabelFirst && self.routed != Some(index(&name)) =>
@@ -87,8 +88,8 @@ impl World {
                 let pod = &self.pods[*at];
                 let elsewhere = others(*at).fold(0, |all, (_, pod)| all | pod.data);
                 let view = self.view(bounds, answering);
-                let vacant =
-                    view.is_some_and(|view| operator::is_vacant(&POLICY, &timing(Mutation::None), &view));
+                let vacant = view
+                    .is_some_and(|view| operator::is_vacant(&policy(bounds), &timing(Mutation::None), &view));
                 if vacant && self.vacant == 0 && pod.incoming & self.kept & !elsewhere != 0 {
                     return Err("what lies in the socket of a replica is thrown away".to_owned());
                 }
@@ -112,7 +113,8 @@ impl World {
     pub(crate) fn note_vacancy(&mut self, bounds: &Bounds) {
         let answering: Vec<_> = self.pods.iter().map(Pod::hears).collect();
         let view = self.view(bounds, &answering);
-        let vacant = view.is_some_and(|view| operator::is_vacant(&POLICY, &timing(Mutation::None), &view));
+        let vacant =
+            view.is_some_and(|view| operator::is_vacant(&policy(bounds), &timing(Mutation::None), &view));
         self.vacant = u8::from(vacant);
     }
 }

@@ -50,6 +50,7 @@ fn explore(bounds: Bounds, start: World) -> Explored {
         reigns = reigns.max(world.granted.len());
         let from = fingerprint(&world);
         for (what, mut next) in successors(&bounds, &world) {
+            next.note_promises();
             if let Err(rule) = next.note_grants().and_then(|()| next.check()) {
                 let mut way = vec![what];
                 let mut at = from;
@@ -83,8 +84,38 @@ pub(crate) fn run(
     disk: Disk,
     mutation: Mutation,
 ) -> Explored {
-    let bounds = Bounds { members, horizon: 16, deviations, operator_rate, states: STATES, disk, mutation };
+    let durability = Durability::BestEffort;
+    let bounds = Bounds {
+        members,
+        horizon: 16,
+        deviations,
+        operator_rate,
+        states: STATES,
+        disk,
+        durability,
+        mutation,
+    };
     report(bounds, World::start(&bounds))
+}
+
+/// Three instances that have replicated a write.
+pub(crate) fn run_with_quorum(deviations: u8, disk: Disk, mutation: Mutation) -> Explored {
+    let bounds = Bounds {
+        members: 3,
+        horizon: 24,
+        deviations,
+        operator_rate: 2,
+        states: QUORUM_STATES,
+        disk,
+        durability: Durability::Quorum,
+        mutation,
+    };
+    let mut world = World::start(&bounds);
+    while world.promised == 0 {
+        world = successors(&bounds, &world).swap_remove(0).1;
+        world.note_promises();
+    }
+    report(bounds, world)
 }
 
 fn report(bounds: Bounds, start: World) -> Explored {
@@ -98,7 +129,8 @@ fn report(bounds: Bounds, start: World) -> Explored {
 
 pub(crate) fn run_after_a_return(mutation: Mutation) -> Explored {
     let (members, horizon, deviations, operator_rate) = (2, 24, 3, 2);
+    let (disk, durability) = (Disk::Behind, Durability::BestEffort);
     let bounds =
-        Bounds { members, horizon, deviations, operator_rate, states: STATES, disk: Disk::Behind, mutation };
+        Bounds { members, horizon, deviations, operator_rate, states: STATES, disk, durability, mutation };
     report(bounds, after_a_return(&bounds))
 }

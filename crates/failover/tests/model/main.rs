@@ -9,7 +9,7 @@ mod explore;
 mod moves;
 mod world;
 
-use explore::{run, run_after_a_return};
+use explore::{run, run_after_a_return, run_with_quorum};
 use moves::successors;
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
@@ -19,7 +19,7 @@ use std::{
 use valkeeper_failover::{
     Identity, Name, Position, Term,
     manager::{Command, Effect, Input, LeaseAnswer, Manager},
-    operator::{self, Lease, Member, Policy, Step, View},
+    operator::{self, Lease, Member, Policy, Quorum, Step, View},
     protocol::{Role, Status, Timing},
 };
 
@@ -45,6 +45,8 @@ enum Mutation {
     NoDrain,
     /// A replica counts as synced as soon as its link is up.
     LinkIsSync,
+    /// An instance that was started again is an elector.
+    RestartedElector,
 }
 
 /// What servers keep when they end.
@@ -64,7 +66,16 @@ struct Bounds {
     operator_rate: u8,
     states: usize,
     disk: Disk,
+    durability: Durability,
     mutation: Mutation,
+}
+
+/// What is promised of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    BestEffort,
+    /// One that two of three instances have had survives for as long as one of them has it.
+    Quorum,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -144,6 +155,8 @@ struct World {
     written: u8,
     /// Acknowledged writes that no promotion has given up.
     kept: u64,
+    /// Writes that two instances had at the same time.
+    promised: u64,
     /// Where clients are directed.
     routed: Option<usize>,
     /// The rule that a decision of the operator broke.
@@ -155,6 +168,8 @@ const WRITES: u8 = 3;
 
 /// The most states of one exploration.
 const STATES: usize = 1_000_000;
+/// The most of one with quorum durability, which begins later.
+const QUORUM_STATES: usize = 400_000;
 
 const POLICY: Policy = Policy {
     failover_after: Duration::ZERO,
@@ -162,6 +177,17 @@ const POLICY: Policy = Policy {
     quorum: None,
     without_missing: true,
 };
+
+/// The operator's policy; with quorum durability, nobody decides to go on without what is promised.
+fn policy(bounds: &Bounds) -> Policy {
+    match bounds.durability {
+        Durability::BestEffort => POLICY,
+        Durability::Quorum => {
+            let quorum = Some(Quorum { members: bounds.members, holders: 2 });
+            Policy { quorum, without_missing: false, ..POLICY }
+        }
+    }
+}
 
 fn timing(mutation: Mutation) -> Timing {
     let ticks = |ticks| Duration::from_secs(ticks);
@@ -223,6 +249,20 @@ fn protocol_holds_with_three_members() {
     for disk in [Disk::Whole, Disk::None] {
         assert_eq!(run(3, 2, 2, disk, Mutation::None).violation, None);
     }
+}
+
+#[test]
+fn promised_writes_survive_with_quorum_durability() {
+    for disk in [Disk::Behind, Disk::None] {
+        let explored = run_with_quorum(3, disk, Mutation::None);
+        assert_eq!(explored.violation, None);
+        assert!(explored.reigns >= 2);
+    }
+}
+
+#[test]
+fn quorum_with_restarted_electors_is_found() {
+    assert!(run_with_quorum(4, Disk::None, Mutation::RestartedElector).violation.is_some());
 }
 
 #[test]

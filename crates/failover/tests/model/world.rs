@@ -39,6 +39,7 @@ impl World {
             vacant: 0,
             written: 0,
             kept: 0,
+            promised: 0,
             routed: None,
             broken: None,
         };
@@ -121,6 +122,24 @@ impl World {
             let pod = &mut self.pods[at];
             (pod.history, pod.live) = (pod.manager.seen(), true);
             self.kept &= pod.data;
+            self.give_up_nothing_promised(bounds, at);
+        }
+    }
+
+    /// What is promised survives for as long as another instance has it.
+    fn give_up_nothing_promised(&mut self, bounds: &Bounds, at: usize) {
+        let elsewhere = self.pods.iter().fold(0, |all, pod| all | pod.data);
+        let lost = self.promised & elsewhere & !self.pods[at].data;
+        if bounds.durability == Durability::Quorum && lost != 0 {
+            self.broken = Some("one is promoted without a write that is promised to survive".to_owned());
+        }
+    }
+
+    pub(crate) fn note_promises(&mut self) {
+        let mut once = 0;
+        for pod in &self.pods {
+            self.promised |= once & pod.data;
+            once |= pod.data;
         }
     }
 

@@ -7,7 +7,7 @@ mod views;
 use std::time::Duration;
 use valkeeper_failover::{
     Identity, Name, Position, Term,
-    operator::{Lease, Member, Policy, Step, View, Wait, decide},
+    operator::{Lease, Member, Policy, Quorum, Step, View, Wait, decide},
     protocol::{Role, Status, Timing},
 };
 
@@ -151,8 +151,7 @@ fn cold_start_waits_for_everybody_who_may_know_more() {
 }
 
 #[test]
-fn quorum_waits_for_all_but_the_writers() {
-    let quorum = |writers| Policy { quorum: Some(writers), ..policy() };
+fn quorum_waits_until_one_elector_has_every_promised_write() {
     let one = view(None, 60, vec![silent("a", 60), silent("b", 60), member("c", Role::Held, 8, 7, 95)]);
     let two = view(
         None,
@@ -160,8 +159,28 @@ fn quorum_waits_for_all_but_the_writers() {
         vec![silent("a", 60), member("b", Role::Held, 8, 7, 95), member("c", Role::Held, 8, 7, 90)],
     );
     let missing = Step::Wait(Wait::Missing(vec!["a".into(), "b".into()]));
-    assert_eq!(decide(&quorum(2), &Timing::default(), &one), missing);
-    assert_eq!(decide(&quorum(2), &Timing::default(), &two), Step::Promote("b".into(), Term(8), 70));
+    assert_eq!(decide(&quorum(3, 2), &Timing::default(), &one), missing);
+    assert_eq!(decide(&quorum(3, 2), &Timing::default(), &two), Step::Promote("b".into(), Term(8), 70));
+    // As many are not enough among the five that the promise was made for.
+    let missing = Step::Wait(Wait::Missing(vec!["a".into()]));
+    assert_eq!(decide(&quorum(5, 3), &Timing::default(), &two), missing);
+}
+
+#[test]
+fn instance_that_was_started_again_is_no_elector() {
+    let mut members =
+        vec![silent("a", 60), member("b", Role::Held, 8, 7, 95), member("c", Role::Held, 8, 7, 90)];
+    members[2].1.status.as_mut().unwrap().live = false;
+    let restarted = view(None, 60, members);
+    let missing = Step::Wait(Wait::Missing(vec!["a".into()]));
+    assert_eq!(decide(&quorum(3, 2), &Timing::default(), &restarted), missing);
+    assert_eq!(decided(&restarted), Step::Promote("b".into(), Term(8), 70));
+    let by_hand = Policy { without_missing: true, ..quorum(3, 2) };
+    assert_eq!(decide(&by_hand, &Timing::default(), &restarted), Step::Promote("b".into(), Term(8), 70));
+}
+
+fn quorum(members: usize, holders: usize) -> Policy {
+    Policy { quorum: Some(Quorum { members, holders }), ..policy() }
 }
 
 #[test]
@@ -236,9 +255,8 @@ fn member_that_cannot_settle_delays_the_election_for_a_time() {
     vacant.vacant_for = Duration::from_secs(5);
     assert_eq!(decided(&vacant), Step::Promote("b".into(), Term(8), 70));
     // It is as good as missing: with quorum durability, that may be too few.
-    let quorum = Policy { quorum: Some(2), ..policy() };
     let missing = Step::Wait(Wait::Missing(vec!["a".into(), "c".into()]));
-    assert_eq!(decide(&quorum, &Timing::default(), &vacant), missing);
+    assert_eq!(decide(&quorum(3, 2), &Timing::default(), &vacant), missing);
 }
 
 #[test]

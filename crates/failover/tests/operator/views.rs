@@ -22,6 +22,7 @@ pub(crate) fn member(name: &str, role: Role, seen: u64, term: u64, offset: u64) 
         synced: matches!(role, Role::Replica(_)),
         leaving: false,
         stopping: false,
+        restarted: false,
         misrouted: false,
         role,
     };

@@ -106,6 +106,7 @@ impl World {
             synced: answers && own.progress.synced,
             leaving: own.manager.is_leaving(),
             stopping: own.manager.is_stopping(),
+            restarted: own.manager.is_restarted(),
             misrouted: own.progress.reigned && !own.manager.accepts_writes(),
         }
     }

@@ -263,5 +263,6 @@ async fn verbs_are_taken_from_holders_of_a_certificate_only() {
     let identity = ClientIdentity { authority: &renewed.pem, identity: &identity };
     let renewed =
         InstanceClient::new(client::http(Some(identity)).unwrap(), format!("https://{}:7379", node.host));
+    renewed.hold(Term(1)).await.unwrap();
     assert_eq!(renewed.promote(Term(1), 1).await.unwrap().status.role, Role::Primary(Term(1)));
 }

@@ -93,6 +93,7 @@ async fn backup_is_verified_and_restored_with_each_persistence() {
             first.client.restore(&restore("n/c/one", folder, is_redis, "8.0")).await.unwrap();
             let held = |status: &valkeeper_instance::status::StatusAnswer| status.status.role == Role::Held;
             first.until("held", held).await;
+            first.client.hold(Term(1)).await.unwrap();
             first.client.promote(Term(1), 1).await.unwrap();
             first.until("primary", |status| matches!(status.status.role, Role::Primary(_))).await;
             let mut server = first.server().await.unwrap();

@@ -29,6 +29,7 @@ async fn server_refuses_writes_at_every_start_until_it_is_promoted() {
             assert_eq!(refused.class(), ErrorClass::ReadOnly);
             assert_eq!(writer.stop().len(), 0);
             if start == 1 {
+                world.nodes[0].client.hold(Term(1)).await.unwrap();
                 world.nodes[0].client.promote(Term(1), 1).await.unwrap();
                 server.call(&["SET", "key", "1"]).await.unwrap();
             } else {
@@ -71,6 +72,11 @@ async fn verbs_of_an_older_term_are_refused() {
         assert_eq!(world.writable().await, []);
         restarted(&mut world).await;
     }
+    // Whoever elected it did so for what it had before its last start.
+    assert_eq!(reason(world.nodes[0].client.promote(Term(5), 1).await), RefusalReason::NotHeld);
+    assert!(world.nodes[0].client.status().await.unwrap().status.restarted);
+    let held = world.nodes[0].client.hold(Term(5)).await.unwrap();
+    assert!(!held.status.restarted);
     let answer = world.nodes[0].client.promote(Term(5), 1).await.unwrap();
     assert_eq!(answer.status.role, Role::Primary(Term(5)));
     assert_eq!(reason(world.nodes[0].client.promote(Term(5), 2).await), RefusalReason::Stale);
@@ -94,6 +100,7 @@ async fn confirmed_term_survives_a_kill_right_after_the_answer() {
 async fn promotion_without_the_lease_leaves_the_server_held() {
     let Some(program) = valkey() else { return };
     let world = World::started(&program, 1, &Setup::default()).await;
+    world.nodes[0].client.hold(Term(1)).await.unwrap();
     let answer = world.nodes[0].client.promote(Term(1), 99).await.unwrap();
     assert_eq!(answer.status.role, Role::Held);
     world.nodes[0].cut_lease();

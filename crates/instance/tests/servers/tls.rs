@@ -99,6 +99,7 @@ async fn manager_rules_a_server_whose_certificate_has_expired() {
             node.until("held", |status| status.status.role == Role::Held).await;
         }
         assert_eq!(shown(&world.nodes[0].host, &authority.pem).await, None, "no client accepts it");
+        world.nodes[0].client.hold(Term(1)).await.unwrap();
         let promoted = world.nodes[0].client.promote(Term(1), 1).await.unwrap();
         assert_eq!(promoted.status.role, Role::Primary(Term(1)));
         let held = world.nodes[0].client.hold(Term(2)).await.unwrap();
