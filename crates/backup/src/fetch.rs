@@ -5,11 +5,11 @@
 
 use crate::{
     check::Checks,
-    destination::Store,
     error::{BackupError, ErrorClass},
     manifest::{MANIFEST, Manifest},
     pipe::{ChannelReader, Piece},
     seal::{Chunks, Opener},
+    store::Store,
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};

@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod manifest;
 pub mod place;
 pub mod rdb;
+pub mod store;
 pub mod take;
 
 mod check;
@@ -25,9 +26,10 @@ mod replica;
 mod seal;
 mod uploads;
 
-pub use destination::{Credentials, Destination, S3, Store};
+pub use destination::{Credentials, Destination, S3};
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};
 pub use seal::{Encryption, EncryptionKey};
+pub use store::Store;
 pub use take::{Order, take};

@@ -11,7 +11,6 @@
 
 use crate::{
     check::Checks,
-    destination::Store,
     error::{BackupError, ErrorClass},
     manifest::{MANIFEST, Manifest, Origin},
     pace::Pace,
@@ -19,6 +18,7 @@ use crate::{
     rdb::{self, Summary},
     replica::FullSync,
     seal::{Chunks, EncryptionKey, Sealer},
+    store::Store,
 };
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream::FuturesUnordered};

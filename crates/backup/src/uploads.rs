@@ -4,8 +4,8 @@
 //! there is what the store lists: nothing has to be remembered, whenever a manager was killed.
 
 use crate::{
-    destination::Store,
     error::{BackupError, ErrorClass},
+    store::Store,
 };
 use object_store::{
     ClientOptions,

@@ -7,8 +7,8 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod buckets;
 mod encryption;
 mod round_trip;
 mod running;
-mod s3;
 mod uploads;

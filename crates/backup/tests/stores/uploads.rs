@@ -1,8 +1,8 @@
 //! Uploads in parts that a killed manager left behind: what a server that speaks S3 lists of them.
 
 use crate::{
+    buckets::{BUCKET, World, fill_much},
     running::order,
-    s3::{BUCKET, World, fill_much},
 };
 use std::{
     num::NonZeroU64,

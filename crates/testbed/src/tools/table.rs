@@ -192,7 +192,7 @@ pub const S3_SERVER: Tool = Tool {
         "moto_server",
         &[],
         "install moto[server] (PyPI), or set MOTO_SERVER to the path of moto_server",
-        &[("stores", &["s3::"]), ("self_hosted", &["backups::"])],
+        &[("stores", &["buckets::"]), ("self_hosted", &["backups::"])],
     )
 };
 /// Delays the calls of processes.
