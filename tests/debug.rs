@@ -166,7 +166,7 @@ fn decisions_show_no_secret() {
 }
 
 /// Fields that appear to hold a secret, and why they do not.
-const HARMLESS: [(&str, &str, &str); 14] = [
+const HARMLESS: [(&str, &str, &str); 16] = [
     ("Connection", "namespace_token_secret", "the name of a Secret"),
     ("Connection", "namespace_token_key", "the name of a key"),
     ("Import", "token_secret", "the name of a Secret"),
@@ -175,6 +175,8 @@ const HARMLESS: [(&str, &str, &str); 14] = [
     ("Settings", "namespace_token_secret", "the name of a Secret"),
     ("Settings", "namespace_token_key", "the name of a key"),
     ("S3Destination", "credentials_secret_name", "the name of a Secret"),
+    ("GcsDestination", "credentials_secret_name", "the name of a Secret"),
+    ("AzureDestination", "credentials_secret_name", "the name of a Secret"),
     ("BackupEncryption", "secret_name", "the name of a Secret"),
     ("ClusterTls", "secret_name", "the name of a Secret"),
     ("Clients", "sentinel_password", "whether one is required"),

@@ -17,6 +17,8 @@ on_both_servers!(
 
 const BACKUP: &str = include_str!("../../examples/self-hosted/backup.yaml");
 const SCHEDULE: &str = include_str!("../../examples/self-hosted/scheduled-backup.yaml");
+const GOOGLE: &str = include_str!("../../examples/self-hosted/backup-in-google-cloud-storage.yaml");
+const AZURE: &str = include_str!("../../examples/self-hosted/backup-in-azure.yaml");
 const TRIAL: &str = include_str!("../../examples/self-hosted/scheduled-backup-of-a-test.yaml");
 
 /// An example with another value at this path of the spec; null removes it.
@@ -38,7 +40,8 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         ("/clusterName", json!(null), "is required"),
         ("/clusterName", json!(""), "must not be empty"),
         ("/destination", json!(null), "is required"),
-        ("/destination/s3", json!(null), "is required"),
+        ("/destination", json!({}), "exactly one of s3, gcs and azure"),
+        ("/destination", two_stores(), "exactly one of s3, gcs and azure"),
         ("/destination/s3/bucket", json!("Upper"), "must match"),
         ("/destination/s3/bucket", json!("ab"), "must match"),
         ("/destination/s3/prefix", json!("/a"), "must match"),
@@ -47,7 +50,7 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         ("/destination/s3/endpoint", json!("https://user:word@host"), "must match"),
         ("/destination/s3/region", json!("a b"), "must match"),
         ("/destination/s3/credentialsSecretName", json!(null), "is required"),
-        ("/destination/gcs", json!({}), "unknown field"),
+        ("/destination/gs", json!({}), "unknown field"),
         ("/destination/encryption", json!("key"), "must be"),
         ("/maxBytesPerSecond", json!("512Ki"), "must match"),
         ("/verify", json!("yes"), "must be"),
@@ -64,14 +67,37 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         (SCHEDULE, "/whenClusterDeleted", json!("Retain"), "must be one of", false),
         (SCHEDULE, "/retention/keepLast", json!(0), "at least 1", false),
     ];
+    let stores = [
+        (GOOGLE, "/destination/gcs/bucket", json!("Upper"), "must match", false),
+        (GOOGLE, "/destination/gcs/bucket", json!("a".repeat(223)), "at most 222", false),
+        (GOOGLE, "/destination/gcs/region", json!("eu"), "unknown field", false),
+        (GOOGLE, "/destination/gcs/credentialsSecretName", json!(null), "is required", false),
+        (AZURE, "/destination/azure/account", json!("with-hyphen"), "must match", false),
+        (AZURE, "/destination/azure/container", json!("two--hyphens"), "must match", false),
+        (AZURE, "/destination/azure/container", json!("ab"), "must match", false),
+        (AZURE, "/destination/azure/container", json!(null), "is required", false),
+        (AZURE, "/destination/azure/endpoint", json!("ftp://host"), "must match", false),
+        (AZURE, "/destination/azure/credentialsSecretName", json!(""), "must not be empty", false),
+    ];
     let both = both.into_iter().flat_map(|(path, value, rule)| {
         [BACKUP, SCHEDULE].map(|example| (example, path, value.clone(), rule, false))
     });
-    both.chain(only).collect()
+    both.chain(only).chain(stores).collect()
+}
+
+fn two_stores() -> Value {
+    json!({
+        "s3": {"bucket": "example-backups", "credentialsSecretName": "s3"},
+        "gcs": {"bucket": "example-backups", "credentialsSecretName": "gcs"},
+    })
+}
+
+fn is_backup(example: &str) -> bool {
+    [BACKUP, GOOGLE, AZURE].contains(&example)
 }
 
 fn judged(example: &str, manifest: &Value) -> Vec<Violation> {
-    if example == BACKUP {
+    if is_backup(example) {
         valkey_backup::manifest_violations(manifest)
     } else {
         valkey_scheduled_backup::manifest_violations(manifest)
@@ -80,7 +106,7 @@ fn judged(example: &str, manifest: &Value) -> Vec<Violation> {
 
 /// What the operator says of a stored object; none where it cannot be decoded.
 fn operated(example: &str, manifest: &Value) -> Option<Vec<Violation>> {
-    if example == BACKUP {
+    if is_backup(example) {
         let object: ValkeyBackup = serde_json::from_value(manifest.clone()).ok()?;
         Some(valkey_backup::violations(&object))
     } else {
@@ -120,7 +146,7 @@ async fn server_with_backups(place: Place) -> Option<Server> {
 }
 
 fn plural(example: &str) -> &'static str {
-    if example == BACKUP { "valkeybackups" } else { "valkeyscheduledbackups" }
+    if is_backup(example) { "valkeybackups" } else { "valkeyscheduledbackups" }
 }
 
 async fn api_server_refuses_the_same_backups(place: Place) {
@@ -144,8 +170,11 @@ async fn api_server_refuses_forbidden_changes_of_backups(place: Place) {
         (BACKUP, backup, json!({"clusterName": "other"}), false),
         (BACKUP, backup, json!({"verify": false}), false),
         (BACKUP, backup, json!({"destination": {"s3": {"bucket": "other-bucket"}}}), false),
+        (BACKUP, backup, json!({"destination": two_stores()}), false),
         (BACKUP, backup, json!({"deletionPolicy": "Delete"}), true),
         (SCHEDULE, schedule, json!({"clusterName": "other"}), false),
+        (SCHEDULE, schedule, json!({"destination": {"s3": null}}), false),
+        (SCHEDULE, schedule, json!({"destination": {"s3": null, "gcs": two_stores()["gcs"]}}), true),
         (SCHEDULE, schedule, json!({"schedule": "0 4 * * *", "suspend": true}), true),
     ];
     for (example, name, change, is_accepted) in table {
@@ -156,7 +185,7 @@ async fn api_server_refuses_forbidden_changes_of_backups(place: Place) {
 
 async fn examples_of_backups_are_accepted(place: Place) {
     let Some(server) = server_with_backups(place).await else { return };
-    for example in [BACKUP, SCHEDULE, TRIAL] {
+    for example in [BACKUP, GOOGLE, AZURE, SCHEDULE, TRIAL] {
         let manifest: Value = serde_yaml::from_str(example).unwrap();
         let stored = server.judge_own(plural(example), &manifest).await.unwrap();
         assert_eq!(operated(example, &stored), Some(Vec::new()));

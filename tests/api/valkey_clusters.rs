@@ -148,23 +148,20 @@ fn wrong_clients() -> Vec<(Value, &'static str, &'static str, Operator)> {
 
 fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode};
+    let s3 = |bucket: &str| json!({"s3": {"bucket": bucket, "credentialsSecretName": "s3"}});
+    let both = json!({"name": "a", "source": {"key": "k", "destination": s3("abc")}});
+    let both = json!({"bootstrap": {"backup": both}});
+    let no_store = json!({"bootstrap": {"backup": {"source": {"key": "k", "destination": {}}}}});
+    let no_destination = json!({"finalBackup": {"destination": {}}});
+    let wrong_bucket = json!({"finalBackup": {"destination": s3("No")}});
+    let source = "spec.bootstrap.backup.source.destination";
     vec![
         (json!({"bootstrap": {"backup": {}}}), "spec.bootstrap.backup", "either name or source", Agrees),
-        (
-            json!({"bootstrap": {"backup": {"name": "a", "source": {
-                "key": "k", "destination": {"s3": {"bucket": "abc", "credentialsSecretName": "s"}},
-            }}}}),
-            "spec.bootstrap.backup",
-            "either name or source",
-            Agrees,
-        ),
+        (both, "spec.bootstrap.backup", "either name or source", Agrees),
+        (no_store, source, "exactly one of s3, gcs and azure", Agrees),
         (json!({"finalBackup": {}}), "spec.finalBackup.destination", "is required", CannotDecode),
-        (
-            json!({"finalBackup": {"destination": {"s3": {"bucket": "No", "credentialsSecretName": "s3"}}}}),
-            "spec.finalBackup.destination.s3.bucket",
-            "must match",
-            Agrees,
-        ),
+        (no_destination, "spec.finalBackup.destination", "exactly one of s3, gcs and azure", Agrees),
+        (wrong_bucket, "spec.finalBackup.destination.s3.bucket", "must match", Agrees),
         (json!({"bootstrap": {}}), "spec.bootstrap.backup", "is required", CannotDecode),
     ]
 }

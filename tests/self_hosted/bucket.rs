@@ -65,12 +65,7 @@ impl Bucket {
             path_style: true,
             ..S3::default()
         };
-        let credentials = Credentials {
-            access_key_id: KEY.0.to_owned().into(),
-            secret_access_key: KEY.1.to_owned().into(),
-            ..Credentials::default()
-        };
-        Store::open(&Destination::S3(s3), Some(&credentials)).unwrap()
+        Store::open(&Destination::S3(s3), Some(&Credentials::of_s3(KEY.0, KEY.1))).unwrap()
     }
 
     pub(crate) async fn back_up(&self, world: &World, name: &str, more: Value) {

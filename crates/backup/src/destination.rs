@@ -1,4 +1,5 @@
-//! Where backups are kept: a bucket of S3 or of what speaks it, or a folder.
+//! Where backups are kept: a bucket of S3 or of what speaks it, a bucket of Google Cloud Storage, a container of Azure, or a
+//! folder.
 //!
 //! Guarantees: credentials are in no `Debug`.
 //!
@@ -8,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use std::path::PathBuf;
 
-/// A bucket.
+/// A bucket of S3, or of what speaks it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct S3 {
@@ -28,42 +29,89 @@ pub struct S3 {
     pub path_style: bool,
 }
 
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gcs {
+    /// Its name.
+    pub bucket: String,
+    /// What the names of all objects begin with.
+    #[serde(default)]
+    pub prefix: String,
+    /// URL of a service other than Google's.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Azure {
+    /// The storage account.
+    pub account: String,
+    /// The container in it.
+    pub container: String,
+    /// What the names of all objects begin with.
+    #[serde(default)]
+    pub prefix: String,
+    /// URL of the blob service of the account, where it is not at the usual place.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+}
+
 /// A place for backups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Destination {
-    /// A bucket.
+    /// A bucket of S3.
     S3(S3),
+    /// A bucket of Google Cloud Storage.
+    Gcs(Gcs),
+    /// A container of Azure.
+    Azure(Azure),
     /// A folder of this machine.
     Folder(PathBuf),
 }
 
-/// What a store asks for.
+/// What a store asks for. Each kind of store asks for keys of its own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credentials {
-    /// Name of the key.
-    #[serde(serialize_with = "exposed")]
-    pub access_key_id: SecretString,
-    /// The key.
-    #[serde(serialize_with = "exposed")]
-    pub secret_access_key: SecretString,
-    /// Of a key that is valid for some time.
-    #[serde(default, serialize_with = "exposed_if_any", skip_serializing_if = "Option::is_none")]
+    /// Of S3: name of the key.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<SecretString>,
+    /// Of S3: the key.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<SecretString>,
+    /// Of S3: of a key that is valid for some time.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
     pub session_token: Option<SecretString>,
+    /// Of Google Cloud Storage: the key of a service account, as JSON.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+    pub service_account_key: Option<SecretString>,
+    /// Of Azure: a key of the storage account.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+    pub account_key: Option<SecretString>,
+    /// Of Azure, instead of that: a shared access signature.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+    pub sas_token: Option<SecretString>,
     /// Certificates of the authorities that the endpoint is trusted by, as PEM; those of the system if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,
     /// The key that data is encrypted with before it is stored, as 64 hexadecimal digits.
-    #[serde(default, serialize_with = "exposed_if_any", skip_serializing_if = "Option::is_none")]
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
     pub encryption_key: Option<SecretString>,
 }
 
-fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose_secret())
+impl Credentials {
+    /// A key of S3.
+    pub fn of_s3(id: &str, key: &str) -> Self {
+        let secret = |text: &str| Some(text.to_owned().into());
+        Self { access_key_id: secret(id), secret_access_key: secret(key), ..Self::default() }
+    }
 }
 
 #[expect(clippy::ref_option, reason = "serde hands over the field")]
-fn exposed_if_any<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+fn exposed<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
 }

@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 
 /// Pieces of the stored data that may wait.
 const WAITING: usize = 8;
+/// What stores call a bucket that does not exist.
+const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
 /// Larger than any manifest.
 const LONGEST_MANIFEST: u64 = 1 << 20;
 
@@ -42,7 +44,7 @@ impl Store {
         let found = match self.objects.get(&self.path(key, MANIFEST)?).await {
             // A bucket that does not exist is another thing than an object that does not.
             Err(object_store::Error::NotFound { source, .. })
-                if !source.to_string().contains("NoSuchBucket") =>
+                if !NO_BUCKET.iter().any(|code| source.to_string().contains(code)) =>
             {
                 return Ok(None);
             }

@@ -19,6 +19,7 @@ pub mod store;
 pub mod take;
 
 mod check;
+mod clients;
 mod frame;
 mod pace;
 mod pipe;
@@ -26,7 +27,8 @@ mod replica;
 mod seal;
 mod uploads;
 
-pub use destination::{Credentials, Destination, S3};
+pub use clients::check;
+pub use destination::{Azure, Credentials, Destination, Gcs, S3};
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};

@@ -1,5 +1,7 @@
 //! Uploads in parts that were never ended: a manager that is killed leaves one behind, which is invisible and costs money.
 //!
+//! Azure has no request that aborts one: it drops blocks that were not committed a week after the last of them.
+//!
 //! Guarantees: only uploads below the key of one backup are aborted, so that no other backup under way suffers. What is
 //! there is what the store lists: nothing has to be remembered, whenever a manager was killed.
 
@@ -11,11 +13,15 @@ use object_store::{
     ClientOptions,
     aws::AmazonS3,
     client::{HttpClient, HttpConnector as _, HttpRequest, HttpRequestBody, ReqwestConnector},
+    gcp::GoogleCloudStorage,
     multipart::MultipartStore as _,
     path::Path,
     signer::{SignedUrlOptions, Signer as _},
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
@@ -24,11 +30,18 @@ const VALIDITY: Duration = Duration::from_mins(5);
 /// More lists, of a thousand uploads each, than any backup needs.
 const MOST_LISTS: usize = 100;
 
-/// The uploads of a bucket.
+/// The uploads of a bucket. S3 and Google Cloud Storage list them alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploads {
-    bucket: Arc<AmazonS3>,
+    bucket: Bucket,
     http: HttpClient,
+}
+
+#[derive(Clone, Debug)]
+enum Bucket {
+    S3(Arc<AmazonS3>),
+    /// With its URL.
+    Gcs(Arc<GoogleCloudStorage>, Url),
 }
 
 /// The answer to `ListMultipartUploads`.
@@ -49,18 +62,24 @@ struct Upload {
 }
 
 impl Uploads {
-    pub(crate) fn of(bucket: Arc<AmazonS3>, options: &ClientOptions) -> object_store::Result<Self> {
-        Ok(Self { bucket, http: ReqwestConnector::default().connect(options)? })
+    pub(crate) fn of_s3(bucket: Arc<AmazonS3>, options: &ClientOptions) -> object_store::Result<Self> {
+        Ok(Self { bucket: Bucket::S3(bucket), http: ReqwestConnector::default().connect(options)? })
+    }
+
+    pub(crate) fn of_gcs(
+        bucket: Arc<GoogleCloudStorage>,
+        (endpoint, name): (&str, &str),
+        options: &ClientOptions,
+    ) -> object_store::Result<Self> {
+        let wrong =
+            |_| object_store::Error::Generic { store: "GCS", source: "the endpoint is no URL".into() };
+        let url = Url::parse(&format!("{endpoint}/{name}")).map_err(wrong)?;
+        Ok(Self { bucket: Bucket::Gcs(bucket, url), http: ReqwestConnector::default().connect(options)? })
     }
 
     /// Lists uploads whose keys begin with this; the first thousand.
     async fn list(&self, beginning: &str) -> Result<Listed, BackupError> {
-        let query = [("uploads", ""), ("prefix", beginning)];
-        let query = SignedUrlOptions::default().with_query(query);
-        let url = self.bucket.signed_url_opts(Method::GET, &Path::default(), VALIDITY, &query).await;
-        let url = url.map_err(|error| failed(&error))?;
-        let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.uri_mut() = url.as_str().parse().map_err(|_| answered(ErrorClass::Invalid, "no URL"))?;
+        let request = self.bucket.request(&[("uploads", ""), ("prefix", beginning)]).await?;
         // The error of a client may have the URL in it, and that the signature.
         let unreachable = |_| answered(ErrorClass::Transient, "the store does not answer");
         let answer = self.http.execute(request).await.map_err(unreachable)?;
@@ -71,6 +90,47 @@ impl Uploads {
         let body = answer.into_body().bytes().await.map_err(unreachable)?;
         quick_xml::de::from_reader(&body[..])
             .map_err(|error| answered(ErrorClass::Invalid, &error.to_string()))
+    }
+}
+
+impl Bucket {
+    /// A request to read the bucket with this query.
+    async fn request(&self, query: &[(&str, &str)]) -> Result<HttpRequest, BackupError> {
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        let url = match self {
+            Self::S3(bucket) => {
+                let query = SignedUrlOptions::default().with_query(query.iter().copied());
+                let url = bucket.signed_url_opts(Method::GET, &Path::default(), VALIDITY, &query).await;
+                url.map_err(|error| failed(&error))?
+            }
+            Self::Gcs(bucket, url) => {
+                let credential = bucket.credentials().get_credential().await;
+                let bearer = format!("Bearer {}", credential.map_err(|error| failed(&error))?.bearer);
+                let mut bearer = HeaderValue::try_from(bearer)
+                    .map_err(|_| answered(ErrorClass::Denied, "the token has odd characters"))?;
+                bearer.set_sensitive(true);
+                request.headers_mut().insert(AUTHORIZATION, bearer);
+                let mut url = url.clone();
+                url.query_pairs_mut().extend_pairs(query);
+                url
+            }
+        };
+        *request.uri_mut() = url.as_str().parse().map_err(|_| answered(ErrorClass::Invalid, "no URL"))?;
+        Ok(request)
+    }
+
+    async fn abort(&self, upload: &Upload) -> Result<bool, BackupError> {
+        let path = Path::parse(&upload.key);
+        let path = path.map_err(|error| answered(ErrorClass::Invalid, &error.to_string()))?;
+        let aborted = match self {
+            Self::S3(bucket) => bucket.abort_multipart(&path, &upload.upload_id).await,
+            Self::Gcs(bucket, _) => bucket.abort_multipart(&path, &upload.upload_id).await,
+        };
+        match aborted {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failed(&error)),
+        }
     }
 }
 
@@ -85,13 +145,7 @@ impl Store {
             // A store that does not know the parameter lists the uploads of others as well.
             let ours = listed.upload.iter().filter(|upload| upload.key.starts_with(&beginning));
             for upload in ours {
-                let path = Path::parse(&upload.key);
-                let path = path.map_err(|error| answered(ErrorClass::Invalid, &error.to_string()))?;
-                match uploads.bucket.abort_multipart(&path, &upload.upload_id).await {
-                    Ok(()) => aborted += 1,
-                    Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(failed(&error)),
-                }
+                aborted += usize::from(uploads.bucket.abort(upload).await?);
             }
             if !listed.is_truncated {
                 break;

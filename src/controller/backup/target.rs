@@ -6,12 +6,15 @@ use kube::Client;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use valkeeper_api::valkey_backup::BackupDestination;
-use valkeeper_backup::{Credentials, Destination, EncryptionKey, S3};
+use valkeeper_backup::{Azure, Credentials, Destination, EncryptionKey, Gcs, S3};
 
 /// Keys of the Secret.
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+const SERVICE_ACCOUNT_KEY: &str = "key.json";
+const ACCOUNT_KEY: &str = "AZURE_STORAGE_KEY";
+const SAS_TOKEN: &str = "AZURE_STORAGE_SAS_TOKEN";
 const AUTHORITIES: &str = "ca.crt";
 
 /// A destination, and what its store asks for.
@@ -49,6 +52,34 @@ impl Texts {
         let missing = || format!("Secret {} has no text under the key {key}. Add it.", self.name);
         self.text(key).map(Into::into).ok_or_else(missing)
     }
+
+    /// What this kind of store asks for.
+    fn credentials(&self, destination: &Destination) -> Result<Credentials, String> {
+        let optional = |key| self.text(key).map(SecretString::from);
+        let mut credentials = Credentials { authorities: self.text(AUTHORITIES), ..Credentials::default() };
+        match destination {
+            Destination::S3(_) => {
+                credentials.access_key_id = Some(self.required(ACCESS_KEY_ID)?);
+                credentials.secret_access_key = Some(self.required(SECRET_ACCESS_KEY)?);
+                credentials.session_token = optional(SESSION_TOKEN);
+            }
+            Destination::Gcs(_) => {
+                credentials.service_account_key = Some(self.required(SERVICE_ACCOUNT_KEY)?);
+            }
+            Destination::Azure(_) => {
+                credentials.account_key = optional(ACCOUNT_KEY);
+                credentials.sas_token = optional(SAS_TOKEN);
+                if credentials.account_key.is_some() == credentials.sas_token.is_some() {
+                    return Err(format!(
+                        "Secret {} must have a text under either {ACCOUNT_KEY} or {SAS_TOKEN}. Correct it.",
+                        self.name
+                    ));
+                }
+            }
+            Destination::Folder(_) => {}
+        }
+        Ok(credentials)
+    }
 }
 
 /// Reads the Secrets; what is missing, and what to do, if they cannot be used.
@@ -57,7 +88,6 @@ pub(in crate::controller) async fn read(
     namespace: &str,
     destination: &BackupDestination,
 ) -> Result<Result<Target, String>, ClusterError> {
-    let s3 = &destination.s3;
     let key = match &destination.encryption {
         Some(encryption) => match encryption_key(client, namespace, &encryption.secret_name).await? {
             Ok(key) => Some(key),
@@ -65,24 +95,47 @@ pub(in crate::controller) async fn read(
         },
         None => None,
     };
-    let texts = Texts::read(client, namespace, &s3.credentials_secret_name).await?;
-    let bucket = S3 {
-        bucket: s3.bucket.clone(),
-        prefix: s3.prefix.clone().unwrap_or_default(),
-        region: s3.region.clone(),
-        endpoint: s3.endpoint.clone(),
-        path_style: s3.path_style,
+    let Some((bucket, secret)) = bucket(destination) else {
+        return Ok(Err("The destination names no store. Set s3, gcs or azure in it.".to_owned()));
     };
-    let credentials = texts.and_then(|texts| {
-        Ok(Credentials {
-            access_key_id: texts.required(ACCESS_KEY_ID)?,
-            secret_access_key: texts.required(SECRET_ACCESS_KEY)?,
-            session_token: texts.text(SESSION_TOKEN).map(Into::into),
-            authorities: texts.text(AUTHORITIES),
-            encryption_key: key,
-        })
+    let texts = Texts::read(client, namespace, secret).await?;
+    Ok(texts.and_then(|texts| {
+        let credentials = texts.credentials(&bucket)?;
+        let wrong = |error| format!("{error}. Correct it in Secret {secret}.");
+        valkeeper_backup::check(&bucket, &credentials).map_err(wrong)?;
+        Ok((bucket, Credentials { encryption_key: key, ..credentials }))
+    }))
+}
+
+/// The store as it is opened, and the name of the Secret with its keys.
+fn bucket(destination: &BackupDestination) -> Option<(Destination, &str)> {
+    let prefix = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
+    let BackupDestination { s3, gcs, azure, encryption: _ } = destination;
+    let s3 = s3.as_ref().map(|s3| {
+        let bucket = S3 {
+            bucket: s3.bucket.clone(),
+            prefix: prefix(&s3.prefix),
+            region: s3.region.clone(),
+            endpoint: s3.endpoint.clone(),
+            path_style: s3.path_style,
+        };
+        (Destination::S3(bucket), s3.credentials_secret_name.as_str())
     });
-    Ok(credentials.map(|credentials| (Destination::S3(bucket), credentials)))
+    let gcs = gcs.as_ref().map(|gcs| {
+        let bucket =
+            Gcs { bucket: gcs.bucket.clone(), prefix: prefix(&gcs.prefix), endpoint: gcs.endpoint.clone() };
+        (Destination::Gcs(bucket), gcs.credentials_secret_name.as_str())
+    });
+    let azure = azure.as_ref().map(|azure| {
+        let container = Azure {
+            account: azure.account.clone(),
+            container: azure.container.clone(),
+            prefix: prefix(&azure.prefix),
+            endpoint: azure.endpoint.clone(),
+        };
+        (Destination::Azure(container), azure.credentials_secret_name.as_str())
+    });
+    s3.or(gcs).or(azure)
 }
 
 /// A key that cannot be used is refused here, before an instance is asked.
@@ -97,4 +150,47 @@ async fn encryption_key(
         let wrong = |error| format!("{error}. Correct {ENCRYPTION_KEY} in Secret {name}.");
         EncryptionKey::parse(&key).map_err(wrong).map(|_| key)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn opened(destination: Value, secret: &[(&str, &str)]) -> Result<Credentials, String> {
+        let destination: BackupDestination = serde_json::from_value(destination).unwrap();
+        let (bucket, name) = bucket(&destination).unwrap();
+        let data = secret.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
+        let credentials = Texts { name: name.to_owned(), data: data.collect() }.credentials(&bucket)?;
+        valkeeper_backup::check(&bucket, &credentials)
+            .map_err(|error| error.to_string())
+            .map(|()| credentials)
+    }
+
+    #[test]
+    fn secret_has_the_keys_of_its_kind_of_store() {
+        let s3 = json!({"s3": {"bucket": "b", "credentialsSecretName": "keys"}});
+        let gcs = json!({"gcs": {"bucket": "b", "credentialsSecretName": "keys"}});
+        let azure = json!({"azure": {"account": "a", "container": "c", "credentialsSecretName": "keys"}});
+        let (id, key) = (("AWS_ACCESS_KEY_ID", "i"), ("AWS_SECRET_ACCESS_KEY", "k"));
+        let account = ("AZURE_STORAGE_KEY", "a2V5\n");
+        let signature = ("AZURE_STORAGE_SAS_TOKEN", "?sv=1&sig=x");
+        let google = ("key.json", r#"{"client_email": "e", "private_key_id": "i", "private_key": "k"}"#);
+        assert!(opened(s3.clone(), &[id, key]).unwrap().secret_access_key.is_some());
+        assert!(opened(gcs.clone(), &[google]).unwrap().service_account_key.is_some());
+        assert!(opened(azure.clone(), &[account]).unwrap().account_key.is_some());
+        assert!(opened(azure.clone(), &[signature]).unwrap().sas_token.is_some());
+        let table = [
+            (s3, vec![id, account], "keys has no text under the key AWS_SECRET_ACCESS_KEY"),
+            (gcs.clone(), vec![id, key], "keys has no text under the key key.json"),
+            (gcs, vec![("key.json", "hunter2")], "key.json: must be the JSON key of a service account"),
+            (azure.clone(), vec![], "either AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"),
+            (azure.clone(), vec![account, signature], "either AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"),
+            (azure, vec![("AZURE_STORAGE_KEY", "hunter2!")], "AZURE_STORAGE_KEY: must be encoded in Base64"),
+        ];
+        for (destination, secret, problem) in table {
+            let error = opened(destination, &secret).unwrap_err();
+            assert!(error.contains(problem) && !error.contains("hunter2"), "{error}");
+        }
+    }
 }

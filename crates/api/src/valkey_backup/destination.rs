@@ -3,8 +3,18 @@
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::LazyLock;
 use validator::Validate;
+
+use crate::field_path::FieldPath;
+use crate::rules::{PlacedRule, field};
+use crate::validate::Violation;
+
+/// Message about a destination without a store, or with several.
+const STORE_RULE: &str = "must have exactly one of s3, gcs and azure";
+/// The fields that it counts.
+const STORES: [&str; 3] = ["s3", "gcs", "azure"];
 
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static BUCKET: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$").unwrap());
@@ -12,17 +22,33 @@ static BUCKET: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[a-z0-9][a-z0-9._
 static PREFIX: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static GOOGLE_BUCKET: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static ACCOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[a-z0-9]{3,24}$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static CONTAINER: LazyLock<Regex> = LazyLock::new(|| Regex::new("^([a-z0-9]-?){2,62}[a-z0-9]$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static REGION: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[A-Za-z0-9-]+$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static ENDPOINT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("^https?://[A-Za-z0-9.:\\[\\]-]+(/[A-Za-z0-9._-]+)*/?$").unwrap());
 
-/// Where backups are kept.
+/// Where backups are kept: exactly one of `s3`, `gcs` and `azure`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 pub struct BackupDestination {
     /// A bucket of Amazon S3, or of a service that speaks its protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
-    pub s3: S3Destination,
+    pub s3: Option<S3Destination>,
+    /// A bucket of Google Cloud Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub gcs: Option<GcsDestination>,
+    /// A container of Azure Blob Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub azure: Option<AzureDestination>,
     /// Encrypts the data before it leaves the instance. Without the key it cannot be restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
@@ -38,7 +64,7 @@ pub struct BackupEncryption {
     pub secret_name: String,
 }
 
-/// A bucket.
+/// A bucket of S3.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub struct S3Destination {
@@ -64,4 +90,63 @@ pub struct S3Destination {
     /// `AWS_SESSION_TOKEN`, and `ca.crt` with the authority of the endpoint.
     #[validate(length(min = 1, max = 253))]
     pub credentials_secret_name: String,
+}
+
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct GcsDestination {
+    /// Name of the bucket, which must exist.
+    #[validate(length(max = 222), regex(path = *GOOGLE_BUCKET))]
+    pub bucket: String,
+    /// What the names of all objects begin with, such as `team/backups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 256), regex(path = *PREFIX))]
+    pub prefix: Option<String>,
+    /// URL of a service other than Google's that speaks its XML API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 256), regex(path = *ENDPOINT))]
+    pub endpoint: Option<String>,
+    /// Secret in the same namespace with `key.json`, the key of a service account in JSON, and optionally `ca.crt` with the
+    /// authority of the endpoint.
+    #[validate(length(min = 1, max = 253))]
+    pub credentials_secret_name: String,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureDestination {
+    /// Name of the storage account.
+    #[validate(length(max = 24), regex(path = *ACCOUNT))]
+    pub account: String,
+    /// Name of the container, which must exist.
+    #[validate(length(max = 63), regex(path = *CONTAINER))]
+    pub container: String,
+    /// What the names of all blobs begin with, such as `team/backups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 256), regex(path = *PREFIX))]
+    pub prefix: Option<String>,
+    /// URL of the blob service of the account, where it is not `https://<account>.blob.core.windows.net`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = 256), regex(path = *ENDPOINT))]
+    pub endpoint: Option<String>,
+    /// Secret in the same namespace with `AZURE_STORAGE_KEY`, a key of the account, or `AZURE_STORAGE_SAS_TOKEN`, and
+    /// optionally `ca.crt` with the authority of the endpoint.
+    #[validate(length(min = 1, max = 253))]
+    pub credentials_secret_name: String,
+}
+
+/// The CEL rule of the destination at this path.
+pub(crate) fn rule(path: &[&'static str]) -> PlacedRule {
+    let counted = STORES.map(|store| format!("(has(self.{store}) ? 1 : 0)")).join(" + ");
+    field(path, &format!("{counted} == 1"), &format!("destination {STORE_RULE}."))
+}
+
+/// What is wrong with the destination at this path of a manifest, if there is one.
+pub(crate) fn violation(manifest: &Value, path: &[&str]) -> Option<Violation> {
+    let destination = manifest.pointer(&format!("/{}", path.join("/")))?.as_object()?;
+    let named = STORES.iter().filter(|store| destination.contains_key(**store)).count();
+    let rule = || Violation { field: FieldPath::of(path), value: String::new(), rule: STORE_RULE.to_owned() };
+    (named != 1).then(rule)
 }

@@ -2,12 +2,12 @@
 //!
 //! Types, names and rules only. Stored objects decode leniently; [`violations`] judges a spec by what its schema says.
 
-mod destination;
+pub(crate) mod destination;
 mod rules;
 mod status;
 mod violations;
 
-pub use destination::{BackupDestination, BackupEncryption, S3Destination};
+pub use destination::{AzureDestination, BackupDestination, BackupEncryption, GcsDestination, S3Destination};
 pub use rules::rules;
 pub use status::{BackupStatus, BackupVerification, VerificationUnderWay};
 pub use violations::{manifest_violations, violations};

@@ -1,5 +1,6 @@
 //! The rules of a `ValkeyBackup` that bounds cannot say, as CEL for the API server.
 
+use super::destination;
 use crate::rules::{PlacedRule, field};
 
 /// Every CEL rule of the kind.
@@ -11,5 +12,10 @@ pub fn rules() -> Vec<PlacedRule> {
             &format!("{name} is immutable: create another ValkeyBackup."),
         )
     };
-    vec![fixed("clusterName"), fixed("destination"), fixed("verify")]
+    vec![
+        fixed("clusterName"),
+        fixed("destination"),
+        fixed("verify"),
+        destination::rule(&["spec", "destination"]),
+    ]
 }

@@ -3,6 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
 use crate::rules::{PlacedRule, field};
+use crate::valkey_backup::destination;
 
 /// What a cluster may be called, as a phrase that follows the field.
 pub const NAME_RULE: &str = "is the beginning of the names of pods and Services: at most 40 lower-case letters, digits \
@@ -72,6 +73,9 @@ pub(super) const DIRECTIVE_RULE: &str =
 /// How many directives there may be.
 pub(super) const MOST_DIRECTIVES: usize = 64;
 
+/// Where destinations of backups are.
+pub(super) const DESTINATIONS: [&[&str]; 2] =
+    [&["spec", "bootstrap", "backup", "source", "destination"], &["spec", "finalBackup", "destination"]];
 /// Message about a backup with no source, or with two.
 pub(super) const BACKUP_RULE: &str = "must have either name or source";
 /// Message about a ConfigMap that is another one already.
@@ -160,6 +164,7 @@ pub fn rules() -> Vec<PlacedRule> {
     rules.extend(parameters());
     rules.extend(tls());
     rules.push(password());
+    rules.extend(DESTINATIONS.map(destination::rule));
     rules
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DIRECTIVE, DIRECTIVE_RULE, DURABILITY_RULE, MOST_DIRECTIVES,
+    ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DESTINATIONS, DIRECTIVE, DIRECTIVE_RULE, DURABILITY_RULE, MOST_DIRECTIVES,
     NAME_PATTERN, NAME_RULE, OWN_SECRETS, PARAMETERS_RULE, PASSWORD_SECRET_RULE, QUORUM_INSTANCES, REDIS_VERSION,
     RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE, VALKEY_VERSION, VERSION_RULE,
 };
@@ -13,6 +13,7 @@ use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
 use crate::field_path::FieldPath;
 use crate::validate::{Violation, bounds::Bounds, metadata, of_object, sorted};
+use crate::valkey_backup::destination;
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::valkey_cluster_schema()));
 
@@ -54,6 +55,7 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     {
         violations.push(violation(&["spec", "bootstrap", "backup"], BACKUP_RULE.to_owned()));
     }
+    violations.extend(DESTINATIONS.iter().filter_map(|path| destination::violation(manifest, path)));
     if let Some(map) = text("/spec/connInfoConfigMapTarget/name")
         && text("/metadata/name").is_some_and(|name| map == format!("{name}-settings"))
     {

@@ -21,7 +21,7 @@ use validator::Validate;
 
 use super::Custom;
 use super::rules::{PlacedRule, field};
-use super::valkey_backup::BackupDestination;
+use super::valkey_backup::{BackupDestination, destination};
 use super::valkey_cluster::AMOUNT;
 
 /// Name of the kind.
@@ -119,6 +119,7 @@ pub fn hours_or_days(text: &str) -> Option<TimeDelta> {
 pub fn rules() -> Vec<PlacedRule> {
     vec![
         field(&["spec", "clusterName"], "self == oldSelf", "clusterName is immutable."),
+        destination::rule(&["spec", "destination"]),
         PlacedRule {
             path: Vec::new(),
             ..field(

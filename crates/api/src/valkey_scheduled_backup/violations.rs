@@ -1,4 +1,4 @@
-//! Judges the spec of a `ValkeyScheduledBackup`: the bounds of its schema, its name, its schedule and its time zone.
+//! Judges the spec of a `ValkeyScheduledBackup`: the bounds of its schema, its name, its destination, its schedule and its time zone.
 
 use regex::Regex;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use super::{NAME_PATTERN, NAME_RULE, Schedule, ScheduleError, ValkeyScheduledBac
 use crate::crd;
 use crate::field_path::FieldPath;
 use crate::validate::{Violation, bounds::Bounds, metadata, of_object, sorted};
+use crate::valkey_backup::destination;
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::valkey_scheduled_backup_schema()));
 
@@ -26,6 +27,7 @@ pub fn manifest_violations(manifest: &Value) -> Vec<Violation> {
 
 fn of_spec(manifest: &Value) -> Vec<Violation> {
     let mut violations = BOUNDS.check(manifest);
+    violations.extend(destination::violation(manifest, &["spec", "destination"]));
     let text = |path: &str| manifest.pointer(path).and_then(Value::as_str);
     let name = Regex::new(NAME_PATTERN).ok().zip(text("/metadata/name"));
     if let Some((_, name)) = name.filter(|(pattern, name)| !pattern.is_match(name)) {

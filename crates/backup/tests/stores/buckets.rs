@@ -1,13 +1,20 @@
-//! A store that speaks S3, and what goes wrong on the way to it. Whatever happens: what is listed restores.
+//! Every kind of bucket, and what goes wrong on the way to it. Whatever happens: what is listed restores.
+//!
+//! S3 is served by moto, Azure by Azurite. No server that is to be had speaks what a client of Google Cloud Storage does;
+//! its XML API has the requests of S3, so moto answers that client as well.
 
 use crate::running::{Running, digest, fill, order, programs};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use valkeeper_backup::{BackupError, Credentials, Destination, ErrorClass, S3, Store, place, take};
+use valkeeper_backup::{
+    Azure, BackupError, Credentials, Destination, ErrorClass, Gcs, S3, Store, place, take,
+};
 use valkeeper_server::Server;
 use valkeeper_testbed::{
+    azure::{ACCOUNT, AzureServer},
+    google::SERVICE_ACCOUNT_KEY,
     s3::{Fault, KEY, S3Server, Wire},
     tools,
 };
@@ -16,39 +23,98 @@ use valkeeper_testbed::{
 const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
 pub(crate) const BUCKET: &str = "backups";
 
+/// What the client of a store speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    S3,
+    Gcs,
+    Azure,
+}
+
+/// Makes a test of each function for one kind.
+macro_rules! on_kind {
+    ($module:ident, $kind:ident, $($test:ident),* $(,)?) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(crate::buckets::Kind::$kind).await;
+            })*
+        }
+    };
+}
+
+pub(crate) use on_kind;
+
+/// Makes a test of each function for each kind.
+macro_rules! on_every_kind {
+    ($($test:ident),* $(,)?) => {
+        on_kind!(s3, S3, $($test),*);
+        on_kind!(gcs, Gcs, $($test),*);
+        on_kind!(azure, Azure, $($test),*);
+    };
+}
+
+on_every_kind!(
+    backup_in_a_bucket_is_restored_with_all_of_its_data,
+    every_listed_backup_restores_whatever_happened,
+    cut_download_goes_on_or_is_refused,
+    server_that_ends_in_the_middle_leaves_no_backup,
+);
+
 pub(crate) struct World {
-    pub(crate) server: S3Server,
+    pub(crate) kind: Kind,
+    /// The server of S3 and Google Cloud Storage.
+    pub(crate) moto: Option<S3Server>,
+    _azurite: Option<AzureServer>,
     pub(crate) wire: Wire,
     pub(crate) running: Running,
 }
 
 impl World {
-    pub(crate) async fn start() -> Option<Self> {
+    pub(crate) async fn start(kind: Kind) -> Option<Self> {
         let program = programs().into_iter().next()?;
-        let moto = tools::S3_SERVER.or_skip()?;
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let server = S3Server::start(&moto, BUCKET).await.unwrap();
-        let wire = Wire::to(server.address()).await.unwrap();
+        let (mut moto, mut azurite) = (None, None);
+        let address = if kind == Kind::Azure {
+            let server = AzureServer::start(&tools::AZURE_SERVER.or_skip()?, BUCKET).await.unwrap();
+            azurite.insert(server).address()
+        } else {
+            let server = S3Server::start(&tools::S3_SERVER.or_skip()?, BUCKET).await.unwrap();
+            moto.insert(server).address()
+        };
+        let wire = Wire::to(address).await.unwrap();
         let running = Running::start(program, &DEBUG).await;
         fill(&mut running.connect().await).await;
-        Some(Self { server, wire, running })
+        Some(Self { kind, moto, _azurite: azurite, wire, running })
     }
 
     /// Each with connections of its own.
     pub(crate) fn store(&self, bucket: &str) -> Store {
-        let s3 = S3 {
-            bucket: bucket.to_owned(),
-            prefix: "some/place".to_owned(),
-            endpoint: Some(format!("http://{}", self.wire.address())),
-            path_style: true,
-            ..S3::default()
-        };
-        let credentials = Credentials {
-            access_key_id: KEY.0.to_owned().into(),
-            secret_access_key: KEY.1.to_owned().into(),
-            ..Credentials::default()
-        };
-        Store::open(&Destination::S3(s3), Some(&credentials)).unwrap()
+        let (destination, credentials) = self.destination(bucket);
+        Store::open(&destination, Some(&credentials)).unwrap()
+    }
+
+    fn destination(&self, bucket: &str) -> (Destination, Credentials) {
+        let (bucket, prefix) = (bucket.to_owned(), "some/place".to_owned());
+        let url = format!("http://{}", self.wire.address());
+        let secret = |text: &str| Some(text.to_owned().into());
+        match self.kind {
+            Kind::S3 => {
+                let s3 = S3 { bucket, prefix, endpoint: Some(url), path_style: true, ..S3::default() };
+                (Destination::S3(s3), Credentials::of_s3(KEY.0, KEY.1))
+            }
+            Kind::Gcs => {
+                let gcs = Gcs { bucket, prefix, endpoint: Some(url) };
+                let service_account_key = secret(SERVICE_ACCOUNT_KEY);
+                (Destination::Gcs(gcs), Credentials { service_account_key, ..Credentials::default() })
+            }
+            Kind::Azure => {
+                let endpoint = Some(format!("{url}/{}", ACCOUNT.0));
+                let azure = Azure { account: ACCOUNT.0.to_owned(), container: bucket, prefix, endpoint };
+                let account_key = secret(ACCOUNT.1);
+                (Destination::Azure(azure), Credentials { account_key, ..Credentials::default() })
+            }
+        }
     }
 
     /// Restores every backup that is listed; answers how many there are.
@@ -85,9 +151,8 @@ pub(crate) async fn fill_much(server: &mut Server, megabytes: u32) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn backup_in_a_bucket_is_restored_with_all_of_its_data() {
-    let Some(world) = World::start().await else { return };
+async fn backup_in_a_bucket_is_restored_with_all_of_its_data(kind: Kind) {
+    let Some(world) = World::start(kind).await else { return };
     let store = world.store(BUCKET);
     fill_much(&mut world.running.connect().await, 20).await;
     let expected = digest(&mut world.running.connect().await).await;
@@ -100,15 +165,16 @@ async fn backup_in_a_bucket_is_restored_with_all_of_its_data() {
     let restored = Running::start_in(target.path(), programs()[0], &more).await;
     assert_eq!(digest(&mut restored.connect().await).await, expected);
     assert_eq!(store.list("team").await.unwrap().len(), 1);
-    store.delete("team/cache/one").await.unwrap();
-    assert_eq!(store.list("").await.unwrap().len(), 0);
+    for _ in 0..2 {
+        store.delete("team/cache/one").await.unwrap();
+        assert_eq!(store.list("").await.unwrap().len(), 0);
+    }
     let error = world.store("other").manifest("k").await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::NotFound, "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_listed_backup_restores_whatever_happened() {
-    let Some(world) = World::start().await else { return };
+async fn every_listed_backup_restores_whatever_happened(kind: Kind) {
+    let Some(world) = World::start(kind).await else { return };
     let mut taken = 0;
     let faults = [
         (Fault::Unavailable, 1),
@@ -145,9 +211,8 @@ async fn every_listed_backup_restores_whatever_happened() {
     assert!(taken > 4, "only {taken} were taken");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cut_download_goes_on_or_is_refused() {
-    let Some(world) = World::start().await else { return };
+async fn cut_download_goes_on_or_is_refused(kind: Kind) {
+    let Some(world) = World::start(kind).await else { return };
     fill_much(&mut world.running.connect().await, 5).await;
     let manifest = world.running.back_up(&world.store(BUCKET), "k").await.unwrap();
     let target = tempfile::tempdir().unwrap();
@@ -167,9 +232,8 @@ async fn cut_download_goes_on_or_is_refused() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn server_that_ends_in_the_middle_leaves_no_backup() {
-    let Some(world) = World::start().await else { return };
+async fn server_that_ends_in_the_middle_leaves_no_backup(kind: Kind) {
+    let Some(world) = World::start(kind).await else { return };
     fill_much(&mut world.running.connect().await, 60).await;
     let store = world.store(BUCKET);
     world.wire.strike(Fault::Slow(Duration::from_millis(20)), 1_000);
@@ -183,7 +247,7 @@ async fn server_that_ends_in_the_middle_leaves_no_backup() {
     while progress.load(Ordering::Relaxed) < 10_000_000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let World { running, wire, server: _server } = world;
+    let World { running, wire, moto: _moto, _azurite, .. } = world;
     drop(running);
     wire.strike(Fault::Unavailable, 0);
     let error = taking.await.unwrap().unwrap_err();
@@ -193,7 +257,7 @@ async fn server_that_ends_in_the_middle_leaves_no_backup() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_clock_is_named_and_leaves_no_backup() {
-    let Some(world) = World::start().await else { return };
+    let Some(world) = World::start(Kind::S3).await else { return };
     let store = world.store(BUCKET);
     world.wire.strike(Fault::WrongClock, 1_000);
     let error = world.running.back_up(&store, "k").await.unwrap_err();
@@ -201,4 +265,28 @@ async fn wrong_clock_is_named_and_leaves_no_backup() {
     assert!(error.to_string().contains("RequestTimeTooSkewed"), "{error}");
     world.wire.strike(Fault::WrongClock, 0);
     assert!(world.store(BUCKET).list("").await.unwrap().is_empty());
+}
+
+/// A key of the account allows all; a signature only what is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_access_signature_opens_a_container_and_is_in_no_error() {
+    let Some(world) = World::start(Kind::Azure).await else { return };
+    let (destination, _) = world.destination(BUCKET);
+    let sas = AzureServer::shared_access_signature(BUCKET).unwrap();
+    let (_, signature) = sas.rsplit_once("sig=").unwrap();
+    let open = |sas: &str| {
+        let credentials = Credentials { sas_token: Some(sas.to_owned().into()), ..Credentials::default() };
+        Store::open(&destination, Some(&credentials)).unwrap()
+    };
+    let store = open(&sas);
+    world.running.back_up(&store, "k").await.unwrap();
+    assert_eq!(world.restore_all().await, 1);
+    store.delete("k").await.unwrap();
+    let wrong = open(&sas.replace("sp=rcwdl", "sp=racwdl")).manifest("k").await.unwrap_err();
+    assert_eq!(wrong.class(), ErrorClass::Denied, "{wrong}");
+    world.wire.strike(Fault::CutAnswer(0), 1_000);
+    let cut = open(&sas).list("").await.unwrap_err();
+    for error in [wrong, cut] {
+        assert!(!format!("{error} {error:?}").contains(signature), "{error:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Backups of real servers, into folders and into a server that speaks S3, and back.
+//! Backups of real servers, into folders and into every kind of bucket, and back.
 
 #![allow(
     clippy::unwrap_used,

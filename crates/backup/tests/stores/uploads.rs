@@ -1,7 +1,8 @@
-//! Uploads in parts that a killed manager left behind: what a server that speaks S3 lists of them.
+//! Uploads in parts that a killed manager left behind: what a server that speaks S3 lists of them, and what is
+//! left in Azure, which has no list.
 
 use crate::{
-    buckets::{BUCKET, World, fill_much},
+    buckets::{BUCKET, Kind, World, fill_much, on_kind},
     running::order,
 };
 use std::{
@@ -11,6 +12,7 @@ use std::{
 };
 use tokio::task::JoinHandle;
 use valkeeper_backup::{BackupError, Manifest, take};
+use valkeeper_testbed::s3::S3Server;
 
 /// What has passed then: much less than all.
 const MIDDLE: u64 = 100_000;
@@ -34,7 +36,7 @@ impl World {
     /// Another backup is under way, whose name begins alike.
     async fn begin_another(&self) -> String {
         let key = "some/place/team/cache/one-more/dump-1.rdb.zst";
-        self.server.begin_upload(BUCKET, key).await.unwrap();
+        self.moto().begin_upload(BUCKET, key).await.unwrap();
         key.to_owned()
     }
 
@@ -45,17 +47,35 @@ impl World {
     }
 
     async fn has_upload(&self, key: &str) -> bool {
-        self.uploads().await.iter().any(|upload| upload.contains(&format!("/{key}/")))
+        // Azure has no list.
+        self.kind == Kind::Azure
+            || self.uploads().await.iter().any(|upload| upload.contains(&format!("/{key}/")))
     }
 
     async fn uploads(&self) -> Vec<String> {
-        self.server.uploads(BUCKET).await.unwrap()
+        self.moto().uploads(BUCKET).await.unwrap()
+    }
+
+    fn moto(&self) -> &S3Server {
+        self.moto.as_ref().unwrap()
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn upload_that_was_cut_off_is_aborted_by_the_next_attempt() {
-    let Some(world) = World::start().await else { return };
+on_kind!(
+    s3,
+    S3,
+    upload_that_was_cut_off_is_aborted_by_the_next_attempt,
+    deletion_aborts_uploads_of_that_backup_alone
+);
+on_kind!(
+    gcs,
+    Gcs,
+    upload_that_was_cut_off_is_aborted_by_the_next_attempt,
+    deletion_aborts_uploads_of_that_backup_alone
+);
+
+async fn upload_that_was_cut_off_is_aborted_by_the_next_attempt(kind: Kind) {
+    let Some(world) = World::start(kind).await else { return };
     fill_much(&mut world.running.connect().await, 6).await;
     let other = world.begin_another().await;
     for attempt in ["1", "2"] {
@@ -68,9 +88,8 @@ async fn upload_that_was_cut_off_is_aborted_by_the_next_attempt() {
     assert_eq!(world.restore_all().await, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deletion_aborts_uploads_of_that_backup_alone() {
-    let Some(world) = World::start().await else { return };
+async fn deletion_aborts_uploads_of_that_backup_alone(kind: Kind) {
+    let Some(world) = World::start(kind).await else { return };
     fill_much(&mut world.running.connect().await, 6).await;
     let other = world.begin_another().await;
     let taking = world.begin("team/cache/one", "1").await;
@@ -79,4 +98,20 @@ async fn deletion_aborts_uploads_of_that_backup_alone() {
     world.store(BUCKET).delete("team/cache/one").await.unwrap();
     assert_eq!(world.uploads().await, [other]);
     assert_eq!(world.store(BUCKET).abort_uploads("team/cache/one").await.unwrap(), 0);
+}
+
+/// Azure has no uploads that could be aborted.
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_were_not_committed_are_no_backup() {
+    let Some(world) = World::start(Kind::Azure).await else { return };
+    fill_much(&mut world.running.connect().await, 6).await;
+    let taking = world.begin("team/cache/one", "1").await;
+    world.kill(taking).await;
+    let store = world.store(BUCKET);
+    assert_eq!(store.abort_uploads("team/cache/one").await.unwrap(), 0);
+    assert_eq!(world.restore_all().await, 0);
+    world.running.back_up(&store, "team/cache/one").await.unwrap();
+    assert_eq!(world.restore_all().await, 1);
+    store.delete("team/cache/one").await.unwrap();
+    assert_eq!(world.restore_all().await, 0);
 }

@@ -1,18 +1,20 @@
 //! Optional programs of the machine that tests run: where each is found, and the one way to skip a test without it. A
 //! test that requests a tool here succeeds without the program and reports what it did not test.
 
+mod buckets;
 mod certificates;
 mod namespaces;
 mod skip;
 mod table;
 
+pub use buckets::{AZURE_SERVER, S3_SERVER};
 pub use certificates::{OPENSSL, VALKEY_WITHOUT_TLS};
 pub use namespaces::{Inside, in_namespaces};
 pub use skip::{REQUIRED, skip};
 pub use table::{
     ACTIONLINT, ALL, BASH, CHROMIUM, ENVTEST, FAKETIME, HELM, IOREDIS, JQ, KUBECTL, LUA, MDBOOK, PROMETHEUS,
-    PROMTOOL, REDIS_CLI, REDIS_PY, REDIS_SERVER, RUSTFMT, S3_SERVER, SETPRIV, SHELLCHECK, STRACE, UNSHARE,
-    VALKEY_CLI, VALKEY_SERVER,
+    PROMTOOL, REDIS_CLI, REDIS_PY, REDIS_SERVER, RUSTFMT, SETPRIV, SHELLCHECK, STRACE, UNSHARE, VALKEY_CLI,
+    VALKEY_SERVER,
 };
 
 use std::{

@@ -1,6 +1,6 @@
 //! The optional tools that tests use, and the tests that use each.
 
-use super::{OPENSSL, Place, Tool, VALKEY_WITHOUT_TLS};
+use super::{AZURE_SERVER, OPENSSL, Place, S3_SERVER, Tool, VALKEY_WITHOUT_TLS};
 
 /// The client of Kubernetes.
 pub const KUBECTL: Tool = Tool {
@@ -184,17 +184,6 @@ pub const UNSHARE: Tool = Tool {
         ),
     ],
 };
-/// A server that speaks S3.
-pub const S3_SERVER: Tool = Tool {
-    variable: Some("MOTO_SERVER"),
-    place: Place::Programs(&["moto_server"], &["--help"], any),
-    ..program(
-        "moto_server",
-        &[],
-        "install moto[server] (PyPI), or set MOTO_SERVER to the path of moto_server",
-        &[("stores", &["buckets::"]), ("self_hosted", &["backups::"])],
-    )
-};
 /// Delays the calls of processes.
 pub const STRACE: Tool = Tool {
     place: Place::Programs(&["strace"], &["-V"], any),
@@ -229,6 +218,7 @@ pub const ALL: &[&Tool] = &[
     &UNSHARE,
     &STRACE,
     &S3_SERVER,
+    &AZURE_SERVER,
 ];
 
 const USE_SERVERS: &[(&str, &[&str])] = &[

@@ -143,7 +143,7 @@ fn line(
             phase: status.phase.unwrap_or_else(|| "Pending".to_owned()),
             verified: status.verified.map(|verified| verified.succeeded),
             destination: url(&backup.spec.destination, status.key.as_deref()),
-            endpoint: backup.spec.destination.s3.endpoint.clone(),
+            endpoint: endpoint(&backup.spec.destination).cloned(),
             expires_at: kept.until,
             expires_after_further: kept.further,
             is_expiring: kept.is_going || backup.metadata.deletion_timestamp.is_some(),
@@ -166,9 +166,22 @@ fn retained(
 }
 
 fn url(destination: &BackupDestination, key: Option<&str>) -> String {
-    let s3 = &destination.s3;
-    let parts = [Some(s3.bucket.as_str()), s3.prefix.as_deref(), key];
-    format!("s3://{}", parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
+    let BackupDestination { s3, gcs, azure, encryption: _ } = destination;
+    let (scheme, place, prefix) = match (s3, gcs, azure) {
+        (Some(s3), ..) => ("s3", s3.bucket.clone(), &s3.prefix),
+        (_, Some(gcs), _) => ("gs", gcs.bucket.clone(), &gcs.prefix),
+        (.., Some(azure)) => ("az", format!("{}/{}", azure.account, azure.container), &azure.prefix),
+        (None, None, None) => return String::new(),
+    };
+    let parts = [Some(place.as_str()), prefix.as_deref(), key];
+    format!("{scheme}://{}", parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
+}
+
+fn endpoint(destination: &BackupDestination) -> Option<&String> {
+    let BackupDestination { s3, gcs, azure, encryption: _ } = destination;
+    let s3 = s3.as_ref().and_then(|s3| s3.endpoint.as_ref());
+    let gcs = gcs.as_ref().and_then(|gcs| gcs.endpoint.as_ref());
+    s3.or(gcs).or(azure.as_ref().and_then(|azure| azure.endpoint.as_ref()))
 }
 
 fn instant(at: DateTime<Utc>) -> String {

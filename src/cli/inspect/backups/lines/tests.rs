@@ -117,3 +117,20 @@ fn cluster_without_backups_says_what_to_do() {
     let list = of_cluster("shop", "cache", &[], &[], DateTime::UNIX_EPOCH);
     assert_eq!(list.text(), "ValkeyCluster shop/cache has no backups. To take one, apply a ValkeyBackup.\n");
 }
+
+#[test]
+fn destination_is_shown_as_a_url_of_its_store() {
+    let table = [
+        (json!({"s3": {"bucket": "b", "credentialsSecretName": "s"}}), "s3://b/k"),
+        (json!({"gcs": {"bucket": "b", "prefix": "p", "credentialsSecretName": "s"}}), "gs://b/p/k"),
+        (
+            json!({"azure": {"account": "a", "container": "c", "prefix": "p", "credentialsSecretName": "s"}}),
+            "az://a/c/p/k",
+        ),
+    ];
+    for (destination, expected) in table {
+        let destination: BackupDestination = serde_json::from_value(destination).unwrap();
+        assert_eq!(url(&destination, Some("k")), expected);
+        assert_eq!(endpoint(&destination), None);
+    }
+}

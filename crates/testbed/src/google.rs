@@ -1,0 +1,37 @@
+//! What Google's client of buckets needs in tests. Its buckets are served by the server of S3: the XML API of Google Cloud
+//! Storage has the same requests for objects, lists and uploads in parts. No server here judges tokens of Google.
+
+/// The key of a service account that does not exist, made for these tests.
+pub const SERVICE_ACCOUNT_KEY: &str = concat!(
+    r#"{"type": "service_account", "client_email": "backups@example.iam.gserviceaccount.com", "#,
+    r#""private_key_id": "1", "private_key": ""#,
+    r"-----BEGIN PRIVATE KEY-----\n",
+    r"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDdfYVZ+DSzYqeo\n",
+    r"PiRmdSlms9+c99gcEyjwlrf9PHiMCyPLl7iJac1SHrNGGEi8TXNRK9p41sbtI8t2\n",
+    r"O6+I813JZlgdY9+fntVZrHeY7lBUeUzkqMHD3LsMXVT58du7lqN9MRMH0acoHdv2\n",
+    r"4DvOrx9dUFYTt8WpJ05OJ9KNJEP9xKi2uSIpVBQS1pIodn8+eZQTvPmnZlBDmMJi\n",
+    r"Jy/BRkOge0yNDA0pxfGXmE6+s2vZ3jIxk8dQqsbXMwDFMMHxEaTvXg42C1VeqlYI\n",
+    r"jmGvojHjJDFPsWyWxKX3gQuvx1EGguJwpLK0BNhgz3pBVisqPu6xdqb1YPadLBxE\n",
+    r"yglwlaGfAgMBAAECggEAFm7xXpCfAdudqz2JYUk/mr6K3l1Uqa9KcmfJleAV6Oqd\n",
+    r"7a/dydPfWbsbTEpcX5ohR8OUerBs8IreFN5sY9zGZIY1qYW6mh0JHe6JJIJgEiuW\n",
+    r"XViMW5f+kqeHWlN5U9F+Q0lWVJs9qM4Gv/ABOWi6WVta2d9p/pJ+bLhoK9HUWHOY\n",
+    r"5dCvOIanLaHkSP/P6J51KS0StoDhxsXYGcm1gd3eOf8z2WgE5l8liKCzI6Q8oUF6\n",
+    r"LW5szkOf2cSjhu6SLY8I8iDXfg9wE1OE+PQHwqUilooj9vyrp4LLYhl40FE3QC/T\n",
+    r"CKYWShsdl1Tp8MscwTMzg5dseiRsDS1tp0WhNy6axQKBgQD9cYId5jRPiAKzYXUY\n",
+    r"yf565T9zlc5f+F+BAFl1Q1rdecLW9cDAYjz1Y+xmo8F9gLc29zD0l9TcyIEVi+ft\n",
+    r"u6OD8IninJofforj6YNnMoxRWHlfL3X4oTNB8842dF2DCCp+g2psueMbiGAtBwUv\n",
+    r"4nh04No/A+CnzFn+lF2TAXPMJQKBgQDfuX9AObf6ArW204x9DsxXZcXzNBGOABjo\n",
+    r"vne7f4S3vplujgYeWWY9eNUCMgTqK6Op+k9Ml5ztarc+FpcBi6ANrhWjpG+7th0O\n",
+    r"VKnaRAYCwAdKfOwdmEHtiO7kJxgIs8/hjXl2BHcFQ1kicVsFGlUbXcmB25LMs0kq\n",
+    r"VNKygLMpcwKBgQCxulWqrfJlC1YJgQBin9QLTpQOdDFC76PZjOsu5krkISzXHYNL\n",
+    r"5hglZSs0VwWrAwZ4TyRPgeHN6fVLrM650em67oVjGrqh91ViujBhv/rSWJ7Udy3d\n",
+    r"av3M9DHZ0gR5jNJv4axSDpEKj7oSGWgzyjb6j2u84PU79nvtoRF1s4EG2QKBgBNA\n",
+    r"23qjfPm/EfRR8F0y0NMUpxxu9rPJvlsJSTSRnNJTTND+1/f0qZ/QrkQqGdItP0B5\n",
+    r"kil9QrwL2wk02HoBkhybRrF2jUcSPR3mm1d1Uy8ZZ4c5iPhjCglvJ1/rHV5iWxmG\n",
+    r"G1XUvIlvalRUfQjLY1efkp/iTZfgNgO2mQtTmBeRAoGAEUaypY224KNPgFI7OwQO\n",
+    r"GJQymUURtKQMJChLJzS9fOKM6T/jc3nIP2yNa2GBNg73wQ3xtaOxhQZujxcGQmaL\n",
+    r"7NrzSxAEb649zMocukh+p6v6NAbdaSFbydLMJscvXVCNPOnmrkZgCkh3Fu+8f1BY\n",
+    r"zI8q9w/CY90RBwUp+eJGoAI=\n",
+    r"-----END PRIVATE KEY-----\n",
+    r#""}"#,
+);
