@@ -16,8 +16,16 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 8] =
-    ["standalone", "cluster", "production", "restored", "sentinel", "cluster-with-final-backup", "tls", "quorum"];
+const EXAMPLES: [&str; 8] = [
+    "standalone",
+    "cluster",
+    "production",
+    "restored",
+    "sentinel",
+    "cluster-with-final-backup",
+    "tls",
+    "quorum",
+];
 
 fn example(name: &str) -> String {
     let file = format!("{}/examples/self-hosted/{name}.yaml", env!("CARGO_MANIFEST_DIR"));

@@ -276,11 +276,11 @@ async fn killed_manager_leaves_no_upload_behind(world: World) {
 }
 
 crate::scenarios!(
+    cluster_is_rebuilt_from_the_bucket_alone,
+    what_is_stored_goes_with_the_resource_only_if_it_says_so;
     failed_attempt_is_repeated_on_the_same_instance,
     killed_manager_leaves_no_upload_behind,
     encrypted_backup_is_restored_with_its_key_alone,
     backup_under_load_is_verified_and_restored,
-    cluster_is_rebuilt_from_the_bucket_alone,
     backup_that_does_not_exist_starts_no_server,
-    what_is_stored_goes_with_the_resource_only_if_it_says_so,
 );

@@ -75,6 +75,6 @@ async fn promise_follows_the_number_of_instances(world: World) {
 }
 
 crate::scenarios!(
+    promise_follows_the_number_of_instances;
     confirmed_write_waits_for_the_instance_that_has_it,
-    promise_follows_the_number_of_instances,
 );

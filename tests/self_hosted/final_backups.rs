@@ -118,7 +118,7 @@ async fn final_backup_is_skipped_by_annotation(world: World) {
 }
 
 crate::scenarios!(
-    deletion_waits_for_the_final_backup,
+    deletion_waits_for_the_final_backup;
     final_backup_that_fails_is_retried_by_a_user,
     final_backup_is_skipped_by_annotation,
 );

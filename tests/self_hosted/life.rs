@@ -284,15 +284,15 @@ async fn objects_of_others_are_left_alone_and_own_ones_are_restored(world: World
 
 crate::scenarios!(
     instances_come_and_go_without_losing_a_write,
+    cluster_that_is_powered_off_comes_back_with_its_data,
+    volumes_go_with_the_resource_only_if_it_says_so,
+    image_that_does_not_exist_is_named_and_stops_at_one_replica,
+    eviction_takes_one_server_at_a_time_and_loses_no_write,
+    objects_of_others_are_left_alone_and_own_ones_are_restored;
     setting_that_a_running_server_takes_replaces_no_pod,
     setting_that_needs_a_restart_replaces_one_pod_after_another,
     changed_resources_replace_replicas_first_and_lose_no_write,
     update_of_the_primary_waits_for_approval,
-    cluster_that_is_powered_off_comes_back_with_its_data,
     cold_start_of_everything_keeps_the_data,
-    volumes_go_with_the_resource_only_if_it_says_so,
     unusable_password_is_named_and_heals_when_it_is_corrected,
-    image_that_does_not_exist_is_named_and_stops_at_one_replica,
-    eviction_takes_one_server_at_a_time_and_loses_no_write,
-    objects_of_others_are_left_alone_and_own_ones_are_restored,
 );

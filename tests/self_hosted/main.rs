@@ -1,5 +1,6 @@
 //! Self-hosted clusters end to end: the operator, an API server, nodes that run pods as processes, and real servers.
-//! Every scenario runs on the embedded API server and, with `KUBEBUILDER_ASSETS`, on a real one.
+//! Every scenario runs on the embedded API server. With `KUBEBUILDER_ASSETS`, those that depend on what an API server does
+//! run on a real one too, and all of them with `VALKEEPER_ALL=1`.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,9 +37,10 @@ mod tls;
 mod world;
 mod writer;
 
-/// Makes two tests of each scenario, one per kind of API server.
+/// Makes two tests of each scenario, one per kind of API server. Those after the semicolon run on a real one only where
+/// everything is asked for.
 macro_rules! scenarios {
-    ($($scenario:ident),* $(,)?) => {
+    ($($scenario:ident),* $(,)? $(; $($other:ident),* $(,)?)?) => {
         mod on_the_sandbox {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
@@ -46,6 +48,12 @@ macro_rules! scenarios {
                     super::$scenario(world).await;
                 }
             })*
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $other() {
+                if let Some(world) = crate::world::World::embedded().await {
+                    super::$other(world).await;
+                }
+            })*)?
         }
         mod on_a_real_api_server {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,10 +62,23 @@ macro_rules! scenarios {
                     super::$scenario(world).await;
                 }
             })*
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $other() {
+                if !crate::runs_everything() {
+                    println!("skipped: runs on a real API server with VALKEEPER_ALL=1");
+                } else if let Some(world) = crate::world::World::real().await {
+                    super::$other(world).await;
+                }
+            })*)?
         }
     };
 }
 use scenarios;
+
+/// Whether scenarios run on a real API server that do the same there as on the embedded one.
+fn runs_everything() -> bool {
+    std::env::var("VALKEEPER_ALL").is_ok_and(|all| all == "1")
+}
 
 /// Once per process is enough.
 fn prepare() {

@@ -44,4 +44,7 @@ async fn lone_server_says_that_it_is_alone(world: World) {
     assert!(!text.contains("valkeeper_instance_volume"), "it has no volume");
 }
 
-crate::scenarios!(servers_export_what_alerts_and_dashboard_name, lone_server_says_that_it_is_alone);
+crate::scenarios!(
+    servers_export_what_alerts_and_dashboard_name;
+    lone_server_says_that_it_is_alone,
+);

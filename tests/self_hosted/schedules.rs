@@ -202,7 +202,7 @@ async fn delete_and_create_again(world: &mut World) {
 }
 
 crate::scenarios!(
-    backups_go_with_their_cluster_only_if_the_schedule_says_so,
+    backups_go_with_their_cluster_only_if_the_schedule_says_so;
     schedule_creates_backups_and_retention_deletes_them,
     backup_is_verified_again_and_one_that_is_gone_is_refuted,
 );

@@ -249,7 +249,7 @@ async fn network_policy_follows_the_spec(world: World) {
 
 crate::scenarios!(
     network_policy_follows_the_spec,
-    parameters_are_in_the_secret_and_a_config_map_under_the_prefix_of_the_user,
+    parameters_are_in_the_secret_and_a_config_map_under_the_prefix_of_the_user;
     client_libraries_follow_a_failover_through_the_sentinel_service,
     sentinel_clients_are_served_and_left_without_a_change_of_pods,
 );

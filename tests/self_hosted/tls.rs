@@ -280,7 +280,7 @@ async fn tls_is_added_while_clients_and_replication_go_on(world: World) {
 }
 
 crate::scenarios!(
-    clients_and_replicas_use_tls_of_the_own_authority,
+    clients_and_replicas_use_tls_of_the_own_authority;
     certificate_of_any_issuer_is_reloaded_or_refused,
     new_authority_is_trusted_before_it_is_used,
     clients_need_a_certificate_where_the_spec_says_so,
