@@ -184,9 +184,7 @@ proptest! {
         }
         model.rest();
         if model.desired.is_powered() {
-            model.outlast();
-            model.outlast();
-            model.outlast();
+            model.rest_of_rotations();
             prop_assert_eq!(model.given.now, model.password, "clients have what is asked for");
             prop_assert!(model.desired.status.access.as_ref().is_some_and(|access| access.rotation.is_none()));
         }

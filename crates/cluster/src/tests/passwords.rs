@@ -110,6 +110,18 @@ impl Model {
         }
     }
 
+    /// Goes on until clients have what is asked for, and servers accept nothing else.
+    pub(super) fn rest_of_rotations(&mut self) {
+        for _ in 0..180 {
+            let access = self.desired.status.access.as_ref();
+            if self.given.now == self.password && access.is_some_and(|access| access.rotation.is_none()) {
+                return;
+            }
+            self.step();
+            self.pass();
+        }
+    }
+
     /// Goes on for so long that every grace period is over.
     pub(super) fn outlast(&mut self) {
         for _ in 0..60 {
