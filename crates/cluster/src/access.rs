@@ -91,12 +91,11 @@ pub enum AccessChange {
 /// What is to be done for them.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     match &observed.access {
-        AccessSeen::Unknown => Concern::fine(),
         AccessSeen::Foreign => conflict(desired, "Secret", &names::access(&desired.name)),
         AccessSeen::Missing if observed.password == Password::Present => {
             Concern::act(Step::WriteAccess(AccessChange::Create, String::new()))
         }
-        AccessSeen::Missing => Concern::fine(),
+        AccessSeen::Missing | AccessSeen::Unknown => Concern::fine(),
         AccessSeen::Present(access) => rotation(desired, observed, access),
     }
 }

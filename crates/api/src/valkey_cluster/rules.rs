@@ -102,7 +102,30 @@ pub(super) const SIZE_RULE: &str = "is required unless the mode is None";
 /// Every CEL rule of the kind.
 pub fn rules() -> Vec<PlacedRule> {
     let reserved = RESERVED_DIRECTIVES.map(|name| format!("'{name}'")).join(", ");
-    let spec = |at: &str, rule: &str, message: &str| PlacedRule {
+    let name = ValidationRule {
+        rule: format!("self.metadata.name.matches('{NAME_PATTERN}')"),
+        message: Some(format!("metadata.name {NAME_RULE}.")),
+        ..ValidationRule::default()
+    };
+    let mut rules = vec![PlacedRule { path: Vec::new(), rule: name }];
+    rules.extend(servers());
+    rules.extend(persistence());
+    rules.push(field(
+        &["spec", "config"],
+        &format!("self.all(name, name.matches('{DIRECTIVE}') && !(name in [{reserved}]))"),
+        &format!("config {DIRECTIVE_RULE}."),
+    ));
+    rules.extend(bootstrap());
+    rules.extend(parameters());
+    rules.extend(tls());
+    rules.push(password());
+    rules.extend(DESTINATIONS.map(destination::rule));
+    rules
+}
+
+/// A rule of the spec that is told at one of its fields.
+fn spec(at: &str, rule: &str, message: &str) -> PlacedRule {
+    PlacedRule {
         path: vec!["spec"],
         rule: ValidationRule {
             rule: rule.to_owned(),
@@ -110,14 +133,12 @@ pub fn rules() -> Vec<PlacedRule> {
             field_path: Some(at.to_owned()),
             ..ValidationRule::default()
         },
-    };
-    let name = ValidationRule {
-        rule: format!("self.metadata.name.matches('{NAME_PATTERN}')"),
-        message: Some(format!("metadata.name {NAME_RULE}.")),
-        ..ValidationRule::default()
-    };
-    let mut rules = vec![
-        PlacedRule { path: Vec::new(), rule: name },
+    }
+}
+
+/// Which servers there are, and what they promise.
+fn servers() -> [PlacedRule; 3] {
+    [
         spec(
             ".version",
             &format!(
@@ -132,17 +153,23 @@ pub fn rules() -> Vec<PlacedRule> {
             "engine cannot go back from Valkey to Redis.",
         ),
         spec(
+            ".durability",
+            &format!("self.durability != 'Quorum' || self.instances >= {QUORUM_INSTANCES}"),
+            &format!("durability {DURABILITY_RULE}."),
+        ),
+    ]
+}
+
+/// Volumes stay as they were created.
+fn persistence() -> [PlacedRule; 4] {
+    [
+        spec(
             ".persistence",
             "(has(self.persistence) && self.persistence.mode != 'None') == \
              (has(oldSelf.persistence) && oldSelf.persistence.mode != 'None')",
             "persistence cannot be added or removed later.",
         ),
         size(),
-        spec(
-            ".durability",
-            &format!("self.durability != 'Quorum' || self.instances >= {QUORUM_INSTANCES}"),
-            &format!("durability {DURABILITY_RULE}."),
-        ),
         field(
             &["spec", "persistence"],
             "has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)",
@@ -154,18 +181,7 @@ pub fn rules() -> Vec<PlacedRule> {
              (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
             "persistence.storageClassName is immutable.",
         ),
-        field(
-            &["spec", "config"],
-            &format!("self.all(name, name.matches('{DIRECTIVE}') && !(name in [{reserved}]))"),
-            &format!("config {DIRECTIVE_RULE}."),
-        ),
-    ];
-    rules.extend(bootstrap());
-    rules.extend(parameters());
-    rules.extend(tls());
-    rules.push(password());
-    rules.extend(DESTINATIONS.map(destination::rule));
-    rules
+    ]
 }
 
 /// Where the data comes from is asked once, when the cluster is created.

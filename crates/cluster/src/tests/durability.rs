@@ -120,10 +120,9 @@ impl Promises {
         let position = *position;
         let confirmed = self.stream(takers);
         let asked = self.model.desired.status.durability.map(|durability| durability.acknowledgments);
-        if asked.is_some_and(|asked| confirmed >= usize::try_from(asked).unwrap()) {
-            if position > self.promised {
-                (self.promised, self.lost) = (position, 0);
-            }
+        let is_promised = asked.is_some_and(|asked| confirmed >= usize::try_from(asked).unwrap());
+        if is_promised && position > self.promised {
+            (self.promised, self.lost) = (position, 0);
         }
     }
 
@@ -141,9 +140,9 @@ impl Promises {
         let position =
             self.model.pods[&primary].instance.as_ref().and_then(|instance| instance.status.position);
         let name: Name = format!("c-{primary}").as_str().into();
-        let takes = |ordinal: u32| takers & (1 << ordinal) != 0;
+        let is_among = |ordinal: u32| takers & (1 << ordinal) != 0;
         let mut count = 0;
-        for (_, pod) in self.model.pods.iter_mut().filter(|(ordinal, _)| takes(**ordinal)) {
+        for (_, pod) in self.model.pods.iter_mut().filter(|(ordinal, _)| is_among(**ordinal)) {
             let follows =
                 pod.instance.as_mut().filter(|instance| instance.status.role == Role::Replica(name.clone()));
             if let Some(instance) = follows {

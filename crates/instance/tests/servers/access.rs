@@ -204,7 +204,7 @@ async fn replicas_that_use_two_connections_may_follow() {
     let (world, _, primary) = settled(&program, directives).await;
     let mut server = world.node(&primary).server().await.unwrap();
     server.call(&["SET", "a", "b"]).await.unwrap();
-    assert_eq!(server.wait(1, Duration::from_secs(60)).await.unwrap(), 1);
+    assert_eq!(server.wait(1, Duration::from_mins(1)).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
