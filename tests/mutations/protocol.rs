@@ -48,7 +48,7 @@ pub(crate) const PROTOCOL: &[Mutation] = &[
         promise: "clients are directed to an instance after its promotion",
         judge: "servers",
         scenario: "switchover::switchover_loses_no_acknowledged_write",
-        file: "crates/failover/src/operator.rs",
+        file: "crates/failover/src/operator/vacancy.rs",
         from: "            Some(_) => Step::Promote(name.clone(), next, lease.version),",
         to: "            Some(_) if !view.routed.contains(name) => Step::Route(name.clone(), next),\n            \
              Some(_) => Step::Promote(name.clone(), next, lease.version),",

@@ -161,7 +161,7 @@ async fn generated_password_changes_when_a_user_asks_for_it(world: World) {
         let clusters = world.api::<ValkeyCluster>();
         clusters.patch("solo", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
         world.until_given("solo", |password| password != before).await;
-        before = world.secret("solo").await["VALKEY_PASSWORD"].clone();
+        before.clone_from(&world.secret("solo").await["VALKEY_PASSWORD"]);
         world.until_rotated("solo").await;
     }
     // Without its Secret, the password is asked for anew, and clients keep the one that they have until then.
