@@ -105,7 +105,7 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
         ),
         (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),
         (json!({"placement": {"zones": "All"}}), "spec.placement.zones", "must be one of", Agrees),
-        (json!({"durability": "Quorum"}), "spec.durability", "unknown field", IgnoresUnknown),
+        (json!({"quorum": 2}), "spec.quorum", "unknown field", IgnoresUnknown),
         (
             json!({"connInfoSecretTarget": {"name": "s", "extraKeys": ["URL"]}}),
             "spec.connInfoSecretTarget.extraKeys[0]",
