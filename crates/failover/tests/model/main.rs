@@ -254,7 +254,7 @@ fn protocol_holds_with_three_members() {
 #[test]
 fn promised_writes_survive_with_quorum_durability() {
     for disk in [Disk::Behind, Disk::None] {
-        let explored = run_with_quorum(3, disk, Mutation::None);
+        let explored = run_with_quorum(2, disk, Mutation::None);
         assert_eq!(explored.violation, None);
         assert!(explored.reigns >= 2);
     }
@@ -262,7 +262,7 @@ fn promised_writes_survive_with_quorum_durability() {
 
 #[test]
 fn quorum_with_restarted_electors_is_found() {
-    assert!(run_with_quorum(4, Disk::None, Mutation::RestartedElector).violation.is_some());
+    assert!(run_with_quorum(3, Disk::None, Mutation::RestartedElector).violation.is_some());
 }
 
 #[test]
