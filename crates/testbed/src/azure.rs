@@ -1,18 +1,11 @@
 //! A server that speaks the API of Azure Blob Storage (Azurite): for tests of backups.
 
-use anyhow::{Context as _, bail};
+use crate::bucket_server::BucketServer;
+use anyhow::bail;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ring::hmac;
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
-use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream};
+use std::{net::SocketAddr, path::Path, process::Command};
 
-/// Longest wait for its start.
-const PATIENCE: Duration = Duration::from_mins(1);
 /// The storage account, and its key.
 pub const ACCOUNT: (&str, &str) = ("testaccount", "dGVzdC1zZWNyZXQ=");
 /// The version of the API that requests of this module are written for.
@@ -20,10 +13,7 @@ const VERSION: &str = "2020-10-02";
 
 /// A server, until it is dropped.
 #[derive(Debug)]
-pub struct AzureServer {
-    child: Child,
-    address: SocketAddr,
-}
+pub struct AzureServer(BucketServer);
 
 impl AzureServer {
     /// Starts one, with this container.
@@ -31,28 +21,29 @@ impl AzureServer {
     /// # Errors
     /// When it does not answer.
     pub async fn start(program: &Path, container: &str) -> anyhow::Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let port = address.port().to_string();
-        let mut command = Command::new(program);
-        command.args(["--blobHost", "127.0.0.1", "--blobPort", &port, "--inMemoryPersistence", "--silent"]);
-        // It would ask for a host outside of this machine.
-        command.arg("--disableTelemetry");
-        command.env("AZURITE_ACCOUNTS", format!("{}:{}", ACCOUNT.0, ACCOUNT.1));
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let server = Self { child: command.spawn().context("the Azure server does not start")?, address };
-        let begun = Instant::now();
-        while let Err(error) = server.create(container).await {
-            if begun.elapsed() > PATIENCE {
-                return Err(error.context("the Azure server does not answer"));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let process = BucketServer::start("the Azure server", |port| {
+            let mut command = Command::new(program);
+            command.args([
+                "--blobHost",
+                "127.0.0.1",
+                "--blobPort",
+                port,
+                "--inMemoryPersistence",
+                "--silent",
+            ]);
+            // It would ask for a host outside of this machine.
+            command.arg("--disableTelemetry");
+            command.env("AZURITE_ACCOUNTS", format!("{}:{}", ACCOUNT.0, ACCOUNT.1));
+            command
+        })?;
+        let server = Self(process);
+        server.0.until(async || server.create(container).await).await?;
         Ok(server)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address
     }
 
     async fn create(&self, container: &str) -> anyhow::Result<()> {
@@ -62,16 +53,11 @@ impl AzureServer {
         let empty = "\n".repeat(12);
         let resource = format!("/{account}/{account}/{container}\nrestype:container");
         let signature = sign(&format!("PUT{empty}{headers}{resource}"))?;
-        let request = format!(
-            "PUT /{account}/{container}?restype=container HTTP/1.1\r\nHost: {}\r\nx-ms-date: {date}\r\n\
-             x-ms-version: {VERSION}\r\nAuthorization: SharedKey {account}:{signature}\r\nContent-Length: 0\r\n\
-             Connection: close\r\n\r\n",
-            self.address
+        let headers = format!(
+            "x-ms-date: {date}\r\nx-ms-version: {VERSION}\r\nAuthorization: SharedKey {account}:{signature}\r\n"
         );
-        let mut stream = TcpStream::connect(self.address).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
+        let line = format!("PUT /{account}/{container}?restype=container");
+        let answer = self.0.ask(&line, &headers).await?;
         if answer.starts_with("HTTP/1.1 201") { Ok(()) } else { bail!("create {container}: {answer}") }
     }
 
@@ -92,11 +78,4 @@ impl AzureServer {
 fn sign(text: &str) -> anyhow::Result<String> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, &BASE64_STANDARD.decode(ACCOUNT.1)?);
     Ok(BASE64_STANDARD.encode(hmac::sign(&key, text.as_bytes())))
-}
-
-impl Drop for AzureServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

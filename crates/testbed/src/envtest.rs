@@ -102,7 +102,8 @@ impl RealApiServer {
     }
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port of the loopback address that no program listens on.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -5,6 +5,7 @@
 //! there is of Google's). [`tools`] finds the optional tools of the machine.
 
 pub mod azure;
+mod bucket_server;
 pub mod certificates;
 pub mod chart;
 pub mod envtest;
