@@ -44,10 +44,12 @@ fn wanted(desired: &Desired) -> DurabilityStatus {
     DurabilityStatus { acknowledgments: whole(acknowledgments(desired)), members: whole(desired.instances()) }
 }
 
-/// Whether an instance may end without taking a promised write with it: all others that stay have what it may have.
-pub(crate) fn can_spare(desired: &Desired, observed: &Observed, ordinal: u32) -> bool {
+/// What is waited for before an instance ends, so that it takes no promised write with it.
+pub(crate) fn waits_for(desired: &Desired, observed: &Observed, ordinal: u32) -> Option<String> {
     let mut others = (0..desired.instances()).filter(|other| *other != ordinal);
-    !desired.spec.has_quorum() || others.all(|other| has_all(desired, observed, other))
+    let needed = desired.spec.has_quorum() && !others.all(|other| has_all(desired, observed, other));
+    let name = desired.instance(ordinal);
+    needed.then(|| format!("Waiting until all others have every write that {name} may have confirmed."))
 }
 
 /// Whether the instances that there should be are all that there are, and each has everything.

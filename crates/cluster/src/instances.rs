@@ -69,10 +69,8 @@ fn excess(desired: &Desired, observed: &Observed) -> Concern {
         if primary == *ordinal {
             return scaling(format!("Moving the primary away from {name}, which is removed."));
         }
-        if !durability::can_spare(desired, observed, *ordinal) {
-            return scaling(format!(
-                "Waiting until all others have every write that {name} may have confirmed."
-            ));
+        if let Some(wait) = durability::waits_for(desired, observed, *ordinal) {
+            return scaling(wait);
         }
         if wanted > 1 || primary < wanted {
             return Concern::act(Step::DeletePod(*ordinal, pod.uid.clone()));

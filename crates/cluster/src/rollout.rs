@@ -88,12 +88,10 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if !others_are_in_sync(desired, observed, *next) {
         return updating(format!("Waiting until all others are in sync before {name} is replaced."));
     }
-    if *next != primary && !durability::can_spare(desired, observed, *next) {
-        return updating(format!(
-            "Waiting until all others have every write that {name} may have confirmed."
-        ));
-    }
     if *next != primary {
+        if let Some(wait) = durability::waits_for(desired, observed, *next) {
+            return updating(wait);
+        }
         return delete(observed, *next).saying(
             State::Updating,
             reason::UPDATING,
