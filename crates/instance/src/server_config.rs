@@ -112,7 +112,6 @@ fn directives(settings: &Settings, secrets: &Secrets<'_>, silent_port: u16) -> V
     add("repl-backlog-ttl", &["0"]);
     add("appendonly", &[if server.persistence == Persistence::AppendOnly { "yes" } else { "no" }]);
     add("rdb-del-sync-files", &[if server.persistence == Persistence::None { "yes" } else { "no" }]);
-    add("min-replicas-max-lag", &[&server.min_replicas.max_lag.max(1).to_string()]);
     for (user, rules) in access::users(secrets.access, secrets.manager) {
         let rules: Vec<&str> = [user].into_iter().chain(rules.iter().map(String::as_str)).collect();
         add("user", &rules);
