@@ -9,6 +9,7 @@ use axum::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
+use subtle::ConstantTimeEq as _;
 
 /// File with the token; without it, every client has access.
 #[derive(Clone)]
@@ -26,13 +27,8 @@ pub(super) async fn check(State(Bearer(file)): State<Bearer>, request: Request, 
     };
     let presented = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let presented = presented.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if same(presented.as_bytes(), wanted.expose_secret().as_bytes()) {
+    if presented.as_bytes().ct_eq(wanted.expose_secret().as_bytes()).into() {
         return next.run(request).await;
     }
     ([(header::WWW_AUTHENTICATE, "Bearer")], StatusCode::UNAUTHORIZED).into_response()
-}
-
-fn same(left: &[u8], right: &[u8]) -> bool {
-    let differences = left.iter().zip(right).fold(0, |all, (left, right)| all | (left ^ right));
-    left.len() == right.len() && differences == 0
 }

@@ -11,7 +11,7 @@
 //! | `valkeeper-monitor` | ask how it is | this manager, and those of other instances |
 //! | `valkeeper` | what roles and settings need; no key | this manager, by its Unix socket |
 //!
-//! Guarantees: a changed file is applied without a restart and disconnects nobody; its revision is reported only when the
+//! Guarantees: a changed file is applied without a restart and disconnects no client; its revision is reported only when the
 //! server has taken all of it. A file that cannot be used changes nothing and opens nothing. The server has no password of
 //! a client, only hashes.
 //!
@@ -28,6 +28,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use subtle::ConstantTimeEq as _;
 use valkeeper_server::{Error, Server};
 
 /// The user of clients.
@@ -82,21 +83,15 @@ impl Access {
 
     /// Whether servers and managers have this password among themselves.
     pub(crate) fn is_of_servers(&self, password: &[u8]) -> bool {
-        same(&hash(self.servers.as_bytes()), &hash(password))
+        hash(self.servers.as_bytes()).as_bytes().ct_eq(hash(password).as_bytes()).into()
     }
 
     /// Whether clients may have this password.
     pub(crate) fn accepts(&self, password: &[u8]) -> bool {
         let given = hash(password);
         // All are compared, so that time tells nothing.
-        self.clients.iter().filter(|known| same(known, &given)).count() > 0
+        self.clients.iter().filter(|known| known.as_bytes().ct_eq(given.as_bytes()).into()).count() > 0
     }
-}
-
-/// Compares in whole.
-fn same(known: &str, given: &str) -> bool {
-    let differences = known.bytes().zip(given.bytes()).fold(0, |sum, (one, other)| sum | (one ^ other));
-    known.len() == given.len() && differences == 0
 }
 
 /// SHA-256 in hexadecimal digits, as servers write it.
