@@ -164,7 +164,7 @@ async fn generated_password_changes_when_a_user_asks_for_it(world: World) {
         before.clone_from(&world.secret("solo").await["VALKEY_PASSWORD"]);
         world.until_rotated("solo").await;
     }
-    // Without its Secret, the password is asked for anew, and clients keep the one that they have until then.
+    // Without its Secret, the password is asked for again, and clients keep the one that they have until then.
     world.delete::<k8s_openapi::api::core::v1::Secret>("solo-access").await;
     until("the Secret of the servers", async || world.try_secret("solo-access").await.map(drop)).await;
     assert_eq!(world.secret("solo-access").await["password"], before);

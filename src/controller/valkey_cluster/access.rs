@@ -143,7 +143,7 @@ impl Reconciliation {
         Ok((PasswordsSeen { wanted: seen, is_due, access }, current))
     }
 
-    /// The password that clients are given, read anew.
+    /// The password that clients are given, read again.
     pub(super) async fn current_password(&self, desired: &Desired) -> Result<Option<SecretString>> {
         let secret = self.own_secret(desired, &names::access(&desired.name)).await?;
         Ok(secret.as_ref().and_then(Passwords::of).map(|passwords| passwords.current.into()))

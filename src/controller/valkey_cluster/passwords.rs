@@ -11,7 +11,7 @@ use valkeeper_cluster::{Desired, Step, names};
 /// Letters of a generated password.
 const PASSWORD_LENGTH: usize = 32;
 
-/// Letters that nobody can guess.
+/// Letters that cannot be guessed.
 pub(super) fn random_word() -> String {
     const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let letter = |_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]);

@@ -80,7 +80,7 @@ pub struct ValkeyClusterSpec {
     pub instances: i32,
     /// `Quorum` promises that a write survives every failover which `status.durability.acknowledgments` replicas have
     /// confirmed to the client, by the command `WAIT`. A primary with fewer replicas refuses writes, and without the
-    /// instances that may have such writes nobody is elected. It needs at least 3 instances.
+    /// instances that may have such writes no primary is elected. It needs at least 3 instances.
     #[serde(default = "best_effort")]
     #[schemars(extend("enum" = ["BestEffort", "Quorum"]))]
     pub durability: String,

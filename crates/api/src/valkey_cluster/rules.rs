@@ -87,7 +87,7 @@ pub(super) const CLIENT_AUTH_RULE: &str =
 pub(super) const TLS_SECRET_RULE: &str = "must not be a Secret that the operator writes for this cluster";
 /// What the names of those Secrets end with, after the name of the cluster.
 pub(super) const OWN_SECRETS: [&str; 6] =
-    ["-access", "-authority", "-certificate", "-client-authority", "-client-tls", "-password"];
+    [ACCESS_SECRET, "-authority", "-certificate", "-client-authority", "-client-tls", "-password"];
 /// What the name of the Secret ends with from which servers take their passwords.
 pub(super) const ACCESS_SECRET: &str = "-access";
 /// Message about that Secret where the password should come from.
@@ -123,7 +123,7 @@ pub fn rules() -> Vec<PlacedRule> {
     rules
 }
 
-/// A rule of the spec that is told at one of its fields.
+/// A rule of the spec, with the field that its message names.
 fn spec(at: &str, rule: &str, message: &str) -> PlacedRule {
     PlacedRule {
         path: vec!["spec"],

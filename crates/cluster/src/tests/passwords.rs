@@ -1,4 +1,4 @@
-//! Passwords of the model: what servers are told to accept, what they accept, and what clients are given. Files arrive in
+//! Passwords of the model: what servers are asked to accept, what they accept, and what clients are given. Files arrive in
 //! pods late, and not at all in those that are cut off.
 
 use super::{desired, model::Model};
@@ -151,20 +151,20 @@ fn rotation_is_told_with_its_times_and_comes_to_an_end() {
     use AccessChange::{Create, Offer, Publish, Retire};
     let mut model = started();
     model.password = Some(2);
-    let mut told = Vec::new();
+    let mut said = Vec::new();
     for _ in 0..60 {
         model.step();
         model.pass();
         let conditions = &model.desired.status.conditions;
         let rotating = conditions.iter().find(|condition| condition.type_ == "PasswordRotating");
         let reason = rotating.map_or("none", |condition| &condition.reason).to_owned();
-        if told.last() != Some(&reason) {
-            told.push(reason);
+        if said.last() != Some(&reason) {
+            said.push(reason);
         }
         let ready = conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
         assert_eq!(ready.status, "True", "clients go on");
     }
-    assert_eq!(told, ["none", "PasswordOffered", "PasswordPublished", "none"]);
+    assert_eq!(said, ["none", "PasswordOffered", "PasswordPublished", "none"]);
     let status = model.desired.status.access.clone().unwrap();
     assert!(status.rotation.is_none() && status.rotated_at.is_some());
     assert!(model.desired.status.instances.iter().all(|instance| instance.access == status.revision));
@@ -172,7 +172,7 @@ fn rotation_is_told_with_its_times_and_comes_to_an_end() {
 }
 
 #[test]
-fn server_that_cannot_be_asked_keeps_clients_on_the_password_before() {
+fn silent_server_keeps_clients_on_the_earlier_password() {
     let mut model = started();
     let primary = model.observe().primary().map(|(ordinal, _)| ordinal);
     let replica = (0..3).find(|ordinal| Some(*ordinal) != primary).unwrap();
@@ -190,7 +190,7 @@ fn server_that_cannot_be_asked_keeps_clients_on_the_password_before() {
 }
 
 #[test]
-fn second_change_waits_for_the_grace_and_one_taken_back_is_withdrawn() {
+fn second_change_waits_and_one_taken_back_is_withdrawn() {
     use AccessChange::{Create, Offer, Publish, Retire, Withdraw};
     let mut model = started();
     model.password = Some(2);
@@ -229,5 +229,5 @@ fn grace_ends_only_after_clients_had_the_password_for_so_long() {
     let observed = published(&mut model, false);
     assert!(matches!(decide(&model.desired, &observed).step, Step::WriteSecret));
     let observed = published(&mut model, true);
-    assert!(matches!(decide(&model.desired, &observed).step, Step::Requeue(_)), "nobody noted it so far");
+    assert!(matches!(decide(&model.desired, &observed).step, Step::Requeue(_)), "it is not noted yet");
 }

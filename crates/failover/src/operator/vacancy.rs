@@ -1,4 +1,4 @@
-//! What to do while nobody accepts writes: let replicas take in what was sent to them, hold everybody, elect, promote.
+//! What to do while no instance accepts writes: let replicas take in what was sent to them, hold all, elect, promote.
 //!
 //! Guarantees: one that has all that the last primary wrote is promoted, if there is one that answers. Without it, the
 //! one that has most, and only when those that do not answer cannot have what is promised.
@@ -9,7 +9,7 @@ use crate::{
     protocol::{Name, Position, Role, Status, Term},
 };
 
-/// Nobody accepts writes, and nobody can begin to without the lease.
+/// No instance accepts writes, and none can begin to without the lease.
 pub(super) fn vacant(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     let mark = mark(view, lease);
     // One that has everything is enough; the others follow it from wherever they are.
@@ -60,7 +60,7 @@ fn was_primary(view: &View, lease: &Lease, name: &Name) -> bool {
 }
 
 /// The member that is to be promoted because it is to stay and has all that the primary wrote, which is held. Not the
-/// primary itself: its replicas would go on in a term that nobody has told them of.
+/// primary itself: its replicas would go on in a term that they do not know.
 fn successor<'view>(view: &'view View, lease: &Lease, next: Term, mark: Position) -> Option<&'view Name> {
     let complete = view.members.iter().filter_map(|(name, member)| {
         let status = member.status.as_ref().filter(|status| status.position.is_some_and(|at| at >= mark))?;
@@ -72,7 +72,7 @@ fn successor<'view>(view: &'view View, lease: &Lease, next: Term, mark: Position
     complete.max().map(|(.., name)| name)
 }
 
-/// Whether somebody who is to stay has all that the predecessor wrote: not the predecessor alone.
+/// Whether one that is to stay has all that the predecessor wrote: not the predecessor alone.
 fn has_reached(view: &View, mark: Position) -> bool {
     let reached = |member: &&Member| {
         member.status.as_ref().and_then(|status| status.position).is_some_and(|position| position >= mark)
@@ -116,7 +116,7 @@ fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
 }
 
 /// The term whose writes a member has all of. Whoever holds the lease has those of its term, if there were any: it may
-/// have been held before it accepted writes, and then nobody's data names the term. That says nothing about the
+/// have been held before it accepted writes, and then no data names the term. That says nothing about the
 /// writes of earlier terms, so it is no claim in an election.
 fn knows(status: &Status, lease: &Lease) -> Term {
     let holds = lease.holder.as_ref() == Some(&status.identity) && status.position.is_some();

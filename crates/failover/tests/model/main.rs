@@ -178,7 +178,7 @@ const POLICY: Policy = Policy {
     without_missing: true,
 };
 
-/// The operator's policy; with quorum durability, nobody decides to go on without what is promised.
+/// The operator's policy; with quorum durability, no user decides to go on without what is promised.
 fn policy(bounds: &Bounds) -> Policy {
     match bounds.durability {
         Durability::BestEffort => POLICY,

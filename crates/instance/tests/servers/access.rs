@@ -57,7 +57,7 @@ async fn is_denied(node: &Node, user: &Credentials) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn password_is_rotated_and_nobody_is_disconnected() {
+async fn password_is_rotated_and_no_client_is_disconnected() {
     for program in all_programs() {
         let (mut world, mut operator, primary) = settled(&program, "").await;
         let (old, new) = (default_user("first \"canary"), default_user("other-canary"));
