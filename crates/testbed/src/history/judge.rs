@@ -146,9 +146,10 @@ fn confirmed(view: &View<'_>, replicas: u64) -> Option<Broken> {
     case.close()
 }
 
-/// A lost write, and more.
+/// A lost write with what is there in its place, and more.
 fn evidence(view: &View<'_>, lost: usize, more: &[usize], causes: &[usize]) -> Counterexample {
-    let writes: Vec<usize> = [lost].into_iter().chain(more.iter().copied()).collect();
+    let instead = view.instead_of(lost);
+    let writes: Vec<usize> = [lost].into_iter().chain(instead).chain(more.iter().copied()).collect();
     Counterexample::of(view.history, &writes, &[], causes)
 }
 

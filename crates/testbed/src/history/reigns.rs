@@ -1,6 +1,6 @@
 //! The acknowledged writes of a history by the reign that acknowledged them, and which of them survived.
 
-use super::record::{History, Moment, Reign, Structure, Write};
+use super::record::{Content, History, Moment, Reign, Structure, Write};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A history with the indexes that the judge needs repeatedly.
@@ -75,6 +75,16 @@ impl<'a> View<'a> {
     /// When a write of a reign was acknowledged.
     pub(super) fn at(&self, number: usize) -> Moment {
         acknowledged(self.history, number)
+    }
+
+    /// The write that a register holds instead of a lost one, as part of a counterexample.
+    pub(super) fn instead_of(&self, number: usize) -> Option<usize> {
+        let lost = self.write(number);
+        let held = match self.history.contents.get(&lost.key) {
+            Some(Content::Register(Some(held))) if lost.structure == Structure::Register => *held,
+            _ => return None,
+        };
+        self.history.writes.iter().position(|write| write.key == lost.key && write.value == held)
     }
 }
 
