@@ -28,10 +28,6 @@ impl World {
         let namespace: Namespace = serde_json::from_value(namespace).unwrap();
         self.namespaces().create(&PostParams::default(), &namespace).await.unwrap();
         self.namespace = SHOP;
-        // Pods need it; on a real API server, no controller makes it.
-        let account = json!({"metadata": {"name": "default"}});
-        let account: ServiceAccount = serde_json::from_value(account).unwrap();
-        let _ = self.api::<ServiceAccount>().create(&PostParams::default(), &account).await;
     }
 
     /// Deletes the namespace with everything in it, as its controller does; the real API server here has none.

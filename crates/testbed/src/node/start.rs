@@ -1,7 +1,7 @@
 //! Starts nodes: addresses that are free, controllers, and for each node its kubelet, heartbeat and log
 //! server. Guarantees that a world of addresses is used once at a time on this machine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -113,7 +113,10 @@ fn start_controllers(
     certificate_authority: String,
     network: Network,
 ) {
-    tasks.spawn(cluster::run(Accounts { certificate_authority }, Arc::clone(cluster)));
+    tasks.spawn(cluster::run(
+        Accounts { certificate_authority, certified: HashSet::new() },
+        Arc::clone(cluster),
+    ));
     tasks.spawn(cluster::run(Scheduler::default(), Arc::clone(cluster)));
     tasks.spawn(cluster::run(binder, Arc::clone(cluster)));
     tasks.spawn(cluster::run(Endpoints::default(), Arc::clone(cluster)));
