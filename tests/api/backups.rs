@@ -19,6 +19,7 @@ const BACKUP: &str = include_str!("../../examples/self-hosted/backup.yaml");
 const SCHEDULE: &str = include_str!("../../examples/self-hosted/scheduled-backup.yaml");
 const GOOGLE: &str = include_str!("../../examples/self-hosted/backup-in-google-cloud-storage.yaml");
 const AZURE: &str = include_str!("../../examples/self-hosted/backup-in-azure.yaml");
+const VOLUME: &str = include_str!("../../examples/self-hosted/backup-in-a-volume.yaml");
 const TRIAL: &str = include_str!("../../examples/self-hosted/scheduled-backup-of-a-test.yaml");
 
 /// An example with another value at this path of the spec; null removes it.
@@ -40,8 +41,8 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         ("/clusterName", json!(null), "is required"),
         ("/clusterName", json!(""), "must not be empty"),
         ("/destination", json!(null), "is required"),
-        ("/destination", json!({}), "exactly one of s3, gcs and azure"),
-        ("/destination", two_stores(), "exactly one of s3, gcs and azure"),
+        ("/destination", json!({}), "exactly one of s3, gcs, azure and volume"),
+        ("/destination", two_stores(), "exactly one of s3, gcs, azure and volume"),
         ("/destination/s3/bucket", json!("Upper"), "must match"),
         ("/destination/s3/bucket", json!("ab"), "must match"),
         ("/destination/s3/prefix", json!("/a"), "must match"),
@@ -49,7 +50,8 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         ("/destination/s3/endpoint", json!("minio:9000"), "must match"),
         ("/destination/s3/endpoint", json!("https://user:word@host"), "must match"),
         ("/destination/s3/region", json!("a b"), "must match"),
-        ("/destination/s3/credentialsSecretName", json!(null), "is required"),
+        ("/destination/s3", json!({"bucket": "abc"}), "exactly one of credentialsSecretName and"),
+        ("/destination/s3", both_ways("bucket"), "exactly one of credentialsSecretName and"),
         ("/destination/gs", json!({}), "unknown field"),
         ("/destination/encryption", json!("key"), "must be"),
         ("/maxBytesPerSecond", json!("512Ki"), "must match"),
@@ -71,7 +73,13 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
         (GOOGLE, "/destination/gcs/bucket", json!("Upper"), "must match", false),
         (GOOGLE, "/destination/gcs/bucket", json!("a".repeat(223)), "at most 222", false),
         (GOOGLE, "/destination/gcs/region", json!("eu"), "unknown field", false),
-        (GOOGLE, "/destination/gcs/credentialsSecretName", json!(null), "is required", false),
+        (GOOGLE, "/destination/gcs", json!({"bucket": "abc"}), "exactly one of credentials", false),
+        (GOOGLE, "/destination/gcs", both_ways("bucket"), "exactly one of credentials", false),
+        (AZURE, "/destination/azure", both_ways("container"), "exactly one of credentials", false),
+        (VOLUME, "/destination/volume/claimName", json!(""), "must not be empty", false),
+        (VOLUME, "/destination/volume/claimName", json!(null), "is required", false),
+        (VOLUME, "/destination/volume/prefix", json!("/etc"), "must match", false),
+        (VOLUME, "/destination/volume/workloadIdentity", json!(true), "unknown field", false),
         (AZURE, "/destination/azure/account", json!("with-hyphen"), "must match", false),
         (AZURE, "/destination/azure/container", json!("two--hyphens"), "must match", false),
         (AZURE, "/destination/azure/container", json!("ab"), "must match", false),
@@ -85,6 +93,11 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str, bool)> {
     both.chain(only).chain(stores).collect()
 }
 
+/// A store with a Secret and with an identity, and its name under this field.
+fn both_ways(field: &str) -> Value {
+    json!({field: "abc", "account": "abc", "credentialsSecretName": "s", "workloadIdentity": true})
+}
+
 fn two_stores() -> Value {
     json!({
         "s3": {"bucket": "example-backups", "credentialsSecretName": "s3"},
@@ -93,7 +106,7 @@ fn two_stores() -> Value {
 }
 
 fn is_backup(example: &str) -> bool {
-    [BACKUP, GOOGLE, AZURE].contains(&example)
+    [BACKUP, GOOGLE, AZURE, VOLUME].contains(&example)
 }
 
 fn judged(example: &str, manifest: &Value) -> Vec<Violation> {

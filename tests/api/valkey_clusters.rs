@@ -146,6 +146,12 @@ fn wrong_clients() -> Vec<(Value, &'static str, &'static str, Operator)> {
             Agrees,
         ),
         (
+            json!({"workloadIdentity": {"podLabels": {"app.kubernetes.io/name": "mine"}}}),
+            "spec.workloadIdentity.podLabels",
+            "must not have labels of app.kubernetes.io/ or valkeeper.io/",
+            Agrees,
+        ),
+        (
             json!({"connInfoConfigMapTarget": {"name": "shop", "prefix": "A B"}}),
             "spec.connInfoConfigMapTarget.prefix",
             "must match",
@@ -162,14 +168,16 @@ fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
     let no_store = json!({"bootstrap": {"backup": {"source": {"key": "k", "destination": {}}}}});
     let no_destination = json!({"finalBackup": {"destination": {}}});
     let wrong_bucket = json!({"finalBackup": {"destination": s3("No")}});
+    let no_keys = json!({"finalBackup": {"destination": {"s3": {"bucket": "abc"}}}});
     let source = "spec.bootstrap.backup.source.destination";
     vec![
         (json!({"bootstrap": {"backup": {}}}), "spec.bootstrap.backup", "either name or source", Agrees),
         (both, "spec.bootstrap.backup", "either name or source", Agrees),
-        (no_store, source, "exactly one of s3, gcs and azure", Agrees),
+        (no_store, source, "exactly one of s3, gcs, azure and volume", Agrees),
         (json!({"finalBackup": {}}), "spec.finalBackup.destination", "is required", CannotDecode),
-        (no_destination, "spec.finalBackup.destination", "exactly one of s3, gcs and azure", Agrees),
+        (no_destination, "spec.finalBackup.destination", "exactly one of s3, gcs, azure and volume", Agrees),
         (wrong_bucket, "spec.finalBackup.destination.s3.bucket", "must match", Agrees),
+        (no_keys, "spec.finalBackup.destination.s3", "credentialsSecretName and workloadIdentity", Agrees),
         (json!({"bootstrap": {}}), "spec.bootstrap.backup", "is required", CannotDecode),
     ]
 }

@@ -1,12 +1,16 @@
 //! Backups in a server that speaks S3, and clusters that are made of them.
 
 use crate::asking::{ask, until};
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, create_backup};
 use crate::world::{World, named};
 use crate::writer::{Writer, missing};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
-use valkeeper_api::ValkeyBackup;
+use valkeeper_api::{ValkeyBackup, ValkeyCluster};
 use valkeeper_testbed::{
     node::NodeFault,
     s3::{Fault, KEY, Wire},
@@ -93,6 +97,11 @@ async fn backup_under_load_is_verified_and_restored(world: World) {
     }
 }
 
+async fn pod_uids(world: &World) -> Vec<String> {
+    let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
+    pods.into_iter().filter_map(|pod| pod.metadata.uid).collect()
+}
+
 /// Nothing is left but the bucket: the namespace is deleted with everything in it.
 async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
     world.move_to_shop().await;
@@ -122,9 +131,16 @@ async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
     assert_eq!(missing(&acknowledged, &url).await, Vec::<u64>::new());
     until("a write", async || ask(&url, &["SET", "later", "v"]).await.filter(|answer| answer == "OK")).await;
     // It is a cluster like any other: what was written since survives the end of every pod.
+    let before = pod_uids(&world).await;
+    let soon = DeleteParams::default().grace_period(1);
     for pod in world.pods().await {
-        world.delete::<Pod>(&pod).await;
+        world.api::<Pod>().delete(&pod, &soon).await.unwrap();
     }
+    // Those that end still answer.
+    let are_new =
+        |now: &Vec<String>| now.len() == before.len() && !now.iter().any(|uid| before.contains(uid));
+    until("other pods", async || Some(pod_uids(&world).await).filter(are_new)).await;
+    world.until_ready("trio").await;
     until("the later write", async || ask(&url, &["GET", "later"]).await.filter(|answer| answer == "v"))
         .await;
     assert_eq!(missing(&acknowledged, &url).await, Vec::<u64>::new());
@@ -171,6 +187,115 @@ async fn what_is_stored_goes_with_the_resource_only_if_it_says_so(world: World) 
     bucket.back_up(&world, "wrong", json!({"destination": destination})).await;
     let status = ended(&world, "wrong", "Failed").await;
     assert!(status["conditions"].to_string().contains("NoSuchBucket"), "{status:#}");
+}
+
+/// A cluster whose pods have an identity, and a bucket without a Secret.
+async fn with_identity(world: &World) -> Option<Bucket> {
+    let bucket = Bucket::start(world).await?;
+    world.api::<Secret>().delete("s3", &DeleteParams::default()).await.unwrap();
+    let role = json!({"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/backups"});
+    let label = json!({"azure.workload.identity/use": "true"});
+    let identity = json!({"serviceAccountAnnotations": role, "podLabels": label});
+    let resources = json!({"memory": "256Mi"});
+    world.create("trio", json!({"instances": 1, "resources": resources, "workloadIdentity": identity})).await;
+    world.until_ready("trio").await;
+    Some(bucket)
+}
+
+async fn no_backup_resource(world: &World, name: &str) {
+    until("the resource is gone", async || {
+        world.api::<ValkeyBackup>().get_opt(name).await.unwrap().is_none().then_some(())
+    })
+    .await;
+}
+
+async fn pods_with_an_identity_need_no_secret(world: World) {
+    let Some(bucket) = with_identity(&world).await else { return };
+    let account = world.api::<ServiceAccount>().get("trio").await.unwrap();
+    assert_eq!(account.annotations()["eks.amazonaws.com/role-arn"], "arn:aws:iam::1:role/backups");
+    let pod = world.api::<Pod>().get("trio-0").await.unwrap();
+    assert_eq!(pod.labels()["azure.workload.identity/use"], "true");
+
+    let more = json!({"destination": bucket.for_pods(), "verify": true, "deletionPolicy": "Delete"});
+    bucket.back_up(&world, "one", more).await;
+    let status = ended(&world, "one", "Completed").await;
+    assert_eq!(status["verified"]["succeeded"], true, "{status:#}");
+    assert!(world.identity.given() > 0, "the instance asked for its identity");
+    let source = json!({"source": {"destination": bucket.for_pods(), "key": status["key"]}});
+    world.create("copy", json!({"instances": 1, "bootstrap": {"backup": source}})).await;
+    world.until_ready("copy").await;
+
+    // Its instance deletes it: the operator has no identity at the store.
+    world.delete::<ValkeyBackup>("one").await;
+    no_backup_resource(&world, "one").await;
+    assert_eq!(bucket.keys().await, Vec::<String>::new());
+}
+
+async fn what_only_pods_may_delete_waits_for_one(world: World) {
+    let Some(bucket) = with_identity(&world).await else { return };
+    bucket
+        .back_up(&world, "one", json!({"destination": bucket.for_pods(), "deletionPolicy": "Delete"}))
+        .await;
+    ended(&world, "one", "Completed").await;
+    world.delete::<ValkeyCluster>("trio").await;
+    until("the pod is gone", async || {
+        world.api::<Pod>().get_opt("trio-0").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    world.delete::<ValkeyBackup>("one").await;
+    until("it says what is missing", async || {
+        let status = backup_status(&world, "one").await.to_string();
+        status.contains("Only the pods of ValkeyCluster trio may use the store").then_some(())
+    })
+    .await;
+    let retain = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
+    world.api::<ValkeyBackup>().patch("one", &PatchParams::default(), &retain).await.unwrap();
+    no_backup_resource(&world, "one").await;
+    assert_eq!(bucket.keys().await.len(), 1, "it is left there");
+}
+
+async fn volume_keeps_backups_of_several_clusters(world: World) {
+    let claim = json!({
+        "metadata": {"name": "backups"},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+    world.api::<PersistentVolumeClaim>().create(&PostParams::default(), &claim).await.unwrap();
+    world.create("trio", json!({"resources": {"memory": "256Mi"}})).await;
+    world.until_ready("trio").await;
+    let destination = json!({"volume": {"claimName": "backups", "prefix": "team/caches"}});
+    create_backup(
+        &world,
+        "one",
+        json!({"destination": destination, "verify": true, "deletionPolicy": "Delete"}),
+    )
+    .await;
+    until("it says what is missing", async || {
+        let status = backup_status(&world, "one").await.to_string();
+        status.contains("ValkeyCluster trio does not mount claim backups").then_some(())
+    })
+    .await;
+    // Pods that have no volume yet are replaced; the backup goes on by itself.
+    let volume = Patch::Merge(json!({"spec": {"backupVolume": {"claimName": "backups"}}}));
+    world.api::<ValkeyCluster>().patch("trio", &PatchParams::default(), &volume).await.unwrap();
+    let status = ended(&world, "one", "Completed").await;
+    assert_eq!(status["verified"]["succeeded"], true, "{status:#}");
+
+    let source = json!({"source": {"destination": destination, "key": status["key"]}});
+    let copy =
+        json!({"instances": 1, "backupVolume": {"claimName": "backups"}, "bootstrap": {"backup": source}});
+    world.create("copy", copy).await;
+    world.until_ready("copy").await;
+    world.delete::<ValkeyBackup>("one").await;
+    no_backup_resource(&world, "one").await;
+    // Nothing is left of it: another cluster finds no backup there.
+    world.create("late", json!({"instances": 1, "backupVolume": {"claimName": "backups"}, "bootstrap": {"backup": source}})).await;
+    until("the restoration fails", async || {
+        let cluster = world.api::<ValkeyCluster>().get("late").await.unwrap();
+        let status = serde_json::to_string(&cluster.status).unwrap();
+        status.contains("there is no backup with this key").then_some(())
+    })
+    .await;
 }
 
 async fn encrypted_backup_is_restored_with_its_key_alone(world: World) {
@@ -278,6 +403,9 @@ async fn killed_manager_leaves_no_upload_behind(world: World) {
 crate::scenarios!(
     cluster_is_rebuilt_from_the_bucket_alone,
     what_is_stored_goes_with_the_resource_only_if_it_says_so;
+    pods_with_an_identity_need_no_secret,
+    what_only_pods_may_delete_waits_for_one,
+    volume_keeps_backups_of_several_clusters,
     failed_attempt_is_repeated_on_the_same_instance,
     killed_manager_leaves_no_upload_behind,
     encrypted_backup_is_restored_with_its_key_alone,

@@ -12,6 +12,16 @@ use valkeeper_testbed::tools;
 
 const BUCKET: &str = "backups";
 
+/// Asks for a backup of the cluster `trio`.
+pub(crate) async fn create_backup(world: &World, name: &str, mut spec: Value) {
+    spec["clusterName"] = "trio".into();
+    let body = json!({
+        "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyBackup", "metadata": {"name": name}, "spec": spec,
+    });
+    let backup: ValkeyBackup = serde_json::from_value(body).unwrap();
+    world.api::<ValkeyBackup>().create(&PostParams::default(), &backup).await.unwrap();
+}
+
 /// A bucket, and the Secret to it.
 pub(crate) struct Bucket {
     server: S3Server,
@@ -49,6 +59,15 @@ impl Bucket {
         }})
     }
 
+    /// The same, for the pods of the cluster alone.
+    pub(crate) fn for_pods(&self) -> Value {
+        let mut destination = self.destination();
+        let s3 = destination["s3"].as_object_mut().unwrap();
+        s3.remove("credentialsSecretName");
+        s3.insert("workloadIdentity".to_owned(), true.into());
+        destination
+    }
+
     /// The same, where everything is encrypted with the key of this Secret.
     pub(crate) fn encrypted(&self, secret: &str) -> Value {
         let mut destination = self.destination();
@@ -69,13 +88,9 @@ impl Bucket {
     }
 
     pub(crate) async fn back_up(&self, world: &World, name: &str, more: Value) {
-        let mut spec = json!({"clusterName": "trio", "destination": self.destination()});
+        let mut spec = json!({"destination": self.destination()});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let body = json!({
-            "apiVersion": "valkeeper.io/v1alpha1", "kind": "ValkeyBackup", "metadata": {"name": name}, "spec": spec,
-        });
-        let backup: ValkeyBackup = serde_json::from_value(body).unwrap();
-        world.api::<ValkeyBackup>().create(&PostParams::default(), &backup).await.unwrap();
+        create_backup(world, name, spec).await;
     }
 
     /// Keys of uploads in parts that were begun and not ended, as the server lists them.

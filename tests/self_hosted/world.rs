@@ -16,7 +16,9 @@ use valkeeper_api::ValkeyCluster;
 use valkeeper_apiserver::{KubeOptions, KubeServer};
 use valkeeper_testbed::envtest::RealApiServer;
 use valkeeper_testbed::faults::{FaultLayer, FaultPlan};
+use valkeeper_testbed::identity_agent::IdentityAgent;
 use valkeeper_testbed::node::{Image, NodeOptions, Nodes, PodName};
+use valkeeper_testbed::s3::KEY;
 use valkeeper_testbed::tools;
 
 /// Longest wait for anything.
@@ -29,6 +31,8 @@ pub(crate) const MANAGER_IMAGE: &str = "valkeeper.test/valkeeper:1";
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) nodes: Nodes,
+    /// Knows every pod.
+    pub(crate) identity: IdentityAgent,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
     /// Where everything is.
@@ -106,9 +110,11 @@ impl World {
             ("LISTEN_ON_POD_IP".to_owned(), "true".to_owned()),
             ("LOG_LEVEL".to_owned(), "info,valkeeper_instance=debug".to_owned()),
         ]);
+        let identity = IdentityAgent::start(KEY).await.unwrap();
+        options.environment.extend(identity.environment());
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
         let (operator, namespace, resync) = (None, "default", Duration::from_secs(2));
-        let world = Self { client, nodes, operator, config, namespace, resync, _server: server };
+        let world = Self { client, nodes, identity, operator, config, namespace, resync, _server: server };
         until("the namespace", async || world.namespaces().get_opt("default").await.unwrap()).await;
         world
     }

@@ -1,4 +1,4 @@
-//! Clients of the kinds of buckets: what is said about a destination and its keys, made into one.
+//! Clients of the kinds of stores: what is said about a destination and its keys, made into one.
 //!
 //! Guarantees: what keys look like is judged here, and no error repeats any of it; only a destination whose endpoint says so
 //! is asked without TLS.
@@ -6,6 +6,7 @@
 use crate::{
     destination::{Azure, Credentials, Destination, Gcs, S3},
     error::BackupError,
+    identity::{self, Environment},
     uploads::Uploads,
 };
 use object_store::{
@@ -13,10 +14,11 @@ use object_store::{
     aws::AmazonS3Builder,
     azure::{AzureAccessKey, AzureConfigKey, MicrosoftAzureBuilder, split_sas},
     gcp::GoogleCloudStorageBuilder,
+    local::LocalFileSystem,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// Longest wait for the answer to one request, which carries some megabytes.
 const REQUEST: Duration = Duration::from_mins(2);
@@ -35,22 +37,24 @@ const SAS_TOKEN: &str = "AZURE_STORAGE_SAS_TOKEN";
 /// A client, and where its uploads in parts stay until they are ended.
 type Client = (Arc<dyn ObjectStore>, Option<Uploads>);
 
-pub(crate) fn s3(s3: &S3, credentials: &Credentials) -> Result<Client, BackupError> {
-    let id = secret("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_ref())?;
-    let key = secret("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.as_ref())?;
+pub(crate) fn s3(
+    s3: &S3,
+    credentials: &Credentials,
+    environment: Option<Environment<'_>>,
+) -> Result<Client, BackupError> {
     let endpoint = s3.endpoint.as_deref().map(url).transpose()?;
     let options = options(credentials, endpoint.as_deref())?;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&s3.bucket)
         .with_region(s3.region.as_deref().unwrap_or("us-east-1"))
         .with_virtual_hosted_style_request(!s3.path_style)
-        .with_access_key_id(id)
-        .with_secret_access_key(key)
         .with_client_options(options.clone())
         .with_retry(retry());
-    if let Some(token) = &credentials.session_token {
-        builder = builder.with_token(token.expose_secret());
-    }
+    builder = if credentials.workload_identity {
+        identity::aws(builder, identity::of_a_pod(environment)?)?
+    } else {
+        s3_key(builder, credentials)?
+    };
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(address(endpoint, s3));
     }
@@ -59,32 +63,58 @@ pub(crate) fn s3(s3: &S3, credentials: &Credentials) -> Result<Client, BackupErr
     Ok((bucket, Some(uploads)))
 }
 
-pub(crate) fn gcs(gcs: &Gcs, credentials: &Credentials) -> Result<Client, BackupError> {
-    let key = service_account_key(credentials)?;
+fn s3_key(builder: AmazonS3Builder, credentials: &Credentials) -> Result<AmazonS3Builder, BackupError> {
+    let id = secret("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_ref())?;
+    let key = secret("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.as_ref())?;
+    let builder = builder.with_access_key_id(id).with_secret_access_key(key);
+    Ok(match &credentials.session_token {
+        Some(token) => builder.with_token(token.expose_secret()),
+        None => builder,
+    })
+}
+
+pub(crate) fn gcs(
+    gcs: &Gcs,
+    credentials: &Credentials,
+    environment: Option<Environment<'_>>,
+) -> Result<Client, BackupError> {
     let endpoint = gcs.endpoint.as_deref().map(url).transpose()?;
     let options = options(credentials, endpoint.as_deref())?;
     let endpoint = endpoint.unwrap_or_else(|| GOOGLE.to_owned());
-    let builder = GoogleCloudStorageBuilder::new()
+    let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&gcs.bucket)
         .with_base_url(&endpoint)
-        .with_service_account_key(key)
         .with_client_options(options.clone())
         .with_retry(retry());
+    if credentials.workload_identity {
+        // Google's pods ask an address that is the same for all.
+        identity::of_a_pod(environment)?;
+    } else {
+        builder = builder.with_service_account_key(service_account_key(credentials)?);
+    }
     let bucket = Arc::new(builder.build().map_err(|_| no_service_account_key())?);
     let uploads = Uploads::of_gcs(Arc::clone(&bucket), (&endpoint, &gcs.bucket), &options).map_err(wrong)?;
     Ok((bucket, Some(uploads)))
 }
 
-pub(crate) fn azure(azure: &Azure, credentials: &Credentials) -> Result<Client, BackupError> {
+pub(crate) fn azure(
+    azure: &Azure,
+    credentials: &Credentials,
+    environment: Option<Environment<'_>>,
+) -> Result<Client, BackupError> {
     let endpoint = azure.endpoint.as_deref().map(url).transpose()?;
     let mut builder = MicrosoftAzureBuilder::new()
         .with_account(&azure.account)
         .with_container_name(&azure.container)
         .with_client_options(options(credentials, endpoint.as_deref())?)
         .with_retry(retry());
-    builder = match azure_key(credentials)? {
-        AzureKey::Account(key) => builder.with_access_key(key),
-        AzureKey::Signature(sas) => builder.with_config(AzureConfigKey::SasKey, sas),
+    builder = if credentials.workload_identity {
+        identity::azure(builder, identity::of_a_pod(environment)?)?
+    } else {
+        match azure_key(credentials)? {
+            AzureKey::Account(key) => builder.with_access_key(key),
+            AzureKey::Signature(sas) => builder.with_config(AzureConfigKey::SasKey, sas),
+        }
     };
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint);
@@ -93,12 +123,21 @@ pub(crate) fn azure(azure: &Azure, credentials: &Credentials) -> Result<Client, 
     Ok((Arc::new(builder.build().map_err(wrong)?), None))
 }
 
+/// Files are whole or not there, and folders go with the last of their files.
+pub(crate) fn folder(folder: &Path) -> Result<Client, BackupError> {
+    let failed = |error| BackupError::Io("create the folder of backups", error);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| described("folder", &error))?;
+    Ok((Arc::new(objects.with_fsync(true).with_automatic_cleanup(true)), None))
+}
+
 /// Judges keys by what they look like, without a client of them.
 pub fn check(destination: &Destination, credentials: &Credentials) -> Result<(), BackupError> {
     match destination {
+        _ if credentials.workload_identity => Ok(()),
         Destination::Gcs(_) => service_account_key(credentials).map(drop),
         Destination::Azure(_) => azure_key(credentials).map(drop),
-        Destination::S3(_) | Destination::Folder(_) => Ok(()),
+        Destination::S3(_) | Destination::Volume(_) | Destination::Folder(_) => Ok(()),
     }
 }
 

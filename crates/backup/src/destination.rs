@@ -1,5 +1,5 @@
-//! Where backups are kept: a bucket of S3 or of what speaks it, a bucket of Google Cloud Storage, a container of Azure, or a
-//! folder.
+//! Where backups are kept: a bucket of S3 or of what speaks it, a bucket of Google Cloud Storage, a container of Azure, a
+//! volume of the pods of the cluster, or a folder.
 //!
 //! Guarantees: credentials are in no `Debug`.
 //!
@@ -59,6 +59,15 @@ pub struct Azure {
     pub endpoint: Option<String>,
 }
 
+/// A volume that the pods of the cluster mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Volume {
+    /// The folder in it.
+    #[serde(default)]
+    pub prefix: String,
+}
+
 /// A place for backups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,11 +78,13 @@ pub enum Destination {
     Gcs(Gcs),
     /// A container of Azure.
     Azure(Azure),
+    /// A volume.
+    Volume(Volume),
     /// A folder of this machine.
     Folder(PathBuf),
 }
 
-/// What a store asks for. Each kind of store asks for keys of its own.
+/// What a store asks for: the keys of its kind, or the identity of the pod that asks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credentials {
@@ -95,6 +106,9 @@ pub struct Credentials {
     /// Of Azure, instead of that: a shared access signature.
     #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
     pub sas_token: Option<SecretString>,
+    /// The store knows the pod that asks, or is a volume of it, so that there are no keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub workload_identity: bool,
     /// Certificates of the authorities that the endpoint is trusted by, as PEM; those of the system if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,
@@ -108,6 +122,11 @@ impl Credentials {
     pub fn of_s3(id: &str, key: &str) -> Self {
         let secret = |text: &str| Some(text.to_owned().into());
         Self { access_key_id: secret(id), secret_access_key: secret(key), ..Self::default() }
+    }
+
+    /// The identity of the pod that asks.
+    pub fn of_the_pod() -> Self {
+        Self { workload_identity: true, ..Self::default() }
     }
 }
 

@@ -21,14 +21,16 @@ pub mod take;
 mod check;
 mod clients;
 mod frame;
+mod identity;
 mod pace;
 mod pipe;
 mod replica;
 mod seal;
+mod staged;
 mod uploads;
 
 pub use clients::check;
-pub use destination::{Azure, Credentials, Destination, Gcs, S3};
+pub use destination::{Azure, Credentials, Destination, Gcs, S3, Volume};
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};

@@ -7,11 +7,12 @@ use crate::{
     clients,
     destination::{Credentials, Destination},
     error::BackupError,
+    identity::{self, Environment},
     seal::EncryptionKey,
     uploads::Uploads,
 };
-use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
-use std::sync::Arc;
+use object_store::{ObjectStore, path::Path};
+use std::{path::PathBuf, sync::Arc};
 
 /// A place for backups that can be used.
 #[derive(Clone, Debug)]
@@ -21,30 +22,57 @@ pub struct Store {
     pub(crate) key: Option<EncryptionKey>,
     /// Where uploads in parts stay until they are ended.
     pub(crate) uploads: Option<Uploads>,
+    /// The folder that objects are files of.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens a destination; makes no request.
+    /// Opens a destination; makes no request. What only pods may use is refused.
     pub fn open(destination: &Destination, credentials: Option<&Credentials>) -> Result<Self, BackupError> {
+        Self::open_with(destination, credentials, None)
+    }
+
+    /// Opens a destination in a pod of the cluster, which has this environment.
+    pub fn open_in_pod(
+        destination: &Destination,
+        credentials: Option<&Credentials>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, BackupError> {
+        Self::open_with(destination, credentials, Some(environment))
+    }
+
+    fn open_with(
+        destination: &Destination,
+        credentials: Option<&Credentials>,
+        environment: Option<Environment<'_>>,
+    ) -> Result<Self, BackupError> {
         let key = credentials.and_then(|credentials| credentials.encryption_key.as_ref());
         let key = key.map(EncryptionKey::parse).transpose()?;
         let required = || credentials.ok_or_else(|| clients::missing("credentials"));
-        let (prefix, (objects, uploads)) = match destination {
-            Destination::Folder(folder) => {
-                let wrong = |error: object_store::Error| clients::described("folder", &error);
-                std::fs::create_dir_all(folder)
-                    .map_err(|error| BackupError::Io("create the folder", error))?;
-                let objects = LocalFileSystem::new_with_prefix(folder).map_err(wrong)?;
-                let objects: Arc<dyn ObjectStore> = Arc::new(objects.with_fsync(true));
-                ("", (objects, None))
+        let (mut folder, mut prefix) = (None, "");
+        let (objects, uploads) = match destination {
+            Destination::Folder(path) => clients::folder(folder.insert(path.clone()))?,
+            Destination::Volume(volume) => {
+                prefix = &volume.prefix;
+                let path = identity::volume(identity::of_a_pod(environment)?)?;
+                clients::folder(folder.insert(path.into()))?
             }
-            Destination::S3(s3) => (s3.prefix.as_str(), clients::s3(s3, required()?)?),
-            Destination::Gcs(gcs) => (gcs.prefix.as_str(), clients::gcs(gcs, required()?)?),
-            Destination::Azure(azure) => (azure.prefix.as_str(), clients::azure(azure, required()?)?),
+            Destination::S3(s3) => {
+                prefix = &s3.prefix;
+                clients::s3(s3, required()?, environment)?
+            }
+            Destination::Gcs(gcs) => {
+                prefix = &gcs.prefix;
+                clients::gcs(gcs, required()?, environment)?
+            }
+            Destination::Azure(azure) => {
+                prefix = &azure.prefix;
+                clients::azure(azure, required()?, environment)?
+            }
         };
         let prefix =
             Path::parse(prefix.trim_matches('/')).map_err(|error| clients::described("prefix", &error))?;
-        Ok(Self { objects, prefix, key, uploads })
+        Ok(Self { objects, prefix, key, uploads, folder })
     }
 
     /// The name of an object of the backup with this key.

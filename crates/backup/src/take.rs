@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   server ─▶ FullSync ─▶ thread: checksums, summary, zstd, encryption ─▶ parts ─▶ store, then manifest
-//!            64 KiB × 8                                       8 MiB × 4
+//!            64 KiB × 8                                       5 MiB × 4, larger from 45 GB of memory
 //! ```
 //!
 //! Guarantees: memory is bounded by the channels, whatever the size of the data, and a slow store slows the server's
@@ -35,8 +35,10 @@ use std::{
 use tokio::sync::mpsc;
 use valkeeper_server::Connection;
 
-/// Bytes of a part; S3 takes 10 000 of them.
-const PART: usize = 8 << 20;
+/// Fewest bytes of a part: S3 takes no smaller one but the last, and parts of one size only.
+const SMALLEST_PART: u64 = 5 << 20;
+/// Parts of the largest upload; S3 takes 10 000. Data is smaller in a backup than in memory.
+const MOST_PARTS: u64 = 9_000;
 /// Parts on their way at the same time.
 const PARTS_UNDER_WAY: usize = 2;
 /// Pieces of the server's stream that may wait.
@@ -57,6 +59,8 @@ pub struct Order {
     pub attempt: String,
     /// Where the data comes from.
     pub origin: Origin,
+    /// Bytes of memory that the server uses, which its data does not exceed.
+    pub used_memory: u64,
     /// How many bytes of data may pass per second; any number when absent.
     pub bytes_per_second: Option<NonZeroU64>,
     /// Bytes of data that have passed so far.
@@ -139,7 +143,9 @@ async fn transfer(
 ) -> Result<Encoded, BackupError> {
     let (to_thread, pieces) = mpsc::channel(WAITING);
     let (to_store, parts) = mpsc::channel(1);
-    let encoding = tokio::task::spawn_blocking(move || encode(pieces, to_store, chunks));
+    let part = part_size(order.used_memory);
+    let encoding =
+        tokio::task::spawn_blocking(move || encode(pieces, PartWriter::new(to_store, part), chunks));
     let (pumped, encoded, uploaded) =
         tokio::join!(pump(sync, to_thread, order), encoding, upload(store, path, parts));
     // Of several failures, the first cause: the others follow from it.
@@ -180,12 +186,11 @@ impl<R: Read, W: io::Write> Read for Tap<R, W> {
 
 fn encode(
     pieces: mpsc::Receiver<Piece>,
-    parts: mpsc::Sender<Piece>,
+    parts: PartWriter,
     chunks: Option<Chunks>,
 ) -> Result<Encoded, BackupError> {
     let failed = |error| BackupError::Io("compress the data", error);
-    let mut encoder =
-        zstd::Encoder::new(Sealer::new(PartWriter::new(parts, PART), chunks), LEVEL).map_err(failed)?;
+    let mut encoder = zstd::Encoder::new(Sealer::new(parts, chunks), LEVEL).map_err(failed)?;
     encoder.include_checksum(true).map_err(failed)?;
     let tap = Tap { from: ChannelReader::new(pieces), checks: Checks::new(), to: encoder };
     let mut reader = io::BufReader::with_capacity(64 * 1024, tap);
@@ -199,6 +204,12 @@ fn encode(
     }
     let stored = to.finish().and_then(Sealer::finish).and_then(PartWriter::finish).map_err(failed)?;
     Ok(Encoded { summary, sha256: checked.sha256, bytes: checked.bytes, stored })
+}
+
+/// Bytes of each part of an upload.
+fn part_size(used_memory: u64) -> usize {
+    let needed = used_memory.div_ceil(MOST_PARTS).max(SMALLEST_PART);
+    usize::try_from(needed).unwrap_or(usize::MAX)
 }
 
 async fn upload(store: &Store, path: &Path, mut parts: mpsc::Receiver<Piece>) -> Result<(), BackupError> {
@@ -244,5 +255,20 @@ async fn send_parts(
 async fn give_up(mut upload: Box<dyn MultipartUpload>) {
     if let Err(error) = upload.abort().await {
         tracing::warn!(%error, "parts of a failed backup were not removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_as_small_as_the_store_and_the_data_allow() {
+        assert_eq!(part_size(0), 5 << 20);
+        assert_eq!(part_size(40 << 30), 5 << 20);
+        for used_memory in [50 << 30, 1 << 40, 12 << 40] {
+            let size = part_size(used_memory) as u64;
+            assert!(size * 10_000 > used_memory + used_memory / 10, "{size} of {used_memory}");
+        }
     }
 }

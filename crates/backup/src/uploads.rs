@@ -7,6 +7,7 @@
 
 use crate::{
     error::{BackupError, ErrorClass},
+    staged,
     store::Store,
 };
 use object_store::{
@@ -137,8 +138,12 @@ impl Bucket {
 impl Store {
     /// Aborts all uploads in parts below this key; answers how many there were.
     pub async fn abort_uploads(&self, key: &str) -> Result<usize, BackupError> {
+        let below = self.path(key, "")?;
+        if let Some(folder) = &self.folder {
+            return staged::remove(&folder.join(below.as_ref()));
+        }
         let Some(uploads) = &self.uploads else { return Ok(0) };
-        let beginning = format!("{}/", self.path(key, "")?);
+        let beginning = format!("{below}/");
         let mut aborted = 0;
         for _ in 0..MOST_LISTS {
             let listed = uploads.list(&beginning).await?;

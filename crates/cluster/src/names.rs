@@ -42,6 +42,8 @@ pub const HEALTH_PORT: u16 = 8080;
 pub const SENTINEL_PORT: u16 = 26379;
 /// Variable of pods that have a certificate for clients: where its files are.
 pub const SERVER_TLS_DIR: &str = "SERVER_TLS_DIR";
+/// Variable of pods that have a volume for backups: where it is mounted.
+pub const BACKUPS_DIR: &str = "BACKUPS_DIR";
 /// Container of the server.
 pub const CONTAINER: &str = "server";
 /// Key of a password in a Secret that the operator generated.

@@ -67,6 +67,13 @@ pub struct Owned {
     pub body: Value,
 }
 
+impl Owned {
+    fn annotated(mut self, annotations: &BTreeMap<String, String>) -> Self {
+        self.body["metadata"]["annotations"] = json!(annotations);
+        self
+    }
+}
+
 /// Labels of everything that belongs to the cluster.
 pub(crate) fn labels(desired: &Desired) -> BTreeMap<String, String> {
     let engine = if desired.is_redis() { "redis" } else { "valkey" };
@@ -96,7 +103,7 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
     };
     let name = || desired.name.clone();
     let mut objects = vec![
-        object(OwnedKind::ServiceAccount, name(), json!({})),
+        object(OwnedKind::ServiceAccount, name(), json!({})).annotated(&identity(desired)),
         object(OwnedKind::Role, name(), role(desired)),
         object(OwnedKind::RoleBinding, name(), role_binding(desired)),
     ];
@@ -134,9 +141,8 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         objects.extend(parameters::all(desired, observed, prefix).map(|data| {
             // Without it, a parameter that is not declared any more would be no difference.
             let revision = settings::digest(&json!(data).to_string());
-            let mut owned = object(OwnedKind::ConfigMap, target.name.clone(), json!({"data": data}));
-            owned.body["metadata"]["annotations"] = json!({names::REVISION: revision});
-            owned
+            let owned = object(OwnedKind::ConfigMap, target.name.clone(), json!({"data": data}));
+            owned.annotated(&[(names::REVISION.to_owned(), revision)].into())
         }));
     }
     objects
@@ -152,6 +158,17 @@ pub fn unwanted(desired: &Desired) -> Vec<(OwnedKind, String)> {
         unwanted.push((OwnedKind::NetworkPolicy, desired.name.clone()));
     }
     unwanted
+}
+
+/// Annotations of the `ServiceAccount`, by which clouds know the pods.
+fn identity(desired: &Desired) -> BTreeMap<String, String> {
+    let identity = desired.spec.workload_identity.as_ref();
+    let mut annotations =
+        identity.and_then(|identity| identity.service_account_annotations.clone()).unwrap_or_default();
+    // Without it, an annotation that is not declared any more would be no difference.
+    let revision = settings::digest(&json!(annotations).to_string());
+    annotations.insert(names::REVISION.to_owned(), revision);
+    annotations
 }
 
 /// Pods may renew the Lease of their cluster.

@@ -19,19 +19,27 @@ const PROGRAM: &str = "/opt/valkeeper";
 const SETTINGS: &str = "/etc/valkeeper/settings";
 const ACCESS: &str = "/etc/valkeeper/access";
 const TLS: &str = "/etc/valkeeper/tls";
+const BACKUPS: &str = "/backups";
 const SERVER_TLS: &str = "/etc/valkeeper/server-tls";
 
 /// Stands for what pods of this cluster are made of. The image of the manager is no part of it: an operator that is
 /// upgraded replaces no pod.
 pub(crate) fn revision(desired: &Desired) -> String {
-    digest(&spec(desired, 0, "").to_string())
+    let mut spec = spec(desired, 0, "");
+    if let Some(identity) = &desired.spec.workload_identity {
+        // Clouds look at it when a pod is created.
+        spec["workloadIdentity"] = json!(identity);
+    }
+    digest(&spec.to_string())
 }
 
 /// The pod of an instance.
 pub fn pod(desired: &Desired, ordinal: u32) -> Value {
-    let mut labels = labels(desired);
+    let identity = desired.spec.workload_identity.as_ref();
+    let mut all_labels = identity.and_then(|identity| identity.pod_labels.clone()).unwrap_or_default();
+    all_labels.extend(labels(desired));
     // Until it is promoted.
-    labels.insert(names::ROLE.to_owned(), names::REPLICA.to_owned());
+    all_labels.insert(names::ROLE.to_owned(), names::REPLICA.to_owned());
     let mut annotations = BTreeMap::from([(names::REVISION, revision(desired))]);
     if desired.instances() == 1 {
         annotations.insert(names::STARTS_ALONE, true.to_string());
@@ -42,7 +50,7 @@ pub fn pod(desired: &Desired, ordinal: u32) -> Value {
         "metadata": {
             "name": desired.instance(ordinal),
             "namespace": desired.namespace,
-            "labels": labels,
+            "labels": all_labels,
             "annotations": annotations,
             "ownerReferences": [desired.owner()],
         },
@@ -154,6 +162,10 @@ fn container(desired: &Desired) -> Value {
     if desired.spec.tls.is_some() {
         add_tls(desired, &mut container);
     }
+    if desired.spec.backup_volume.is_some() {
+        add(&mut container, "env", json!({"name": names::BACKUPS_DIR, "value": BACKUPS}));
+        add(&mut container, "volumeMounts", json!({"name": "backups", "mountPath": BACKUPS}));
+    }
     if let Some(policy) = &desired.spec.image_pull_policy {
         container["imagePullPolicy"] = policy.as_str().into();
     }
@@ -162,18 +174,19 @@ fn container(desired: &Desired) -> Value {
 
 /// The certificate for clients. A cluster without has the pods that it always had.
 fn add_tls(desired: &Desired, container: &mut Value) {
-    let mut add = |list: &str, item: Value| {
-        if let Some(list) = container[list].as_array_mut() {
-            list.push(item);
-        }
-    };
-    add("env", json!({"name": names::SERVER_TLS_DIR, "value": SERVER_TLS}));
-    add("volumeMounts", json!({"name": "server-tls", "mountPath": SERVER_TLS, "readOnly": true}));
-    add("ports", json!({"name": "tls", "containerPort": names::TLS_PORT}));
+    add(container, "env", json!({"name": names::SERVER_TLS_DIR, "value": SERVER_TLS}));
+    add(container, "volumeMounts", json!({"name": "server-tls", "mountPath": SERVER_TLS, "readOnly": true}));
+    add(container, "ports", json!({"name": "tls", "containerPort": names::TLS_PORT}));
     if let Some(ports) = container["ports"].as_array_mut()
         && !desired.serves_plaintext()
     {
         ports.retain(|port| port["name"] != "server");
+    }
+}
+
+fn add(container: &mut Value, list: &str, item: Value) {
+    if let Some(list) = container[list].as_array_mut() {
+        list.push(item);
     }
 }
 
@@ -204,6 +217,10 @@ fn volumes(desired: &Desired, ordinal: u32) -> Value {
     if let (Some(_), Some(volumes)) = (&desired.spec.tls, volumes.as_array_mut()) {
         let secret = names::client_tls(&desired.name);
         volumes.push(json!({"name": "server-tls", "secret": {"secretName": secret, "defaultMode": 0o440}}));
+    }
+    if let (Some(volume), Some(volumes)) = (&desired.spec.backup_volume, volumes.as_array_mut()) {
+        let claim = &volume.claim_name;
+        volumes.push(json!({"name": "backups", "persistentVolumeClaim": {"claimName": claim}}));
     }
     volumes
 }

@@ -1,6 +1,6 @@
 //! Asks instances: one method for each verb. For the operator, and for tests.
 
-use crate::backups::{BackupAnswer, BackupRequest};
+use crate::backups::{BackupAnswer, BackupRequest, EraseRequest};
 use crate::instance::lock;
 use crate::restore::{RestoreRequest, RestoreStatus};
 use crate::status::{FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermRequest};
@@ -19,6 +19,9 @@ use valkeeper_failover::{Name, Term};
 
 /// Longest wait for an answer; an instance answers a verb within three seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Longest wait until a backup is deleted.
+const ERASING: Duration = Duration::from_mins(1);
 
 /// Why there is no answer of the expected kind.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +174,12 @@ impl InstanceClient {
             return Ok(None);
         }
         read(response).await.map(Some)
+    }
+
+    /// Delete what is stored of a backup.
+    pub async fn erase(&self, request: &EraseRequest) -> Result<(), CallError> {
+        let sent = self.http.post(format!("{}/v1/backup/erase", self.address)).json(request).timeout(ERASING);
+        read(sent.send().await.map_err(CallError::Unreachable)?).await
     }
 
     /// Fetch the data of a backup, before the first start of the server.

@@ -11,13 +11,14 @@
 //! | `POST /v1/reload` | read settings and passwords again, and apply what can be applied |
 //! | `POST /v1/backup` | begin a backup, which belongs to no term |
 //! | `GET /v1/backup/ID` | answers how far it is |
+//! | `POST /v1/backup/erase` | deletes a backup in a store that knows this pod |
 //! | `POST /v1/restore` | fetch the data of a backup, before the first start of the server |
 //!
 //! A refused verb is answered with 409 and the reason. Any other answer comes after the term is on the disk: an instance
 //! that starts anew refuses verbs of older terms as well. Where it cannot be stored, the answer is 507.
 
 use crate::{
-    backups::{self, BackupRequest},
+    backups::{self, BackupRequest, EraseRequest},
     instance::Instance,
     observe, reload,
     restore::{self, RestoreRequest},
@@ -49,6 +50,7 @@ pub(crate) fn router(instance: Arc<Instance>) -> Router {
         .route("/v1/reload", post(reload_settings))
         .route("/v1/backup", post(back_up))
         .route("/v1/backup/{id}", get(backup))
+        .route("/v1/backup/erase", post(erase_backup))
         .route("/v1/restore", post(restore_data))
         .with_state(instance)
 }
@@ -108,6 +110,17 @@ async fn backup(State(instance): Shared, Path(id): Path<String>) -> Response {
     match instance.backups.answer(&id) {
         Some(answer) => Json(answer).into_response(),
         None => (StatusCode::NOT_FOUND, "no such backup was asked for\n").into_response(),
+    }
+}
+
+async fn erase_backup(Json(request): Json<EraseRequest>) -> Response {
+    tracing::info!(key = request.key, uploads_only = request.uploads_only, "erases a backup");
+    match backups::erase(&request).await {
+        Ok(()) => Json(()).into_response(),
+        Err(error) => {
+            tracing::warn!(key = request.key, %error, "a backup was not erased");
+            (StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response()
+        }
     }
 }
 

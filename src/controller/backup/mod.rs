@@ -1,6 +1,7 @@
 //! One reconciliation of a `ValkeyBackup`: observe, decide, perform one step, again, until there is nothing to do now. An
 //! instance of the cluster takes the backup; the operator asks it how far it is, and deletes what is stored.
 
+mod erase;
 mod known;
 mod measured;
 mod observe;
@@ -27,7 +28,7 @@ use kube::{Api, ResourceExt as _};
 use observe::{Seen, observe};
 use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc, time::Duration};
 use valkeeper_api::{BackupStatus, Custom as _, ValkeyBackup, valkey_backup::SCHEDULE};
-use valkeeper_backup::{BackupError, Origin, Store};
+use valkeeper_backup::Origin;
 use valkeeper_cluster::{
     Defaults, Desired,
     backup::{
@@ -42,8 +43,6 @@ use valkeeper_instance::backups::BackupRequest;
 
 /// More steps than any reconciliation needs.
 const MAX_STEPS: usize = 8;
-/// Longest wait for a store to abort uploads.
-const ABORTING: Duration = Duration::from_secs(20);
 /// How often an instance is asked.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -136,10 +135,8 @@ impl Reconciliation {
             BackupStep::Begin => self.begin(&seen, attempt_id(&self.object), false).await,
             BackupStep::BeginVerification => self.begin(&seen, verification_id(&self.object), true).await,
             BackupStep::Erase => {
-                if let Some((store, key)) = self.stored(&seen)? {
-                    store.delete(&key).await.map_err(stored)?;
-                    self.known.erased = true;
-                }
+                self.erase(&seen).await?;
+                self.known.erased = true;
             }
             BackupStep::AbortUploads => {
                 self.abort_uploads(&seen).await;
@@ -160,30 +157,6 @@ impl Reconciliation {
             BackupStep::Conclude(_) | BackupStep::Rest { .. } => {}
         }
         Ok(())
-    }
-
-    /// Where the backup is stored, and its key.
-    fn stored(&self, seen: &Seen) -> Result<Option<(Store, String)>, ReconcileError> {
-        let (Some((destination, credentials)), Some(status)) = (&seen.target, &self.object.status) else {
-            return Ok(None);
-        };
-        let store = Store::open(destination, Some(credentials)).map_err(stored)?;
-        Ok(Some((store, status.key.clone().unwrap_or_else(|| key(&self.object)))))
-    }
-
-    /// Aborts the uploads that attempts have left, once. Whatever becomes of it blocks no deletion, which leaves data
-    /// where it is.
-    async fn abort_uploads(&self, seen: &Seen) {
-        // Where nothing can be opened, nothing was stored.
-        let Ok(Some((store, key))) = self.stored(seen) else { return };
-        let why = match tokio::time::timeout(ABORTING, store.abort_uploads(&key)).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the store does not answer".to_owned(),
-        };
-        let note = format!("Failed to abort uploads below {key}: {why}. Abort them in the bucket.");
-        let recorder = &self.context.recorder;
-        recorder.emit(&self.object, Severity::Warning, reason::UPLOADS_LEFT, "Reconcile", &note);
     }
 
     /// Asks the instance to begin a backup, or to verify the `existing` one. What came of it is seen by the next look.
@@ -283,8 +256,4 @@ impl Reconciliation {
     fn uid(&self) -> String {
         self.object.uid().unwrap_or_default()
     }
-}
-
-fn stored(error: BackupError) -> ReconcileError {
-    ReconcileError::Backup(error)
 }

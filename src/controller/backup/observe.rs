@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) obstacle: Option<String>,
     pub(super) progress: Progress,
     pub(super) client: Option<InstanceClient>,
+    /// Those that can be asked to delete what only pods of the cluster can.
+    pub(super) erasers: Vec<InstanceClient>,
 }
 
 /// Looks at the surroundings of a backup.
@@ -61,6 +63,19 @@ pub(super) async fn observe(
         cluster.metadata.deletion_timestamp.is_none() || deleting || is_final(object, cluster)
     };
     seen.cluster = cluster.filter(takes_part);
+    let unmounted = seen.cluster.as_ref().and_then(|cluster| target::unmounted(&destination, cluster));
+    seen.obstacle = seen.obstacle.take().or(unmounted);
+    if deleting && seen.target.as_ref().is_some_and(|(_, credentials)| credentials.workload_identity) {
+        let status = seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref());
+        let names = status.into_iter().flat_map(|status| &status.instances).map(|instance| &instance.name);
+        let client = |name: &String| valkey_cluster::instance(clusters, fence, seen.cluster.as_ref()?, name);
+        seen.erasers = names.filter_map(client).collect();
+        if seen.erasers.is_empty() && seen.obstacle.is_none() {
+            seen.obstacle = Some(format!(
+                "Only the pods of ValkeyCluster {name} may use the store, and none of them can be reached."
+            ));
+        }
+    }
     let (asked, id) = if again {
         (verifier(object), verification_id(object))
     } else {

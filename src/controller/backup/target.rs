@@ -5,8 +5,8 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::Client;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use valkeeper_api::valkey_backup::BackupDestination;
-use valkeeper_backup::{Azure, Credentials, Destination, EncryptionKey, Gcs, S3};
+use valkeeper_api::{ValkeyCluster, valkey_backup::BackupDestination};
+use valkeeper_backup::{Azure, Credentials, Destination, EncryptionKey, Gcs, S3, Volume};
 
 /// Keys of the Secret.
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -76,7 +76,7 @@ impl Texts {
                     ));
                 }
             }
-            Destination::Folder(_) => {}
+            Destination::Volume(_) | Destination::Folder(_) => {}
         }
         Ok(credentials)
     }
@@ -96,7 +96,10 @@ pub(in crate::controller) async fn read(
         None => None,
     };
     let Some((bucket, secret)) = bucket(destination) else {
-        return Ok(Err("The destination names no store. Set s3, gcs or azure in it.".to_owned()));
+        return Ok(Err("The destination names no store. Set s3, gcs, azure or volume in it.".to_owned()));
+    };
+    let Some(secret) = secret else {
+        return Ok(Ok((bucket, Credentials { encryption_key: key, ..Credentials::of_the_pod() })));
     };
     let texts = Texts::read(client, namespace, secret).await?;
     Ok(texts.and_then(|texts| {
@@ -107,10 +110,24 @@ pub(in crate::controller) async fn read(
     }))
 }
 
-/// The store as it is opened, and the name of the Secret with its keys.
-fn bucket(destination: &BackupDestination) -> Option<(Destination, &str)> {
+/// What is wrong where the pods of the cluster do not mount the volume, and what to do.
+pub(in crate::controller) fn unmounted(
+    destination: &BackupDestination,
+    cluster: &ValkeyCluster,
+) -> Option<String> {
+    let claim = &destination.volume.as_ref()?.claim_name;
+    let mounted = cluster.spec.backup_volume.as_ref().map(|volume| &volume.claim_name);
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let wrong = || {
+        format!("ValkeyCluster {name} does not mount claim {claim}. Set spec.backupVolume.claimName in it.")
+    };
+    (mounted != Some(claim)).then(wrong)
+}
+
+/// The store as it is opened, and the name of the Secret with its keys; no name where only pods can open it.
+fn bucket(destination: &BackupDestination) -> Option<(Destination, Option<&str>)> {
     let prefix = |prefix: &Option<String>| prefix.clone().unwrap_or_default();
-    let BackupDestination { s3, gcs, azure, encryption: _ } = destination;
+    let BackupDestination { s3, gcs, azure, volume, encryption: _ } = destination;
     let s3 = s3.as_ref().map(|s3| {
         let bucket = S3 {
             bucket: s3.bucket.clone(),
@@ -119,12 +136,12 @@ fn bucket(destination: &BackupDestination) -> Option<(Destination, &str)> {
             endpoint: s3.endpoint.clone(),
             path_style: s3.path_style,
         };
-        (Destination::S3(bucket), s3.credentials_secret_name.as_str())
+        (Destination::S3(bucket), s3.credentials_secret_name.as_deref())
     });
     let gcs = gcs.as_ref().map(|gcs| {
         let bucket =
             Gcs { bucket: gcs.bucket.clone(), prefix: prefix(&gcs.prefix), endpoint: gcs.endpoint.clone() };
-        (Destination::Gcs(bucket), gcs.credentials_secret_name.as_str())
+        (Destination::Gcs(bucket), gcs.credentials_secret_name.as_deref())
     });
     let azure = azure.as_ref().map(|azure| {
         let container = Azure {
@@ -133,9 +150,13 @@ fn bucket(destination: &BackupDestination) -> Option<(Destination, &str)> {
             prefix: prefix(&azure.prefix),
             endpoint: azure.endpoint.clone(),
         };
-        (Destination::Azure(container), azure.credentials_secret_name.as_str())
+        (Destination::Azure(container), azure.credentials_secret_name.as_deref())
     });
-    s3.or(gcs).or(azure)
+    let volume = volume.as_ref().map(|volume| {
+        let volume = Volume { prefix: prefix(&volume.prefix) };
+        (Destination::Volume(volume), None)
+    });
+    s3.or(gcs).or(azure).or(volume)
 }
 
 /// A key that cannot be used is refused here, before an instance is asked.
@@ -161,7 +182,8 @@ mod tests {
         let destination: BackupDestination = serde_json::from_value(destination).unwrap();
         let (bucket, name) = bucket(&destination).unwrap();
         let data = secret.iter().map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
-        let credentials = Texts { name: name.to_owned(), data: data.collect() }.credentials(&bucket)?;
+        let credentials =
+            Texts { name: name.unwrap().to_owned(), data: data.collect() }.credentials(&bucket)?;
         valkeeper_backup::check(&bucket, &credentials)
             .map_err(|error| error.to_string())
             .map(|()| credentials)

@@ -65,6 +65,9 @@ impl Reconciliation {
             }
             (None, None) => return Ok(Err("spec.bootstrap.backup names no backup.".to_owned())),
         };
+        if let Some(unmounted) = target::unmounted(&destination, &self.object) {
+            return Ok(Err(unmounted));
+        }
         let target = target::read(&self.context.client, &self.namespace, &destination).await?;
         Ok(target.map(|(destination, credentials)| RestoreRequest {
             key,

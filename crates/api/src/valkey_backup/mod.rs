@@ -7,7 +7,9 @@ mod rules;
 mod status;
 mod violations;
 
-pub use destination::{AzureDestination, BackupDestination, BackupEncryption, GcsDestination, S3Destination};
+pub use destination::{
+    AzureDestination, BackupDestination, BackupEncryption, GcsDestination, S3Destination, VolumeDestination,
+};
 pub use rules::rules;
 pub use status::{BackupStatus, BackupVerification, VerificationUnderWay};
 pub use violations::{manifest_violations, violations};

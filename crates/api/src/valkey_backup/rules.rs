@@ -12,10 +12,7 @@ pub fn rules() -> Vec<PlacedRule> {
             &format!("{name} is immutable: create another ValkeyBackup."),
         )
     };
-    vec![
-        fixed("clusterName"),
-        fixed("destination"),
-        fixed("verify"),
-        destination::rule(&["spec", "destination"]),
-    ]
+    let mut rules = vec![fixed("clusterName"), fixed("destination"), fixed("verify")];
+    rules.extend(destination::rules(&["spec", "destination"]));
+    rules
 }

@@ -24,6 +24,6 @@ pub fn manifest_violations(manifest: &Value) -> Vec<Violation> {
 
 fn of_spec(manifest: &Value) -> Vec<Violation> {
     let mut violations = BOUNDS.check(manifest);
-    violations.extend(destination::violation(manifest, &["spec", "destination"]));
+    violations.extend(destination::violations(manifest, &["spec", "destination"]));
     violations
 }

@@ -7,6 +7,7 @@ mod clients;
 mod parts;
 mod rules;
 mod status;
+mod stores;
 mod tls;
 mod violations;
 
@@ -21,6 +22,7 @@ pub use status::{
     AccessStatus, CertificateStatus, ClusterStatus, DurabilityStatus, FailoverRecord, FinalBackupStatus,
     InstanceStatus, MemoryStatus, RestoredStatus, RotationStatus,
 };
+pub use stores::{BackupVolume, WorkloadIdentity};
 pub use tls::ClusterTls;
 pub use violations::{manifest_violations, violations};
 
@@ -124,6 +126,14 @@ pub struct ValkeyClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub placement: Option<Placement>,
+    /// Who the servers are to a cloud, so that backups need no keys in a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub workload_identity: Option<WorkloadIdentity>,
+    /// A volume that all pods mount, for backups with `volume` as their destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub backup_volume: Option<BackupVolume>,
     /// Where the data comes from when the cluster is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]

@@ -78,6 +78,10 @@ pub(super) const DESTINATIONS: [&[&str]; 2] =
     [&["spec", "bootstrap", "backup", "source", "destination"], &["spec", "finalBackup", "destination"]];
 /// Message about a backup with no source, or with two.
 pub(super) const BACKUP_RULE: &str = "must have either name or source";
+/// What the names of labels begin with that the operator sets.
+pub(super) const OWN_LABELS: [&str; 2] = ["app.kubernetes.io/", "valkeeper.io/"];
+/// Message about such a label.
+pub(super) const LABEL_RULE: &str = "must not have labels of app.kubernetes.io/ or valkeeper.io/";
 /// Message about a ConfigMap that is another one already.
 pub(super) const PARAMETERS_RULE: &str = "must not be the ConfigMap of the servers, <name>-settings";
 /// Message about clients that could get no certificate.
@@ -119,7 +123,13 @@ pub fn rules() -> Vec<PlacedRule> {
     rules.extend(parameters());
     rules.extend(tls());
     rules.push(password());
-    rules.extend(DESTINATIONS.map(destination::rule));
+    let own = OWN_LABELS.map(|own| format!("!label.startsWith('{own}')")).join(" && ");
+    rules.push(field(
+        &["spec", "workloadIdentity", "podLabels"],
+        &format!("self.all(label, {own})"),
+        &format!("podLabels {LABEL_RULE}."),
+    ));
+    rules.extend(DESTINATIONS.iter().flat_map(|path| destination::rules(path)));
     rules
 }
 

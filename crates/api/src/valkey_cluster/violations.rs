@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use super::rules::{
     ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DESTINATIONS, DIRECTIVE, DIRECTIVE_RULE, DURABILITY_RULE,
-    MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, OWN_SECRETS, PARAMETERS_RULE, PASSWORD_SECRET_RULE,
-    QUORUM_INSTANCES, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE, VALKEY_VERSION,
-    VERSION_RULE,
+    LABEL_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, OWN_LABELS, OWN_SECRETS, PARAMETERS_RULE,
+    PASSWORD_SECRET_RULE, QUORUM_INSTANCES, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE,
+    VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -56,7 +56,7 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     {
         violations.push(violation(&["spec", "bootstrap", "backup"], BACKUP_RULE.to_owned()));
     }
-    violations.extend(DESTINATIONS.iter().filter_map(|path| destination::violation(manifest, path)));
+    violations.extend(DESTINATIONS.iter().flat_map(|path| destination::violations(manifest, path)));
     if let Some(map) = text("/spec/connInfoConfigMapTarget/name")
         && text("/metadata/name").is_some_and(|name| map == format!("{name}-settings"))
     {
@@ -67,6 +67,11 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     {
         let field = ["spec", "access", "passwordSecretRef", "name"];
         violations.push(shown(&field, secret, PASSWORD_SECRET_RULE));
+    }
+    let labels = manifest.pointer("/spec/workloadIdentity/podLabels").and_then(Value::as_object);
+    let is_own = |label: &&String| OWN_LABELS.iter().any(|own| label.starts_with(own));
+    if let Some(label) = labels.and_then(|labels| labels.keys().find(is_own)) {
+        violations.push(shown(&["spec", "workloadIdentity", "podLabels"], label, LABEL_RULE));
     }
     violations.extend(of_tls(manifest));
     let directives = manifest.pointer("/spec/config").and_then(Value::as_object);

@@ -117,9 +117,8 @@ pub fn hours_or_days(text: &str) -> Option<TimeDelta> {
 
 /// Every CEL rule of the kind.
 pub fn rules() -> Vec<PlacedRule> {
-    vec![
+    let mut rules = vec![
         field(&["spec", "clusterName"], "self == oldSelf", "clusterName is immutable."),
-        destination::rule(&["spec", "destination"]),
         PlacedRule {
             path: Vec::new(),
             ..field(
@@ -128,7 +127,9 @@ pub fn rules() -> Vec<PlacedRule> {
                 &format!("metadata.name {NAME_RULE}."),
             )
         },
-    ]
+    ];
+    rules.extend(destination::rules(&["spec", "destination"]));
+    rules
 }
 
 /// What a schedule may be called, as a phrase that follows the field.

@@ -27,7 +27,7 @@ pub fn manifest_violations(manifest: &Value) -> Vec<Violation> {
 
 fn of_spec(manifest: &Value) -> Vec<Violation> {
     let mut violations = BOUNDS.check(manifest);
-    violations.extend(destination::violation(manifest, &["spec", "destination"]));
+    violations.extend(destination::violations(manifest, &["spec", "destination"]));
     let text = |path: &str| manifest.pointer(path).and_then(Value::as_str);
     let name = Regex::new(NAME_PATTERN).ok().zip(text("/metadata/name"));
     if let Some((_, name)) = name.filter(|(pattern, name)| !pattern.is_match(name)) {

@@ -1,7 +1,8 @@
 //! What is refused, and what is hidden.
 
 use super::*;
-use crate::destination::{Azure, Gcs, S3};
+use crate::destination::{Azure, Gcs, S3, Volume};
+use crate::error::ErrorClass;
 use secrecy::ExposeSecret as _;
 use std::ops::Add as _;
 use valkeeper_testbed::google::SERVICE_ACCOUNT_KEY;
@@ -33,7 +34,7 @@ fn with(destination: &Destination, endpoint: Option<&str>, prefix: &str) -> Dest
         Destination::S3(s3) => Destination::S3(S3 { prefix, endpoint, ..s3 }),
         Destination::Gcs(gcs) => Destination::Gcs(Gcs { prefix, endpoint, ..gcs }),
         Destination::Azure(azure) => Destination::Azure(Azure { prefix, endpoint, ..azure }),
-        Destination::Folder(folder) => Destination::Folder(folder),
+        other @ (Destination::Volume(_) | Destination::Folder(_)) => other,
     }
 }
 
@@ -100,4 +101,47 @@ fn no_secret_is_in_a_debug_text() {
 fn keys_of_s3_are_sent_as_they_always_were() {
     let sent = serde_json::to_value(Credentials::of_s3("a", "b")).unwrap();
     assert_eq!(sent, serde_json::json!({"accessKeyId": "a", "secretAccessKey": "b"}));
+}
+
+#[test]
+fn what_pods_have_is_used_in_a_pod_alone() {
+    let volume = Destination::Volume(Volume::default());
+    for destination in every_kind().into_iter().chain([volume]) {
+        let error = Store::open(&destination, Some(&Credentials::of_the_pod())).unwrap_err();
+        assert_eq!(error.to_string(), "destination: can be used by the pods of the cluster only");
+    }
+}
+
+#[test]
+fn pod_that_lacks_something_says_what_and_may_be_replaced() {
+    let [s3, gcs, azure] = every_kind();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let volume = Destination::Volume(Volume { prefix: "a/b".to_owned() });
+    let pod = |destination, variables: &[&str]| {
+        let environment = |name: &str| variables.contains(&name).then(|| place.clone());
+        Store::open_in_pod(destination, Some(&Credentials::of_the_pod()), &environment).map(drop)
+    };
+    let role = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL_STS"];
+    let agent = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+    let entra = ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
+    let mounted = (&volume, &["BACKUPS_DIR"][..]);
+    for (destination, variables) in [(&s3, &role[..]), (&s3, &agent), (&azure, &entra), (&gcs, &[]), mounted]
+    {
+        pod(destination, variables).unwrap();
+    }
+    // Not the identity of the node, nor a key that lies in the environment.
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let table = [
+        (&s3, &keys[..], "AWS_ROLE_ARN"),
+        (&s3, &role[..1], "AWS_ROLE_ARN"),
+        (&s3, &agent[..1], "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        (&azure, &entra[..2], "AZURE_FEDERATED_TOKEN_FILE"),
+        (&volume, &[], "spec.backupVolume"),
+    ];
+    for (destination, variables, missing) in table {
+        let error = pod(destination, variables).unwrap_err();
+        assert!(error.to_string().contains(missing), "{error}");
+        assert_eq!(error.class(), ErrorClass::Transient);
+    }
 }

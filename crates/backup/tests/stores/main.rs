@@ -9,6 +9,7 @@
 
 mod buckets;
 mod encryption;
+mod identity;
 mod round_trip;
 mod running;
 mod uploads;

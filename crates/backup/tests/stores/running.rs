@@ -87,6 +87,7 @@ pub(crate) fn order(key: &str) -> Order {
         key: key.to_owned(),
         attempt: "1".to_owned(),
         origin,
+        used_memory: 0,
         bytes_per_second: None,
         progress: Arc::new(AtomicU64::new(0)),
     }

@@ -3,9 +3,12 @@
 //!
 //! Guarantees: the same request twice begins one backup; a backup takes no part in what decides about roles.
 
+mod erase;
 mod request;
 mod scratch;
 
+pub use erase::EraseRequest;
+pub(crate) use erase::erase;
 pub use request::{BackupAnswer, BackupFailure, BackupRequest, BackupState, Verification};
 
 use crate::instance::{Instance, lock};
@@ -143,12 +146,14 @@ async fn take(
     let store = open(request.credentials.as_ref(), &request.destination)?;
     let mut origin = request.origin.clone();
     origin.instance.clone_from(&instance.settings.name);
-    instance.prober.ask().await?.version().clone_into(&mut origin.server_version);
+    let info = instance.prober.ask().await?;
+    info.version().clone_into(&mut origin.server_version);
     let connection = instance.prober.connect_as_replica().await?;
     let order = Order {
         key: request.key.clone(),
         attempt: request.attempt.clone(),
         origin,
+        used_memory: info.memory().used,
         bytes_per_second: request.bytes_per_second,
         progress,
     };
@@ -168,7 +173,7 @@ pub(crate) fn open(
             .ok()
             .and_then(|program| std::fs::read_to_string(program.with_file_name(AUTHORITIES)).ok());
     }
-    Store::open(destination, credentials.as_ref())
+    Store::open_in_pod(destination, credentials.as_ref(), &|name| std::env::var(name).ok())
 }
 
 /// The file beside this program, copied by `valkeeper instance install`.

@@ -10,6 +10,7 @@ mod fencing;
 mod held;
 mod kubernetes;
 mod life;
+mod measured;
 mod operator;
 mod pods;
 mod sentinel;

@@ -166,19 +166,19 @@ fn retained(
 }
 
 fn url(destination: &BackupDestination, key: Option<&str>) -> String {
-    let BackupDestination { s3, gcs, azure, encryption: _ } = destination;
-    let (scheme, place, prefix) = match (s3, gcs, azure) {
-        (Some(s3), ..) => ("s3", s3.bucket.clone(), &s3.prefix),
-        (_, Some(gcs), _) => ("gs", gcs.bucket.clone(), &gcs.prefix),
-        (.., Some(azure)) => ("az", format!("{}/{}", azure.account, azure.container), &azure.prefix),
-        (None, None, None) => return String::new(),
-    };
+    let BackupDestination { s3, gcs, azure, volume, encryption: _ } = destination;
+    let s3 = s3.as_ref().map(|s3| ("s3", s3.bucket.clone(), &s3.prefix));
+    let gcs = gcs.as_ref().map(|gcs| ("gs", gcs.bucket.clone(), &gcs.prefix));
+    let azure =
+        azure.as_ref().map(|azure| ("az", format!("{}/{}", azure.account, azure.container), &azure.prefix));
+    let volume = volume.as_ref().map(|volume| ("pvc", volume.claim_name.clone(), &volume.prefix));
+    let Some((scheme, place, prefix)) = s3.or(gcs).or(azure).or(volume) else { return String::new() };
     let parts = [Some(place.as_str()), prefix.as_deref(), key];
     format!("{scheme}://{}", parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
 }
 
 fn endpoint(destination: &BackupDestination) -> Option<&String> {
-    let BackupDestination { s3, gcs, azure, encryption: _ } = destination;
+    let BackupDestination { s3, gcs, azure, volume: _, encryption: _ } = destination;
     let s3 = s3.as_ref().and_then(|s3| s3.endpoint.as_ref());
     let gcs = gcs.as_ref().and_then(|gcs| gcs.endpoint.as_ref());
     s3.or(gcs).or(azure.as_ref().and_then(|azure| azure.endpoint.as_ref()))

@@ -127,6 +127,7 @@ fn destination_is_shown_as_a_url_of_its_store() {
             json!({"azure": {"account": "a", "container": "c", "prefix": "p", "credentialsSecretName": "s"}}),
             "az://a/c/p/k",
         ),
+        (json!({"volume": {"claimName": "c", "prefix": "p"}}), "pvc://c/p/k"),
     ];
     for (destination, expected) in table {
         let destination: BackupDestination = serde_json::from_value(destination).unwrap();
