@@ -101,7 +101,7 @@ fn pipe(node: &Node, cli: &Path, python: &Path, endpoint: &str) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement of minutes: cargo test --release -p valkeeper-instance --test servers measured -- --ignored --nocapture"]
+#[ignore = "a measurement of minutes: cargo test --release --workspace --test servers measured -- --ignored --nocapture"]
 async fn backup_of_a_gigabyte() {
     let (Some(moto), Some(cli)) = (tools::S3_SERVER.or_skip(), tools::VALKEY_CLI.or_skip()) else { return };
     let Some(program) = all_programs().into_iter().next() else { return };
