@@ -11,6 +11,7 @@
 
 mod asking;
 mod backups;
+mod backups_of_pods;
 mod bucket;
 mod cell;
 mod checked;

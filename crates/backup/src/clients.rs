@@ -6,7 +6,7 @@
 use crate::{
     destination::{Azure, Credentials, Destination, Gcs, S3},
     error::BackupError,
-    identity::{self, Environment},
+    pod::{self, Environment},
     uploads::Uploads,
 };
 use object_store::{
@@ -51,7 +51,7 @@ pub(crate) fn s3(
         .with_client_options(options.clone())
         .with_retry(retry());
     builder = if credentials.workload_identity {
-        identity::aws(builder, identity::of_a_pod(environment)?)?
+        pod::aws(builder, pod::required(environment)?)?
     } else {
         s3_key(builder, credentials)?
     };
@@ -88,7 +88,7 @@ pub(crate) fn gcs(
         .with_retry(retry());
     if credentials.workload_identity {
         // Google's pods ask an address that is the same for all.
-        identity::of_a_pod(environment)?;
+        pod::required(environment)?;
     } else {
         builder = builder.with_service_account_key(service_account_key(credentials)?);
     }
@@ -109,7 +109,7 @@ pub(crate) fn azure(
         .with_client_options(options(credentials, endpoint.as_deref())?)
         .with_retry(retry());
     builder = if credentials.workload_identity {
-        identity::azure(builder, identity::of_a_pod(environment)?)?
+        pod::azure(builder, pod::required(environment)?)?
     } else {
         match azure_key(credentials)? {
             AzureKey::Account(key) => builder.with_access_key(key),

@@ -7,7 +7,7 @@ use crate::{
     clients,
     destination::{Credentials, Destination},
     error::BackupError,
-    identity::{self, Environment},
+    pod::{self, Environment},
     seal::EncryptionKey,
     uploads::Uploads,
 };
@@ -54,7 +54,7 @@ impl Store {
             Destination::Folder(path) => clients::folder(folder.insert(path.clone()))?,
             Destination::Volume(volume) => {
                 prefix = &volume.prefix;
-                let path = identity::volume(identity::of_a_pod(environment)?)?;
+                let path = pod::volume(pod::required(environment)?)?;
                 clients::folder(folder.insert(path.into()))?
             }
             Destination::S3(s3) => {

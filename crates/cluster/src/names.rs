@@ -219,8 +219,8 @@ pub mod reason {
     pub const VERIFICATION_FAILED: &str = "VerificationFailed";
     /// There is no cluster of that name.
     pub const CLUSTER_MISSING: &str = "ClusterMissing";
-    /// The Secret with credentials cannot be used.
-    pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+    /// The Secret of the destination cannot be used, or no pod that can open it.
+    pub const DESTINATION_UNAVAILABLE: &str = "DestinationUnavailable";
     /// The next backup of a schedule is awaited.
     pub const SCHEDULED: &str = "Scheduled";
     /// A schedule is suspended.

@@ -66,10 +66,7 @@ pub(super) async fn observe(
     let unmounted = seen.cluster.as_ref().and_then(|cluster| target::unmounted(&destination, cluster));
     seen.obstacle = seen.obstacle.take().or(unmounted);
     if deleting && seen.target.as_ref().is_some_and(|(_, credentials)| credentials.workload_identity) {
-        let status = seen.cluster.as_ref().and_then(|cluster| cluster.status.as_ref());
-        let names = status.into_iter().flat_map(|status| &status.instances).map(|instance| &instance.name);
-        let client = |name: &String| valkey_cluster::instance(clusters, fence, seen.cluster.as_ref()?, name);
-        seen.erasers = names.filter_map(client).collect();
+        seen.erasers = seen.cluster.as_ref().map(|cluster| all(clusters, fence, cluster)).unwrap_or_default();
         if seen.erasers.is_empty() && seen.obstacle.is_none() {
             seen.obstacle = Some(format!(
                 "Only the pods of ValkeyCluster {name} may use the store, and none of them can be reached."
@@ -88,6 +85,14 @@ pub(super) async fn observe(
         seen.progress = ask(&id, instance, seen.client.as_ref(), known).await;
     }
     Ok(seen)
+}
+
+/// The instances of a cluster that can be reached.
+fn all(clusters: &Clusters, fence: &Fence, cluster: &ValkeyCluster) -> Vec<InstanceClient> {
+    let instances = cluster.status.iter().flat_map(|status| &status.instances);
+    instances
+        .filter_map(|instance| valkey_cluster::instance(clusters, fence, cluster, &instance.name))
+        .collect()
 }
 
 async fn ask(id: &str, instance: &str, client: Option<&InstanceClient>, known: &mut Known) -> Progress {

@@ -103,7 +103,10 @@ fn deletion(
         let message = format!(
             "Cannot delete what is stored: {obstacle} To leave it there, set spec.deletionPolicy: Retain."
         );
-        return (BackupStep::Rest { soon: true }, stuck("Deleting", reason::CREDENTIALS_MISSING, message));
+        return (
+            BackupStep::Rest { soon: true },
+            stuck("Deleting", reason::DESTINATION_UNAVAILABLE, message),
+        );
     }
     if erases {
         return (BackupStep::Erase, progressing("Deleting", "Deleting what is stored.".to_owned()));
@@ -131,7 +134,7 @@ fn assign(observed: &ObservedBackup<'_>, status: &BackupStatus) -> (BackupStep, 
     if let Some(obstacle) = &observed.obstacle {
         return (
             BackupStep::Rest { soon: true },
-            stuck("Pending", reason::CREDENTIALS_MISSING, obstacle.clone()),
+            stuck("Pending", reason::DESTINATION_UNAVAILABLE, obstacle.clone()),
         );
     }
     let Some(cluster) = observed.cluster else {

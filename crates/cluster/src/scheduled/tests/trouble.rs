@@ -132,7 +132,7 @@ fn waiting(day: u32) -> ValkeyBackup {
     let mut object =
         backup(day, "Pending", &json!({"creationTimestamp": format!("2026-01-{day:02}T03:00:00Z")}));
     let stalled = json!([{
-        "type": "Stalled", "status": "True", "reason": "CredentialsMissing", "message": "Secret s3 does not exist.",
+        "type": "Stalled", "status": "True", "reason": "DestinationUnavailable", "message": "Secret s3 does not exist.",
         "lastTransitionTime": format!("2026-01-{day:02}T03:00:01Z"),
     }]);
     object.status.as_mut().unwrap().conditions = serde_json::from_value(stalled).unwrap();

@@ -28,7 +28,7 @@ const AZURE: [&str; 4] =
     ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST"];
 
 /// Refuses what only pods can use.
-pub(crate) fn of_a_pod(environment: Option<Environment<'_>>) -> Result<Environment<'_>, BackupError> {
+pub(crate) fn required(environment: Option<Environment<'_>>) -> Result<Environment<'_>, BackupError> {
     environment.ok_or_else(|| BackupError::Destination {
         field: "destination",
         rule: "can be used by the pods of the cluster only".to_owned(),
