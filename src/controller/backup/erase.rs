@@ -14,10 +14,11 @@ use valkeeper_instance::backups::EraseRequest;
 const ABORTING: Duration = Duration::from_secs(20);
 
 impl Reconciliation {
-    /// Deletes what is stored, and what attempts have left.
-    pub(super) async fn erase(&self, seen: &Seen) -> Result<(), ReconcileError> {
-        let Some(request) = self.request(seen, false) else { return Ok(()) };
-        carry_out(&request, seen).await.map_err(ReconcileError::Backup)
+    /// Deletes what is stored, and what attempts have left; answers whether all is deleted.
+    pub(super) async fn erase(&self, seen: &Seen) -> Result<bool, ReconcileError> {
+        let Some(request) = self.request(seen, false) else { return Ok(false) };
+        carry_out(&request, seen).await?;
+        Ok(true)
     }
 
     /// Aborts the uploads that attempts have left, once. Whatever becomes of it blocks no deletion, which leaves data
@@ -44,12 +45,10 @@ impl Reconciliation {
 }
 
 async fn carry_out(request: &EraseRequest, seen: &Seen) -> Result<(), BackupError> {
-    let EraseRequest { key, destination, credentials, uploads_only } = request;
-    if credentials.workload_identity {
+    if request.credentials.workload_identity {
         return ask(request, seen).await;
     }
-    let store = Store::open(destination, Some(credentials))?;
-    if *uploads_only { store.abort_uploads(key).await.map(drop) } else { store.delete(key).await.map(drop) }
+    request.carry_out(&Store::open(&request.destination, Some(&request.credentials))?).await
 }
 
 /// Asks one instance after the other, until one has done it.

@@ -135,8 +135,7 @@ impl Reconciliation {
             BackupStep::Begin => self.begin(&seen, attempt_id(&self.object), false).await,
             BackupStep::BeginVerification => self.begin(&seen, verification_id(&self.object), true).await,
             BackupStep::Erase => {
-                self.erase(&seen).await?;
-                self.known.erased = true;
+                self.known.erased = self.erase(&seen).await?;
             }
             BackupStep::AbortUploads => {
                 self.abort_uploads(&seen).await;

@@ -66,7 +66,8 @@ pub(super) async fn observe(
     let unmounted = seen.cluster.as_ref().and_then(|cluster| target::unmounted(&destination, cluster));
     seen.obstacle = seen.obstacle.take().or(unmounted);
     if deleting && seen.target.as_ref().is_some_and(|(_, credentials)| credentials.workload_identity) {
-        seen.erasers = seen.cluster.as_ref().map(|cluster| all(clusters, fence, cluster)).unwrap_or_default();
+        seen.erasers =
+            seen.cluster.as_ref().map(|cluster| reachable(clusters, fence, cluster)).unwrap_or_default();
         if seen.erasers.is_empty() && seen.obstacle.is_none() {
             seen.obstacle = Some(format!(
                 "Only the pods of ValkeyCluster {name} may use the store, and none of them can be reached."
@@ -88,7 +89,7 @@ pub(super) async fn observe(
 }
 
 /// The instances of a cluster that can be reached.
-fn all(clusters: &Clusters, fence: &Fence, cluster: &ValkeyCluster) -> Vec<InstanceClient> {
+fn reachable(clusters: &Clusters, fence: &Fence, cluster: &ValkeyCluster) -> Vec<InstanceClient> {
     let instances = cluster.status.iter().flat_map(|status| &status.instances);
     instances
         .filter_map(|instance| valkey_cluster::instance(clusters, fence, cluster, &instance.name))

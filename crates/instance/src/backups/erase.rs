@@ -4,7 +4,7 @@
 
 use super::open;
 use serde::{Deserialize, Serialize};
-use valkeeper_backup::{BackupError, Credentials, Destination};
+use valkeeper_backup::{BackupError, Credentials, Destination, Store};
 
 /// The body of `POST /v1/backup/erase`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,8 +21,17 @@ pub struct EraseRequest {
     pub uploads_only: bool,
 }
 
+impl EraseRequest {
+    /// Deletes in the store, which is that of the destination.
+    pub async fn carry_out(&self, store: &Store) -> Result<(), BackupError> {
+        if self.uploads_only {
+            store.abort_uploads(&self.key).await.map(drop)
+        } else {
+            store.delete(&self.key).await
+        }
+    }
+}
+
 pub(crate) async fn erase(request: &EraseRequest) -> Result<(), BackupError> {
-    let EraseRequest { key, destination, credentials, uploads_only } = request;
-    let store = open(Some(credentials), destination)?;
-    if *uploads_only { store.abort_uploads(key).await.map(drop) } else { store.delete(key).await.map(drop) }
+    request.carry_out(&open(Some(&request.credentials), &request.destination)?).await
 }
