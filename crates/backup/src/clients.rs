@@ -7,7 +7,7 @@ use crate::{
     destination::{Azure, Credentials, Destination, Gcs, S3},
     error::BackupError,
     pod::{self, Environment},
-    uploads::Uploads,
+    uploads::{BucketUploads, Uploads},
 };
 use object_store::{
     Certificate, ClientOptions, ObjectStore, RetryConfig,
@@ -59,8 +59,8 @@ pub(crate) fn s3(
         builder = builder.with_endpoint(address(endpoint, s3));
     }
     let bucket = Arc::new(builder.build().map_err(wrong)?);
-    let uploads = Uploads::of_s3(Arc::clone(&bucket), &options).map_err(wrong)?;
-    Ok((bucket, Some(uploads)))
+    let uploads = BucketUploads::of_s3(Arc::clone(&bucket), &options).map_err(wrong)?;
+    Ok((bucket, Some(Uploads::Bucket(uploads))))
 }
 
 fn s3_key(builder: AmazonS3Builder, credentials: &Credentials) -> Result<AmazonS3Builder, BackupError> {
@@ -93,8 +93,9 @@ pub(crate) fn gcs(
         builder = builder.with_service_account_key(service_account_key(credentials)?);
     }
     let bucket = Arc::new(builder.build().map_err(|_| no_service_account_key())?);
-    let uploads = Uploads::of_gcs(Arc::clone(&bucket), (&endpoint, &gcs.bucket), &options).map_err(wrong)?;
-    Ok((bucket, Some(uploads)))
+    let uploads =
+        BucketUploads::of_gcs(Arc::clone(&bucket), (&endpoint, &gcs.bucket), &options).map_err(wrong)?;
+    Ok((bucket, Some(Uploads::Bucket(uploads))))
 }
 
 pub(crate) fn azure(
@@ -128,7 +129,8 @@ pub(crate) fn folder(folder: &Path) -> Result<Client, BackupError> {
     let failed = |error| BackupError::Io("create the folder of backups", error);
     std::fs::create_dir_all(folder).map_err(failed)?;
     let objects = LocalFileSystem::new_with_prefix(folder).map_err(|error| described("folder", &error))?;
-    Ok((Arc::new(objects.with_fsync(true).with_automatic_cleanup(true)), None))
+    let objects = objects.with_fsync(true).with_automatic_cleanup(true);
+    Ok((Arc::new(objects), Some(Uploads::Folder(folder.to_owned()))))
 }
 
 /// Judges keys by what they look like, without a client of them.

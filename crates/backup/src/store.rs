@@ -12,7 +12,7 @@ use crate::{
     uploads::Uploads,
 };
 use object_store::{ObjectStore, path::Path};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// A place for backups that can be used.
 #[derive(Clone, Debug)]
@@ -22,8 +22,6 @@ pub struct Store {
     pub(crate) key: Option<EncryptionKey>,
     /// Where uploads in parts stay until they are ended.
     pub(crate) uploads: Option<Uploads>,
-    /// The folder that objects are files of.
-    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Store {
@@ -49,30 +47,21 @@ impl Store {
         let key = credentials.and_then(|credentials| credentials.encryption_key.as_ref());
         let key = key.map(EncryptionKey::parse).transpose()?;
         let required = || credentials.ok_or_else(|| clients::missing("credentials"));
-        let (mut folder, mut prefix) = (None, "");
-        let (objects, uploads) = match destination {
-            Destination::Folder(path) => clients::folder(folder.insert(path.clone()))?,
+        let (prefix, (objects, uploads)) = match destination {
+            Destination::Folder(path) => ("", clients::folder(path)?),
             Destination::Volume(volume) => {
-                prefix = &volume.prefix;
                 let path = pod::volume(pod::required(environment)?)?;
-                clients::folder(folder.insert(path.into()))?
+                (volume.prefix.as_str(), clients::folder(path.as_ref())?)
             }
-            Destination::S3(s3) => {
-                prefix = &s3.prefix;
-                clients::s3(s3, required()?, environment)?
-            }
-            Destination::Gcs(gcs) => {
-                prefix = &gcs.prefix;
-                clients::gcs(gcs, required()?, environment)?
-            }
+            Destination::S3(s3) => (s3.prefix.as_str(), clients::s3(s3, required()?, environment)?),
+            Destination::Gcs(gcs) => (gcs.prefix.as_str(), clients::gcs(gcs, required()?, environment)?),
             Destination::Azure(azure) => {
-                prefix = &azure.prefix;
-                clients::azure(azure, required()?, environment)?
+                (azure.prefix.as_str(), clients::azure(azure, required()?, environment)?)
             }
         };
         let prefix =
             Path::parse(prefix.trim_matches('/')).map_err(|error| clients::described("prefix", &error))?;
-        Ok(Self { objects, prefix, key, uploads, folder })
+        Ok(Self { objects, prefix, key, uploads })
     }
 
     /// The name of an object of the backup with this key.

@@ -24,16 +24,24 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderValue},
 };
 use serde::Deserialize;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How long a signed request is valid.
 const VALIDITY: Duration = Duration::from_mins(5);
 /// More lists, of a thousand uploads each, than any backup needs.
 const MOST_LISTS: usize = 100;
 
+/// Where a store has its uploads.
+#[derive(Clone, Debug)]
+pub(crate) enum Uploads {
+    Bucket(BucketUploads),
+    /// As files of it.
+    Folder(PathBuf),
+}
+
 /// The uploads of a bucket. S3 and Google Cloud Storage list them alike.
 #[derive(Clone, Debug)]
-pub(crate) struct Uploads {
+pub(crate) struct BucketUploads {
     bucket: Bucket,
     http: HttpClient,
 }
@@ -62,7 +70,7 @@ struct Upload {
     upload_id: String,
 }
 
-impl Uploads {
+impl BucketUploads {
     pub(crate) fn of_s3(bucket: Arc<AmazonS3>, options: &ClientOptions) -> object_store::Result<Self> {
         Ok(Self { bucket: Bucket::S3(bucket), http: ReqwestConnector::default().connect(options)? })
     }
@@ -76,6 +84,22 @@ impl Uploads {
             |_| object_store::Error::Generic { store: "GCS", source: "the endpoint is no URL".into() };
         let url = Url::parse(&format!("{endpoint}/{name}")).map_err(wrong)?;
         Ok(Self { bucket: Bucket::Gcs(bucket, url), http: ReqwestConnector::default().connect(options)? })
+    }
+
+    async fn abort_below(&self, beginning: &str) -> Result<usize, BackupError> {
+        let mut aborted = 0;
+        for _ in 0..MOST_LISTS {
+            let listed = self.list(beginning).await?;
+            // A store that does not know the parameter lists the uploads of others as well.
+            let ours = listed.upload.iter().filter(|upload| upload.key.starts_with(beginning));
+            for upload in ours {
+                aborted += usize::from(self.bucket.abort(upload).await?);
+            }
+            if !listed.is_truncated {
+                break;
+            }
+        }
+        Ok(aborted)
     }
 
     /// Lists uploads whose keys begin with this; the first thousand.
@@ -139,24 +163,11 @@ impl Store {
     /// Aborts all uploads in parts below this key; answers how many there were.
     pub async fn abort_uploads(&self, key: &str) -> Result<usize, BackupError> {
         let below = self.path(key, "")?;
-        if let Some(folder) = &self.folder {
-            return staged::remove(&folder.join(below.as_ref()));
+        match &self.uploads {
+            None => Ok(0),
+            Some(Uploads::Bucket(uploads)) => uploads.abort_below(&format!("{below}/")).await,
+            Some(Uploads::Folder(folder)) => staged::remove(&folder.join(below.as_ref())),
         }
-        let Some(uploads) = &self.uploads else { return Ok(0) };
-        let beginning = format!("{below}/");
-        let mut aborted = 0;
-        for _ in 0..MOST_LISTS {
-            let listed = uploads.list(&beginning).await?;
-            // A store that does not know the parameter lists the uploads of others as well.
-            let ours = listed.upload.iter().filter(|upload| upload.key.starts_with(&beginning));
-            for upload in ours {
-                aborted += usize::from(uploads.bucket.abort(upload).await?);
-            }
-            if !listed.is_truncated {
-                break;
-            }
-        }
-        Ok(aborted)
     }
 }
 
