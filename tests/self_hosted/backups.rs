@@ -1,7 +1,7 @@
 //! Backups in a server that speaks S3, and clusters that are made of them.
 
 use crate::asking::{ask, until};
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, until_deleted};
 use crate::world::{World, named};
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -172,10 +172,7 @@ async fn what_is_stored_goes_with_the_resource_only_if_it_says_so(world: World) 
         bucket.back_up(&world, name, json!({"deletionPolicy": policy})).await;
         ended(&world, name, "Completed").await;
         world.delete::<ValkeyBackup>(name).await;
-        until("the resource is gone", async || {
-            world.api::<ValkeyBackup>().get_opt(name).await.unwrap().is_none().then_some(())
-        })
-        .await;
+        until_deleted(&world, name).await;
         assert_eq!(bucket.keys().await.len(), left, "{name}");
     }
     // A bucket that does not exist fails the backup, and the reason is said.
@@ -280,10 +277,7 @@ async fn killed_manager_leaves_no_upload_behind(world: World) {
     fill(&url).await;
     in_the_middle("deleted").await;
     world.delete::<ValkeyBackup>("deleted").await;
-    until("the resource is gone", async || {
-        world.api::<ValkeyBackup>().get_opt("deleted").await.unwrap().is_none().then_some(())
-    })
-    .await;
+    until_deleted(&world, "deleted").await;
     assert_eq!(bucket.uploads().await, Vec::<String>::new());
     assert!(bucket.keys().await.iter().any(|key| key.contains("retried")), "a backup that is stored stays");
 }

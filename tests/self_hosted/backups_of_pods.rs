@@ -2,7 +2,7 @@
 
 use crate::asking::until;
 use crate::backups::{backup_status, ended};
-use crate::bucket::{Bucket, create_backup};
+use crate::bucket::{Bucket, create_backup, until_deleted};
 use crate::world::World;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, ServiceAccount};
 use kube::{
@@ -25,13 +25,6 @@ async fn with_identity(world: &World) -> Option<Bucket> {
     Some(bucket)
 }
 
-async fn no_backup_resource(world: &World, name: &str) {
-    until("the resource is gone", async || {
-        world.api::<ValkeyBackup>().get_opt(name).await.unwrap().is_none().then_some(())
-    })
-    .await;
-}
-
 async fn pods_with_an_identity_need_no_secret(world: World) {
     let Some(bucket) = with_identity(&world).await else { return };
     let account = world.api::<ServiceAccount>().get("trio").await.unwrap();
@@ -50,7 +43,7 @@ async fn pods_with_an_identity_need_no_secret(world: World) {
 
     // Its instance deletes it: the operator has no identity at the store.
     world.delete::<ValkeyBackup>("one").await;
-    no_backup_resource(&world, "one").await;
+    until_deleted(&world, "one").await;
     assert_eq!(bucket.keys().await, Vec::<String>::new());
 }
 
@@ -73,7 +66,7 @@ async fn what_only_pods_may_delete_waits_for_one(world: World) {
     .await;
     let retain = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
     world.api::<ValkeyBackup>().patch("one", &PatchParams::default(), &retain).await.unwrap();
-    no_backup_resource(&world, "one").await;
+    until_deleted(&world, "one").await;
     assert_eq!(bucket.keys().await.len(), 1, "it is left there");
 }
 
@@ -110,7 +103,7 @@ async fn volume_keeps_backups_of_several_clusters(world: World) {
     world.create("copy", copy).await;
     world.until_ready("copy").await;
     world.delete::<ValkeyBackup>("one").await;
-    no_backup_resource(&world, "one").await;
+    until_deleted(&world, "one").await;
     // Nothing is left of it: another cluster finds no backup there.
     world.create("late", json!({"instances": 1, "backupVolume": {"claimName": "backups"}, "bootstrap": {"backup": source}})).await;
     until("the restoration fails", async || {

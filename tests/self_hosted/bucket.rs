@@ -1,5 +1,6 @@
 //! A bucket in a server that speaks S3, and the Secret to it.
 
+use crate::asking::until;
 use crate::world::World;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
@@ -20,6 +21,14 @@ pub(crate) async fn create_backup(world: &World, name: &str, mut spec: Value) {
     });
     let backup: ValkeyBackup = serde_json::from_value(body).unwrap();
     world.api::<ValkeyBackup>().create(&PostParams::default(), &backup).await.unwrap();
+}
+
+/// Waits until the backup of this name is gone.
+pub(crate) async fn until_deleted(world: &World, name: &str) {
+    until("the resource is gone", async || {
+        world.api::<ValkeyBackup>().get_opt(name).await.unwrap().is_none().then_some(())
+    })
+    .await;
 }
 
 /// A bucket, and the Secret to it.
