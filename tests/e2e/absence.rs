@@ -9,10 +9,10 @@ use valkeeper_engine::backoff::Bounds;
 use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
+    service_404_counts_only_after_its_period;
     project_404_keeps_ready_and_the_resource,
     proxy_404_keeps_ready_and_the_resource,
     unnamed_404_against_the_list_keeps_the_resource,
-    service_404_counts_only_after_its_period,
     vanished_service_is_reported_by_the_list_of_its_project,
 ];
 

@@ -15,16 +15,16 @@ crate::scenarios![
     secret_conflict_stalls_until_the_secret_is_deleted,
     restored_secret_is_taken_back,
     a_new_prefix_replaces_the_old_keys,
-    a_password_reset_at_the_provider_reaches_it,
     a_disabled_target_has_no_secret,
     secret_no_longer_requested_stays_until_resource_deletion,
-    an_answer_without_credentials_never_empties_it,
     extra_keys_come_and_go_with_the_option_and_the_replica,
     a_service_binding_is_offered_while_it_is_asked_for,
     a_secret_of_aiven_operator_is_adopted_and_cleaned_up,
-    keys_without_prefix_of_a_redis_secret_stay_current,
     immutable_secret_is_reported_and_left_unchanged,
-    the_secret_with_the_token_is_refused_as_target,
+    the_secret_with_the_token_is_refused_as_target;
+    a_password_reset_at_the_provider_reaches_it,
+    an_answer_without_credentials_never_empties_it,
+    keys_without_prefix_of_a_redis_secret_stay_current,
 ];
 
 async fn it_holds_exactly_the_five_keys_and_belongs_to_the_resource(world: World) -> World {

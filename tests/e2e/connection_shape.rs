@@ -14,11 +14,11 @@ crate::scenarios![
     config_map_holds_the_parameters_without_secrets,
     deleted_or_edited_config_map_is_restored,
     config_map_of_another_owner_is_not_touched,
+    presets_and_templates_come_and_go;
     secret_follows_its_route,
     unavailable_route_leaves_the_secret_and_names_the_setting,
     certificate_of_the_authority_is_written_on_request,
     refused_certificate_does_not_delay_the_other_keys,
-    presets_and_templates_come_and_go,
     redis_has_the_same_shapes,
     resources_without_shapes_cost_no_further_call,
 ];

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 crate::scenarios![
+    a_migration_is_followed_and_its_password_stays_in_a_secret;
     a_fork_waits_for_a_backup_of_its_source,
     read_replica_waits_for_source_and_powers_off_only_on_request,
-    a_migration_is_followed_and_its_password_stays_in_a_secret,
     an_inline_migration_password_is_warned_about,
     disk_space_belongs_to_an_autoscaler_where_there_is_one,
     service_enters_and_leaves_vpc_only_by_spec,

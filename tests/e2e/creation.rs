@@ -11,11 +11,11 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     the_examples_of_the_documentation_become_ready,
-    a_lost_answer_to_create_leaves_one_service,
     a_restart_while_building_continues_with_the_same_service,
     a_settled_resource_causes_no_writes,
+    the_finalizer_is_there_before_the_service;
+    a_lost_answer_to_create_leaves_one_service,
     a_service_that_exists_already_is_left_alone,
-    the_finalizer_is_there_before_the_service,
 ];
 
 async fn the_examples_of_the_documentation_become_ready(world: World) -> World {

@@ -16,17 +16,17 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     the_service_goes_then_the_resource_then_the_secret,
-    protected_service_waits_and_reports_the_reason,
     an_orphaned_service_stays_even_without_a_token,
     an_unknown_policy_deletes_nothing,
     a_resource_that_never_had_a_service_is_just_gone,
-    a_lost_answer_to_delete_is_no_obstacle,
     a_namespace_goes_with_everything_in_it,
     a_token_secret_outlives_the_last_resource_that_needs_it,
     revoked_token_blocks_deletion_until_the_user_releases_it,
     the_policy_of_the_spec_and_of_the_operator,
     resource_relabeled_during_reconciliation_leaves_the_count,
-    resource_relabeled_during_watch_outage_leaves_the_count,
+    resource_relabeled_during_watch_outage_leaves_the_count;
+    protected_service_waits_and_reports_the_reason,
+    a_lost_answer_to_delete_is_no_obstacle,
 ];
 
 async fn delete(world: &World, name: &str) {

@@ -7,13 +7,13 @@ use valkeeper_api::Valkey;
 
 crate::scenarios![
     changes_at_the_provider_are_named_and_undone,
+    a_vanished_service_is_reported_and_recreated_only_on_request,
+    reconciliation_can_be_requested;
     drift_that_is_only_to_be_reported_is_left,
     reported_drift_is_left_through_edits_and_replacement,
     taken_over_resource_reports_what_differs,
     service_powered_off_externally_is_powered_on,
-    a_vanished_service_is_reported_and_recreated_only_on_request,
     paused_resource_is_unchanged_and_reports_the_pause,
-    reconciliation_can_be_requested,
 ];
 
 async fn changes_at_the_provider_are_named_and_undone(world: World) -> World {

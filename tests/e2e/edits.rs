@@ -8,10 +8,10 @@ use valkeeper_api::names::OWNER_TAG;
 
 crate::scenarios![
     each_edit_reaches_the_provider_exactly_once,
+    foreign_annotations_cost_no_provider_calls;
     a_removed_setting_goes_back_to_its_default,
     settings_made_externally_are_left_unchanged,
     edit_keeps_a_ready_resource_ready,
-    foreign_annotations_cost_no_provider_calls,
     foreign_annotations_skip_no_backoff,
 ];
 

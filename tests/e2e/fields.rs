@@ -10,7 +10,11 @@ use kube::{
 use serde_json::{Map, Value, json};
 use valkeeper_api::{Kind, Redis, Valkey};
 
-crate::scenarios![each_field_alone, each_field_of_a_redis_alone, fields_that_touch_each_other];
+crate::scenarios![
+    each_field_alone;
+    each_field_of_a_redis_alone,
+    fields_that_touch_each_other,
+];
 
 /// What a field is when it was removed from the spec.
 #[derive(Clone, Copy, PartialEq)]

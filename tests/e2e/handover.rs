@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
-    process_resumed_in_another_term_writes_nothing,
+    process_resumed_in_another_term_writes_nothing;
     answers_that_are_far_too_large_do_not_make_the_process_grow,
 ];
 

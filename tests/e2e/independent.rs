@@ -12,32 +12,15 @@ use valkeeper_fake_provider::{
     Answer, Config, Delay, FakeProvider, Matching, OPTIONAL_FIELDS, Shapes, TokenSpec,
 };
 
-/// Makes two tests of each scenario, one per kind of API server, each with a fake of its own.
-macro_rules! scenarios {
-    ($($scenario:ident),* $(,)?) => {
-        mod on_the_sandbox {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() {
-                super::run(crate::cluster::Place::Sandbox, super::$scenario).await;
-            })*
-        }
-        mod on_a_real_api_server {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() {
-                super::run(crate::cluster::Place::Real, super::$scenario).await;
-            })*
-        }
-    };
-}
-
-scenarios![
+crate::scenarios![
+    run by crate::independent::run:
     life_of_a_service,
     secret_follows_a_password_reset,
+    not_found_of_a_proxy_is_not_absence;
     secret_is_restored_while_a_setting_is_refused,
     report_leaves_drift_through_an_edit,
     create_that_takes_effect_late_is_not_leaked,
     read_lag_after_create_is_not_absence,
-    not_found_of_a_proxy_is_not_absence,
     not_found_of_the_project_is_not_absence,
     odd_shapes_do_not_stop_the_secret,
     hidden_secrets_in_lists_keep_resources_ready,

@@ -15,7 +15,7 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 
 crate::scenarios![
     imported_services_are_observed_and_nothing_is_sent,
-    doctor_finds_what_is_planted,
+    doctor_finds_what_is_planted;
     status_combines_the_answers_of_several_commands,
     report_has_everything_but_secrets,
 ];

@@ -11,10 +11,10 @@ use valkeeper_api::{Redis, Valkey, names::OWNER_TAG};
 
 crate::scenarios![
     an_existing_service_is_adopted_when_the_spec_asks,
-    observed_service_is_compared_and_left_alone,
     two_resources_that_ask_for_one_service_do_not_fight,
+    a_resource_of_aiven_operator_continues_without_a_write;
+    observed_service_is_compared_and_left_alone,
     a_service_of_another_type_is_never_touched,
-    a_resource_of_aiven_operator_continues_without_a_write,
     redis_upgraded_to_valkey_reports_the_action,
 ];
 

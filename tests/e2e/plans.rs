@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::Kind;
 
 crate::scenarios![
-    plan_is_what_happens_for_each_field,
+    plan_is_what_happens_for_each_field;
     plan_names_what_is_refused_and_what_was_meant,
     plan_prices_added_disk_space,
 ];

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 crate::scenarios![
-    off_and_on_again_leaves_the_secret_untouched,
+    off_and_on_again_leaves_the_secret_untouched;
     off_waits_for_a_backup,
     power_is_switched_by_one_request,
 ];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use valkeeper_api::{Valkey, names};
 
 crate::scenarios![
-    service_is_off_while_its_schedule_says_so,
+    service_is_off_while_its_schedule_says_so;
     switch_comes_on_time_without_a_resync,
     override_holds_and_is_recorded_before_it_is_sent,
     override_that_is_over_is_removed,

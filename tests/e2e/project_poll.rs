@@ -13,11 +13,11 @@ use valkeeper_testbed::{
 };
 
 crate::scenarios![
+    a_restart_among_settled_services_lists_and_writes_nothing,
+    restart_with_lists_hiding_secrets_reads_few_services;
     services_in_sync_are_not_read_one_by_one,
     drift_seen_in_a_list_is_confirmed_and_corrected,
     a_new_password_is_found_in_a_list,
-    a_restart_among_settled_services_lists_and_writes_nothing,
-    restart_with_lists_hiding_secrets_reads_few_services,
     outage_over_a_restart_ends_with_the_first_lists,
     a_list_that_fails_hides_nothing,
 ];

@@ -16,17 +16,17 @@ crate::scenarios![
     valkey_takes_over_service_and_secret,
     redis_deleted_at_once_waits_for_its_successor,
     orphaned_redis_leaves_its_secret_to_its_successor,
-    redis_waits_for_a_successor_that_names_another_project,
     restart_after_each_change_continues,
+    many_change_hands_at_once,
+    redis_without_successor_is_deleted_with_its_service,
+    migrate_prints_manifests_that_take_over;
+    redis_waits_for_a_successor_that_names_another_project,
     upgrade_by_aiven_is_taken_over,
     service_without_its_redis_is_taken_over,
     other_prefix_is_named_before_anything_happens,
     refused_change_leaves_the_redis_as_it_is,
     nothing_is_created_where_nothing_can_be_taken_over,
     valkey_deleted_before_the_change_leaves_the_redis,
-    many_change_hands_at_once,
-    redis_without_successor_is_deleted_with_its_service,
-    migrate_prints_manifests_that_take_over,
 ];
 
 fn takeover(name: &str, spec: Value) -> Valkey {

@@ -14,15 +14,15 @@ use valkeeper_testbed::provider::TokenSpec;
 
 crate::scenarios![
     token_lookup_prefers_resource_then_namespace_then_operator,
-    namespace_token_without_its_key_does_not_fall_back,
     namespace_token_secret_is_refused_as_connection_secret,
-    a_token_file_is_read_again_when_it_changes,
-    rejected_token_pauses_only_the_resources_that_use_it,
     new_token_is_used_immediately_while_the_old_one_is_paused,
     replaced_token_secret_is_held_again,
     namespace_token_is_protected_until_its_last_service_is_gone,
+    missing_token_in_a_deleted_namespace_reports_the_options;
+    namespace_token_without_its_key_does_not_fall_back,
+    a_token_file_is_read_again_when_it_changes,
+    rejected_token_pauses_only_the_resources_that_use_it,
     missing_namespace_token_does_not_fall_back_to_the_default,
-    missing_token_in_a_deleted_namespace_reports_the_options,
 ];
 
 /// The names of the tokens that read `service` so far.

@@ -14,14 +14,14 @@ use valkeeper_engine::backoff::Bounds;
 use valkeeper_testbed::provider::{Fault, Matcher, TokenSpec};
 
 crate::scenarios![
+    a_spec_that_breaks_a_rule_makes_no_call,
+    malformed_object_does_not_stop_other_objects;
     a_plan_that_does_not_exist,
     a_token_secret_that_is_missing,
     a_token_secret_without_the_key,
     a_revoked_token,
     an_outage_of_the_provider,
     what_fails_again_in_the_same_way_is_logged_once,
-    a_spec_that_breaks_a_rule_makes_no_call,
-    malformed_object_does_not_stop_other_objects,
 ];
 
 async fn a_plan_that_does_not_exist(world: World) -> World {

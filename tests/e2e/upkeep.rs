@@ -8,6 +8,7 @@ use std::time::Duration;
 
 crate::scenarios![
     secret_is_kept_while_a_change_is_rejected,
+    rejected_change_does_not_stop_tags_and_power;
     secret_is_kept_while_the_spec_is_invalid,
     secret_is_kept_while_drift_cannot_be_reverted,
     secret_is_kept_while_the_service_rebuilds,
@@ -15,7 +16,6 @@ crate::scenarios![
     secret_is_kept_while_power_off_is_refused_by_protection,
     secret_is_kept_while_the_network_is_missing,
     secret_is_kept_while_the_migration_password_is_missing,
-    rejected_change_does_not_stop_tags_and_power,
 ];
 
 /// Deletes the Secret, edits it, and resets the password; each time it matches again, and the resource keeps

@@ -19,11 +19,11 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 crate::scenarios![
     vpc_that_appears_after_its_deletion_began_is_deleted,
     vpc_keeps_its_identifier_while_watches_fail,
+    other_token_secret_takes_over_the_protection,
+    token_secret_of_a_vpc_is_released_before_the_object;
     refused_list_does_not_forget_a_requested_vpc,
     refused_vpc_is_asked_for_again_without_a_change_of_reason,
     vpc_missing_from_one_list_stays_ready,
-    other_token_secret_takes_over_the_protection,
-    token_secret_of_a_vpc_is_released_before_the_object,
     vpc_of_a_twin_is_not_taken_for_the_requested_one,
 ];
 

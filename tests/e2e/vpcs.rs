@@ -16,10 +16,10 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 crate::scenarios![
     a_vpc_is_created_followed_and_deleted,
     a_service_waits_for_its_vpc_and_the_vpc_for_its_last_service,
+    cross_namespace_reference_needs_watched_namespace_and_grant;
     a_lost_answer_leaves_one_vpc,
     foreign_vpc_is_left_unchanged,
     refused_vpc_reports_the_reason,
-    cross_namespace_reference_needs_watched_namespace_and_grant,
 ];
 
 fn manifest(name: &str, cidr: &str) -> ProjectVpc {

@@ -20,9 +20,9 @@ use valkeeper_testbed::provider::{Fault, Matcher};
 crate::scenarios![
     the_life_of_a_valkey,
     what_stops_a_valkey_before_it_exists,
+    the_life_of_a_project_vpc;
     what_befalls_a_valkey_that_runs,
     the_life_of_a_redis,
-    the_life_of_a_project_vpc,
 ];
 
 const BUSY: Seen = Seen { argo: "Progressing", flux: "InProgress" };
