@@ -2,6 +2,7 @@
 //! after [`run`] has returned.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,14 @@ enum Cause {
     Ended(std::io::Result<ExitStatus>),
     Unhealthy,
     Ordered,
+}
+
+/// What the container left, as far as a kubelet reads it.
+fn termination_message(log: &Path) -> String {
+    const LONGEST: usize = 4096;
+    let mut bytes = std::fs::read(log).unwrap_or_default();
+    bytes.truncate(LONGEST);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Runner {
@@ -143,7 +152,7 @@ impl Runner {
         };
         running.clear();
         self.pod.machine.note_running(&place, None);
-        ended(started, &status)
+        Ended { message: termination_message(&launch.termination_log), ..ended(started, &status) }
     }
 
     fn start(&self, launch: &Launch, count: u32) -> std::io::Result<Running> {
@@ -152,6 +161,10 @@ impl Runner {
             std::fs::create_dir_all(folder)?;
         }
         std::fs::create_dir_all(&launch.program.folder)?;
+        if let Some(folder) = launch.termination_log.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        File::create(&launch.termination_log)?;
         launch.program.start(&self.pod.machine.guard, &File::create(log)?)
     }
 

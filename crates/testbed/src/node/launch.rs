@@ -19,10 +19,15 @@ use super::process::Program;
 /// How long upstream waits at first before it pulls an image again.
 const PULL: Duration = Duration::from_secs(10);
 
+/// Where a container says why it ended, unless its specification names another file.
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
 /// A program that can be started.
 pub(super) struct Launch {
     pub(super) program: Program,
     pub(super) surroundings: Surroundings,
+    /// Where the container says why it ended.
+    pub(super) termination_log: PathBuf,
 }
 
 /// Why there is none.
@@ -48,7 +53,10 @@ pub(super) fn prepare(pod: &PodContext, container: &Arc<Container>) -> Result<La
             format!("Back-off pulling image \"{name}\": no program of this machine stands in for it");
         return Err(Refusal { pause: Some(PULL), ..Refusal::new("ImagePullBackOff", message) });
     };
-    let mounts = pod.mounts(container);
+    let termination_log = pod.folder().join("termination").join(&container.name);
+    let mut mounts = pod.mounts(container);
+    let shown = container.termination_message_path.as_deref().unwrap_or(TERMINATION_LOG);
+    mounts.insert(shown.to_owned(), termination_log.display().to_string());
     let found = pod.with_sources(|sources| variables(container, sources, base(pod)));
     let unset = found.map_err(|message| Refusal::new("CreateContainerConfigError", message))?;
     let mut environment: BTreeMap<String, String> =
@@ -77,7 +85,8 @@ pub(super) fn prepare(pod: &PodContext, container: &Arc<Container>) -> Result<La
         folder: folder.clone(),
         namespace,
     };
-    Ok(Launch { program: Program { path, arguments, environment, folder, namespace }, surroundings })
+    let program = Program { path, arguments, environment, folder, namespace };
+    Ok(Launch { program, surroundings, termination_log })
 }
 
 fn command(
