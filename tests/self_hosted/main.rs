@@ -35,6 +35,7 @@ mod schedules;
 mod sentinel;
 mod simulated;
 mod tls;
+mod verification_pods;
 mod world;
 mod writer;
 

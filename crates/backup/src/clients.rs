@@ -134,7 +134,7 @@ pub(crate) fn folder(folder: &Path) -> Result<Client, BackupError> {
 }
 
 /// Judges keys by what they look like, without a client of them.
-pub fn check(destination: &Destination, credentials: &Credentials) -> Result<(), BackupError> {
+pub(crate) fn check(destination: &Destination, credentials: &Credentials) -> Result<(), BackupError> {
     match destination {
         _ if credentials.workload_identity => Ok(()),
         Destination::Gcs(_) => service_account_key(credentials).map(drop),

@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod manifest;
 pub mod place;
 pub mod rdb;
+pub mod secrets;
 pub mod store;
 pub mod take;
 
@@ -29,11 +30,11 @@ mod seal;
 mod staged;
 mod uploads;
 
-pub use clients::check;
 pub use destination::{Azure, Credentials, Destination, Gcs, S3, Volume};
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};
 pub use seal::{Encryption, EncryptionKey};
+pub use secrets::SecretData;
 pub use store::Store;
 pub use take::{Order, take};

@@ -45,6 +45,7 @@ mod spread;
 mod status;
 mod step;
 mod times;
+pub mod verification_pod;
 
 pub use access::{Access, AccessChange, AccessSeen, Stage, Wanted};
 pub use decide::decide;

@@ -2,6 +2,8 @@
 
 /// Label: the cluster that an object belongs to.
 pub const CLUSTER: &str = "valkeeper.io/cluster";
+/// Label of a pod that verifies a backup of this cluster.
+pub const VERIFIES_BACKUPS_OF: &str = "valkeeper.io/verifies-backups-of";
 /// Label of a pod: what clients may use it for.
 pub const ROLE: &str = "valkeeper.io/role";
 /// The role of the server that accepts writes.

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 const USER: u32 = 999;
 
 /// Where things are in the container.
-const DATA: &str = "/data";
-const RUN: &str = "/run/valkeeper";
-const PROGRAM: &str = "/opt/valkeeper";
+pub(crate) const DATA: &str = "/data";
+pub(crate) const RUN: &str = "/run/valkeeper";
+pub(crate) const PROGRAM: &str = "/opt/valkeeper";
 const SETTINGS: &str = "/etc/valkeeper/settings";
 const ACCESS: &str = "/etc/valkeeper/access";
 const TLS: &str = "/etc/valkeeper/tls";
@@ -86,19 +86,8 @@ fn spec(desired: &Desired, ordinal: u32, manager_image: &str) -> Value {
         "serviceAccountName": desired.name,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "enableServiceLinks": false,
-        "securityContext": {
-            "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "initContainers": [{
-            "name": "manager",
-            "image": manager_image,
-            "command": ["/valkeeper", "instance", "install", format!("{PROGRAM}/valkeeper")],
-            "resources": {"limits": {"memory": "64Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}},
-            "securityContext": container_security(),
-            "volumeMounts": [{"name": "program", "mountPath": PROGRAM}],
-        }],
+        "securityContext": security(),
+        "initContainers": [manager(manager_image)],
         "containers": [container(desired)],
         "volumes": volumes(desired, ordinal),
     });
@@ -109,6 +98,27 @@ fn spec(desired: &Desired, ordinal: u32, manager_image: &str) -> Value {
         spec["imagePullSecrets"] = json!(secrets);
     }
     spec
+}
+
+/// What every container of a pod runs as.
+pub(crate) fn security() -> Value {
+    json!({
+        "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
+}
+
+/// The init container that copies the instance manager.
+pub(crate) fn manager(image: &str) -> Value {
+    json!({
+        "name": "manager",
+        "image": image,
+        "command": ["/valkeeper", "instance", "install", format!("{PROGRAM}/valkeeper")],
+        "resources": {"limits": {"memory": "64Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}},
+        "securityContext": container_security(),
+        "volumeMounts": [{"name": "program", "mountPath": PROGRAM}],
+    })
 }
 
 fn container(desired: &Desired) -> Value {
@@ -162,10 +172,7 @@ fn container(desired: &Desired) -> Value {
     if desired.spec.tls.is_some() {
         add_tls(desired, &mut container);
     }
-    if desired.spec.backup_volume.is_some() {
-        add(&mut container, "env", json!({"name": names::BACKUPS_DIR, "value": BACKUPS}));
-        add(&mut container, "volumeMounts", json!({"name": "backups", "mountPath": BACKUPS}));
-    }
+    add_backup_volume(desired, &mut container);
     if let Some(policy) = &desired.spec.image_pull_policy {
         container["imagePullPolicy"] = policy.as_str().into();
     }
@@ -184,13 +191,27 @@ fn add_tls(desired: &Desired, container: &mut Value) {
     }
 }
 
-fn add(container: &mut Value, list: &str, item: Value) {
+/// Where backups may be kept, if the cluster has such a volume.
+pub(crate) fn add_backup_volume(desired: &Desired, container: &mut Value) {
+    if desired.spec.backup_volume.is_some() {
+        add(container, "env", json!({"name": names::BACKUPS_DIR, "value": BACKUPS}));
+        add(container, "volumeMounts", json!({"name": "backups", "mountPath": BACKUPS}));
+    }
+}
+
+/// The volume of [`add_backup_volume`].
+pub(crate) fn backup_volume(desired: &Desired) -> Option<Value> {
+    let claim = &desired.spec.backup_volume.as_ref()?.claim_name;
+    Some(json!({"name": "backups", "persistentVolumeClaim": {"claimName": claim}}))
+}
+
+pub(crate) fn add(container: &mut Value, list: &str, item: Value) {
     if let Some(list) = container[list].as_array_mut() {
         list.push(item);
     }
 }
 
-fn container_security() -> Value {
+pub(crate) fn container_security() -> Value {
     json!({
         "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
     })
@@ -218,9 +239,8 @@ fn volumes(desired: &Desired, ordinal: u32) -> Value {
         let secret = names::client_tls(&desired.name);
         volumes.push(json!({"name": "server-tls", "secret": {"secretName": secret, "defaultMode": 0o440}}));
     }
-    if let (Some(volume), Some(volumes)) = (&desired.spec.backup_volume, volumes.as_array_mut()) {
-        let claim = &volume.claim_name;
-        volumes.push(json!({"name": "backups", "persistentVolumeClaim": {"claimName": claim}}));
+    if let Some(volumes) = volumes.as_array_mut() {
+        volumes.extend(backup_volume(desired));
     }
     volumes
 }

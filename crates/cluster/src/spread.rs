@@ -4,7 +4,7 @@ use crate::desired::Desired;
 use crate::names;
 use serde_json::{Value, json};
 
-/// The part of a pod's spec about its place.
+/// The part of an instance's spec about its place.
 pub(crate) fn placement(desired: &Desired) -> Value {
     let placement = desired.spec.placement.clone().unwrap_or_default();
     let constraint = |key: &str, required: bool| {
@@ -15,10 +15,18 @@ pub(crate) fn placement(desired: &Desired) -> Value {
             "labelSelector": {"matchLabels": {names::CLUSTER: desired.name}},
         })
     };
-    let mut part = json!({"topologySpreadConstraints": [
+    let mut part = place(desired);
+    part["topologySpreadConstraints"] = json!([
         constraint("topology.kubernetes.io/zone", placement.zones == "Required"),
         constraint("kubernetes.io/hostname", placement.hosts == "Required"),
-    ]});
+    ]);
+    part
+}
+
+/// Nodes that any pod of a cluster may be on.
+pub(crate) fn place(desired: &Desired) -> Value {
+    let placement = desired.spec.placement.clone().unwrap_or_default();
+    let mut part = json!({});
     if let Some(selector) = &placement.node_selector {
         part["nodeSelector"] = json!(selector);
     }

@@ -1,7 +1,7 @@
 //! The command line of the instance manager, for whichever program carries it.
 
 use crate::{
-    backups::AUTHORITIES,
+    backups::{self, AUTHORITIES},
     guard,
     run::{self, InstanceError},
 };
@@ -47,6 +47,9 @@ enum Part {
         /// Where to
         path: PathBuf,
     },
+    /// Verify the backup that the environment names, in a pod of its own
+    #[command(hide = true)]
+    VerifyBackup,
 }
 
 impl InstanceCommand {
@@ -58,6 +61,10 @@ impl InstanceCommand {
             Some(Part::Guard { program, config }) => (program, config),
             Some(Part::Install { path }) => {
                 install(&executable, &path).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(Part::VerifyBackup) => {
+                backups::verify_in_own_pod(&|name| std::env::var(name).ok()).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             None => {

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(in crate::controller) struct Backups(Mutex<HashMap<Box<str>, Known>>);
 
 /// Of one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     /// Since when its instance is silent.
     silent_since: Option<Instant>,
@@ -22,6 +22,8 @@ pub(super) struct Known {
     next_attempt: Option<Instant>,
     /// Its instance has begun the attempt under way.
     pub(super) begun: bool,
+    /// Why the API server has refused the pod that was to verify the backup.
+    pub(super) refused: Option<String>,
     /// What was stored is deleted.
     pub(super) erased: bool,
     /// Failures in a row.
@@ -30,7 +32,7 @@ pub(super) struct Known {
 
 impl Backups {
     pub(super) fn recall(&self, uid: &str) -> Known {
-        self.lock(|all| all.get(uid).copied().unwrap_or_default())
+        self.lock(|all| all.get(uid).cloned().unwrap_or_default())
     }
 
     pub(super) fn keep(&self, uid: &str, known: Known) {
@@ -63,6 +65,7 @@ impl Known {
         self.next_attempt = Some(Instant::now() + delay);
         self.silent_since = None;
         self.begun = false;
+        self.refused = None;
     }
 
     /// How long the next attempt waits; none if it does not.

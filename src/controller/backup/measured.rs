@@ -2,7 +2,9 @@
 
 use super::super::valkey_cluster::now;
 use crate::telemetry::{backups::Schedule, metrics::Metrics};
-use valkeeper_api::{BackupStatus, Custom as _, ValkeyScheduledBackup, names::condition};
+use valkeeper_api::{
+    BackupStatus, Custom as _, ValkeyScheduledBackup, names::condition, valkey_backup::VerificationUnderWay,
+};
 use valkeeper_cluster::{names::reason, scheduled};
 use valkeeper_engine::conditions;
 
@@ -33,11 +35,13 @@ pub(super) fn backup(metrics: &Metrics, before: Option<&BackupStatus>, next: &Ba
     }
 }
 
-/// Whether an attempt to verify has ended without a result.
+/// Whether an attempt to verify has ended without a result. One that goes on in a pod of its own has not.
 pub(super) fn is_postponed(before: Option<&BackupStatus>, next: &BackupStatus) -> bool {
     let before = before.and_then(|before| before.verification.as_ref());
-    let next = next.verification.as_ref();
-    next.is_some_and(|next| next.instance.is_none()) && before != next
+    let in_pod = |known: &VerificationUnderWay| known.pod_memory_bytes.is_some();
+    next.verification.as_ref().is_some_and(|next| {
+        next.instance.is_none() && before != Some(next) && (!in_pod(next) || before.is_some_and(in_pod))
+    })
 }
 
 /// What a schedule says.

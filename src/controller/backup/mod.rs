@@ -1,10 +1,12 @@
 //! One reconciliation of a `ValkeyBackup`: observe, decide, perform one step, again, until there is nothing to do now. An
 //! instance of the cluster takes the backup; the operator asks it how far it is, and deletes what is stored.
 
+mod answer;
 mod erase;
 mod known;
 mod measured;
 mod observe;
+mod own_pod;
 mod scheduled;
 mod schedules;
 pub(super) mod target;
@@ -32,8 +34,8 @@ use valkeeper_backup::Origin;
 use valkeeper_cluster::{
     Defaults, Desired,
     backup::{
-        BackupReport, BackupStep, ObservedBackup, attempt_id, decide, key, next_status, verification_delay,
-        verification_id,
+        BackupReport, BackupStep, ObservedBackup, attempt_id, decide, key, next_status, pod_memory,
+        verification_delay, verification_id,
     },
     bytes, max_memory,
     names::reason,
@@ -106,6 +108,10 @@ impl Reconciliation {
             let (step, report) = decide(&observed);
             let next = next_status(&observed, &step, &report);
             tracing::debug!(?step, "step");
+            if matches!(step, BackupStep::Conclude(_) | BackupStep::Postpone(_)) {
+                // Before its result is noted, so that none is left over: what is lost in between is found out again.
+                own_pod::remove(&self.context.client, &self.object).await?;
+            }
             self.publish(next, &report).await?;
             if let BackupStep::Rest { soon } = step {
                 self.known.failures = 0;
@@ -115,7 +121,7 @@ impl Reconciliation {
             }
             // One that did not begin is asked again later.
             let began = matches!(step, BackupStep::Begin | BackupStep::BeginVerification);
-            self.perform(step, seen).await?;
+            self.perform(step, seen).boxed().await?;
             if self.released || began {
                 break;
             }
@@ -133,6 +139,9 @@ impl Reconciliation {
                 self.released = true;
             }
             BackupStep::Begin => self.begin(&seen, attempt_id(&self.object), false).await,
+            BackupStep::BeginVerification if pod_memory(&self.object).is_some() => {
+                self.begin_in_own_pod(&seen).await?;
+            }
             BackupStep::BeginVerification => self.begin(&seen, verification_id(&self.object), true).await,
             BackupStep::Erase => {
                 self.known.erased = self.erase(&seen).await?;
@@ -194,6 +203,15 @@ impl Reconciliation {
             Ok(_) => self.known.begun = true,
             Err(error) => tracing::info!(%error, "an instance did not begin a backup"),
         }
+    }
+
+    /// Creates the pod that verifies the backup.
+    async fn begin_in_own_pod(&mut self, seen: &Seen) -> Result<(), ReconcileError> {
+        let Some(cluster) = &seen.cluster else { return Ok(()) };
+        let (client, image) = (&self.context.client, &self.context.settings.manager_image);
+        self.known.refused = own_pod::create(client, (&self.object, cluster), image).await?;
+        self.known.begun = self.known.refused.is_none();
+        Ok(())
     }
 
     async fn publish(&mut self, next: BackupStatus, report: &BackupReport) -> Result<(), ReconcileError> {

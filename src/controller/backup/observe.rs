@@ -1,6 +1,6 @@
 //! Looks at a backup: its cluster, its Secret, and what its instance says.
 
-use super::{known::Known, target};
+use super::{answer::progress, known::Known, own_pod, target};
 use crate::ha::Fence;
 use crate::{
     cluster::ClusterError,
@@ -9,13 +9,10 @@ use crate::{
 use kube::{Api, Client, ResourceExt as _};
 use valkeeper_api::{Custom as _, ValkeyBackup, ValkeyCluster};
 use valkeeper_cluster::{
-    backup::{BackupFacts, Progress, Proof, attempt_id, is_asked_for, verification_id, verifier},
+    backup::{Progress, attempt_id, is_asked_for, pod_memory, verification_id, verifier},
     final_backup::is_final,
 };
-use valkeeper_instance::{
-    backups::{BackupAnswer, BackupState, Verification},
-    client::InstanceClient,
-};
+use valkeeper_instance::client::InstanceClient;
 
 /// What is seen of the surroundings of a backup.
 #[derive(Default)]
@@ -79,6 +76,10 @@ pub(super) async fn observe(
     } else {
         (status.instance.as_deref(), attempt_id(object))
     };
+    if again && asked.is_some() && pod_memory(object).is_some() {
+        seen.progress = own_pod::ask(client, object, known).await?;
+        return Ok(seen);
+    }
     if let (Some(instance), Some(cluster)) = (asked, &seen.cluster) {
         seen.client = valkey_cluster::instance(clusters, fence, cluster, instance);
     }
@@ -109,42 +110,6 @@ async fn ask(id: &str, instance: &str, client: Option<&InstanceClient>, known: &
         Err(error) => {
             tracing::debug!(instance, error, "no answer about a backup");
             if known.silent() { Progress::Gone } else { Progress::Silent }
-        }
-    }
-}
-
-fn proof(found: Verification) -> Proof {
-    let Verification { verified, inconclusive, absent, message, .. } = found;
-    Proof { succeeded: verified, inconclusive, absent, message }
-}
-
-fn progress(answer: BackupAnswer) -> Progress {
-    let facts = |answer: &BackupAnswer| {
-        let manifest = answer.manifest.as_ref();
-        let facts = manifest.map(|manifest| BackupFacts {
-            started_at: manifest.started_at,
-            completed_at: manifest.completed_at,
-            bytes: manifest.bytes,
-            stored_bytes: manifest.stored_bytes,
-            keys: manifest.key_count(),
-            replication_id: manifest.replication_id.clone(),
-            replication_offset: manifest.replication_offset,
-            sha256: manifest.sha256.clone(),
-            server_version: manifest.origin.server_version.clone(),
-            verified: None,
-        });
-        BackupFacts { verified: answer.verification.clone().map(proof), ..facts.unwrap_or_default() }
-    };
-    match answer.state {
-        BackupState::Running => Progress::Running,
-        BackupState::Verifying => Progress::Verifying(facts(&answer)),
-        BackupState::Done => Progress::Done(facts(&answer)),
-        BackupState::Failed => {
-            let failure = answer.failure.unwrap_or_else(|| valkeeper_instance::backups::BackupFailure {
-                passing: true,
-                message: "no reason was given".to_owned(),
-            });
-            Progress::Failed { passing: failure.passing, message: failure.message }
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct ValkeyBackupSpec {
     #[validate(nested)]
     pub destination: BackupDestination,
     /// Whether a second server is started from the backup and its keys are counted. It needs the memory for the data a
-    /// second time in the container of one instance.
+    /// second time in the container of one instance; where that is not free, it is started in a pod of its own.
     #[serde(default)]
     pub verify: bool,
     /// Most bytes of data per second that the server sends, such as `50Mi`; as fast as it goes when absent. A server keeps

@@ -91,9 +91,9 @@ pub struct BackupVerification {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationUnderWay {
-    /// The value of the annotation `valkeeper.io/verify`.
+    /// The value of the annotation `valkeeper.io/verify`; empty for the verification that `spec.verify` asks for.
     pub request: String,
-    /// The instance that starts a second server.
+    /// The instance that starts a second server, or the pod of its own that does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// How often it was begun.
@@ -105,6 +105,9 @@ pub struct VerificationUnderWay {
     /// Since when the store lacks the backup. It may be there again at the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent_since: Option<DateTime<Utc>>,
+    /// No instance has room for a second server. A pod of its own with so many bytes of memory starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_memory_bytes: Option<i64>,
     /// Why the last attempt had no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

@@ -1,9 +1,11 @@
-//! Verifies a completed backup again, when its annotation asks for it.
+//! Verifies a completed backup again, when its annotation asks for it, or when the instance that took it had no room for
+//! a second server.
 //!
 //! ```text
 //!   annotation ──▶ assigned to an instance ──▶ asked ──▶ proven or refuted: status.verified
 //!                        ▲                       │
-//!                        └── no result: later ───┘
+//!                        ├── no result: later ───┤
+//!   no room ──────▶ assigned to a pod of its own ◀── no room
 //! ```
 //!
 //! Guarantees: what was found before stays until there is another result; the lack of a result, such as a store that does
@@ -11,7 +13,7 @@
 //! `Completed`.
 
 use super::{BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide::chosen, status::has_begun};
-use crate::settings::digest;
+use crate::{settings::digest, status::whole, verification_pod};
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use valkeeper_api::{ValkeyBackup, valkey_backup::VERIFY};
 
@@ -23,12 +25,32 @@ const LONGEST_DELAY: Duration = Duration::hours(1);
 /// A store that lacks a backup for so long, at every attempt that it answers, has lost it.
 const LOST: Duration = Duration::hours(3);
 
+/// The request of a backup that was to be verified when it was taken.
+const FIRST: &str = "";
+
 /// The request that has no result so far.
 fn request(object: &ValkeyBackup) -> Option<&str> {
-    let request = object.metadata.annotations.as_ref()?.get(VERIFY)?;
     let verified = object.status.as_ref().and_then(|status| status.verified.as_ref());
     let answered = verified.and_then(|verified| verified.request.as_ref());
-    (answered != Some(request)).then_some(request)
+    let asked = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(VERIFY));
+    match asked.filter(|request| answered != Some(request)) {
+        Some(request) => Some(request),
+        None if verified.is_none() && waits_for_pod(object) => Some(FIRST),
+        None => None,
+    }
+}
+
+/// Whether the instance that took the backup had no room to verify it.
+fn waits_for_pod(object: &ValkeyBackup) -> bool {
+    let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
+    verification.is_some_and(|known| known.request == FIRST && known.pod_memory_bytes.is_some())
+}
+
+/// Bytes of memory of the pod that verifies it; none if an instance does.
+pub fn pod_memory(object: &ValkeyBackup) -> Option<u64> {
+    let verification = object.status.as_ref()?.verification.as_ref()?;
+    let known = request(object) == Some(&verification.request);
+    verification.pod_memory_bytes.filter(|_| known).and_then(|bytes| u64::try_from(bytes).ok())
 }
 
 /// Whether a completed backup is to be verified again.
@@ -45,16 +67,23 @@ pub fn verifier(object: &ValkeyBackup) -> Option<&str> {
 
 /// By which an instance knows an attempt. An instance that was asked before knows the answer to that attempt alone.
 pub fn id(object: &ValkeyBackup) -> String {
+    id_of(object, attempts(object))
+}
+
+fn id_of(object: &ValkeyBackup, attempt: i32) -> String {
     let uid = object.metadata.uid.clone().unwrap_or_default();
+    format!("{uid}-{}-{attempt}", digest(request(object).unwrap_or_default()))
+}
+
+/// Attempts at the request so far.
+fn attempts(object: &ValkeyBackup) -> i32 {
     let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
-    let attempts = verification.map(|verification| verification.attempts).unwrap_or_default();
-    format!("{uid}-{}-{attempts}", digest(request(object).unwrap_or_default()))
+    verification.map(|verification| verification.attempts).unwrap_or_default()
 }
 
 /// How long the next attempt waits.
 pub fn delay(object: &ValkeyBackup) -> Duration {
-    let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
-    let doublings = verification.map_or(0, |verification| verification.attempts.clamp(1, 20) - 1);
+    let doublings = attempts(object).clamp(1, 20) - 1;
     (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY)
 }
 
@@ -78,6 +107,10 @@ fn assign(observed: &ObservedBackup<'_>) -> BackupStep {
     let Some(cluster) = observed.cluster else {
         return BackupStep::Postpone(format!("ValkeyCluster {name}, which verifies it, does not exist."));
     };
+    if pod_memory(observed.object).is_some() {
+        let attempt = id_of(observed.object, attempts(observed.object).saturating_add(1));
+        return BackupStep::AssignVerification(verification_pod::name(name, &attempt));
+    }
     match chosen(cluster) {
         Some(instance) => BackupStep::AssignVerification(instance),
         None => BackupStep::Postpone(format!("ValkeyCluster {name} has no server that accepts connections.")),
@@ -115,6 +148,12 @@ fn is_lost(observed: &ObservedBackup<'_>, proof: &Proof) -> bool {
     let verification = observed.object.status.as_ref().and_then(|status| status.verification.as_ref());
     let since = verification.and_then(|verification| verification.absent_since);
     proof.absent && since.is_some_and(|since| observed.now - since >= LOST)
+}
+
+/// Bytes of memory of the pod that starts a second server, after this look.
+pub(super) fn next_pod_memory(observed: &ObservedBackup<'_>, noted: Option<i64>) -> Option<i64> {
+    let Progress::Done(BackupFacts { verified: Some(proof), .. }) = &observed.progress else { return noted };
+    proof.needs_memory.map(whole).or(noted)
 }
 
 /// Since when the store lacks it, after this look. A time that lies ahead was noted by another clock.

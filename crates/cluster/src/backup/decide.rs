@@ -7,7 +7,7 @@ use super::{
 use crate::names::reason;
 use valkeeper_api::{
     BackupStatus, ClusterStatus, ValkeyBackup, names as api_names,
-    valkey_backup::{self, EXPIRED, SCHEDULE, VERIFY},
+    valkey_backup::{self, EXPIRED, SCHEDULE, VERIFY, VerificationUnderWay},
 };
 use valkeeper_engine::{Ready, Report, conditions};
 
@@ -180,7 +180,8 @@ fn under_way(
             (rest, progressing("Verifying", format!("A second server in {instance} reads the backup.")))
         }
         Progress::Done(facts) => {
-            (BackupStep::Rest { soon: false }, done(facts.verified.as_ref(), facts.bytes))
+            let waits_for_pod = facts.verified.as_ref().is_some_and(|proof| proof.needs_memory.is_some());
+            (BackupStep::Rest { soon: waits_for_pod }, done(facts.verified.as_ref(), facts.bytes))
         }
         Progress::Gone => retry(status, &format!("{instance} does not answer"), true),
         Progress::Failed { passing, message } => retry(status, message, *passing),
@@ -205,10 +206,13 @@ fn completed(object: &ValkeyBackup, status: &BackupStatus) -> BackupReport {
     let verified = status.verified.as_ref().map(|verified| Proof {
         succeeded: verified.succeeded,
         inconclusive: false,
-        absent: false,
         message: verified.message.clone(),
+        ..Proof::default()
     });
     if verified.is_none() && object.spec.verify {
+        if let Some(known) = status.verification.as_ref().filter(|known| known.request.is_empty()) {
+            return in_own_pod(known);
+        }
         // The first verification found nothing out. Why stays in the condition.
         let known = conditions::reason_of_ready(&status.conditions) == Some(reason::VERIFICATION_POSTPONED);
         let message = if known { said(status) } else { unverified("It is not verified.").message };
@@ -220,6 +224,7 @@ fn completed(object: &ValkeyBackup, status: &BackupStatus) -> BackupReport {
 
 fn done(verified: Option<&Proof>, bytes: u64) -> BackupReport {
     match verified {
+        Some(Proof { needs_memory: Some(_), .. }) => in_own_pod(&VerificationUnderWay::default()),
         Some(Proof { inconclusive: true, message, .. }) => unverified(message),
         Some(Proof { succeeded: false, message, .. }) => {
             stuck("Completed", reason::VERIFICATION_FAILED, message.clone())
@@ -238,6 +243,23 @@ fn stored(bytes: u64) -> BackupReport {
 fn unverified(why: &str) -> BackupReport {
     let message = format!("The backup is stored. {why} To retry, set annotation {VERIFY} to a new value.");
     stuck("Completed", reason::VERIFICATION_POSTPONED, message)
+}
+
+/// Stored, and the first verification goes on in a pod of its own.
+fn in_own_pod(known: &VerificationUnderWay) -> BackupReport {
+    let why = known.message.as_ref().filter(|_| known.instance.is_none());
+    if let Some(why) = why {
+        let message = format!("The backup is stored. {why} The operator retries automatically.");
+        return stuck("Completed", reason::VERIFICATION_POSTPONED, message);
+    }
+    let message =
+        "The backup is stored. A second server in a pod of its own reads it, because no instance has room.";
+    BackupReport {
+        ready: Ready::Progressing,
+        phase: "Completed",
+        reason: reason::VERIFYING,
+        message: message.to_owned(),
+    }
 }
 
 /// What was said when it failed stays.

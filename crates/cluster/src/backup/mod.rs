@@ -15,7 +15,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use again::{delay as verification_delay, id as verification_id, is_asked_for, verifier};
+pub use again::{delay as verification_delay, id as verification_id, is_asked_for, pod_memory, verifier};
 pub use decide::decide;
 pub use status::next as next_status;
 
@@ -121,7 +121,7 @@ pub struct BackupFacts {
 }
 
 /// What a verification found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     /// Whether a server read everything, and has the keys that were counted in the stream.
     pub succeeded: bool,
@@ -129,6 +129,8 @@ pub struct Proof {
     pub inconclusive: bool,
     /// The store answered that it lacks the backup. Seen once, that is inconclusive.
     pub absent: bool,
+    /// There was no room for a second server. In a pod of its own, it needs so many bytes of memory.
+    pub needs_memory: Option<u64>,
     /// For people.
     pub message: String,
 }

@@ -32,6 +32,9 @@ pub fn next(observed: &ObservedBackup<'_>, step: &BackupStep, report: &BackupRep
         // What found nothing out is no result.
         let proof = facts.verified.as_ref().filter(|proof| !proof.inconclusive);
         next.verified = proof.map(|proof| verification(proof, observed, None));
+        let pod_memory_bytes = again::next_pod_memory(observed, None);
+        next.verification =
+            pod_memory_bytes.map(|_| VerificationUnderWay { pod_memory_bytes, ..Default::default() });
     }
     let ends = matches!(next.phase.as_deref(), Some("Completed" | "Failed"));
     next.begun = !ends && has_begun(observed, next.begun);
@@ -68,8 +71,7 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             instance: Some(instance.clone()),
             attempts: attempts.saturating_add(1),
             begun: false,
-            absent_since: known.absent_since,
-            message: known.message,
+            ..known
         }),
         BackupStep::Postpone(why) => Some(VerificationUnderWay {
             request,
@@ -78,15 +80,17 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             instance: None,
             begun: false,
             absent_since: again::absent_since(observed, known.absent_since),
+            pod_memory_bytes: again::next_pod_memory(observed, known.pod_memory_bytes),
             message: Some(short(why.clone())),
         }),
         BackupStep::Conclude(proof) => {
-            next.verified = Some(verification(proof, observed, Some(request)));
+            next.verified =
+                Some(verification(proof, observed, Some(request).filter(|text| !text.is_empty())));
             None
         }
-        _ => Some(known).filter(|known| !known.request.is_empty()).map(|known| VerificationUnderWay {
-            begun: known.instance.is_some() && has_begun(observed, known.begun),
-            ..known
+        _ => Some(known).filter(|known| *known != VerificationUnderWay::default()).map(|known| {
+            let begun = known.instance.is_some() && has_begun(observed, known.begun);
+            VerificationUnderWay { begun, ..known }
         }),
     };
 }

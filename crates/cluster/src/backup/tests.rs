@@ -1,5 +1,6 @@
 //! What is decided for a backup, as tables.
 
+mod own_pod;
 mod trouble;
 
 use super::{
@@ -139,7 +140,7 @@ fn verification_that_fails_is_said() {
 }
 
 fn proof(succeeded: bool, inconclusive: bool) -> Proof {
-    Proof { succeeded, inconclusive, absent: false, message: "3 instead of 4".to_owned() }
+    Proof { succeeded, inconclusive, message: "3 instead of 4".to_owned(), ..Proof::default() }
 }
 
 /// A completed backup that was verified on request `old`, with a request `new`, of which this is known.

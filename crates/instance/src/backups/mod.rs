@@ -4,11 +4,14 @@
 //! Guarantees: the same request twice begins one backup; a backup takes no part in what decides about roles.
 
 mod erase;
+mod own_pod;
 mod request;
 mod scratch;
 
 pub use erase::EraseRequest;
 pub(crate) use erase::erase;
+pub(crate) use own_pod::verify as verify_in_own_pod;
+pub use own_pod::{MountedSecret, VerificationOrder};
 pub use request::{BackupAnswer, BackupFailure, BackupRequest, BackupState, Verification};
 
 use crate::instance::{Instance, lock};
@@ -104,30 +107,57 @@ async fn run(instance: Arc<Instance>, request: BackupRequest, progress: Arc<Atom
         answer.manifest = Some(manifest.clone());
     });
     if request.verify {
-        let verification = scratch::verify(&instance, &store, &request, &manifest).await;
+        let verification = verify(&instance, &store, &request, &manifest).await;
         verified(&instance, &id, verification);
     }
+}
+
+/// Verifies it beside the server of the instance.
+async fn verify(
+    instance: &Instance,
+    store: &Store,
+    request: &BackupRequest,
+    manifest: &Manifest,
+) -> Verification {
+    let used = match instance.prober.ask().await {
+        Ok(info) => info.memory().used,
+        Err(error) => return Verification::inconclusive(format!("Cannot verify the backup: {error}.")),
+    };
+    let settings = &instance.settings;
+    let room = scratch::Room {
+        name: &settings.name,
+        program: &settings.server.program,
+        data_dir: &settings.data_dir,
+        runtime_dir: &settings.runtime_dir,
+        silent_port: instance.silent_port,
+        memory_limit: request.memory_limit,
+        used,
+    };
+    scratch::verify(room, store, &request.key, manifest).await
 }
 
 /// Verifies what is stored. It takes no backup, whatever the store lacks.
 async fn verify_existing(instance: &Instance, request: &BackupRequest) {
     instance.backups.change(&request.id, |answer| answer.state = BackupState::Verifying);
-    let read = async {
-        let store = open(request.credentials.as_ref(), &request.destination)?;
-        let manifest = store.manifest(&request.key).await?;
-        Ok((store, manifest))
-    };
-    let verification = match read.await {
-        Ok((store, Some(manifest))) => {
+    let store = open(request.credentials.as_ref(), &request.destination);
+    let verification = match stored(store, &request.key).await {
+        Ok((store, manifest)) => {
             instance.backups.change(&request.id, |answer| answer.manifest = Some(manifest.clone()));
-            scratch::verify(instance, &store, request, &manifest).await
+            verify(instance, &store, request, &manifest).await
         }
-        Ok((_, None)) => {
-            Verification::absent(format!("The store has no backup with the key {}.", request.key))
-        }
-        Err(error) => Verification::of(&error, false),
+        Err(found) => found,
     };
     verified(instance, &request.id, verification);
+}
+
+/// The store and the manifest of what is stored in it.
+async fn stored(store: Result<Store, BackupError>, key: &str) -> Result<(Store, Manifest), Verification> {
+    let failed = |error: BackupError| Verification::of(&error, false);
+    let store = store.map_err(failed)?;
+    match store.manifest(key).await.map_err(failed)? {
+        Some(manifest) => Ok((store, manifest)),
+        None => Err(Verification::absent(format!("The store has no backup with the key {key}."))),
+    }
 }
 
 fn verified(instance: &Instance, id: &str, verification: Verification) {

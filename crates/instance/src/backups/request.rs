@@ -74,6 +74,7 @@ impl BackupFailure {
 
 /// What a second server found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Verification {
     /// Whether it read everything.
     pub verified: bool,
@@ -86,6 +87,9 @@ pub struct Verification {
     /// The store answered that it has no such object. Seen once, that is inconclusive as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absent: bool,
+    /// There was no room for a second server. In a container of its own, it needs so many bytes of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_memory: Option<u64>,
     /// For people.
     pub message: String,
 }
@@ -99,6 +103,11 @@ impl Verification {
     /// Nothing was found out.
     pub(crate) fn inconclusive(message: impl Into<String>) -> Self {
         Self { inconclusive: true, ..Self::refuted(message) }
+    }
+
+    /// There is no room for a second server.
+    pub(crate) fn without_room(message: impl Into<String>, needs_memory: u64) -> Self {
+        Self { needs_memory: Some(needs_memory), ..Self::inconclusive(message) }
     }
 
     /// The store has no such object, at this time.

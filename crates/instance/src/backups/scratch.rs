@@ -1,11 +1,12 @@
-//! Proves a backup: a second server, beside that of the instance, reads what was stored, and its keys are counted.
+//! Proves a backup: a second server, beside that of the instance or in a pod of its own, reads what was stored, and its
+//! keys are counted.
 //!
 //! Guarantees: it is not started when the container may not have the memory for both, or the volume not the space; no client
-//! reaches it; it is ended, and its files are removed, whatever happens. It starts as a replica of the silent listener, so that it removes no
-//! expired key before they are counted.
+//! reaches it; it is ended, and its files are removed, whatever happens. It starts as a replica of the silent listener, so
+//! that it removes no expired key before they are counted.
 
-use super::{BackupRequest, Verification};
-use crate::{instance::Instance, second_server, space};
+use super::Verification;
+use crate::{second_server, space};
 use std::{
     collections::BTreeMap,
     os::unix::process::ExitStatusExt as _,
@@ -27,15 +28,29 @@ const KILLED: i32 = 9;
 /// Memory that the manager and both servers take besides their data.
 const BESIDES: u64 = 64 << 20;
 
+/// Where a second server is started.
+#[derive(Clone, Copy)]
+pub(super) struct Room<'a> {
+    /// The pod, for people.
+    pub(super) name: &'a str,
+    /// The program of the server.
+    pub(super) program: &'a Path,
+    /// A folder on a volume.
+    pub(super) data_dir: &'a Path,
+    /// A folder with a short path.
+    pub(super) runtime_dir: &'a Path,
+    /// Where the silent listener is.
+    pub(super) silent_port: u16,
+    /// Bytes of memory of the container, which both servers must fit into; 0 for no limit.
+    pub(super) memory_limit: u64,
+    /// Bytes of data of the server that is there already.
+    pub(super) used: u64,
+}
+
 /// Restores the backup into a second server and compares.
-pub(super) async fn verify(
-    instance: &Instance,
-    store: &Store,
-    request: &BackupRequest,
-    manifest: &Manifest,
-) -> Verification {
-    let folder = Folder(instance.settings.data_dir.join("valkeeper-verify"));
-    match attempt(instance, store, request, manifest, &folder.0).await {
+pub(super) async fn verify(room: Room<'_>, store: &Store, key: &str, manifest: &Manifest) -> Verification {
+    let folder = Folder(room.data_dir.join("valkeeper-verify"));
+    match attempt(room, store, key, manifest, &folder.0).await {
         Ok(keys) => judge(manifest, keys),
         Err(found) => found,
     }
@@ -66,30 +81,26 @@ fn judge(manifest: &Manifest, keys: BTreeMap<u32, u64>) -> Verification {
 
 /// The keys of a server that was started from what is stored.
 async fn attempt(
-    instance: &Instance,
+    room: Room<'_>,
     store: &Store,
-    request: &BackupRequest,
+    key: &str,
     manifest: &Manifest,
     folder: &Path,
 ) -> Result<BTreeMap<u32, u64>, Verification> {
-    let info = instance.prober.ask().await;
-    let info =
-        info.map_err(|error| Verification::inconclusive(format!("Cannot verify the backup: {error}.")))?;
-    let used = info.memory().used;
-    check_memory(instance, request.memory_limit, used, manifest).map_err(Verification::inconclusive)?;
+    room.check_memory(manifest)?;
     let failed = |error: BackupError| Verification::of(&error, true);
     let io =
         |error: std::io::Error| Verification::inconclusive(format!("Cannot start a second server: {error}."));
     // Of an earlier attempt that was ended in the middle.
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).map_err(io)?;
-    check_space(instance, folder, used, manifest).map_err(Verification::inconclusive)?;
+    room.check_space(folder, manifest)?;
     let dump = folder.join("fetched");
-    store.fetch(&request.key, manifest, &dump).await.map_err(failed)?;
+    store.fetch(key, manifest, &dump).await.map_err(failed)?;
     place::place(&dump, folder, false).map_err(failed)?;
     // The folder of the socket: a path on a volume may be too long for one.
-    let socket = instance.settings.runtime_dir.join("verify.sock");
-    let mut server = second_server::start(instance, folder, &socket).map_err(io)?;
+    let socket = room.runtime_dir.join("verify.sock");
+    let mut server = second_server::start(room.program, room.silent_port, folder, &socket).map_err(io)?;
     let counted = tokio::select! {
         counted = counted(&socket) => counted.map_err(Verification::inconclusive),
         ended = server.wait() => Err(match ended {
@@ -108,27 +119,37 @@ async fn attempt(
     counted
 }
 
-/// The server itself may write its data once more meanwhile, as a snapshot or a log.
-fn check_space(instance: &Instance, folder: &Path, used: u64, manifest: &Manifest) -> Result<(), String> {
-    let free = space::free(folder).map_err(|error| format!("Cannot verify the backup: {error}."))?;
-    space::check(free, manifest.bytes, used).map_err(|why| {
-        let name = &instance.settings.name;
-        format!("Not verified: {why} in {name}. Delete keys, or verify the backup by restoring it.")
-    })
+impl Room<'_> {
+    /// The server itself may write its data once more meanwhile, as a snapshot or a log.
+    fn check_space(&self, folder: &Path, manifest: &Manifest) -> Result<(), Verification> {
+        let free = space::free(folder)
+            .map_err(|error| Verification::inconclusive(format!("Cannot verify the backup: {error}.")))?;
+        space::check(free, manifest.bytes, self.used).map_err(|why| {
+            Verification::without_room(
+                format!("Not verified: {why} in {}.", self.name),
+                needed_memory(manifest),
+            )
+        })
+    }
+
+    fn check_memory(&self, manifest: &Manifest) -> Result<(), Verification> {
+        let needed = needed_memory(manifest);
+        let free = self.memory_limit.saturating_sub(self.used);
+        if self.memory_limit > 0 && needed > free {
+            let why = format!(
+                "Not verified: a second server needs {needed} bytes of memory, and the container of {} has {free} free.",
+                self.name
+            );
+            return Err(Verification::without_room(why, needed));
+        }
+        Ok(())
+    }
 }
 
-fn check_memory(instance: &Instance, limit: u64, used: u64, manifest: &Manifest) -> Result<(), String> {
+/// Bytes of memory of a container, apart from those of another server in it.
+fn needed_memory(manifest: &Manifest) -> u64 {
     // A server that has just read its data is seldom larger than the one that wrote it.
-    let needed = manifest.used_memory.unwrap_or(manifest.bytes) / 4 * 5 + BESIDES;
-    let free = limit.saturating_sub(used);
-    if limit > 0 && needed > free {
-        return Err(format!(
-            "Not verified: a second server needs {needed} bytes of memory, and the container of {} has {free} free. \
-             Raise spec.resources.memory, or verify the backup by restoring it.",
-            instance.settings.name
-        ));
-    }
-    Ok(())
+    manifest.used_memory.unwrap_or(manifest.bytes) / 4 * 5 + BESIDES
 }
 
 async fn counted(socket: &Path) -> Result<BTreeMap<u32, u64>, String> {

@@ -41,7 +41,8 @@ async fn has_tls(instance: &Instance) -> io::Result<bool> {
     let folder = instance.settings.runtime_dir.join("tls-support");
     std::fs::create_dir_all(&folder)?;
     let socket = folder.join("server.sock");
-    let mut server = second_server::start(instance, &folder, &socket)?;
+    let program = &instance.settings.server.program;
+    let mut server = second_server::start(program, instance.silent_port, &folder, &socket)?;
     let answer = tokio::select! {
         answer = ask(&socket) => answer,
         ended = server.wait() => Err(io::Error::other(format!("the program ended with {}", ended?))),

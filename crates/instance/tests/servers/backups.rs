@@ -182,6 +182,7 @@ async fn second_server_is_not_started_without_the_memory_for_it() {
     let verification = answer.verification.unwrap();
     assert!(answer.manifest.is_some() && !verification.verified, "{verification:?}");
     assert!(verification.message.contains("memory"), "{verification:?}");
+    assert!(verification.needs_memory > Some(64 << 20), "{verification:?}");
     let store = Store::open(&Destination::Folder(folder.join("store")), None).unwrap();
     assert_eq!(store.list("").await.unwrap().len(), 1);
 }
