@@ -37,6 +37,8 @@ pub(super) struct Instance {
     manager: Mutex<Manager>,
     revision: Mutex<String>,
     access: Mutex<String>,
+    /// The term whose writes its data has.
+    written: Mutex<Term>,
     started: Instant,
     effects: mpsc::UnboundedSender<Effect>,
 }
@@ -63,6 +65,7 @@ impl Instance {
             manager: Mutex::new(Manager::boot(identity, Term(0))),
             revision: Mutex::default(),
             access: Mutex::default(),
+            written: Mutex::default(),
             started: Instant::now(),
             effects,
         };
@@ -137,8 +140,7 @@ impl Instance {
         let manager = self.manager.lock().unwrap();
         let role = manager.role();
         let follows = matches!(role, Role::Replica(_));
-        // As far as the latest term that it knows of.
-        let position = Some(Position { term: manager.seen(), offset: 1000 });
+        let position = Some(Position { term: *self.written.lock().unwrap(), offset: 1000 });
         let status = Status {
             identity: manager.identity().clone(),
             seen: manager.seen(),
@@ -166,8 +168,8 @@ impl Instance {
         StatusAnswer { status, server: Some(server), settings, access, restore: None, tls: None }
     }
 
-    /// Carries out a verb and answers when the instance is in a role.
-    async fn obey(&self, verb: Input) -> Response {
+    /// Carries out a verb and answers when the instance is in a role, in which its data is of `term`.
+    async fn obey(&self, verb: Input, term: Option<Term>) -> Response {
         if let Err(refused) = self.input(verb) {
             let answer = RefusalAnswer { refused: refused.into(), status: self.status() };
             return (axum::http::StatusCode::CONFLICT, Json(answer)).into_response();
@@ -178,6 +180,10 @@ impl Instance {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        if let (Role::Primary(_) | Role::Replica(_), Some(term)) = (self.manager.lock().unwrap().role(), term)
+        {
+            *self.written.lock().unwrap() = term;
+        }
         Json(self.status()).into_response()
     }
 }
@@ -186,18 +192,18 @@ type Shared = State<Arc<Instance>>;
 
 pub(super) fn router(instance: Arc<Instance>) -> Router {
     let hold = async |State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>| {
-        instance.obey(Input::Hold { term }).await
+        instance.obey(Input::Hold { term }, None).await
     };
     let promote = async |State(instance): Shared, Json(request): Json<PromoteRequest>| {
         let PromoteRequest { term, version } = request;
-        instance.obey(Input::Promote { term, version }).await
+        instance.obey(Input::Promote { term, version }, Some(term)).await
     };
     let follow = async |State(instance): Shared, Json(request): Json<FollowRequest>| {
         let FollowRequest { term, primary, .. } = request;
-        instance.obey(Input::Follow { term, primary }).await
+        instance.obey(Input::Follow { term, primary }, Some(term)).await
     };
     let kick = async |State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>| {
-        instance.obey(Input::Kick { term }).await
+        instance.obey(Input::Kick { term }, None).await
     };
     let reload = async |State(instance): Shared| {
         instance.reload().await;
