@@ -62,6 +62,19 @@ impl ClusterError {
         }
     }
 
+    /// The API server has refused what was asked, and would again.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.class(), Class::Denied | Class::Invalid | Class::NotFound)
+    }
+
+    /// What the API server said.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Rejected { message, .. } => message,
+            Self::Unreachable { cause, .. } => cause,
+        }
+    }
+
     /// The object of the call does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { code: 404, .. })

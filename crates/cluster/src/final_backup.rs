@@ -9,6 +9,7 @@
 //! Guarantees: no server ends and no volume is deleted before the status has the backup; the backup was created for this
 //! deletion of this cluster. After a crash at any step the same backup is found again, by its name and its label.
 
+use crate::backup::is_asked_for;
 use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::names::{FINAL_BACKUP, SKIP_FINAL_BACKUP, reason};
@@ -106,7 +107,8 @@ pub fn seen(desired: &Desired, found: Option<&ValkeyBackup>) -> FinalBackupSeen 
         (Some("Completed"), Some(key)) => {
             let proven = status.verified.is_some_and(|verified| verified.succeeded);
             if backup.spec.verify && !proven {
-                return FinalBackupSeen::Failed(said);
+                let goes_on = is_asked_for(backup);
+                return if goes_on { FinalBackupSeen::UnderWay(said) } else { FinalBackupSeen::Failed(said) };
             }
             let at = status.completed_at.unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
             FinalBackupSeen::Done(FinalBackupStatus {

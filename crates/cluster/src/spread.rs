@@ -15,7 +15,7 @@ pub(crate) fn placement(desired: &Desired) -> Value {
             "labelSelector": {"matchLabels": {names::CLUSTER: desired.name}},
         })
     };
-    let mut part = place(desired);
+    let mut part = node_constraints(desired);
     part["topologySpreadConstraints"] = json!([
         constraint("topology.kubernetes.io/zone", placement.zones == "Required"),
         constraint("kubernetes.io/hostname", placement.hosts == "Required"),
@@ -24,7 +24,7 @@ pub(crate) fn placement(desired: &Desired) -> Value {
 }
 
 /// Nodes that any pod of a cluster may be on.
-pub(crate) fn place(desired: &Desired) -> Value {
+pub(crate) fn node_constraints(desired: &Desired) -> Value {
     let placement = desired.spec.placement.clone().unwrap_or_default();
     let mut part = json!({});
     if let Some(selector) = &placement.node_selector {

@@ -17,7 +17,7 @@ use valkeeper_api::ValkeyBackup;
 pub struct Verification<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What the program is told, as JSON.
+    /// The `VerificationOrder` of the instance manager, as JSON.
     pub order: String,
     /// Name of the Secret with the keys of the store.
     pub credentials: Option<&'a str>,
@@ -34,8 +34,10 @@ pub const CREDENTIALS_DIR: &str = "CREDENTIALS_DIR";
 /// The variable with the folder of the key that data is encrypted with.
 pub const ENCRYPTION_DIR: &str = "ENCRYPTION_DIR";
 
+/// The container whose termination message is the result.
+pub const CONTAINER: &str = "verify";
 /// Longest time; a store may be slow, and the data large.
-const DEADLINE_SECONDS: u32 = 6 * 60 * 60;
+pub const DEADLINE_SECONDS: u32 = 6 * 60 * 60;
 const CREDENTIALS: &str = "/etc/valkeeper/credentials";
 const ENCRYPTION: &str = "/etc/valkeeper/encryption";
 
@@ -53,7 +55,7 @@ pub fn render(desired: &Desired, backup: &ValkeyBackup, verification: &Verificat
         ("app.kubernetes.io/managed-by".to_owned(), "valkeeper".to_owned()),
         (names::VERIFIES_BACKUPS_OF.to_owned(), desired.name.clone()),
     ]);
-    let mut spec = spread::place(desired);
+    let mut spec = spread::node_constraints(desired);
     let more = json!({
         "serviceAccountName": desired.name,
         "automountServiceAccountToken": false,
@@ -94,7 +96,7 @@ fn container(desired: &Desired, verification: &Verification<'_>) -> Value {
     let value = |name: &str, value: &str| json!({"name": name, "value": value});
     let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path, "readOnly": true});
     let mut container = json!({
-        "name": "verify",
+        "name": CONTAINER,
         "image": desired.image(),
         "command": [format!("{}/valkeeper", pod::PROGRAM), "instance", "verify-backup"],
         "env": [

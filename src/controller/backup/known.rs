@@ -20,7 +20,7 @@ pub(super) struct Known {
     silent_since: Option<Instant>,
     /// When the next attempt may begin.
     next_attempt: Option<Instant>,
-    /// Its instance has begun the attempt under way.
+    /// Its instance, or its pod, has begun the attempt under way.
     pub(super) begun: bool,
     /// Why the API server has refused the pod that was to verify the backup.
     pub(super) refused: Option<String>,

@@ -7,6 +7,7 @@ mod known;
 mod measured;
 mod observe;
 mod own_pod;
+mod pod_answer;
 mod scheduled;
 mod schedules;
 pub(super) mod target;
@@ -34,8 +35,8 @@ use valkeeper_backup::Origin;
 use valkeeper_cluster::{
     Defaults, Desired,
     backup::{
-        BackupReport, BackupStep, ObservedBackup, attempt_id, decide, key, next_status, pod_memory,
-        verification_delay, verification_id,
+        BackupReport, BackupStep, ObservedBackup, attempt_id, decide, key, next_status, own_pod as named_pod,
+        pod_memory, verification_delay, verification_id,
     },
     bytes, max_memory,
     names::reason,
@@ -47,6 +48,8 @@ use valkeeper_instance::backups::BackupRequest;
 const MAX_STEPS: usize = 8;
 /// How often an instance is asked.
 const SOON: Duration = Duration::from_secs(1);
+/// How often a pod of its own that verifies a backup is looked at.
+const OWN_POD: Duration = Duration::from_secs(5);
 
 /// A reconciliation under way.
 struct Reconciliation {
@@ -108,16 +111,20 @@ impl Reconciliation {
             let (step, report) = decide(&observed);
             let next = next_status(&observed, &step, &report);
             tracing::debug!(?step, "step");
-            if matches!(step, BackupStep::Conclude(_) | BackupStep::Postpone(_)) {
-                // Before its result is noted, so that none is left over: what is lost in between is found out again.
-                own_pod::remove(&self.context.client, &self.object).await?;
-            }
+            let before = self.object.clone();
             self.publish(next, &report).await?;
+            own_pod::remove_unless_named(&self.context.client, &before, &self.object).await?;
             if let BackupStep::Rest { soon } = step {
                 self.known.failures = 0;
                 outcome::went_well(&self.context, &self.uid());
                 let later = self.context.settings.resync_interval;
-                return Ok(if soon { SOON } else { self.known.backs_off().unwrap_or(later).min(later) });
+                let in_own_pod = self.object.status.as_ref().and_then(named_pod).is_some();
+                let soon_enough = if in_own_pod { OWN_POD } else { SOON };
+                return Ok(if soon {
+                    soon_enough
+                } else {
+                    self.known.backs_off().unwrap_or(later).min(later)
+                });
             }
             // One that did not begin is asked again later.
             let began = matches!(step, BackupStep::Begin | BackupStep::BeginVerification);
@@ -207,9 +214,12 @@ impl Reconciliation {
 
     /// Creates the pod that verifies the backup.
     async fn begin_in_own_pod(&mut self, seen: &Seen) -> Result<(), ReconcileError> {
-        let Some(cluster) = &seen.cluster else { return Ok(()) };
         let (client, image) = (&self.context.client, &self.context.settings.manager_image);
-        self.known.refused = own_pod::create(client, (&self.object, cluster), image).await?;
+        let name = &self.object.spec.cluster_name;
+        self.known.refused = match &seen.cluster {
+            Some(cluster) => own_pod::create(client, (&self.object, cluster), image).await?,
+            None => Some(format!("ValkeyCluster {name}, which verifies it, does not exist.")),
+        };
         self.known.begun = self.known.refused.is_none();
         Ok(())
     }
@@ -223,10 +233,11 @@ impl Reconciliation {
             measured::backup(&self.context.metrics, before.as_ref(), &next);
             self.wake_schedule();
             if measured::is_postponed(before.as_ref(), &next) {
-                self.emit_postponed(&next);
+                self.emit_postponed(before.as_ref(), &next);
             }
             if is_news {
-                let bad = report.ready == Ready::Stuck || report.reason == reason::BACKUP_RETRIED;
+                let bad = report.ready == Ready::Stuck
+                    || [reason::BACKUP_RETRIED, reason::VERIFICATION_POSTPONED].contains(&report.reason);
                 let severity = if bad { Severity::Warning } else { Severity::Normal };
                 self.context.recorder.emit(
                     &self.object,
@@ -247,20 +258,23 @@ impl Reconciliation {
         }
     }
 
-    /// A verification had no result. That is told of the first attempt, and no further one.
-    fn emit_postponed(&self, next: &BackupStatus) {
-        let verification = next.verification.clone().unwrap_or_default();
-        if verification.attempts == 1 {
-            let why = verification.message.unwrap_or_default();
-            let note = format!("Cannot verify the backup now: {why} The operator retries automatically.");
-            self.context.recorder.emit(
-                &self.object,
-                Severity::Warning,
-                reason::VERIFICATION_POSTPONED,
-                "Reconcile",
-                &note,
-            );
-        }
+    /// A verification that was asked for had no result. That is told of the first attempt, and no further one.
+    fn emit_postponed(&self, before: Option<&BackupStatus>, next: &BackupStatus) {
+        let Some(known) = next.verification.as_ref().filter(|known| !known.request.is_empty()) else {
+            return;
+        };
+        let earlier = before.and_then(|before| before.verification.as_ref());
+        let was_told =
+            earlier.is_some_and(|earlier| earlier.request == known.request && earlier.message.is_some());
+        let Some(why) = known.message.as_ref().filter(|_| !was_told) else { return };
+        let note = format!("Cannot verify the backup now: {why} The operator retries automatically.");
+        self.context.recorder.emit(
+            &self.object,
+            Severity::Warning,
+            reason::VERIFICATION_POSTPONED,
+            "Reconcile",
+            &note,
+        );
     }
 
     fn fail(&mut self, error: &ReconcileError) -> Duration {

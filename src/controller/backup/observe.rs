@@ -43,6 +43,14 @@ pub(super) async fn observe(
     if has_ended && !deleting && (!again || known.backs_off().is_some()) {
         return Ok(seen);
     }
+    let in_own_pod = again && verifier(object).is_some() && pod_memory(object).is_some();
+    if in_own_pod {
+        seen.progress = own_pod::ask(client, object, known).await?;
+        // The surroundings matter for a pod that is to be created.
+        if seen.progress != Progress::Unknown {
+            return Ok(seen);
+        }
+    }
     let mut destination = object.spec.destination.clone();
     if deleting {
         // No key is needed to delete.
@@ -76,8 +84,7 @@ pub(super) async fn observe(
     } else {
         (status.instance.as_deref(), attempt_id(object))
     };
-    if again && asked.is_some() && pod_memory(object).is_some() {
-        seen.progress = own_pod::ask(client, object, known).await?;
+    if in_own_pod {
         return Ok(seen);
     }
     if let (Some(instance), Some(cluster)) = (asked, &seen.cluster) {

@@ -2,7 +2,7 @@
 
 use super::Reconciliation;
 use crate::{
-    cluster::{ClusterError, objects},
+    cluster::objects,
     controller::error::{ReconcileError, Result},
 };
 use kube::Api;
@@ -13,7 +13,6 @@ use valkeeper_cluster::{
     Desired,
     final_backup::{FinalBackupSeen, body, name, seen},
 };
-use valkeeper_engine::failure::Class;
 
 /// Between two attempts to create a backup that Kubernetes refuses.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
@@ -41,24 +40,12 @@ impl Reconciliation {
             .map_err(|error| ReconcileError::Defect(format!("a backup is malformed: {error}")))?;
         match objects::create(&self.context.client, &self.namespace, &backup).await {
             Ok(_) => Ok(true),
-            Err(error) if is_refusal(&error) => {
+            Err(error) if error.is_refusal() => {
                 tracing::warn!(%error, "the final backup is refused");
-                self.known.final_backup = Some((Instant::now(), words(error)));
+                self.known.final_backup = Some((Instant::now(), error.words()));
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// What the API server said.
-fn words(error: ClusterError) -> String {
-    match error {
-        ClusterError::Rejected { message, .. } => message,
-        ClusterError::Unreachable { cause, .. } => cause,
-    }
-}
-
-fn is_refusal(error: &ClusterError) -> bool {
-    matches!(error.class(), Class::Denied | Class::Invalid | Class::NotFound)
 }

@@ -22,7 +22,7 @@ mod observe;
 mod pair;
 mod passwords;
 mod perform;
-mod pod_seen;
+pub(in crate::controller) mod pod_seen;
 mod pods;
 mod publish;
 mod reach;

@@ -41,7 +41,7 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
 }
 
 /// Why a pod does not start, if that will not pass by itself.
-fn problem(pod: &Pod) -> Option<Problem> {
+pub(in crate::controller) fn problem(pod: &Pod) -> Option<Problem> {
     let status = pod.status.as_ref()?;
     let unscheduled = status.conditions.iter().flatten().find(|condition| {
         condition.type_ == "PodScheduled"

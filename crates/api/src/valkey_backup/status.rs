@@ -63,7 +63,7 @@ pub struct BackupStatus {
     /// What a second server found when the backup was last verified; absent if it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<BackupVerification>,
-    /// Another verification, from its request until it has a result.
+    /// A verification that was asked for, or that has no room in an instance, until it has a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationUnderWay>,
     /// Conditions: `Ready` (the backup is stored, and verified if asked for), `Reconciling`, `Stalled`.
@@ -99,13 +99,13 @@ pub struct VerificationUnderWay {
     /// How often it was begun.
     #[serde(default)]
     pub attempts: i32,
-    /// Whether the instance has begun the attempt under way.
+    /// Whether the instance, or the pod, has begun the attempt under way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begun: bool,
     /// Since when the store lacks the backup. It may be there again at the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent_since: Option<DateTime<Utc>>,
-    /// No instance has room for a second server. A pod of its own with so many bytes of memory starts it.
+    /// Memory of the pod of its own that verifies the backup, in bytes; absent if an instance does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_memory_bytes: Option<i64>,
     /// Why the last attempt had no result.

@@ -15,7 +15,7 @@
 use super::{BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide::chosen, status::has_begun};
 use crate::{settings::digest, status::whole, verification_pod};
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
-use valkeeper_api::{ValkeyBackup, valkey_backup::VERIFY};
+use valkeeper_api::{BackupStatus, ValkeyBackup, valkey_backup::VERIFY};
 
 /// After the first attempt without a result; twice as long after each further one.
 const FIRST_DELAY: Duration = Duration::seconds(5);
@@ -31,13 +31,18 @@ const FIRST: &str = "";
 /// The request that has no result so far.
 fn request(object: &ValkeyBackup) -> Option<&str> {
     let verified = object.status.as_ref().and_then(|status| status.verified.as_ref());
-    let answered = verified.and_then(|verified| verified.request.as_ref());
-    let asked = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(VERIFY));
-    match asked.filter(|request| answered != Some(request)) {
+    let answered = verified.and_then(|verified| verified.request.as_deref());
+    match annotation(object).filter(|request| answered != Some(*request)) {
         Some(request) => Some(request),
         None if verified.is_none() && waits_for_pod(object) => Some(FIRST),
         None => None,
     }
+}
+
+/// What a user or a schedule asks for. An empty text asks for nothing.
+pub(super) fn annotation(object: &ValkeyBackup) -> Option<&str> {
+    let annotations = object.metadata.annotations.as_ref()?;
+    annotations.get(VERIFY).map(String::as_str).filter(|request| !request.is_empty())
 }
 
 /// Whether the instance that took the backup had no room to verify it.
@@ -53,12 +58,18 @@ pub fn pod_memory(object: &ValkeyBackup) -> Option<u64> {
     verification.pod_memory_bytes.filter(|_| known).and_then(|bytes| u64::try_from(bytes).ok())
 }
 
+/// The pod of its own that a status names, also when its request was withdrawn.
+pub fn own_pod(status: &BackupStatus) -> Option<&str> {
+    let verification = status.verification.as_ref()?;
+    verification.instance.as_deref().filter(|_| verification.pod_memory_bytes.is_some())
+}
+
 /// Whether a completed backup is to be verified again.
 pub fn is_asked_for(object: &ValkeyBackup) -> bool {
     request(object).is_some()
 }
 
-/// The instance that was asked to verify it again.
+/// The instance that was asked to verify it again, or the pod of its own that does.
 pub fn verifier(object: &ValkeyBackup) -> Option<&str> {
     let verification = object.status.as_ref()?.verification.as_ref()?;
     let instance = verification.instance.as_deref()?;

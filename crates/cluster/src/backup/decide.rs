@@ -210,7 +210,7 @@ fn completed(object: &ValkeyBackup, status: &BackupStatus) -> BackupReport {
         ..Proof::default()
     });
     if verified.is_none() && object.spec.verify {
-        if let Some(known) = status.verification.as_ref().filter(|known| known.request.is_empty()) {
+        if let Some(known) = status.verification.as_ref().filter(|known| known.pod_memory_bytes.is_some()) {
             return in_own_pod(known);
         }
         // The first verification found nothing out. Why stays in the condition.
@@ -247,19 +247,19 @@ fn unverified(why: &str) -> BackupReport {
 
 /// Stored, and the first verification goes on in a pod of its own.
 fn in_own_pod(known: &VerificationUnderWay) -> BackupReport {
-    let why = known.message.as_ref().filter(|_| known.instance.is_none());
-    if let Some(why) = why {
-        let message = format!("The backup is stored. {why} The operator retries automatically.");
-        return stuck("Completed", reason::VERIFICATION_POSTPONED, message);
-    }
-    let message =
-        "The backup is stored. A second server in a pod of its own reads it, because no instance has room.";
-    BackupReport {
-        ready: Ready::Progressing,
-        phase: "Completed",
-        reason: reason::VERIFYING,
-        message: message.to_owned(),
-    }
+    let (reason, message) = match &known.message {
+        // It stays until there is a result, so that attempts are no news.
+        Some(why) => (
+            reason::VERIFICATION_POSTPONED,
+            format!("The backup is stored. {why} The operator retries automatically."),
+        ),
+        None => (
+            reason::VERIFYING,
+            "The backup is stored. A pod of its own verifies it, because no instance has room for a second server."
+                .to_owned(),
+        ),
+    };
+    BackupReport { ready: Ready::Progressing, phase: "Completed", reason, message }
 }
 
 /// What was said when it failed stays.

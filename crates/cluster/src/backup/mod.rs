@@ -15,7 +15,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use again::{delay as verification_delay, id as verification_id, is_asked_for, pod_memory, verifier};
+pub use again::{
+    delay as verification_delay, id as verification_id, is_asked_for, own_pod, pod_memory, verifier,
+};
 pub use decide::decide;
 pub use status::next as next_status;
 
@@ -56,7 +58,7 @@ pub struct ObservedBackup<'object> {
     pub cluster_uid: Option<String>,
     /// Why the destination cannot be used: its Secret is missing, or has no such keys.
     pub obstacle: Option<String>,
-    /// What the instance in the status said.
+    /// What the instance in the status said, or the pod of its own.
     pub progress: Progress,
     /// The instance in the status has begun the attempt under way, as this process remembers.
     pub begun: bool,
@@ -125,7 +127,7 @@ pub struct BackupFacts {
 pub struct Proof {
     /// Whether a server read everything, and has the keys that were counted in the stream.
     pub succeeded: bool,
-    /// Nothing was found out: there was no memory for a second server, or the store did not answer.
+    /// Nothing was found out: there was no room for a second server, or the store did not answer.
     pub inconclusive: bool,
     /// The store answered that it lacks the backup. Seen once, that is inconclusive.
     pub absent: bool,
@@ -152,9 +154,9 @@ pub enum BackupStep {
     AbortUploads,
     /// Note in the status that the attempt has ended.
     Unassign,
-    /// Note this instance in the status, for another verification.
+    /// Note this instance, or this pod of its own, in the status, for another verification.
     AssignVerification(String),
-    /// Ask the instance in the status for another verification.
+    /// Ask the instance in the status for another verification, or create the pod.
     BeginVerification,
     /// Note in the status what it found.
     Conclude(Proof),

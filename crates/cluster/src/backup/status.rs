@@ -5,7 +5,7 @@ use crate::status::{plain_conditions, whole};
 use chrono::SubsecRound as _;
 use valkeeper_api::{
     BackupStatus,
-    valkey_backup::{BackupVerification, VERIFY, VerificationUnderWay},
+    valkey_backup::{BackupVerification, VerificationUnderWay},
 };
 use valkeeper_engine::conditions::short;
 
@@ -61,8 +61,7 @@ pub(super) fn has_begun(observed: &ObservedBackup<'_>, noted: bool) -> bool {
 
 /// What is noted of another verification.
 fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &BackupStep) {
-    let request = observed.object.metadata.annotations.as_ref().and_then(|all| all.get(VERIFY)).cloned();
-    let request = request.unwrap_or_default();
+    let request = again::annotation(observed.object).unwrap_or_default().to_owned();
     let known = next.verification.take_if(|known| known.request == request).unwrap_or_default();
     let attempts = known.attempts;
     next.verification = match step {
@@ -73,16 +72,21 @@ fn note_again(next: &mut BackupStatus, observed: &ObservedBackup<'_>, step: &Bac
             begun: false,
             ..known
         }),
-        BackupStep::Postpone(why) => Some(VerificationUnderWay {
-            request,
-            // Without an instance, none was begun; it counts as an attempt all the same, so that the next one waits longer.
-            attempts: if known.instance.is_some() { attempts } else { attempts.saturating_add(1) },
-            instance: None,
-            begun: false,
-            absent_since: again::absent_since(observed, known.absent_since),
-            pod_memory_bytes: again::next_pod_memory(observed, known.pod_memory_bytes),
-            message: Some(short(why.clone())),
-        }),
+        BackupStep::Postpone(why) => {
+            let pod_memory_bytes = again::next_pod_memory(observed, known.pod_memory_bytes);
+            // It goes on in a pod of its own.
+            let goes_on = pod_memory_bytes.is_some() && known.pod_memory_bytes.is_none();
+            Some(VerificationUnderWay {
+                request,
+                // Without an instance, none was begun; it counts as an attempt all the same, so that the next one waits longer.
+                attempts: if known.instance.is_some() { attempts } else { attempts.saturating_add(1) },
+                instance: None,
+                begun: false,
+                absent_since: again::absent_since(observed, known.absent_since),
+                pod_memory_bytes,
+                message: if goes_on { known.message } else { Some(short(why.clone())) },
+            })
+        }
         BackupStep::Conclude(proof) => {
             next.verified =
                 Some(verification(proof, observed, Some(request).filter(|text| !text.is_empty())));

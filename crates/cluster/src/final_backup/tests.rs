@@ -119,6 +119,10 @@ fn final_backup_is_that_of_this_deletion() {
     assert!(is_final(&created(&cluster, &json!({})), &object));
     let without_proof = json!({"status": {"phase": "Completed", "key": "k"}});
     assert!(matches!(found(without_proof), FinalBackupSeen::Failed(_)));
+    let in_own_pod = json!({"status": {
+        "phase": "Completed", "key": "k", "verification": {"request": "", "podMemoryBytes": 7},
+    }});
+    assert!(matches!(found(in_own_pod), FinalBackupSeen::UnderWay(_)));
     let unproven = json!({"status": {
         "phase": "Completed", "key": "k", "verified": {"succeeded": false, "message": "2 of 3 keys"},
     }});

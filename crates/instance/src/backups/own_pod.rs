@@ -20,20 +20,22 @@ const DATA_DIR: &str = "DATA_DIR";
 const RUN_DIR: &str = "RUN_DIR";
 const TERMINATION_LOG: &str = "TERMINATION_LOG";
 
-/// Letters of a message.
-const LONGEST: usize = 1024;
+/// Letters of a message. As JSON they are six bytes at most each, and a kubelet reads 4096.
+const LONGEST: usize = 600;
 
-/// What to verify.
+/// The backup that a pod of its own verifies, and with what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerificationOrder {
-    /// Its key in the store.
+    /// The key of the backup in the store.
     pub key: String,
-    /// The store.
+    /// Where it is stored.
     pub destination: Destination,
     /// The program of the server.
     pub program: PathBuf,
-    /// The Secret with the keys of the store, by name and folder; none where the store knows the pod.
+    /// Bytes of memory of the container.
+    pub memory: u64,
+    /// The Secret with the keys of the store, by name and folder; none with the identity of the pod.
     #[serde(default)]
     pub credentials: Option<MountedSecret>,
     /// The Secret with the key that data is encrypted with.
@@ -80,8 +82,7 @@ async fn attempt(environment: Environment<'_>) -> Result<Verification, String> {
         data_dir: &data_dir,
         runtime_dir: &runtime_dir,
         silent_port,
-        // The container was made for it.
-        memory_limit: 0,
+        memory_limit: order.memory,
         used: 0,
     };
     let store = open(Some(&credentials(environment, &order)?), &order.destination);

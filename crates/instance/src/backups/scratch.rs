@@ -105,9 +105,10 @@ async fn attempt(
         counted = counted(&socket) => counted.map_err(Verification::inconclusive),
         ended = server.wait() => Err(match ended {
             // Such as for want of memory.
-            Ok(status) if status.signal() == Some(KILLED) => {
-                Verification::inconclusive("A second server was killed while it read the backup.")
-            }
+            Ok(status) if status.signal() == Some(KILLED) => Verification::without_room(
+                format!("Cannot verify the backup: a second server in {} was killed while it read it.", room.name),
+                needed_memory(manifest).max(room.memory_limit.saturating_sub(room.used)) / 2 * 3,
+            ),
             Ok(status) => Verification::refuted(format!(
                 "A second server could not read the backup; it ended with {status}."
             )),
@@ -126,7 +127,7 @@ impl Room<'_> {
             .map_err(|error| Verification::inconclusive(format!("Cannot verify the backup: {error}.")))?;
         space::check(free, manifest.bytes, self.used).map_err(|why| {
             Verification::without_room(
-                format!("Not verified: {why} in {}.", self.name),
+                format!("Cannot verify the backup: {why} in {}.", self.name),
                 needed_memory(manifest),
             )
         })
@@ -137,7 +138,7 @@ impl Room<'_> {
         let free = self.memory_limit.saturating_sub(self.used);
         if self.memory_limit > 0 && needed > free {
             let why = format!(
-                "Not verified: a second server needs {needed} bytes of memory, and the container of {} has {free} free.",
+                "Cannot verify the backup: a second server needs {needed} bytes of memory, and the container of {} has {free} free.",
                 self.name
             );
             return Err(Verification::without_room(why, needed));

@@ -4,7 +4,7 @@ use super::{asked_again, backup, cluster, look, proof};
 use crate::{
     Defaults, Desired,
     backup::{
-        BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, Proof, decide, next_status,
+        BackupFacts, BackupReport, BackupStep, ObservedBackup, Progress, Proof, decide, next_status, own_pod,
         pod_memory, verifier,
     },
     verification_pod,
@@ -72,11 +72,43 @@ fn pod_without_a_result_is_followed_by_another_one() {
     assert_eq!(found, BackupStep::Postpone("A quota.".to_owned()));
     let status = cluster();
     let (found, report) = decide(&ObservedBackup { backs_off: true, ..look(&object, Some(&status)) });
-    assert_eq!((found, report.ready), (BackupStep::Rest { soon: false }, Ready::Stuck));
+    assert_eq!((found, report.ready), (BackupStep::Rest { soon: false }, Ready::Progressing));
     assert!(report.message.contains("A quota. The operator retries automatically."), "{}", report.message);
-    let second = assigned(step(&mut object, Progress::Unasked).0);
-    assert_ne!(first, second, "a pod that is ending has the name of the first");
+    let (found, again) = step(&mut object, Progress::Unasked);
+    assert_ne!(first, assigned(found), "a pod that is ending has the name of the first");
     assert_eq!(pod_memory(&object), Some(NEEDED));
+    // Attempts are no news until one has a result.
+    step(&mut object, Progress::Unknown);
+    assert_eq!((again.reason, step(&mut object, Progress::Running).1.reason), (report.reason, report.reason));
+}
+
+#[test]
+fn pod_that_had_too_little_memory_is_followed_by_a_larger_one() {
+    let taken = json!({"phase": "Running", "instance": "cache-1", "attempts": 1});
+    let mut object = backup(&json!({"spec.verify": true}), &taken);
+    step(&mut object, without_room());
+    step(&mut object, Progress::Unasked);
+    let more = NEEDED / 2 * 3;
+    step(&mut object, done(Proof { needs_memory: Some(more), ..proof(false, true) }));
+    assert_eq!(pod_memory(&object), Some(more));
+}
+
+#[test]
+fn pod_of_a_request_that_was_withdrawn_is_known() {
+    let begun = json!({"request": "old", "instance": "cache-verify-1", "attempts": 1, "podMemoryBytes": 7});
+    let mut object = asked_again(&begun);
+    let pod = |object: &ValkeyBackup| own_pod(object.status.as_ref().unwrap()).map(str::to_owned);
+    assert_eq!(pod(&object).as_deref(), Some("cache-verify-1"));
+    assert_eq!((verifier(&object), pod_memory(&object)), (None, None));
+    step(&mut object, Progress::Unasked);
+    assert_eq!(pod(&object), None, "it is deleted now");
+}
+
+#[test]
+fn empty_request_asks_for_nothing() {
+    let status = json!({"phase": "Completed", "key": "k", "sizeBytes": 7});
+    let mut object = backup(&json!({"metadata.annotations": {"valkeeper.io/verify": ""}}), &status);
+    assert_eq!(step(&mut object, Progress::Unasked).0, BackupStep::Rest { soon: false });
 }
 
 #[test]
@@ -85,6 +117,8 @@ fn requested_verification_without_room_keeps_its_request() {
     let mut object = asked_again(&begun);
     let (found, report) = step(&mut object, without_room());
     assert!(matches!(found, BackupStep::Postpone(_)) && report.ready == Ready::Yes);
+    let known = object.status.as_ref().unwrap().verification.as_ref();
+    assert!(known.unwrap().message.is_none(), "it goes on");
     assert_eq!(pod_memory(&object), Some(NEEDED));
     assigned(step(&mut object, Progress::Unasked).0);
     step(&mut object, done(proof(true, false)));
@@ -113,7 +147,7 @@ fn rendered(spec: &Value) -> Value {
 }
 
 #[test]
-fn pod_has_the_memory_and_nothing_of_an_instance_but_its_image() {
+fn pod_of_its_own_is_no_instance_of_the_cluster() {
     let pod = rendered(&json!({
         "version": "8", "instances": 3, "resources": {"memory": "1Gi"}, "imagePullSecrets": [{"name": "registry"}],
         "placement": {"hosts": "Required", "nodeSelector": {"pool": "big"}},
