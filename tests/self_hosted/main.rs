@@ -36,6 +36,7 @@ mod sentinel;
 mod simulated;
 mod tls;
 mod verification_pods;
+mod volumes;
 mod world;
 mod writer;
 

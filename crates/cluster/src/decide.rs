@@ -8,7 +8,7 @@ use crate::observed::{Observed, PodSeen};
 use crate::report::{ClusterReport, Finding, State};
 use crate::serving;
 use crate::step::{Decision, RequeueClass, Step};
-use crate::{deletion, failover, foundations, instances, lease_mode, pod, restore, rollout};
+use crate::{deletion, failover, foundations, instances, lease_mode, pod, restore, rollout, volumes};
 use valkeeper_api::names as api_names;
 use valkeeper_engine::{ConnectionSecret, Ready, Report};
 
@@ -57,12 +57,16 @@ fn running(desired: &Desired, observed: &Observed) -> Concern {
         return Concern::act(Step::AddFinalizer);
     }
     if !desired.is_powered() {
-        return deletion::power_off(observed).and(|| secret(desired, observed));
+        return deletion::power_off(observed)
+            .and(|| volumes::grow(desired, observed))
+            .and(|| secret(desired, observed));
     }
     restore::concern(desired, observed)
         .and(|| failover::concern(desired, observed))
         .and(|| foundations::concern(desired, observed))
         .and(|| instances::concern(desired, observed))
+        .and(|| volumes::grow(desired, observed))
+        .and(|| volumes::growing(desired, observed))
         .and(|| trouble(desired, observed))
         .and(|| serving::unsupported(desired, observed))
         .and(|| settings(desired, observed))

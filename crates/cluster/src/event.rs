@@ -42,6 +42,11 @@ pub fn of(desired: &Desired, step: &Step) -> Option<Event> {
                 format!("Created ValkeyBackup {backup}, which the deletion waits for."),
             )
         }
+        Step::GrowClaim(ordinal) => {
+            let size = desired.spec.persistence.as_ref().and_then(|persistence| persistence.size.as_deref());
+            let (claim, size) = (names::claim(&desired.name, *ordinal), size.unwrap_or_default());
+            event(reason::VOLUME_GROWING, format!("Asked for {size} in volume claim {claim}."))
+        }
         Step::DeleteClaim(ordinal) => {
             let claim = names::claim(&desired.name, *ordinal);
             event(reason::CLAIM_DELETED, format!("Deleted volume claim {claim}."))

@@ -35,6 +35,7 @@ mod objects;
 mod observed;
 pub mod parameters;
 mod pod;
+pub mod quantity;
 mod report;
 mod restore;
 mod rollout;
@@ -46,6 +47,7 @@ mod status;
 mod step;
 mod times;
 pub mod verification_pod;
+mod volumes;
 
 pub use access::{Access, AccessChange, AccessSeen, Stage, Wanted};
 pub use decide::decide;
@@ -67,6 +69,7 @@ pub use settings::{bytes, digest, max_memory};
 pub use status::next as next_status;
 pub use step::{Decision, PromotionCause, RequeueClass, Step};
 pub use times::utc;
+pub use volumes::is_growing;
 
 #[cfg(test)]
 mod tests;

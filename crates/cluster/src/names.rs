@@ -189,6 +189,10 @@ pub mod reason {
     pub const POD_FAILED: &str = "PodFailed";
     /// A pod finds no node.
     pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// A volume is being enlarged.
+    pub const VOLUME_GROWING: &str = "VolumeGrowing";
+    /// A volume may not be enlarged.
+    pub const VOLUME_GROWTH_REFUSED: &str = "VolumeGrowthRefused";
     /// The disk refuses writes.
     pub const DISK_FAILED: &str = "DiskFailed";
     /// The spec breaks a rule.

@@ -36,6 +36,8 @@ pub struct Observed {
     pub addresses: Option<BTreeMap<String, String>>,
     /// Volume claims by ordinal.
     pub claims: BTreeMap<u32, ClaimSeen>,
+    /// Why a claim may not ask for a larger volume, as the API server said.
+    pub growth_refused: Option<String>,
     /// Pods by ordinal.
     pub pods: BTreeMap<u32, PodSeen>,
     /// Answers of instances by ordinal.
@@ -148,6 +150,16 @@ pub struct ClaimSeen {
     pub deleting: bool,
     /// When it was created, in seconds since the epoch.
     pub created: i64,
+    /// Its version.
+    pub version: String,
+    /// Bytes that it asks for.
+    pub requested: u64,
+    /// Bytes of its volume; 0 before it has one.
+    pub capacity: u64,
+    /// Since when the driver waits for another pod, or for the kubelet, to enlarge the file system.
+    pub waits_for_pod_since: Option<DateTime<Utc>>,
+    /// Why the driver cannot enlarge the volume.
+    pub trouble: Option<String>,
 }
 
 /// A pod.
@@ -155,6 +167,8 @@ pub struct ClaimSeen {
 pub struct PodSeen {
     /// Its identity.
     pub uid: String,
+    /// When it was created.
+    pub created: Option<DateTime<Utc>>,
     /// What it is made of.
     pub revision: String,
     /// What its label says.

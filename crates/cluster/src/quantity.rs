@@ -1,7 +1,7 @@
 //! Amounts of Kubernetes and of servers, as a `ValkeyCluster` writes them.
 
 /// Bytes of an amount of Kubernetes, such as `2Gi`, `500M` or `1e9`.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     let units = [
         ("Ki", 1 << 10),
         ("Mi", 1 << 20),
@@ -18,7 +18,7 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Bytes of an amount in a configuration of a server, such as `100mb` or `1g`.
-pub(super) fn server_bytes(text: &str) -> Option<u64> {
+pub(crate) fn server_bytes(text: &str) -> Option<u64> {
     let text = text.to_ascii_lowercase();
     let units = [
         ("kb", 1 << 10),
@@ -47,13 +47,13 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
 }
 
 /// As a whole number of mebibytes or gibibytes, rounded up.
-pub(super) fn amount(bytes: u64) -> String {
+pub(crate) fn amount(bytes: u64) -> String {
     let mebi = bytes.div_ceil(1 << 20);
     if mebi.is_multiple_of(1024) { format!("{}Gi", mebi / 1024) } else { format!("{mebi}Mi") }
 }
 
 /// A CPU request, such as `0.5`, in thousandths or whole CPUs.
-pub(super) fn cpu(text: &str) -> Option<String> {
+pub(crate) fn cpu(text: &str) -> Option<String> {
     if text.strip_suffix('m').unwrap_or(text).parse::<u32>().is_ok_and(|number| number > 0) {
         return Some(text.to_owned());
     }

@@ -12,6 +12,7 @@ use crate::report::State;
 use crate::serving;
 use crate::settings;
 use crate::step::{RequeueClass, Step};
+use crate::volumes;
 use valkeeper_engine::Ready;
 
 /// The revision of the settings that instances should have in force.
@@ -34,6 +35,7 @@ fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
     let (wanted, settings) = (revision(desired), settings_revision(desired, observed));
     let is_outdated = |(ordinal, pod): &(&u32, &PodSeen)| {
         is_outdated(pod, observed.instances.get(*ordinal), &wanted, &settings)
+            || volumes::waits_for_another_pod(observed, **ordinal, pod)
     };
     let pods = observed.pods.iter().filter(|(ordinal, _)| **ordinal < desired.instances());
     pods.filter(is_outdated).map(|(ordinal, _)| *ordinal).collect()

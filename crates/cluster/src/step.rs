@@ -33,7 +33,9 @@ pub enum Step {
     Remove(OwnedKind, String, String),
     /// Create the volume claim of an instance.
     CreateClaim(u32),
-    /// Delete it.
+    /// Ask for a volume as large as declared.
+    GrowClaim(u32),
+    /// Delete the volume claim of an instance.
     DeleteClaim(u32),
     /// Create the pod of an instance.
     CreatePod(u32),

@@ -65,6 +65,8 @@ pub(super) struct Known {
     pub(super) restoration: Restoration,
     /// When the backup before the deletion was last refused, and why.
     pub(super) final_backup: Option<(Instant, String)>,
+    /// When a larger volume was last refused, and why.
+    pub(super) growth_refused: Option<(Instant, String)>,
     /// What schedules said after so many changes of theirs.
     pub(super) schedules: Option<(u64, BackupsSeen)>,
 }
@@ -150,6 +152,7 @@ impl Default for Known {
             told: None,
             restoration: Restoration::default(),
             final_backup: None,
+            growth_refused: None,
             schedules: None,
         }
     }

@@ -17,14 +17,17 @@ use k8s_openapi::{
 };
 use kube::{ResourceExt as _, runtime::reflector::Store};
 use secrecy::SecretString;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use valkeeper_cluster::{
     Certificates, Desired, ObjectSeen, Observed, OwnedKind, Password, PodSeen, ServingSeen, SourceSeen,
-    contains, has_tls, names, owned, parameters, policy, reading,
+    contains, has_tls, is_growing, names, owned, parameters, policy, reading,
 };
 use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
 use valkeeper_failover::protocol::Timing;
+
+/// How often a claim is read whose volume is being enlarged.
+const GROWING: Duration = Duration::from_secs(10);
 
 impl Reconciliation {
     /// Everything that can be seen now. The Lease comes first: statuses older than the Lease could take an instance for
@@ -46,6 +49,7 @@ impl Reconciliation {
         (observed.restore_backs_off, observed.backups) =
             (self.known.restoration.backs_off(), self.backups(desired));
         observed.final_backup = self.final_backup(desired).await?;
+        observed.growth_refused = self.growth_refused();
         if is_first {
             observed.instances = self.instances(desired, &observed.pods).await;
         }
@@ -84,7 +88,11 @@ impl Reconciliation {
         desired: &Desired,
         observed: &mut Observed,
     ) -> Result<(), ReconcileError> {
+        let growing =
+            self.known.objects.as_ref().is_some_and(|objects| objects.claims.values().any(is_growing));
         let resync = self.context.settings.resync_interval;
+        // No watch shows claims.
+        let resync = if growing { resync.min(GROWING) } else { resync };
         let fresh = self.known.objects.as_ref().filter(|objects| {
             let recent = objects.at.elapsed() < resync || self.is_switching;
             let same = objects.edit == self.edit() && objects.secured == has_tls(desired);

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt as _;
-use valkeeper_cluster::{PodSeen, Problem, names};
+use valkeeper_cluster::{PodSeen, Problem, names, utc};
 
 /// Reasons of a container that waits which are no trouble.
 const FINE: [&str; 2] = ["ContainerCreating", "PodInitializing"];
@@ -24,6 +24,7 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
     let ready = status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
     PodSeen {
         uid: pod.uid().unwrap_or_default(),
+        created: pod.metadata.creation_timestamp.as_ref().and_then(utc),
         revision: pod.annotations().get(names::REVISION).cloned().unwrap_or_default(),
         role: pod.labels().get(names::ROLE).cloned(),
         foreign,

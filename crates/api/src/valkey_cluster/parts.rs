@@ -75,7 +75,7 @@ pub struct Persistence {
     /// `None` keeps data in memory only, `Snapshot` saves it at intervals, `AppendOnly` logs each write.
     #[schemars(extend("enum" = ["None", "Snapshot", "AppendOnly"]))]
     pub mode: String,
-    /// Size of the volume of each server, such as `4Gi`; at least twice the memory is recommended.
+    /// Size of the volume of each server, such as `4Gi`; at least twice the memory is recommended. It can grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(regex(path = *AMOUNT))]
     pub size: Option<String>,

@@ -170,7 +170,7 @@ fn servers() -> [PlacedRule; 3] {
     ]
 }
 
-/// Volumes stay as they were created.
+/// Volumes stay as they were created, but for their size.
 fn persistence() -> [PlacedRule; 4] {
     [
         spec(
@@ -182,8 +182,9 @@ fn persistence() -> [PlacedRule; 4] {
         size(),
         field(
             &["spec", "persistence"],
-            "has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)",
-            "persistence.size cannot be changed yet.",
+            "has(self.size) == has(oldSelf.size) && \
+             (!has(self.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0)",
+            "persistence.size can only grow.",
         ),
         field(
             &["spec", "persistence"],

@@ -1,7 +1,7 @@
 //! A `ValkeyCluster` on the way: what is known of it, and what has to be said about it.
 
 use super::Remark;
-use super::quantity::{amount, bytes, cpu, server_bytes};
+use crate::quantity::{amount, bytes, cpu, server_bytes};
 use serde_json::{Map, Value, json};
 use valkeeper_api::valkey_cluster::RESERVED_DIRECTIVES;
 

@@ -11,7 +11,6 @@
 mod bitnami;
 mod draft;
 mod operators;
-mod quantity;
 mod source;
 
 use draft::Draft;

@@ -1,7 +1,7 @@
 //! Whatever happens to a cluster: when it stops happening, the cluster comes to rest as it was declared.
 
 use super::{desired, model::Model};
-use crate::{Step, names};
+use crate::{Step, bytes, names};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use valkeeper_engine::Ready;
@@ -24,6 +24,8 @@ enum Happening {
     Rotate,
     /// Clients of Sentinel are served and who may connect is limited, or not.
     Clients(bool),
+    /// Volumes are to have so many gibibytes, if there are any that have fewer.
+    Volumes(u64),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -39,6 +41,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (1_u32..4).prop_map(Happening::Password),
         1 => Just(Happening::Rotate),
         1 => any::<bool>().prop_map(Happening::Clients),
+        1 => (1_u64..9).prop_map(Happening::Volumes),
     ]
 }
 
@@ -72,6 +75,13 @@ impl Model {
                 self.desired.spec.config = Some(config.into());
             }
             Happening::Powered(powered) => self.desired.spec.powered = Some(*powered),
+            Happening::Volumes(gibi) => {
+                let size =
+                    self.desired.spec.persistence.as_mut().and_then(|persistence| persistence.size.as_mut());
+                if let Some(size) = size.filter(|size| bytes(size) < gibi << 30) {
+                    *size = format!("{gibi}Gi");
+                }
+            }
             Happening::Password(password) => self.password = self.password.and(Some(*password)),
             Happening::Rotate => self.password_is_due = true,
             Happening::Clients(served) => {
@@ -82,7 +92,7 @@ impl Model {
     }
 
     /// Goes on until nothing is to be done.
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         for pod in self.pods.values_mut() {
             pod.silent = false;
         }

@@ -10,6 +10,7 @@ mod objects;
 mod passwords;
 mod pods;
 mod tables;
+mod volumes;
 
 pub(super) use pods::instance;
 

@@ -154,10 +154,8 @@ impl Model {
             Step::IssueCertificate => self.certificates[1] = Certificates::Present(renew),
             Step::Apply(object) => drop(self.objects.insert((object.kind, object.name), object.body)),
             Step::Remove(kind, name, _) => drop(self.objects.remove(&(kind, name)).unwrap()),
-            Step::CreateClaim(ordinal) => {
-                let claim = ClaimSeen { deleting: false, created: self.desired.created + 1 };
-                self.claims.insert(ordinal, claim);
-            }
+            Step::CreateClaim(ordinal) => self.create_claim(ordinal),
+            Step::GrowClaim(ordinal) => self.grow_claim(ordinal),
             Step::DeleteClaim(ordinal) => drop(self.claims.remove(&ordinal)),
             Step::CreatePod(ordinal) => self.create_pod(ordinal),
             Step::DeletePod(ordinal, uid) => {
@@ -202,8 +200,10 @@ impl Model {
         assert!(!self.pods.contains_key(&ordinal));
         self.uids += 1;
         let body = pod(&self.desired, ordinal);
+        self.mount(ordinal);
         let seen = PodSeen {
             uid: format!("uid-{}", self.uids),
+            created: Some(self.wall()),
             revision: body["metadata"]["annotations"][names::REVISION].as_str().unwrap().to_owned(),
             role: body["metadata"]["labels"][names::ROLE].as_str().map(str::to_owned),
             unstarted: true,
