@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Guarantees: a primary accepts no writes when its server is ended; the server is asked to end before it is
-//! killed; a second signal skips all waiting.
+//! killed; a second signal skips all waiting; one whose replicas have ended as well, such as with the whole cluster, waits
+//! for no successor.
 
 use crate::{
     instance::{Instance, lock},
@@ -23,6 +24,8 @@ use valkeeper_failover::{
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A replica that is cut off comes back within a second, if its server runs.
+const WITHOUT_REPLICAS: Duration = Duration::from_secs(3);
 /// The longest wait for one answer about the lease.
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -31,14 +34,11 @@ pub(crate) async fn leave(instance: &Instance, hurry: &CancellationToken) {
     let grace = Duration::from_millis(instance.settings.intervals.grace_period);
     let begun = Instant::now();
     let _ = instance.input(Input::Leave);
-    let status = observe::status(instance).await;
-    let is_primary = matches!(status.status.role, Role::Primary(_));
-    let has_replicas = status.server.is_some_and(|server| !server.replicas.is_empty());
-    let hands_over = is_primary && has_replicas && !instance.is_alone();
+    let is_primary = matches!(instance.manager().role(), Role::Primary(_));
+    let mut hands_over = is_primary && has_replicas(instance).await && !instance.is_alone();
     if hands_over {
         tracing::info!("asking for a successor");
-        let accepting = async || instance.manager().accepts_writes();
-        wait_while(accepting, begun + grace / 3, hurry).await;
+        hands_over = until_held(instance, begun + grace / 3, hurry).await;
     }
     let _ = instance.input(Input::Stop);
     let accepting = async || instance.manager().accepts_writes();
@@ -47,6 +47,24 @@ pub(crate) async fn leave(instance: &Instance, hurry: &CancellationToken) {
         wait_while(async || !has_successor(instance).await, begun + grace * 2 / 3, hurry).await;
     }
     end_server(instance, begun + grace.saturating_sub(Duration::from_secs(1))).await;
+}
+
+/// Waits until somebody has asked to hold; answers whether there may be a successor.
+async fn until_held(instance: &Instance, until: Instant, hurry: &CancellationToken) -> bool {
+    let seen = Mutex::new(Instant::now());
+    let is_left = || lock(&seen).elapsed() >= WITHOUT_REPLICAS;
+    let waits = async || {
+        if has_replicas(instance).await {
+            *lock(&seen) = Instant::now();
+        }
+        instance.manager().accepts_writes() && !is_left()
+    };
+    wait_while(waits, until, hurry).await;
+    !(instance.manager().accepts_writes() && is_left())
+}
+
+async fn has_replicas(instance: &Instance) -> bool {
+    observe::status(instance).await.server.is_some_and(|server| !server.replicas.is_empty())
 }
 
 async fn has_successor(instance: &Instance) -> bool {

@@ -6,6 +6,7 @@ use crate::{
     writer::{Writer, longest_gap, missing},
 };
 use rustix::process::Signal;
+use std::time::Duration;
 use valkeeper_failover::{Name, protocol::Role};
 
 /// The term of the primary.
@@ -105,6 +106,31 @@ async fn sigterm_without_an_operator_ends_held_in_the_grace_period() {
     let other = world.nodes.iter().find(|node| node.name != old).unwrap();
     assert_eq!(missing(&acknowledged, other).await, Vec::<String>::new(), "the replica has got everything");
     assert_eq!(world.writable().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn primary_whose_replicas_have_ended_waits_for_no_successor() {
+    let Some(program) = valkey() else { return };
+    // With a third of this for a successor, it would not end within this test.
+    let setup = Setup {
+        more: "intervals: {leaseDuration: 8000, hardDeadline: 6000, softDeadline: 5000, renewInterval: 500, \
+               requestTimeout: 1500, fenceTimeout: 1000, serverTimeout: 3000, gracePeriod: 1800000}\n"
+            .to_owned(),
+        ..Setup::default()
+    };
+    let mut world = World::started(&program, 3, &setup).await;
+    let mut operator = Operator::new();
+    let old = operator.settled(&world).await;
+    let writer = Writer::stubborn(world.node(&old));
+    until("writes", async || writer.acknowledged().len() > 50).await;
+    for node in &world.nodes {
+        node.signal(Signal::TERM);
+    }
+    for node in &mut world.nodes {
+        let ended = tokio::time::timeout(Duration::from_mins(2), node.ended()).await;
+        assert_eq!(ended, Ok(true), "{}", node.name.as_str());
+    }
+    writer.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
