@@ -30,6 +30,9 @@ pub(super) fn is_settled<K: ManagedService>(object: &K) -> bool {
         && meta.deletion_timestamp.is_none()
         && names::has_finalizer(meta)
         && object.annotations().get(names::RECONCILE_AT) == status.last_handled_reconcile_at.as_ref()
+        && object.annotations().get(names::APPLY_MAINTENANCE).is_none_or(|request| {
+            request.is_empty() || status.last_handled_apply_maintenance.as_ref() == Some(request)
+        })
 }
 
 /// Whether the status reports that the last reconciliation did not succeed.

@@ -147,6 +147,13 @@ impl Client {
         self.send_about(token, reference, call).await
     }
 
+    /// Applies the maintenance updates that are pending; the provider accepts it where there are none.
+    pub async fn start_maintenance(&self, token: &Token, reference: &Reference) -> Result<(), ProviderError> {
+        let (verb, path) = ("start the maintenance of", ["maintenance", "start"]);
+        let call = Call::about(reference, "start_maintenance", verb, Method::PUT, &path, None);
+        self.confirm(token, call).await
+    }
+
     /// Sets tags of a service, or removes those without a value; leaves all other tags unchanged.
     pub async fn patch_tags(
         &self,

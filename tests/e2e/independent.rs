@@ -5,7 +5,7 @@ use crate::{
     cluster::Place,
     world::{self, PROJECT, World, token, until},
 };
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use valkeeper_fake_provider::{
@@ -25,6 +25,7 @@ crate::scenarios![
     odd_shapes_do_not_stop_the_secret,
     hidden_secrets_in_lists_keep_resources_ready,
     token_without_secrets_keeps_all_but_the_secret,
+    maintenance_is_started_on_request,
 ];
 
 async fn run<S, F>(place: Place, scenario: S)
@@ -283,5 +284,17 @@ async fn hidden_secrets_in_lists_keep_resources_ready(
     }
     fake.reset_password(PROJECT, "two", "default");
     until_secret_is_true(&world, &fake, "two").await;
+    (world, fake)
+}
+
+async fn maintenance_is_started_on_request(world: World, fake: FakeProvider) -> (World, FakeProvider) {
+    world.ready_valkey("cache", json!({})).await;
+    assert!(fake.add_maintenance_update(PROJECT, "cache", json!({"description": "Security update"})));
+    let ask = Patch::Merge(json!({"metadata": {"annotations": {"valkeeper.io/apply-maintenance": "now"}}}));
+    world.valkeys().patch("cache", &PatchParams::default(), &ask).await.unwrap();
+    let left = |service: &Value| service["maintenance"]["updates"].as_array().map_or(0, Vec::len);
+    until(|| async { fake.service(PROJECT, "cache").unwrap() }, |service| left(service) == 0).await;
+    world.until_ready("cache").await;
+    assert_eq!(count(&fake, "PUT", "/maintenance/start"), 1);
     (world, fake)
 }

@@ -37,6 +37,7 @@ mod hostile;
 mod independent;
 mod inspect;
 mod kubectl;
+mod maintenance;
 mod mistakes;
 mod monitoring;
 mod outage;

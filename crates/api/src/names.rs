@@ -54,6 +54,8 @@ pub const PAUSED: &str = "valkeeper.io/paused";
 /// Annotation set by users: `On` or `Off`, which overrides `spec.powerSchedule` until its next switch. The operator
 /// removes it then.
 pub const POWER: &str = "valkeeper.io/power";
+/// Annotation set by users: any new value applies the maintenance updates that wait for their window.
+pub const APPLY_MAINTENANCE: &str = "valkeeper.io/apply-maintenance";
 /// Annotation set by users: any new value requests a reconciliation.
 pub const RECONCILE_AT: &str = "valkeeper.io/reconcile-at";
 

@@ -50,6 +50,9 @@ pub struct ServiceStatus {
     /// The value of the annotation `valkeeper.io/reconcile-at` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The value of the annotation `valkeeper.io/apply-maintenance` that maintenance was last started for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_apply_maintenance: Option<String>,
 }
 
 /// When a schedule switches the service next.

@@ -8,7 +8,7 @@ use super::{
     concern::{Concern, Concerns},
     config_map_concern, deletion,
     desired::Desired,
-    existence, migration, network,
+    existence, maintenance, migration, network,
     observed::{Observed, ObservedService, Power, Remote},
     power, recording,
     report::{Ready, Report},
@@ -112,6 +112,7 @@ fn concerns(desired: &Desired, observed: &Observed, service: &ObservedService) -
     concerns.extend(tags::concern(desired, observed, service));
     concerns.extend([
         power::concern(desired, observed, service),
+        maintenance::concern(desired, observed, service),
         migration::progress(desired, observed, service),
         network::concern(desired, observed),
     ]);

@@ -73,6 +73,8 @@ pub struct Desired {
     pub powered: bool,
     /// The schedule that decides on it, if one does.
     pub schedule: Option<ScheduledPower>,
+    /// The value of the annotation that asks for maintenance, until it was started for it.
+    pub maintenance_request: Option<String>,
     /// Settings.
     pub user_config: Map<String, Value>,
     /// Where the connection goes, unless it is switched off.

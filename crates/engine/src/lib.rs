@@ -27,6 +27,7 @@ mod handover;
 mod handover_report;
 mod kstatus;
 mod leftover;
+mod maintenance;
 mod migration;
 mod network;
 mod normal;

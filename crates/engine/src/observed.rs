@@ -46,6 +46,8 @@ pub struct Observed {
     /// A change that makes the provider rebuild was sent so recently that a reported `RUNNING` may
     /// still be the state from before (provider behaviour: readiness race).
     pub unsettled: bool,
+    /// Maintenance was started in this reconciliation.
+    pub maintenance_started: bool,
     /// What updates for this generation have requested, except for what later reads showed to have taken effect.
     pub sent: Option<ServicePatch>,
     /// The same for tags.

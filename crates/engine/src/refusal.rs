@@ -21,6 +21,8 @@ pub enum Request {
     Update(Box<ServicePatch>),
     /// The change of its type.
     ChangeType,
+    /// The start of its maintenance, for this value of the annotation.
+    Maintenance(String),
     /// A change of its tags.
     Tags(TagPatch),
     /// The connection Secret, to be read or to be written.

@@ -34,6 +34,8 @@ pub enum Step {
     Update(Box<ServicePatch>),
     /// Make a Valkey of a Redis service. Irreversible: there is no way back.
     ChangeType,
+    /// Apply the maintenance updates that are pending, as this value of the annotation asks.
+    StartMaintenance(String),
     /// Record what the spec declares, before it is sent. If this process ends in between, a field that the user then
     /// removes is still recorded as one to reset.
     Record {
@@ -76,6 +78,7 @@ impl Step {
             Self::Create(_) => "create",
             Self::Update(_) => "update",
             Self::ChangeType => "change type",
+            Self::StartMaintenance(_) => "start maintenance",
             Self::Record { .. } => "record",
             Self::PatchTags(_) => "patch tags",
             Self::WriteSecret(_) => "write secret",
@@ -107,6 +110,7 @@ impl Step {
             | Self::Create(_)
             | Self::Update(_)
             | Self::ChangeType
+            | Self::StartMaintenance(_)
             | Self::PatchTags(_)
             | Self::Delete
             | Self::NoteSettled
@@ -140,6 +144,7 @@ impl Request {
         Some(match step {
             Step::Update(patch) => Self::Update(patch.clone()),
             Step::ChangeType => Self::ChangeType,
+            Step::StartMaintenance(request) => Self::Maintenance(request.clone()),
             Step::PatchTags(tags) => Self::Tags(tags.clone()),
             Step::WriteSecret(_) | Step::Observe(Target::Secret) => Self::Secret,
             Step::WriteConfigMap(_) | Step::Observe(Target::ConfigMap) => Self::ConfigMap,

@@ -37,6 +37,7 @@ impl<K: ManagedService> Reconciliation<K> {
             Step::Create(request) => self.create(request, report).await,
             Step::Update(patch) => self.update(patch, report).await,
             Step::ChangeType => self.change_type(report).await,
+            Step::StartMaintenance(_) => self.start_maintenance(report).await,
             Step::PatchTags(tags) => self.patch_tags(tags, report).await,
             Step::WriteSecret(content) => self.write_secret(content).await,
             Step::WriteConfigMap(content) => self.write_config_map(content).await,
@@ -124,6 +125,20 @@ impl<K: ManagedService> Reconciliation<K> {
             // An answer without credentials proves nothing about the service: read it again.
             self.observed.remote = Remote::Unknown;
         }
+        Ok(())
+    }
+
+    async fn start_maintenance(&mut self, report: &Report) -> Result<(), ReconcileError> {
+        let token = self.token().await?;
+        // If the answer is lost, the earlier observation may be outdated.
+        self.observed.unsettled = true;
+        let (provider, reference) = (self.provider.clone(), self.reference());
+        self.sending(provider.start_maintenance(&token, &reference)).await?;
+        self.observed.maintenance_started = true;
+        self.emit(Severity::Normal, report.reason, "StartMaintenance", &report.message);
+        self.settle();
+        // The answer does not show the service.
+        self.observed.remote = Remote::Unknown;
         Ok(())
     }
 

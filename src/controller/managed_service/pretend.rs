@@ -49,6 +49,7 @@ impl<K: ManagedService> Reconciliation<K> {
             (Step::ChangeType, Remote::Present(service)) => {
                 K::KIND.service_type().clone_into(&mut service.service_type);
             }
+            (Step::StartMaintenance(_), _) => self.observed.maintenance_started = true,
             (Step::PatchTags(tags), Remote::Present(service)) => **service = service.with_tags(tags),
             _ => {}
         }

@@ -176,9 +176,12 @@ impl<K: ManagedService> Reconciliation<K> {
             _ => Vec::new(),
         };
         let target = match step {
-            Step::Create(_) | Step::Update(_) | Step::ChangeType | Step::PatchTags(_) | Step::Delete => {
-                "aiven"
-            }
+            Step::Create(_)
+            | Step::Update(_)
+            | Step::ChangeType
+            | Step::StartMaintenance(_)
+            | Step::PatchTags(_)
+            | Step::Delete => "aiven",
             _ => "kubernetes",
         };
         Action { step: step.name(), target, fields }

@@ -53,6 +53,10 @@ impl<K: ManagedService> Reconciliation<K> {
             observed_generation: Some(generation),
             power_schedule: self.desired.schedule.as_ref().map(|schedule| schedule.status.clone()),
             drift: self.drift(report),
+            last_handled_apply_maintenance: match &self.desired.maintenance_request {
+                Some(request) if self.observed.maintenance_started => Some(request.clone()),
+                _ => before.last_handled_apply_maintenance,
+            },
             last_handled_reconcile_at: self.object.annotations().get(names::RECONCILE_AT).cloned(),
             declared_values: engine::remembered(&self.desired, &self.observed),
             declared_fields: Vec::new(),

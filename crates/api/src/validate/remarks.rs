@@ -9,7 +9,8 @@ use super::{Violation, bounds::shown, spelling, syntax};
 use crate::{Kind, field_path::FieldPath, names, power_schedule};
 
 /// The annotations that the operator reads or writes.
-const ANNOTATIONS: [&str; 11] = [
+const ANNOTATIONS: [&str; 12] = [
+    names::APPLY_MAINTENANCE,
     names::DECLARED_FIELDS,
     names::DELETION_POLICY,
     names::GENERATION_PROCESSED,

@@ -13,6 +13,7 @@ use valkeeper_api::{
 mod difference;
 mod handover;
 mod life;
+mod maintenance;
 mod migrations;
 mod orphans;
 mod ownership;

@@ -77,6 +77,7 @@ impl Question {
             engine::Step::Observe(engine::Target::Secret) => Step::LookAtSecret,
             other @ (engine::Step::AddTokenFinalizer
             | engine::Step::ChangeType
+            | engine::Step::StartMaintenance(_)
             | engine::Step::WriteConfigMap(_)
             | engine::Step::NoteSettled
             | engine::Step::ReleaseToken(_)
