@@ -35,7 +35,7 @@ pub(crate) async fn leave(instance: &Instance, hurry: &CancellationToken) {
     let begun = Instant::now();
     let _ = instance.input(Input::Leave);
     let is_primary = matches!(instance.manager().role(), Role::Primary(_));
-    let mut hands_over = is_primary && has_replicas(instance).await && !instance.is_alone();
+    let mut hands_over = is_primary && has_replicas(instance).await == Some(true) && !instance.is_alone();
     if hands_over {
         tracing::info!("asking for a successor");
         hands_over = until_held(instance, begun + grace / 3, hurry).await;
@@ -49,22 +49,25 @@ pub(crate) async fn leave(instance: &Instance, hurry: &CancellationToken) {
     end_server(instance, begun + grace.saturating_sub(Duration::from_secs(1))).await;
 }
 
-/// Waits until somebody has asked to hold; answers whether there may be a successor.
+/// Waits until it is held for a successor; answers whether there may be one.
 async fn until_held(instance: &Instance, until: Instant, hurry: &CancellationToken) -> bool {
     let seen = Mutex::new(Instant::now());
-    let is_left = || lock(&seen).elapsed() >= WITHOUT_REPLICAS;
+    let is_alone = || lock(&seen).elapsed() >= WITHOUT_REPLICAS;
+    let is_primary = || matches!(instance.manager().role(), Role::Primary(_));
     let waits = async || {
-        if has_replicas(instance).await {
+        // A server that is too busy to answer may well have some.
+        if has_replicas(instance).await.unwrap_or(true) {
             *lock(&seen) = Instant::now();
         }
-        instance.manager().accepts_writes() && !is_left()
+        instance.manager().accepts_writes() && !(is_primary() && is_alone())
     };
     wait_while(waits, until, hurry).await;
-    !(instance.manager().accepts_writes() && is_left())
+    !(is_primary() && is_alone())
 }
 
-async fn has_replicas(instance: &Instance) -> bool {
-    observe::status(instance).await.server.is_some_and(|server| !server.replicas.is_empty())
+/// Whether replicas are connected; none without an answer of the server.
+async fn has_replicas(instance: &Instance) -> Option<bool> {
+    observe::status(instance).await.server.map(|server| !server.replicas.is_empty())
 }
 
 async fn has_successor(instance: &Instance) -> bool {
