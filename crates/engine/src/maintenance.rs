@@ -1,7 +1,7 @@
 //! Maintenance that a user wants now: the updates that wait for their window are applied at once.
 //!
-//! Guarantees: one value of the annotation starts maintenance once, but for a crash between the request and its note, after
-//! which it is made again: Aiven answers then that nothing is pending.
+//! Guarantees: one value of the annotation starts maintenance once, unless its note in the status is lost, as in a crash; a
+//! resource that is new or was restored starts none for the value that it came with.
 
 use super::{
     concern::Concern,
@@ -18,7 +18,8 @@ use valkeeper_api::{
 /// The request of the resource that no maintenance was started for so far.
 pub(super) fn request<K: ManagedService>(object: &K) -> Option<String> {
     let request = object.meta().annotations.as_ref()?.get(names::APPLY_MAINTENANCE)?;
-    let handled = object.status().and_then(|status| status.last_handled_apply_maintenance.as_ref());
+    // A backup of the cluster keeps annotations, and drops the status.
+    let handled = object.status()?.last_handled_apply_maintenance.as_ref();
     (!request.is_empty() && handled != Some(request)).then(|| request.clone())
 }
 
@@ -26,7 +27,8 @@ pub(super) fn request<K: ManagedService>(object: &K) -> Option<String> {
 pub(super) fn concern(desired: &Desired, observed: &Observed, service: &ObservedService) -> Concern {
     let waits = observed.unsettled || service.state.power() != Power::Serving || !desired.powered;
     let Some(request) = &desired.maintenance_request else { return Concern::fine() };
-    if observed.maintenance_started || waits || desired.policies.observes {
+    let is_invalid = !desired.violations.is_empty();
+    if observed.maintenance_started || waits || is_invalid || desired.policies.observes {
         return Concern::fine();
     }
     let message = format!(

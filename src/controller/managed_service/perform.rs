@@ -137,6 +137,11 @@ impl<K: ManagedService> Reconciliation<K> {
         self.observed.maintenance_started = true;
         self.emit(Severity::Normal, report.reason, "StartMaintenance", &report.message);
         self.settle();
+        // Noted before anything else can fail: the next updates are not what was asked for.
+        let next = self.next_status(report);
+        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+            self.adopt(object);
+        }
         // The answer does not show the service.
         self.observed.remote = Remote::Unknown;
         Ok(())

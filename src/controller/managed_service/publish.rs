@@ -55,6 +55,10 @@ impl<K: ManagedService> Reconciliation<K> {
             drift: self.drift(report),
             last_handled_apply_maintenance: match &self.desired.maintenance_request {
                 Some(request) if self.observed.maintenance_started => Some(request.clone()),
+                // It came with the resource.
+                _ if self.object.status().is_none() => {
+                    self.object.annotations().get(names::APPLY_MAINTENANCE).cloned()
+                }
                 _ => before.last_handled_apply_maintenance,
             },
             last_handled_reconcile_at: self.object.annotations().get(names::RECONCILE_AT).cloned(),

@@ -25,6 +25,8 @@ fn maintenance_is_started_for_each_value_once_and_only_on_a_service_that_runs() 
     assert_eq!(outcome(&asking("now", Some("now")), &seen(service())).0, "done");
     assert_eq!(outcome(&asking("", None), &seen(service())).0, "done");
     assert_eq!(outcome(&asking("later", Some("now")), &seen(service())).0, "start maintenance");
+    let restored = new_resource(json!({"metadata": {"annotations": {ASKED: "now"}}}));
+    assert_eq!(restored.maintenance_request, None, "it came with the resource");
 }
 
 #[test]
