@@ -2,7 +2,7 @@
 //! when its result is noted, or its request was withdrawn.
 //!
 //! Guarantees: the Secrets of the destination are mounted, and copied nowhere; a backup has one pod at most, but for one
-//! that has ended while the operator was killed: the next verification deletes it.
+//! whose deletion failed: the next verification deletes it.
 
 use super::{known::Known, pod_answer::progress, target};
 use crate::{
@@ -33,7 +33,9 @@ pub(super) async fn ask(
     }
     let Some((name, memory)) = verifier(object).zip(pod_memory(object)) else { return Ok(Progress::Unasked) };
     let pod = find(client, object, name).await?;
-    Ok(pod.map_or(Progress::Unknown, |pod| progress(&pod, memory, now())))
+    let size = object.status.as_ref().and_then(|status| status.size_bytes).unwrap_or_default();
+    let size = u64::try_from(size).unwrap_or_default();
+    Ok(pod.map_or(Progress::Unknown, |pod| progress(&pod, (memory, size), now())))
 }
 
 /// The pod of this name, if the backup owns it.

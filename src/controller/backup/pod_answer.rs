@@ -1,7 +1,7 @@
 //! What the status of a pod that verifies a backup says, as decisions take it. Pure.
 //!
 //! Guarantees: no pod is waited for longer than it may take, whatever becomes of its node; one that had too little memory is
-//! followed by one that has more.
+//! followed by one that has more, up to a limit.
 
 use super::answer::proof;
 use crate::controller::valkey_cluster::pod_seen::problem;
@@ -19,11 +19,27 @@ use valkeeper_instance::backups::Verification;
 const BEGINS_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// A kubelet ends a pod that is deleted within seconds, if it is there.
 const ENDS_WITHIN: TimeDelta = TimeDelta::minutes(1);
+/// No pod gets more than so many times the bytes of the data, or than [`LEAST`].
+const MOST: u64 = 8;
+const LEAST: u64 = 1 << 30;
 /// How the kubelet calls the end of a container that exceeded its memory.
 const OUT_OF_MEMORY: &str = "OOMKilled";
 
-/// What a pod with so many bytes of memory says about the verification.
-pub(super) fn progress(pod: &Pod, memory: u64, now: DateTime<Utc>) -> Progress {
+/// What a pod with so many bytes of memory, for so many bytes of data, says about the verification.
+pub(super) fn progress(pod: &Pod, (memory, data): (u64, u64), now: DateTime<Utc>) -> Progress {
+    match answer(pod, memory, now) {
+        Progress::Done(mut facts) => {
+            let most = data.saturating_mul(MOST).max(LEAST).max(memory);
+            if let Some(proof) = &mut facts.verified {
+                proof.needs_memory = proof.needs_memory.map(|needed| needed.min(most));
+            }
+            Progress::Done(facts)
+        }
+        other => other,
+    }
+}
+
+fn answer(pod: &Pod, memory: u64, now: DateTime<Utc>) -> Progress {
     let status = pod.status.clone().unwrap_or_default();
     let container = status.container_statuses.iter().flatten().find(|container| container.name == CONTAINER);
     let state = container.and_then(|container| container.state.clone()).unwrap_or_default();
@@ -100,7 +116,7 @@ mod tests {
             "metadata": {"name": "cache-verify-1", "creationTimestamp": "1970-01-01T00:00:00Z"},
             "status": status,
         });
-        progress(&serde_json::from_value(pod).unwrap(), MEMORY, DateTime::UNIX_EPOCH + age)
+        progress(&serde_json::from_value(pod).unwrap(), (MEMORY, 0), DateTime::UNIX_EPOCH + age)
     }
 
     fn named(name: &str, state: &Value) -> Value {
@@ -127,6 +143,11 @@ mod tests {
         let Progress::Done(facts) = seen(&container(&killed), TimeDelta::zero()) else { panic!() };
         let proof = facts.verified.unwrap();
         assert!(proof.inconclusive && proof.needs_memory == Some(150), "{proof:?}");
+        let pod = json!({"metadata": {"name": "cache-verify-1"}, "status": container(&killed)});
+        let (pod, large): (Pod, u64) = (serde_json::from_value(pod).unwrap(), 3 << 30);
+        let limited = progress(&pod, (large, 400 << 20), DateTime::UNIX_EPOCH);
+        let Progress::Done(facts) = limited else { panic!() };
+        assert_eq!(facts.verified.unwrap().needs_memory, Some(3200 << 20), "eight times the data");
     }
 
     #[test]
@@ -172,8 +193,9 @@ mod tests {
             "metadata": {"name": "x", "deletionTimestamp": "1970-01-01T00:00:00Z"}, "status": running,
         });
         let deleted = serde_json::from_value(deleted).unwrap();
-        let at =
-            |seconds: i64| progress(&deleted, MEMORY, DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds));
+        let at = |seconds: i64| {
+            progress(&deleted, (MEMORY, 0), DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds))
+        };
         assert!(matches!(at(30), Progress::Verifying(_)));
         assert!(matches!(at(61), Progress::Failed { .. }));
     }
