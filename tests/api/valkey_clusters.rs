@@ -241,7 +241,7 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
         (json!({"engine": "Redis", "version": "7.2"}), "cannot go back"),
         (json!({"persistence": null}), "cannot be added or removed"),
         (json!({"persistence": {"mode": "None"}}), "cannot be added or removed"),
-        (json!({"persistence": {"size": "1Gi"}}), "can only grow"),
+        (json!({"persistence": {"size": null}}), "persistence.size"),
         (json!({"persistence": {"storageClassName": "fast"}}), "immutable"),
         (json!({"bootstrap": {"backup": {"name": "one"}}}), "immutable"),
         (json!({"tls": {"plaintext": false}}), "tls.plaintext must be true"),

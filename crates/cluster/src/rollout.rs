@@ -35,7 +35,7 @@ fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
     let (wanted, settings) = (revision(desired), settings_revision(desired, observed));
     let is_outdated = |(ordinal, pod): &(&u32, &PodSeen)| {
         is_outdated(pod, observed.instances.get(*ordinal), &wanted, &settings)
-            || volumes::waits_for_another_pod(observed, **ordinal, pod)
+            || volumes::waits_for_another_pod(desired, observed, **ordinal, pod)
     };
     let pods = observed.pods.iter().filter(|(ordinal, _)| **ordinal < desired.instances());
     pods.filter(is_outdated).map(|(ordinal, _)| *ordinal).collect()

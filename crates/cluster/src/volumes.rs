@@ -6,8 +6,8 @@
 //!                                          └─ waits for another pod ──▶ pod replaced, as in an update
 //! ```
 //!
-//! Guarantees: no volume is asked to shrink, whoever enlarged it; a pod is replaced for its volume once for each time that
-//! its driver waits for that; a refusal stops nothing else.
+//! Guarantees: no volume is asked to shrink, whatever the spec says; a pod is replaced for its volume once for each time that
+//! its driver waits for that, and a primary that is replaced after an approval only is not; a refusal stops nothing else.
 
 use crate::concern::Concern;
 use crate::desired::Desired;
@@ -18,8 +18,8 @@ use crate::settings::bytes;
 use crate::step::{RequeueClass, Step};
 use chrono::TimeDelta;
 
-/// A driver that enlarges a volume in use says for a moment as well that it waits for a pod.
-const PATIENCE: TimeDelta = TimeDelta::minutes(1);
+/// A kubelet enlarges the file system of a volume in use when it next looks at its pod, within minutes.
+const PATIENCE: TimeDelta = TimeDelta::minutes(5);
 
 /// Bytes that each volume should have, if there are any.
 fn size(desired: &Desired) -> Option<u64> {
@@ -33,12 +33,19 @@ fn present<'a>(desired: &Desired, observed: &'a Observed) -> impl Iterator<Item 
 /// Asks for larger volumes. Some drivers enlarge them only while no server runs, so this goes on then.
 pub(crate) fn grow(desired: &Desired, observed: &Observed) -> Concern {
     let Some(size) = size(desired) else { return Concern::fine() };
-    let smaller = present(desired, observed).find(|(_, claim)| claim.requested < size);
-    let Some((ordinal, _)) = smaller else { return Concern::fine() };
+    // A claim that has no volume yet cannot be changed.
+    let is_smaller = |claim: &ClaimSeen| claim.capacity > 0 && claim.requested < size;
+    let Some((ordinal, _)) = present(desired, observed).find(|(_, claim)| is_smaller(claim)) else {
+        return Concern::fine();
+    };
     let Some(why) = &observed.growth_refused else { return Concern::act(Step::GrowClaim(*ordinal)) };
+    // Whoever waits for a primary, or for a last backup, is to read about that.
+    if observed.primary().is_none() || desired.awaits_final_backup {
+        return Concern::fine();
+    }
     let message = format!(
-        "Cannot enlarge volume claim {}: {}. Set allowVolumeExpansion in its storage class, or restore a backup into a \
-         cluster with larger volumes.",
+        "Cannot enlarge volume claim {}: {}. Correct that, such as allowVolumeExpansion of its storage class, or set \
+         spec.persistence.size back.",
         names::claim(&desired.name, *ordinal),
         why.trim_end_matches('.')
     );
@@ -49,14 +56,22 @@ pub(crate) fn grow(desired: &Desired, observed: &Observed) -> Concern {
 pub(crate) fn growing(desired: &Desired, observed: &Observed) -> Concern {
     let behind = present(desired, observed).find(|(_, claim)| is_growing(claim));
     behind.map_or_else(Concern::fine, |(ordinal, claim)| {
-        let trouble =
-            claim.trouble.as_ref().map(|text| format!(" It reports: {}.", text.trim_end_matches('.')));
+        let (name, instance) = (names::claim(&desired.name, *ordinal), desired.instance(*ordinal));
+        let trouble = claim.trouble.as_ref().map(|text| format!(" It reports: {}.", text.trim_end_matches('.')));
+        let pod = observed.pods.get(ordinal);
+        let needs_approval = pod.is_some_and(|pod| needs_another_pod(observed, *ordinal, pod))
+            && keeps_its_pod(desired, observed, *ordinal);
+        let advice = needs_approval.then(|| {
+            format!(
+                " It waits for another pod, and spec.update.primary is Approve: delete pod {instance} at a time of your choice."
+            )
+        });
         let message = format!(
-            "Waiting until the driver has enlarged volume claim {}.{}",
-            names::claim(&desired.name, *ordinal),
-            trouble.unwrap_or_default()
+            "Waiting until the driver has enlarged volume claim {name}.{}{}",
+            trouble.unwrap_or_default(),
+            advice.unwrap_or_default()
         );
-        Concern::waits(RequeueClass::Active, State::Updating, reason::VOLUME_GROWING, message)
+        Concern::waits(RequeueClass::Steady, State::Updating, reason::VOLUME_GROWING, message)
     })
 }
 
@@ -65,8 +80,24 @@ pub fn is_growing(claim: &ClaimSeen) -> bool {
     claim.capacity > 0 && claim.capacity < claim.requested
 }
 
+/// Whether a pod is to be replaced for its volume.
+pub(crate) fn waits_for_another_pod(
+    desired: &Desired,
+    observed: &Observed,
+    ordinal: u32,
+    pod: &PodSeen,
+) -> bool {
+    needs_another_pod(observed, ordinal, pod) && !keeps_its_pod(desired, observed, ordinal)
+}
+
+/// A primary that is replaced after an approval only. No approval names a volume.
+fn keeps_its_pod(desired: &Desired, observed: &Observed, ordinal: u32) -> bool {
+    let asks = desired.spec.update.as_ref().is_some_and(|update| update.primary == "Approve");
+    asks && observed.primary().is_some_and(|(primary, _)| primary == ordinal)
+}
+
 /// Whether the volume of a pod gets larger with another pod only. One that was created since has not helped.
-pub(crate) fn waits_for_another_pod(observed: &Observed, ordinal: u32, pod: &PodSeen) -> bool {
+fn needs_another_pod(observed: &Observed, ordinal: u32, pod: &PodSeen) -> bool {
     let claim = observed.claims.get(&ordinal).filter(|claim| is_growing(claim));
     let since = claim.and_then(|claim| claim.waits_for_pod_since);
     since.is_some_and(|since| {

@@ -1,7 +1,10 @@
 //! Volume claims of a cluster: as they are seen, and asking for larger volumes.
 
 use super::Reconciliation;
-use crate::{cluster::objects, controller::error::ReconcileError};
+use crate::{
+    cluster::{ClusterError, objects},
+    controller::error::ReconcileError,
+};
 use chrono::{DateTime, Utc};
 use k8s_openapi::{
     api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimCondition},
@@ -12,6 +15,7 @@ use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 use valkeeper_cluster::{ClaimSeen, Desired, Observed, names, quantity, utc};
+use valkeeper_engine::failure::Class;
 
 /// Between two attempts to enlarge a volume that Kubernetes refuses.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_mins(5);
@@ -38,33 +42,38 @@ impl Reconciliation {
         refused.filter(|(at, _)| at.elapsed() < BETWEEN_ATTEMPTS).map(|(_, why)| why.clone())
     }
 
-    /// Asks for a volume as large as declared. That Kubernetes refuses it is for a user to read, and stops nothing else.
+    /// Asks for a volume as large as declared; answers whether Kubernetes takes it. A refusal is for a user to read, and
+    /// stops nothing else.
     pub(super) async fn grow_claim(
         &mut self,
         desired: &Desired,
         observed: &Observed,
         ordinal: u32,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<bool, ReconcileError> {
         let size = desired.spec.persistence.as_ref().and_then(|persistence| persistence.size.clone());
-        let (Some(size), Some(claim)) = (size, observed.claims.get(&ordinal)) else { return Ok(()) };
+        let (Some(size), Some(claim)) = (size, observed.claims.get(&ordinal)) else { return Ok(false) };
         self.stale = true;
         let name = names::claim(&desired.name, ordinal);
         let patch = json!({
-            // Somebody may have enlarged it further meanwhile.
+            // A user may have enlarged it further meanwhile.
             "metadata": {"resourceVersion": claim.version},
             "spec": {"resources": {"requests": {"storage": size}}},
         });
         let client = &self.context.client;
-        let patched = objects::patch::<PersistentVolumeClaim>(client, &self.namespace, &name, patch).await;
-        match patched {
-            Ok(_) => self.known.growth_refused = None,
-            Err(error) if error.is_refusal() => {
+        match objects::patch::<PersistentVolumeClaim>(client, &self.namespace, &name, patch).await {
+            Ok(_) => {
+                self.known.growth_refused = None;
+                Ok(true)
+            }
+            Err(error) if matches!(error.class(), Class::NotFound | Class::Conflict) => Ok(false),
+            // Also by a webhook that fails.
+            Err(error @ ClusterError::Rejected { .. }) => {
                 tracing::warn!(%error, "a volume is not enlarged");
                 self.known.growth_refused = Some((Instant::now(), error.words()));
+                Ok(false)
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 }
 

@@ -88,8 +88,9 @@ impl Reconciliation {
         desired: &Desired,
         observed: &mut Observed,
     ) -> Result<(), ReconcileError> {
-        let growing =
-            self.known.objects.as_ref().is_some_and(|objects| objects.claims.values().any(is_growing));
+        let growing = self.known.objects.as_ref().is_some_and(|objects| {
+            objects.claims.range(..desired.instances()).any(|(_, claim)| is_growing(claim))
+        });
         let resync = self.context.settings.resync_interval;
         // No watch shows claims.
         let resync = if growing { resync.min(GROWING) } else { resync };

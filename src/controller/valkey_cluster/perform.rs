@@ -66,7 +66,7 @@ impl Reconciliation {
                 objects::remove(&self.context.client, &self.namespace, kind.names(), &name, &uid).await?;
                 self.stale = true;
             }
-            Step::GrowClaim(ordinal) => self.grow_claim(desired, observed, ordinal).await?,
+            Step::GrowClaim(ordinal) => return self.grow_claim(desired, observed, ordinal).await,
             Step::CreateClaim(_) | Step::DeleteClaim(_) | Step::CreatePod(_) | Step::DeletePod(..) => {
                 self.change_instance(desired, &step).await?;
             }

@@ -182,9 +182,8 @@ fn persistence() -> [PlacedRule; 4] {
         size(),
         field(
             &["spec", "persistence"],
-            "has(self.size) == has(oldSelf.size) && \
-             (!has(self.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0)",
-            "persistence.size can only grow.",
+            "has(self.size) == has(oldSelf.size)",
+            "persistence.size cannot be removed.",
         ),
         field(
             &["spec", "persistence"],

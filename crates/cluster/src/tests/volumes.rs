@@ -90,20 +90,59 @@ fn refusal_is_said_and_stops_nothing_else() {
     assert!(matches!(decide(&model.desired, &observed).step, Step::GrowClaim(0)));
     let report = decide(&model.desired, &refused(&model)).report;
     assert_eq!((report.ready, report.reason), (Ready::Stuck, "VolumeGrowthRefused"));
-    assert!(report.message.contains("data-c-0: the class does not allow it. Set"), "{}", report.message);
+    assert!(report.message.contains("data-c-0: the class does not allow it. Correct that"), "{}", report.message);
     // Such as a change of the settings.
     model.desired.spec.config = Some([("timeout".to_owned(), "1".to_owned())].into());
     assert!(matches!(decide(&model.desired, &refused(&model)).step, Step::Apply(_)));
 }
 
 #[test]
-fn volume_that_somebody_has_enlarged_further_is_left() {
+fn claim_that_asks_for_more_than_declared_is_left() {
     let mut model = rested(&with_volumes(1));
     let claim = model.claims.get_mut(&0).unwrap();
     (claim.requested, claim.capacity) = (16 << 30, 16 << 30);
     grow(&mut model, "8Gi");
     let observed = model.observe();
     assert!(matches!(decide(&model.desired, &observed).step, Step::Requeue(_)));
+}
+
+#[test]
+fn refusal_hides_neither_a_failover_nor_a_last_backup() {
+    let mut model = rested(&with_volumes(3));
+    grow(&mut model, "8Gi");
+    let mut observed = Observed { growth_refused: Some("no".to_owned()), ..model.observe() };
+    model.desired.awaits_final_backup = true;
+    assert_ne!(decide(&model.desired, &observed).report.reason, "VolumeGrowthRefused");
+    model.desired.awaits_final_backup = false;
+    observed.instances.clear();
+    assert!(observed.primary().is_none());
+    assert_ne!(decide(&model.desired, &observed).report.reason, "VolumeGrowthRefused");
+}
+
+#[test]
+fn claim_without_a_volume_is_not_changed() {
+    let mut model = rested(&with_volumes(3));
+    grow(&mut model, "8Gi");
+    for claim in model.claims.values_mut() {
+        claim.capacity = 0;
+    }
+    let observed = model.observe();
+    assert!(matches!(decide(&model.desired, &observed).step, Step::Requeue(_)));
+}
+
+#[test]
+fn primary_that_is_replaced_after_an_approval_only_keeps_its_pod() {
+    let mut spec = with_volumes(1);
+    spec["update"] = json!({"primary": "Approve"});
+    let mut model = rested(&spec);
+    grow(&mut model, "8Gi");
+    let mut observed = model.observe();
+    let claim = observed.claims.get_mut(&0).unwrap();
+    (claim.requested, claim.waits_for_pod_since) = (8 << 30, Some(observed.now - TimeDelta::minutes(9)));
+    observed.pods.get_mut(&0).unwrap().created = Some(observed.now - TimeDelta::hours(1));
+    let decision = decide(&model.desired, &observed);
+    assert!(matches!(decision.step, Step::Requeue(_)), "{:?}", decision.step);
+    assert!(decision.report.message.contains("delete pod c-0"), "{}", decision.report.message);
 }
 
 #[test]
@@ -124,7 +163,7 @@ fn pod_is_replaced_once_for_a_driver_that_waits() {
         matches!(decide(&model.desired, &observed).step, Step::DeletePod(1, _))
     };
     let minutes = TimeDelta::minutes;
-    assert!(!deletes(TimeDelta::seconds(59), minutes(60)), "it may be about to happen");
-    assert!(deletes(minutes(1), minutes(60)));
+    assert!(!deletes(minutes(4), minutes(60)), "it may be about to happen");
+    assert!(deletes(minutes(5), minutes(60)));
     assert!(!deletes(minutes(10), minutes(5)), "its successor has not helped");
 }
