@@ -17,7 +17,7 @@ use valkeeper_apiserver::{KubeOptions, KubeServer};
 use valkeeper_testbed::envtest::RealApiServer;
 use valkeeper_testbed::faults::{FaultLayer, FaultPlan};
 use valkeeper_testbed::identity_agent::IdentityAgent;
-use valkeeper_testbed::node::{Image, NodeOptions, Nodes, PodName};
+use valkeeper_testbed::node::{Image, NodeOptions, Nodes, PodName, service_network};
 use valkeeper_testbed::s3::KEY;
 use valkeeper_testbed::tools;
 
@@ -64,8 +64,7 @@ impl World {
         crate::prepare();
         let mut options = KubeOptions::default();
         if !isolated {
-            let second = 150 + u8::try_from(std::process::id() % 50).unwrap();
-            options.service_network = [127, second];
+            options.service_network = service_network();
         }
         let server = KubeServer::start(options).await.unwrap();
         let (config, kubeconfig) = (server.client_config().unwrap(), server.kubeconfig());

@@ -1,6 +1,7 @@
 //! The API behind HTTP: reads objects in the version and the state a client requests. A paged list is one consistent
 //! state, or an error once that state has expired.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Api {
     pub(crate) bookmark_interval: Duration,
     /// The first half of the addresses of services.
     pub(crate) service_network: [u8; 2],
+    /// The second half of the last address of a service.
+    pub(crate) last_address: AtomicU64,
     /// Held while definitions are established.
     pub(crate) defining: Mutex<()>,
 }

@@ -29,6 +29,7 @@ mod watch;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +103,7 @@ impl KubeServer {
             stop: CancellationToken::new(),
             bookmark_interval: options.bookmark_interval,
             service_network: options.service_network,
+            last_address: AtomicU64::new(0),
             defining: Mutex::new(()),
         });
         if let Some(content) = options.content {

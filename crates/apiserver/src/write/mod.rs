@@ -12,6 +12,7 @@ pub(crate) mod pods;
 pub(crate) mod scale;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rand::RngExt as _;
 use serde_json::{Value, json};
@@ -126,8 +127,13 @@ impl Api {
         if resource.builtin.is_none() || resource.kind != "Service" || !builtin::needs_cluster_ip(new) {
             return;
         }
-        let [_, _, high, low] =
-            u32::try_from(self.store.revision() % 65_000).unwrap_or_default().to_be_bytes();
+        // Two services that are created at once have the same revision before them.
+        let revision = self.store.revision();
+        let next = |last: u64| revision.max(last + 1);
+        let last =
+            self.last_address.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let number = next(last.unwrap_or_else(|last| last));
+        let [_, _, high, low] = u32::try_from(number % 65_000).unwrap_or_default().to_be_bytes();
         let [first, second] = self.service_network;
         builtin::set_cluster_ip(new, &format!("{first}.{second}.{high}.{low}"));
     }

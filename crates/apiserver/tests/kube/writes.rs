@@ -107,3 +107,22 @@ async fn a_name_is_generated_from_its_prefix() {
         cluster.config_maps().create(&PostParams::default(), &new).await.unwrap().metadata.name.unwrap();
     assert!(name.starts_with("gen-") && name.len() == 9, "{name}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn services_that_are_created_at_once_have_addresses_of_their_own() {
+    let cluster = Cluster::start().await;
+    let api: Api<Service> = Api::namespaced(cluster.client.clone(), "default");
+    let created = (0..40).map(|number| {
+        let api = api.clone();
+        async move {
+            let spec =
+                json!({"metadata": {"name": format!("s-{number}")}, "spec": {"ports": [{"port": 80}]}});
+            let service: Service = serde_json::from_value(spec).unwrap();
+            let created = api.create(&PostParams::default(), &service).await.unwrap();
+            created.spec.unwrap().cluster_ip.unwrap()
+        }
+    });
+    let addresses: std::collections::BTreeSet<String> =
+        futures::future::join_all(created).await.into_iter().collect();
+    assert_eq!(addresses.len(), 40);
+}

@@ -90,7 +90,11 @@ fn refusal_is_said_and_stops_nothing_else() {
     assert!(matches!(decide(&model.desired, &observed).step, Step::GrowClaim(0)));
     let report = decide(&model.desired, &refused(&model)).report;
     assert_eq!((report.ready, report.reason), (Ready::Stuck, "VolumeGrowthRefused"));
-    assert!(report.message.contains("data-c-0: the class does not allow it. Correct that"), "{}", report.message);
+    assert!(
+        report.message.contains("data-c-0: the class does not allow it. Correct that"),
+        "{}",
+        report.message
+    );
     // Such as a change of the settings.
     model.desired.spec.config = Some([("timeout".to_owned(), "1".to_owned())].into());
     assert!(matches!(decide(&model.desired, &refused(&model)).step, Step::Apply(_)));

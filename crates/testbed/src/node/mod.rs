@@ -70,6 +70,7 @@ pub use self::options::NodeOptions;
 pub use self::play::Company;
 use self::process::{Group, Guard};
 pub use self::schedule::{Event, NodeSchedule, Targets};
+pub use self::start::service_network;
 
 /// How pods are kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use kube::{Client, Config, ResourceExt as _};
 use serde_json::Value;
 use valkeeper_apiserver::{KubeOptions, KubeServer};
 use valkeeper_testbed::envtest::RealApiServer;
-use valkeeper_testbed::node::{NodeOptions, Nodes, PodName};
+use valkeeper_testbed::node::{NodeOptions, Nodes, PodName, service_network};
 use valkeeper_testbed::tools;
 
 pub(crate) struct World {
@@ -27,9 +27,7 @@ impl World {
     }
 
     pub(crate) async fn with_options(nodes: NodeOptions) -> Self {
-        // Each with its own addresses of services.
-        let second = 200 + u8::try_from(std::process::id() % 50).unwrap();
-        let options = KubeOptions { service_network: [127, second], ..KubeOptions::default() };
+        let options = KubeOptions { service_network: service_network(), ..KubeOptions::default() };
         let server = KubeServer::start(options).await.unwrap();
         let (config, kubeconfig) = (server.client_config().unwrap(), server.kubeconfig());
         Self::with(Box::new(server), config, kubeconfig, nodes).await
