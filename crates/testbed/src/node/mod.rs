@@ -42,6 +42,7 @@ mod proxy;
 mod relay;
 mod restarts;
 mod schedule;
+mod services;
 mod session;
 mod slowness;
 mod start;
@@ -70,7 +71,7 @@ pub use self::options::NodeOptions;
 pub use self::play::Company;
 use self::process::{Group, Guard};
 pub use self::schedule::{Event, NodeSchedule, Targets};
-pub use self::start::service_network;
+pub use self::services::service_network;
 
 /// How pods are kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -45,8 +42,6 @@ use crate::tools;
 
 /// The second parts of addresses to choose from. Those around them are left to people and to services.
 const WORLDS: std::ops::RangeInclusive<u8> = 64..=190;
-/// The second parts of the addresses of services.
-const SERVICES: std::ops::RangeInclusive<u8> = 191..=250;
 /// Letters of zones.
 const ZONES: [&str; 3] = ["a", "b", "c"];
 
@@ -207,15 +202,6 @@ async fn bind(place: Half, count: u8) -> std::io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// A network for the addresses of services: another one for each of as many API servers of this process as there are
-/// networks. With the same one, an address of one API server could lead to a pod of another.
-pub fn service_network() -> [u8; 2] {
-    static CLAIMED: AtomicU32 = AtomicU32::new(0);
-    let count = u32::from(SERVICES.end() - SERVICES.start()) + 1;
-    let number = std::process::id().wrapping_add(CLAIMED.fetch_add(1, Ordering::Relaxed)) % count;
-    [127, SERVICES.start() + u8::try_from(number).unwrap_or_default()]
-}
-
 /// A node to be.
 struct Plan<'a> {
     index: usize,
@@ -292,15 +278,4 @@ async fn node_view(views: &mut Views, client: &Client) -> anyhow::Result<NodeVie
 async fn run(kubelet: Kubelet, views: Views) {
     kubelet.run().await;
     drop(views);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn api_servers_of_a_process_have_networks_of_their_own() {
-        let networks: HashSet<[u8; 2]> = SERVICES.map(|_| service_network()).collect();
-        assert_eq!(networks.len(), SERVICES.count());
-    }
 }
