@@ -81,7 +81,7 @@ macro_rules! scenarios {
             })*
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $other() {
-                if crate::runs_everything() {
+                if valkeeper_testbed::tools::every_scenario_or_skip() {
                     $run(crate::cluster::Place::Real, super::$other).await;
                 }
             })*)?
@@ -92,12 +92,3 @@ macro_rules! scenarios {
     };
 }
 use scenarios;
-
-/// Whether all scenarios run on a real API server; otherwise skips the calling test.
-fn runs_everything() -> bool {
-    let all = std::env::var("VALKEEPER_ALL").is_ok_and(|all| all == "1");
-    if !all {
-        println!("skipped: runs on a real API server with VALKEEPER_ALL=1");
-    }
-    all
-}

@@ -67,9 +67,9 @@ macro_rules! scenarios {
             })*
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $other() {
-                if !crate::runs_everything() {
-                    println!("skipped: runs on a real API server with VALKEEPER_ALL=1");
-                } else if let Some(world) = crate::world::World::real().await {
+                if valkeeper_testbed::tools::every_scenario_or_skip()
+                    && let Some(world) = crate::world::World::real().await
+                {
                     super::$other(world).await;
                 }
             })*)?
@@ -77,11 +77,6 @@ macro_rules! scenarios {
     };
 }
 use scenarios;
-
-/// Whether scenarios run on a real API server that do the same there as on the embedded one.
-fn runs_everything() -> bool {
-    std::env::var("VALKEEPER_ALL").is_ok_and(|all| all == "1")
-}
 
 /// Once per process is enough.
 fn prepare() {

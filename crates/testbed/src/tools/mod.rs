@@ -10,7 +10,7 @@ mod table;
 pub use buckets::{AZURE_SERVER, S3_SERVER};
 pub use certificates::{OPENSSL, VALKEY_WITHOUT_TLS};
 pub use namespaces::{Inside, in_namespaces};
-pub use skip::{REQUIRED, skip};
+pub use skip::{REQUIRED, every_scenario_or_skip, skip};
 pub use table::{
     ACTIONLINT, ALL, BASH, CHROMIUM, ENVTEST, FAKETIME, HELM, IOREDIS, JQ, KUBECTL, LUA, MDBOOK, PROMETHEUS,
     PROMTOOL, REDIS_CLI, REDIS_PY, REDIS_SERVER, RUSTFMT, SETPRIV, SHELLCHECK, STRACE, UNSHARE, USE_SERVERS,

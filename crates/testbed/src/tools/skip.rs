@@ -31,6 +31,15 @@ pub fn skip(tool: &str, advice: &str) {
     }
 }
 
+/// Whether scenarios run on a real API server that do not depend on it; otherwise skips the calling test.
+pub fn every_scenario_or_skip() -> bool {
+    let all = std::env::var("VALKEEPER_ALL").is_ok_and(|all| all == "1");
+    if !all {
+        println!("skipped: runs on a real API server with VALKEEPER_ALL=1");
+    }
+    all
+}
+
 fn is_required(tool: &str) -> bool {
     let listed = std::env::var(REQUIRED).unwrap_or_default();
     listed.split_whitespace().any(|name| name == tool)
