@@ -2,7 +2,7 @@
 
 use crate::{
     operator::Operator,
-    world::{Setup, World, all_programs, until, valkey},
+    world::{INTERVALS, Setup, World, all_programs, until, valkey},
     writer::{Writer, longest_gap, missing},
 };
 use rustix::process::Signal;
@@ -85,15 +85,15 @@ async fn sigterm_hands_over_and_loses_no_acknowledged_write() {
     assert_eq!(world.writable().await, [primary]);
 }
 
+fn with_grace_period(milliseconds: u32) -> Setup {
+    let more = INTERVALS.replace("gracePeriod: 30000", &format!("gracePeriod: {milliseconds}"));
+    Setup { more, ..Setup::default() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_without_an_operator_ends_held_in_the_grace_period() {
     let Some(program) = valkey() else { return };
-    let setup = Setup {
-        more: "intervals: {leaseDuration: 8000, hardDeadline: 6000, softDeadline: 5000, renewInterval: 500, \
-               requestTimeout: 1500, fenceTimeout: 1000, serverTimeout: 3000, gracePeriod: 9000}\n"
-            .to_owned(),
-        ..Setup::default()
-    };
+    let setup = with_grace_period(9000);
     let mut world = World::started(&program, 2, &setup).await;
     let mut operator = Operator::new();
     let old = operator.settled(&world).await;
@@ -112,12 +112,7 @@ async fn sigterm_without_an_operator_ends_held_in_the_grace_period() {
 async fn primary_whose_replicas_have_ended_waits_for_no_successor() {
     let Some(program) = valkey() else { return };
     // With a third of this for a successor, it would not end within this test.
-    let setup = Setup {
-        more: "intervals: {leaseDuration: 8000, hardDeadline: 6000, softDeadline: 5000, renewInterval: 500, \
-               requestTimeout: 1500, fenceTimeout: 1000, serverTimeout: 3000, gracePeriod: 1800000}\n"
-            .to_owned(),
-        ..Setup::default()
-    };
+    let setup = with_grace_period(1_800_000);
     let mut world = World::started(&program, 3, &setup).await;
     let mut operator = Operator::new();
     let old = operator.settled(&world).await;
