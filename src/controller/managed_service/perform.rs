@@ -82,7 +82,12 @@ impl<K: ManagedService> Reconciliation<K> {
     ) -> Result<(), ReconcileError> {
         let (declared_values, migration) = (declared.clone(), migration.cloned());
         let next = ServiceStatus { declared_values, migration, ..self.next_status(report) };
-        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
+        self.note(&next).await
+    }
+
+    /// Writes the status before the reconciliation goes on.
+    async fn note(&mut self, next: &ServiceStatus) -> Result<(), ReconcileError> {
+        if let Some(object) = status::write(&self.api, &self.object, next).await? {
             self.adopt(object);
         }
         Ok(())
@@ -139,9 +144,7 @@ impl<K: ManagedService> Reconciliation<K> {
         self.settle();
         // Noted before anything else can fail: the next updates are not what was asked for.
         let next = self.next_status(report);
-        if let Some(object) = status::write(&self.api, &self.object, &next).await? {
-            self.adopt(object);
-        }
+        self.note(&next).await?;
         // The answer does not show the service.
         self.observed.remote = Remote::Unknown;
         Ok(())
