@@ -131,6 +131,21 @@ impl Desired {
         self.spec.image.clone().unwrap_or_else(|| format!("{repository}:{}", self.spec.version))
     }
 
+    /// The program of the servers.
+    pub fn program(&self) -> &'static str {
+        if self.is_redis() { "redis-server" } else { "valkey-server" }
+    }
+
+    /// The size of each volume, as it is declared.
+    pub fn volume_size(&self) -> Option<&str> {
+        self.spec.persistence.as_ref()?.size.as_deref()
+    }
+
+    /// Whether the primary is replaced after an approval only.
+    pub fn asks_for_approval(&self) -> bool {
+        self.spec.update.as_ref().is_some_and(|update| update.primary == "Approve")
+    }
+
     /// Whether volumes outlive the resource and the instances that had them.
     pub fn retains_volumes(&self) -> bool {
         self.spec.persistence.as_ref().is_none_or(|persistence| persistence.when_deleted != "Delete")

@@ -43,8 +43,8 @@ pub fn of(desired: &Desired, step: &Step) -> Option<Event> {
             )
         }
         Step::GrowClaim(ordinal) => {
-            let size = desired.spec.persistence.as_ref().and_then(|persistence| persistence.size.as_deref());
-            let (claim, size) = (names::claim(&desired.name, *ordinal), size.unwrap_or_default());
+            let (claim, size) =
+                (names::claim(&desired.name, *ordinal), desired.volume_size().unwrap_or_default());
             event(reason::VOLUME_GROWING, format!("Asked for {size} in volume claim {claim}."))
         }
         Step::DeleteClaim(ordinal) => {

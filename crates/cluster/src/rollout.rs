@@ -52,8 +52,7 @@ fn others_are_in_sync(desired: &Desired, observed: &Observed, but: u32) -> bool 
 }
 
 fn is_approved(desired: &Desired) -> bool {
-    let asks = desired.spec.update.as_ref().is_some_and(|update| update.primary == "Approve");
-    !asks || desired.approved.as_deref() == Some(revision(desired).as_str())
+    !desired.asks_for_approval() || desired.approved.as_deref() == Some(revision(desired).as_str())
 }
 
 /// The primary, if everything but it is replaced and it may be.

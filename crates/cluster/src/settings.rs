@@ -62,7 +62,7 @@ fn content(desired: &Desired, alone: bool) -> Value {
         "dataDir": "$(DATA_DIR)",
         "runtimeDir": "$(RUN_DIR)",
         "server": {
-            "program": if desired.is_redis() { "redis-server" } else { "valkey-server" },
+            "program": desired.program(),
             "host": "$(POD_IP)",
             "port": names::SERVER_PORT,
             "accessFile": "$(ACCESS_FILE)",

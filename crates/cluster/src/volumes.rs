@@ -21,18 +21,13 @@ use chrono::TimeDelta;
 /// A kubelet enlarges the file system of a volume in use when it next looks at its pod, within minutes.
 const PATIENCE: TimeDelta = TimeDelta::minutes(5);
 
-/// Bytes that each volume should have, if there are any.
-fn size(desired: &Desired) -> Option<u64> {
-    desired.spec.persistence.as_ref()?.size.as_deref().map(bytes)
-}
-
 fn present<'a>(desired: &Desired, observed: &'a Observed) -> impl Iterator<Item = (&'a u32, &'a ClaimSeen)> {
     observed.claims.range(..desired.instances()).filter(|(_, claim)| !claim.deleting)
 }
 
 /// Asks for larger volumes. Some drivers enlarge them only while no server runs, so this goes on then.
 pub(crate) fn grow(desired: &Desired, observed: &Observed) -> Concern {
-    let Some(size) = size(desired) else { return Concern::fine() };
+    let Some(size) = desired.volume_size().map(bytes) else { return Concern::fine() };
     // A claim that has no volume yet cannot be changed.
     let is_smaller = |claim: &ClaimSeen| claim.capacity > 0 && claim.requested < size;
     let Some((ordinal, _)) = present(desired, observed).find(|(_, claim)| is_smaller(claim)) else {
@@ -92,8 +87,7 @@ pub(crate) fn waits_for_another_pod(
 
 /// A primary that is replaced after an approval only. No approval names a volume.
 fn keeps_its_pod(desired: &Desired, observed: &Observed, ordinal: u32) -> bool {
-    let asks = desired.spec.update.as_ref().is_some_and(|update| update.primary == "Approve");
-    asks && observed.primary().is_some_and(|(primary, _)| primary == ordinal)
+    desired.asks_for_approval() && observed.primary().is_some_and(|(primary, _)| primary == ordinal)
 }
 
 /// Whether the volume of a pod gets larger with another pod only. One that was created since has not helped.

@@ -258,15 +258,15 @@ impl Reconciliation {
         }
     }
 
-    /// A verification that was asked for had no result. That is told of the first attempt, and no further one.
+    /// A verification that was asked for had no result. The first attempt has an event, and no further one.
     fn emit_postponed(&self, before: Option<&BackupStatus>, next: &BackupStatus) {
         let Some(known) = next.verification.as_ref().filter(|known| !known.request.is_empty()) else {
             return;
         };
         let earlier = before.and_then(|before| before.verification.as_ref());
-        let was_told =
+        let has_event =
             earlier.is_some_and(|earlier| earlier.request == known.request && earlier.message.is_some());
-        let Some(why) = known.message.as_ref().filter(|_| !was_told) else { return };
+        let Some(why) = known.message.as_ref().filter(|_| !has_event) else { return };
         let note = format!("Cannot verify the backup now: {why} The operator retries automatically.");
         self.context.recorder.emit(
             &self.object,

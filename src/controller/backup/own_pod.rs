@@ -67,7 +67,7 @@ pub(super) async fn create(
     let order = VerificationOrder {
         key: status.key.unwrap_or_else(|| key(object)),
         destination: bucket,
-        program: if desired.is_redis() { "redis-server" } else { "valkey-server" }.into(),
+        program: desired.program().into(),
         memory,
         credentials: credentials.map(|name| mounted(name, verification_pod::CREDENTIALS_DIR)),
         encryption: encryption.map(|name| mounted(name, verification_pod::ENCRYPTION_DIR)),

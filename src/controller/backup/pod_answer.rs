@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(seen(&json!({}), early), Progress::Running);
         let running = container(&json!({"running": {}}));
         assert!(matches!(seen(&running, TimeDelta::hours(6)), Progress::Verifying(_)));
-        // Its node is lost: nobody ends it.
+        // Its node is lost, and no kubelet ends it.
         assert!(matches!(seen(&running, TimeDelta::hours(7)), Progress::Failed { .. }));
         let deleted = json!({
             "metadata": {"name": "x", "deletionTimestamp": "1970-01-01T00:00:00Z"}, "status": running,

@@ -50,8 +50,9 @@ impl Reconciliation {
         observed: &Observed,
         ordinal: u32,
     ) -> Result<bool, ReconcileError> {
-        let size = desired.spec.persistence.as_ref().and_then(|persistence| persistence.size.clone());
-        let (Some(size), Some(claim)) = (size, observed.claims.get(&ordinal)) else { return Ok(false) };
+        let (Some(size), Some(claim)) = (desired.volume_size(), observed.claims.get(&ordinal)) else {
+            return Ok(false);
+        };
         self.stale = true;
         let name = names::claim(&desired.name, ordinal);
         let patch = json!({

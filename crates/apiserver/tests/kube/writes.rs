@@ -109,7 +109,7 @@ async fn a_name_is_generated_from_its_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn services_that_are_created_at_once_have_addresses_of_their_own() {
+async fn services_created_at_once_have_addresses_of_their_own() {
     let cluster = Cluster::start().await;
     let api: Api<Service> = Api::namespaced(cluster.client.clone(), "default");
     let created = (0..40).map(|number| {

@@ -15,7 +15,10 @@
 use super::{BackupFacts, BackupStep, ObservedBackup, Progress, Proof, decide::chosen, status::has_begun};
 use crate::{settings::digest, status::whole, verification_pod};
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
-use valkeeper_api::{BackupStatus, ValkeyBackup, valkey_backup::VERIFY};
+use valkeeper_api::{
+    BackupStatus, ValkeyBackup,
+    valkey_backup::{VERIFY, VerificationUnderWay},
+};
 
 /// After the first attempt without a result; twice as long after each further one.
 const FIRST_DELAY: Duration = Duration::seconds(5);
@@ -39,6 +42,11 @@ fn request(object: &ValkeyBackup) -> Option<&str> {
     }
 }
 
+/// What is noted of a verification without a result.
+fn known(object: &ValkeyBackup) -> Option<&VerificationUnderWay> {
+    object.status.as_ref()?.verification.as_ref()
+}
+
 /// What a user or a schedule asks for. An empty text asks for nothing.
 pub(super) fn annotation(object: &ValkeyBackup) -> Option<&str> {
     let annotations = object.metadata.annotations.as_ref()?;
@@ -47,15 +55,13 @@ pub(super) fn annotation(object: &ValkeyBackup) -> Option<&str> {
 
 /// Whether the instance that took the backup had no room to verify it.
 fn waits_for_pod(object: &ValkeyBackup) -> bool {
-    let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
-    verification.is_some_and(|known| known.request == FIRST && known.pod_memory_bytes.is_some())
+    known(object).is_some_and(|known| known.request == FIRST && known.pod_memory_bytes.is_some())
 }
 
 /// Bytes of memory of the pod that verifies it; none if an instance does.
 pub fn pod_memory(object: &ValkeyBackup) -> Option<u64> {
-    let verification = object.status.as_ref()?.verification.as_ref()?;
-    let known = request(object) == Some(&verification.request);
-    verification.pod_memory_bytes.filter(|_| known).and_then(|bytes| u64::try_from(bytes).ok())
+    let known = known(object).filter(|known| request(object) == Some(&known.request))?;
+    known.pod_memory_bytes.and_then(|bytes| u64::try_from(bytes).ok())
 }
 
 /// The pod of its own that a status names, also when its request was withdrawn.
@@ -71,9 +77,7 @@ pub fn is_asked_for(object: &ValkeyBackup) -> bool {
 
 /// The instance that was asked to verify it again, or the pod of its own that does.
 pub fn verifier(object: &ValkeyBackup) -> Option<&str> {
-    let verification = object.status.as_ref()?.verification.as_ref()?;
-    let instance = verification.instance.as_deref()?;
-    (request(object) == Some(&verification.request)).then_some(instance)
+    known(object).filter(|known| request(object) == Some(&known.request))?.instance.as_deref()
 }
 
 /// By which an instance knows an attempt. An instance that was asked before knows the answer to that attempt alone.
@@ -88,8 +92,7 @@ fn id_of(object: &ValkeyBackup, attempt: i32) -> String {
 
 /// Attempts at the request so far.
 fn attempts(object: &ValkeyBackup) -> i32 {
-    let verification = object.status.as_ref().and_then(|status| status.verification.as_ref());
-    verification.map(|verification| verification.attempts).unwrap_or_default()
+    known(object).map(|known| known.attempts).unwrap_or_default()
 }
 
 /// How long the next attempt waits.
@@ -130,7 +133,7 @@ fn assign(observed: &ObservedBackup<'_>) -> BackupStep {
 
 fn under_way(observed: &ObservedBackup<'_>, instance: &str) -> BackupStep {
     let postponed = |why: &str| BackupStep::Postpone(why.to_owned());
-    let known = observed.object.status.as_ref().and_then(|status| status.verification.as_ref());
+    let known = known(observed.object);
     match &observed.progress {
         Progress::Unknown if has_begun(observed, known.is_some_and(|known| known.begun)) => {
             postponed(&format!("{instance} ended while it verified the backup."))
@@ -156,8 +159,7 @@ fn under_way(observed: &ObservedBackup<'_>, instance: &str) -> BackupStep {
 
 /// Whether the store has lacked it for so long that it is lost.
 fn is_lost(observed: &ObservedBackup<'_>, proof: &Proof) -> bool {
-    let verification = observed.object.status.as_ref().and_then(|status| status.verification.as_ref());
-    let since = verification.and_then(|verification| verification.absent_since);
+    let since = known(observed.object).and_then(|known| known.absent_since);
     proof.absent && since.is_some_and(|since| observed.now - since >= LOST)
 }
 

@@ -116,7 +116,8 @@ impl Model {
     }
 }
 
-fn start(spec: &Value) -> Model {
+/// A cluster at rest.
+pub(super) fn start(spec: &Value) -> Model {
     let mut model = Model::new(desired(spec));
     model.rest();
     model

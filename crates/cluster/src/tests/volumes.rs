@@ -1,6 +1,6 @@
 //! Volumes that are to be larger.
 
-use super::{desired, model::Model};
+use super::{convergence::start, model::Model};
 use crate::{ClaimSeen, Observed, PodSeen, Step, bytes, decide};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -35,8 +35,7 @@ impl Model {
     }
 
     fn size(&self) -> u64 {
-        let persistence = self.desired.spec.persistence.as_ref();
-        persistence.and_then(|persistence| persistence.size.as_deref()).map(bytes).unwrap_or_default()
+        self.desired.volume_size().map(bytes).unwrap_or_default()
     }
 }
 
@@ -44,19 +43,13 @@ fn with_volumes(instances: u32) -> Value {
     json!({"instances": instances, "persistence": {"mode": "AppendOnly", "size": "4Gi"}})
 }
 
-fn rested(spec: &Value) -> Model {
-    let mut model = Model::new(desired(spec));
-    model.rest();
-    model
-}
-
 fn grow(model: &mut Model, size: &str) {
     model.desired.spec.persistence.as_mut().unwrap().size = Some(size.to_owned());
 }
 
 #[test]
-fn volumes_grow_and_pods_are_replaced_where_the_driver_waits_for_them() {
-    let mut model = rested(&with_volumes(3));
+fn volumes_grow_and_pods_are_replaced_where_drivers_wait() {
+    let mut model = start(&with_volumes(3));
     let before: Vec<String> = model.pods.values().map(|pod| pod.seen.uid.clone()).collect();
     grow(&mut model, "8Gi");
     model.rest();
@@ -68,7 +61,7 @@ fn volumes_grow_and_pods_are_replaced_where_the_driver_waits_for_them() {
 
 #[test]
 fn volumes_grow_while_no_server_runs() {
-    let mut model = rested(&with_volumes(2));
+    let mut model = start(&with_volumes(2));
     model.desired.spec.powered = Some(false);
     grow(&mut model, "8Gi");
     for _ in 0..100 {
@@ -80,7 +73,7 @@ fn volumes_grow_while_no_server_runs() {
 
 #[test]
 fn refusal_is_said_and_stops_nothing_else() {
-    let mut model = rested(&with_volumes(3));
+    let mut model = start(&with_volumes(3));
     grow(&mut model, "8Gi");
     let refused = |model: &Model| Observed {
         growth_refused: Some("the class does not allow it.".to_owned()),
@@ -102,7 +95,7 @@ fn refusal_is_said_and_stops_nothing_else() {
 
 #[test]
 fn claim_that_asks_for_more_than_declared_is_left() {
-    let mut model = rested(&with_volumes(1));
+    let mut model = start(&with_volumes(1));
     let claim = model.claims.get_mut(&0).unwrap();
     (claim.requested, claim.capacity) = (16 << 30, 16 << 30);
     grow(&mut model, "8Gi");
@@ -112,7 +105,7 @@ fn claim_that_asks_for_more_than_declared_is_left() {
 
 #[test]
 fn refusal_hides_neither_a_failover_nor_a_last_backup() {
-    let mut model = rested(&with_volumes(3));
+    let mut model = start(&with_volumes(3));
     grow(&mut model, "8Gi");
     let mut observed = Observed { growth_refused: Some("no".to_owned()), ..model.observe() };
     model.desired.awaits_final_backup = true;
@@ -125,7 +118,7 @@ fn refusal_hides_neither_a_failover_nor_a_last_backup() {
 
 #[test]
 fn claim_without_a_volume_is_not_changed() {
-    let mut model = rested(&with_volumes(3));
+    let mut model = start(&with_volumes(3));
     grow(&mut model, "8Gi");
     for claim in model.claims.values_mut() {
         claim.capacity = 0;
@@ -135,10 +128,10 @@ fn claim_without_a_volume_is_not_changed() {
 }
 
 #[test]
-fn primary_that_is_replaced_after_an_approval_only_keeps_its_pod() {
+fn primary_replaced_after_approval_only_keeps_its_pod() {
     let mut spec = with_volumes(1);
     spec["update"] = json!({"primary": "Approve"});
-    let mut model = rested(&spec);
+    let mut model = start(&spec);
     grow(&mut model, "8Gi");
     let mut observed = model.observe();
     let claim = observed.claims.get_mut(&0).unwrap();
@@ -151,7 +144,7 @@ fn primary_that_is_replaced_after_an_approval_only_keeps_its_pod() {
 
 #[test]
 fn pod_is_replaced_once_for_a_driver_that_waits() {
-    let mut model = rested(&with_volumes(3));
+    let mut model = start(&with_volumes(3));
     grow(&mut model, "8Gi");
     for claim in model.claims.values_mut() {
         (claim.requested, claim.capacity) = (8 << 30, 8 << 30);

@@ -12,7 +12,7 @@ fn asking(value: &str, handled: Option<&str>) -> Desired {
 }
 
 #[test]
-fn maintenance_is_started_for_each_value_once_and_only_on_a_service_that_runs() {
+fn maintenance_starts_once_per_value_on_a_running_service() {
     let now = asking("now", None);
     assert_eq!(outcome(&now, &seen(service())), ("start maintenance", reason::UPDATING, Ready::Progressing));
     let cached = Observed { object_is_live: false, ..seen(service()) };
