@@ -45,7 +45,8 @@ mod tests {
                 "projectvpcs.aiven.io",
                 "valkeyclusters.valkeeper.io",
                 "valkeybackups.valkeeper.io",
-                "valkeyscheduledbackups.valkeeper.io"
+                "valkeyscheduledbackups.valkeeper.io",
+                "valkeyusers.valkeeper.io"
             ]
         );
     }

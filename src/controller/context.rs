@@ -8,6 +8,7 @@ use super::{
     schedule::queue::Queue,
     secret_tracker::SecretTracker,
     tokens::{cache::TokenReads, pauses::TokenPauses},
+    user::Users,
     valkey_cluster::Clusters,
     watch::owners::Owners,
 };
@@ -38,6 +39,7 @@ pub struct Context {
     pub(super) clusters: Clusters,
     pub(super) backups: Backups,
     pub(super) schedules: Schedules,
+    pub(super) users: Users,
     pub(super) memories: Memories,
     pub(super) owners: Owners,
     /// Tracker of changes to Secrets, where the operator watches them.
@@ -105,6 +107,7 @@ impl Context {
             clusters: Clusters::default(),
             backups: Backups::default(),
             schedules: Schedules::default(),
+            users: Users::default(),
             health,
             metrics,
             repeats: Arc::default(),
@@ -148,6 +151,7 @@ impl Context {
         self.clusters.forget(uid);
         self.backups.forget(uid);
         self.schedules.forget(uid);
+        self.users.forget(uid);
         self.metrics.backups().forget(uid);
         if let Some(tracker) = &self.secret_tracker {
             tracker.forget(uid);

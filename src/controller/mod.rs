@@ -8,6 +8,7 @@ mod backup;
 mod context;
 mod edits;
 mod error;
+mod failures;
 mod managed_service;
 mod memory;
 mod project_poll;
@@ -18,6 +19,7 @@ mod schedule;
 mod secret_tracker;
 mod token_use;
 mod tokens;
+mod user;
 mod valkey_cluster;
 mod watch;
 mod work_item;
@@ -42,7 +44,9 @@ use schedule::scheduler::{Request, Scheduler};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use valkeeper_api::{ProjectVpc, Redis, Valkey, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup};
+use valkeeper_api::{
+    ProjectVpc, Redis, Valkey, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup, ValkeyUser,
+};
 use watch::{decode::decode, malformed, store::Watched, sync};
 
 /// Objects per page of the first list.
@@ -65,6 +69,7 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
             streams.push(
                 keep::<ValkeyScheduledBackup>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed(),
             );
+            streams.push(keep::<ValkeyUser>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
             streams
                 .push(valkey_cluster::watch_pods(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         }

@@ -27,9 +27,9 @@ pub(crate) fn project_vpc() -> Value {
 
 /// The definition files of the kinds that are no services.
 pub(crate) fn others() -> Vec<Value> {
-    let backups = ["valkeybackups", "valkeyscheduledbackups"];
-    let backups = backups.map(|plural| serde_yaml::from_str(&text(&format!("crds/{plural}.yaml"))).unwrap());
-    [project_vpc(), valkey_cluster()].into_iter().chain(backups).collect()
+    let others = ["valkeybackups", "valkeyscheduledbackups", "valkeyusers"];
+    let others = others.map(|plural| serde_yaml::from_str(&text(&format!("crds/{plural}.yaml"))).unwrap());
+    [project_vpc(), valkey_cluster()].into_iter().chain(others).collect()
 }
 
 /// The definition file of `ValkeyCluster`.

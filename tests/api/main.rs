@@ -43,5 +43,6 @@ mod requests;
 mod server;
 mod table;
 mod texts;
+mod users;
 mod valkey_clusters;
 mod written;

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// What a cluster is made of, but for Secrets, whose content is secret, and Leases, which are renewed.
-const KINDS: [(&str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str); 11] = [
     ("", "v1", "Pod"),
     ("", "v1", "Service"),
     ("", "v1", "ConfigMap"),
@@ -19,6 +19,7 @@ const KINDS: [(&str, &str, &str); 10] = [
     ("rbac.authorization.k8s.io", "v1", "Role"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
     ("valkeeper.io", "v1alpha1", "ValkeyCluster"),
+    ("valkeeper.io", "v1alpha1", "ValkeyUser"),
 ];
 
 impl World {

@@ -13,10 +13,12 @@ use kube::CustomResourceExt as _;
 use serde_json::json;
 
 mod backups;
+mod users;
 
 pub use backups::{
     valkey_backup, valkey_backup_schema, valkey_scheduled_backup, valkey_scheduled_backup_schema,
 };
+pub use users::{valkey_user, valkey_user_schema};
 
 use super::{Kind, ProjectVpc, Redis, Valkey, ValkeyCluster, project_vpc, rules, valkey_cluster};
 
@@ -130,7 +132,7 @@ pub fn valkey_cluster_schema() -> JSONSchemaProps {
 
 /// Every definition: the kinds of service, `ProjectVPC`, and the kinds of self-hosted clusters.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let others = [project_vpc(), valkey_cluster(), valkey_backup(), valkey_scheduled_backup()];
+    let others = [project_vpc(), valkey_cluster(), valkey_backup(), valkey_scheduled_backup(), valkey_user()];
     Kind::ALL.into_iter().map(definition).chain(others).collect()
 }
 

@@ -25,6 +25,7 @@ pub mod valkey;
 pub mod valkey_backup;
 pub mod valkey_cluster;
 pub mod valkey_scheduled_backup;
+pub mod valkey_user;
 pub mod yaml;
 
 use std::fmt::Debug;
@@ -45,6 +46,7 @@ pub use valkey::{Valkey, ValkeySpec};
 pub use valkey_backup::{BackupStatus, ValkeyBackup, ValkeyBackupSpec};
 pub use valkey_cluster::{ClusterStatus, ValkeyCluster, ValkeyClusterSpec};
 pub use valkey_scheduled_backup::{ScheduledBackupStatus, ValkeyScheduledBackup, ValkeyScheduledBackupSpec};
+pub use valkey_user::{UserStatus, ValkeyUser, ValkeyUserSpec};
 
 /// API group of the kinds that stand for something at the provider.
 pub const GROUP: &str = "aiven.io";

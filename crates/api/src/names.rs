@@ -14,13 +14,18 @@ pub const CLUSTER_FINALIZER: &str = "valkeeper.io/servers";
 /// Keeps a `ValkeyBackup` until what is stored of it is gone, or left on purpose.
 pub const BACKUP_FINALIZER: &str = "valkeeper.io/backup";
 
+/// Keeps a user until the Secret of its cluster no longer lists it.
+pub const USER_FINALIZER: &str = "valkeeper.io/user";
+
+/// Annotation set by owners of a cluster or a user: another value of it asks for another generated password. On the Secret
+/// with that, the value that it was generated for.
+pub const ROTATE_PASSWORD: &str = "valkeeper.io/rotate-password";
+
 /// Whether a resource carries the finalizer of its kind.
 pub fn has_finalizer(metadata: &ObjectMeta) -> bool {
-    metadata
-        .finalizers
-        .iter()
-        .flatten()
-        .any(|finalizer| [FINALIZER, CLUSTER_FINALIZER, BACKUP_FINALIZER].contains(&&**finalizer))
+    metadata.finalizers.iter().flatten().any(|finalizer| {
+        [FINALIZER, CLUSTER_FINALIZER, BACKUP_FINALIZER, USER_FINALIZER].contains(&&**finalizer)
+    })
 }
 
 /// Keeps a token Secret until no resource needs it to delete its service.

@@ -129,7 +129,7 @@ fn behind(observed: &Observed, revision: &str) -> Option<u32> {
 }
 
 /// Whether a pod runs a server, or may start one with files from before. Without a node it has no files.
-fn may_serve(pod: &PodSeen) -> bool {
+pub fn may_serve(pod: &PodSeen) -> bool {
     let has_ended = pod.finished || pod.ended && pod.deleting;
     !has_ended && !pod.foreign && !pod.problem.as_ref().is_some_and(|problem| problem.unscheduled)
 }

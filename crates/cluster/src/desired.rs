@@ -12,7 +12,7 @@ use valkeeper_engine::{KindOfSecret, SecretTarget};
 use valkeeper_failover::Term;
 
 /// Who runs these servers, for programs that read service bindings.
-const PROVIDER: &str = "valkeeper";
+pub(crate) const PROVIDER: &str = "valkeeper";
 
 /// What the operator was started with.
 #[derive(Clone, Debug, Default)]

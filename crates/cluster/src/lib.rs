@@ -46,10 +46,11 @@ mod spread;
 mod status;
 mod step;
 mod times;
+pub mod user;
 pub mod verification_pod;
 mod volumes;
 
-pub use access::{Access, AccessChange, AccessSeen, Stage, Wanted};
+pub use access::{Access, AccessChange, AccessSeen, Stage, Wanted, may_serve};
 pub use decide::decide;
 pub use desired::{Defaults, Desired};
 pub use difference::contains;

@@ -1,5 +1,7 @@
 //! Names of what belongs to a cluster, its labels and annotations, and the reasons of its conditions and events.
 
+pub use valkeeper_api::names::ROTATE_PASSWORD;
+
 /// Label: the cluster that an object belongs to.
 pub const CLUSTER: &str = "valkeeper.io/cluster";
 /// Label of a pod that verifies a backup of this cluster.
@@ -24,9 +26,6 @@ pub const WRITTEN_AT: &str = "valkeeper.io/written-at";
 pub const APPROVE_UPDATE: &str = "valkeeper.io/approve-update";
 /// Annotation set by users: the term after which a primary is elected although servers are missing.
 pub const ELECT_WITHOUT_MISSING: &str = "valkeeper.io/elect-without-missing";
-/// Annotation set by users: another value of it asks for another generated password. On the Secret with that, the value
-/// that it was generated for.
-pub const ROTATE_PASSWORD: &str = "valkeeper.io/rotate-password";
 /// Annotation set by users: the cluster is deleted without the backup of `spec.finalBackup`.
 pub const SKIP_FINAL_BACKUP: &str = "valkeeper.io/skip-final-backup";
 /// Label of a backup: the UID of the cluster whose deletion waits for it.
@@ -53,6 +52,15 @@ pub const PASSWORD_KEY: &str = "password";
 
 /// Key of what servers read in the Secret with their passwords.
 pub const ACCESS_KEY: &str = "access.json";
+
+/// Beginning and end of the key of a user in the Secret with the users of a cluster.
+const USER_KEY: [&str; 2] = ["user.", ".json"];
+
+/// Key of a user in the Secret with the users of a cluster.
+pub fn user_key(username: &str) -> String {
+    let [begin, end] = USER_KEY;
+    format!("{begin}{username}{end}")
+}
 
 /// Name of an instance and its pod.
 pub fn instance(cluster: &str, ordinal: u32) -> String {
@@ -99,6 +107,11 @@ pub fn settings(cluster: &str) -> String {
 /// Secret with the passwords that servers accept.
 pub fn access(cluster: &str) -> String {
     format!("{cluster}-access")
+}
+
+/// Secret with the users of the cluster, which `ValkeyUser` resources describe.
+pub fn users(cluster: &str) -> String {
+    format!("{cluster}-users")
 }
 
 /// Secret with the generated password.
@@ -169,6 +182,12 @@ pub mod reason {
     pub const PASSWORD_PUBLISHED: &str = "PasswordPublished";
     /// Servers do not accept the earlier password any more.
     pub const PASSWORD_RETIRED: &str = "PasswordRetired";
+    /// Servers and clients have not been told of a user so far.
+    pub const USER_PENDING: &str = "UserPending";
+    /// All servers know a user.
+    pub const USER_ACCEPTED: &str = "UserAccepted";
+    /// A server does not take the rules of a user.
+    pub const RULES_REFUSED: &str = "RulesRefused";
     /// An object of a needed name belongs to another owner.
     pub const OBJECT_CONFLICT: &str = "ObjectConflict";
     /// The certificate for clients cannot be used; the one before stays.

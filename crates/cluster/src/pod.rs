@@ -229,10 +229,14 @@ fn volumes(desired: &Desired, ordinal: u32) -> Value {
         {"name": "program", "emptyDir": {}},
         {"name": "run", "emptyDir": {"medium": "Memory"}},
         {"name": "settings", "configMap": {"name": names::settings(&desired.name)}},
-        {"name": "access", "secret": {
-            "secretName": names::access(&desired.name), "defaultMode": 0o440,
-            "items": [{"key": names::ACCESS_KEY, "path": names::ACCESS_KEY}],
-        }},
+        {"name": "access", "projected": {"defaultMode": 0o440, "sources": [
+            // There is none while the cluster has no users of its own. No key of it hides what follows.
+            {"secret": {"name": names::users(&desired.name), "optional": true}},
+            {"secret": {
+                "name": names::access(&desired.name),
+                "items": [{"key": names::ACCESS_KEY, "path": names::ACCESS_KEY}],
+            }},
+        ]}},
         {"name": "tls", "secret": {"secretName": names::certificate(&desired.name), "defaultMode": 0o440}},
     ]);
     if let (Some(_), Some(volumes)) = (&desired.spec.tls, volumes.as_array_mut()) {

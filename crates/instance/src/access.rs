@@ -41,7 +41,7 @@ pub(crate) const MONITOR: &str = "valkeeper-monitor";
 pub(crate) const REPLICATION: &str = "valkeeper-replication";
 
 /// How often the file is looked at.
-const INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 /// Characters of a hash.
 const HASH: usize = 64;
 
@@ -75,10 +75,8 @@ impl Settings {
 impl Access {
     /// Never opens a server to everybody because of an empty file.
     fn is_usable(&self) -> bool {
-        let is_hash = |text: &String| {
-            text.len() == HASH && text.chars().all(|digit| matches!(digit, '0'..='9' | 'a'..='f'))
-        };
-        !self.clients.is_empty() && self.clients.iter().all(is_hash) && !self.servers.is_empty()
+        let are_hashes = self.clients.iter().all(|text| is_hash(text));
+        !self.clients.is_empty() && are_hashes && !self.servers.is_empty()
     }
 
     /// Whether servers and managers have this password among themselves.
@@ -92,6 +90,11 @@ impl Access {
         // All are compared, so that time tells nothing.
         self.clients.iter().filter(|known| known.as_bytes().ct_eq(given.as_bytes()).into()).count() > 0
     }
+}
+
+/// Whether this is a hash as servers write it.
+pub fn is_hash(text: &str) -> bool {
+    text.len() == HASH && text.chars().all(|digit| matches!(digit, '0'..='9' | 'a'..='f'))
 }
 
 /// SHA-256 in hexadecimal digits, as servers write it.
@@ -132,6 +135,7 @@ pub(crate) fn users(access: Option<&Access>, manager: &str) -> Vec<(&'static str
                     "+replicaof",
                     "+client|kill",
                     "+acl|setuser",
+                    "+acl|deluser",
                 ],
                 &[&manager],
             ),
@@ -172,7 +176,8 @@ impl InForceAccess {
         lock(&self.known).access.as_ref().map(|access| access.revision.clone()).unwrap_or_default()
     }
 
-    fn life(&self) -> u64 {
+    /// Counts the lives of the server; 0 before the first one.
+    pub(crate) fn life(&self) -> u64 {
         lock(&self.known).life
     }
 

@@ -4,6 +4,7 @@ use crate::backups::{BackupAnswer, BackupRequest, EraseRequest};
 use crate::instance::lock;
 use crate::restore::{RestoreRequest, RestoreStatus};
 use crate::status::{FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermRequest};
+use crate::users::{CheckAnswer, CheckRequest, UserAnswer};
 use reqwest::{
     Certificate, Client, ClientBuilder, Identity, StatusCode,
     dns::{Addrs, Resolve, Resolving},
@@ -185,6 +186,18 @@ impl InstanceClient {
     /// Fetch the data of a backup, before the first start of the server.
     pub async fn restore(&self, request: &RestoreRequest) -> Result<Option<RestoreStatus>, CallError> {
         self.send("restore", request).await
+    }
+
+    /// What the server has taken of each user.
+    pub async fn users(&self) -> Result<BTreeMap<String, UserAnswer>, CallError> {
+        let response = self.http.get(format!("{}/v1/users", self.address)).send().await;
+        read(response.map_err(CallError::Unreachable)?).await
+    }
+
+    /// Why the server does not take these rules of a user; none if it does.
+    pub async fn check_rules(&self, rules: Vec<String>) -> Result<Option<String>, CallError> {
+        let answer: CheckAnswer = self.send("users/check", &CheckRequest { rules }).await?;
+        Ok(answer.refused)
     }
 
     async fn send<B: Serialize, A: DeserializeOwned>(&self, verb: &str, body: &B) -> Result<A, CallError> {

@@ -26,9 +26,12 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready is a primary, and a replica whose link is up.
+/// Ready is a primary, and a replica whose link is up, once they know their users.
 async fn readyz(State(instance): State<Arc<Instance>>) -> Response {
     let answer = observe::status(&instance).await;
+    if instance.settings.server.access_file.is_some() && !instance.users.are_known(instance.access.life()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: users are not known yet\n").into_response();
+    }
     match &answer.status.role {
         Role::Primary(term) => format!("ok: primary in term {}\n", term.0).into_response(),
         Role::Replica(primary) if answer.status.streaming => {

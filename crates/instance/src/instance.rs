@@ -22,6 +22,7 @@ use crate::{
     progress::Progress,
     restore::Restore,
     settings::{SentinelSettings, Settings},
+    users::InForceUsers,
 };
 use std::{
     collections::BTreeMap,
@@ -78,6 +79,7 @@ pub(crate) struct Instance {
     pub(crate) restore: Restore,
     pub(crate) certificate: Certificate,
     pub(crate) access: InForceAccess,
+    pub(crate) users: InForceUsers,
     memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
@@ -151,6 +153,7 @@ impl Instance {
             backups: Backups::default(),
             certificate: Certificate::default(),
             access: InForceAccess::default(),
+            users: InForceUsers::default(),
             restore,
             memory_file,
             process: Mutex::new(None),

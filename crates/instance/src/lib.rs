@@ -28,6 +28,7 @@ pub mod restore;
 pub mod run;
 pub mod settings;
 pub mod status;
+pub mod users;
 
 mod certificate;
 mod clock;

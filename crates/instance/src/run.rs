@@ -9,7 +9,7 @@ use crate::{
     shutdown::{self, Signals},
     silent,
     tls::TlsListener,
-    verbs,
+    users, verbs,
 };
 use std::{
     ffi::OsString,
@@ -71,6 +71,7 @@ pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), Insta
     tokio::spawn(executor::run(Arc::clone(&instance), effects));
     tokio::spawn(observe::watch(Arc::clone(&instance)));
     tokio::spawn(access::watch(Arc::clone(&instance)));
+    tokio::spawn(users::watch(Arc::clone(&instance)));
     tokio::spawn(certificate::watch(Arc::clone(&instance)));
     tokio::spawn(sentinel::run(Arc::clone(&instance)));
     serve(&instance, control, probes).map_err(at("cannot use the certificates for verbs"))?;

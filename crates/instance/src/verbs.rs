@@ -12,6 +12,8 @@
 //! | `POST /v1/backup` | begin a backup, which belongs to no term |
 //! | `GET /v1/backup/ID` | answers how far it is |
 //! | `POST /v1/backup/erase` | deletes a backup in a store that knows this pod |
+//! | `GET /v1/users` | answers what the server has taken of each user |
+//! | `POST /v1/users/check` | tries rules of a user, which belongs to no term |
 //! | `POST /v1/restore` | fetch the data of a backup, before the first start of the server |
 //!
 //! A refused verb is answered with 409 and the reason. Any other answer comes after the term is on the disk: an instance
@@ -23,6 +25,7 @@ use crate::{
     observe, reload,
     restore::{self, RestoreRequest},
     status::{FollowRequest, PromoteRequest, RefusalAnswer, StatusAnswer, TermRequest},
+    users::{self, CheckRequest, UserAnswer},
 };
 use axum::{
     Json, Router,
@@ -31,7 +34,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use valkeeper_failover::manager::Input;
 
 /// Longest time until a verb is answered; what it asks for goes on.
@@ -52,6 +55,8 @@ pub(crate) fn router(instance: Arc<Instance>) -> Router {
         .route("/v1/backup/{id}", get(backup))
         .route("/v1/backup/erase", post(erase_backup))
         .route("/v1/restore", post(restore_data))
+        .route("/v1/users", get(users_taken))
+        .route("/v1/users/check", post(check_rules))
         .with_state(instance)
 }
 
@@ -126,6 +131,17 @@ async fn erase_backup(Json(request): Json<EraseRequest>) -> Response {
 
 async fn restore_data(State(instance): Shared, Json(request): Json<RestoreRequest>) -> Response {
     Json(restore::begin(&instance, request)).into_response()
+}
+
+async fn users_taken(State(instance): Shared) -> Json<BTreeMap<String, UserAnswer>> {
+    Json(instance.users.answers(instance.access.life()))
+}
+
+async fn check_rules(State(instance): Shared, Json(request): Json<CheckRequest>) -> Response {
+    match users::check(&instance, &request.rules).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
 }
 
 async fn carry_out(instance: &Instance, input: Input) -> Response {

@@ -10,6 +10,7 @@ use crate::{
     instance::{Instance, Order},
     server_config,
     settings::MinReplicas,
+    users,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -42,6 +43,7 @@ pub(crate) async fn set_min_replicas(server: &mut Server, needed: MinReplicas) -
 /// Runs until it is aborted, when the server has ended.
 pub(crate) async fn run(instance: Arc<Instance>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let server = connect(&instance).await;
+    users::apply_at_start(&instance).await;
     let mut worker = Worker { instance, server, promoted: None };
     let _ = worker.instance.input(Input::Started);
     let mut queue = VecDeque::new();

@@ -95,6 +95,11 @@ impl Server {
         self.connection.call(&words).await.map(drop)
     }
 
+    /// Removes a user, if there is one.
+    pub async fn acl_del_user(&mut self, user: &str) -> Result<(), Error> {
+        self.connection.call(&["ACL", "DELUSER", user]).await.map(drop)
+    }
+
     /// Number of keys in the current database.
     pub async fn key_count(&mut self) -> Result<u64, Error> {
         let answer = self.connection.call(&["DBSIZE"]).await?;

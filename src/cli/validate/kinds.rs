@@ -2,7 +2,7 @@
 
 use valkeeper_api::{
     Custom as _, GROUP, Kind, ProjectVpc, VERSION, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup,
-    validate::spelling, valkey_cluster,
+    ValkeyUser, validate::spelling, valkey_cluster,
 };
 
 /// Our kinds.
@@ -13,16 +13,18 @@ pub(super) enum Ours {
     Cluster,
     Backup,
     Schedule,
+    User,
 }
 
 impl Ours {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Service(Kind::Valkey),
         Self::Service(Kind::Redis),
         Self::Vpc,
         Self::Cluster,
         Self::Backup,
         Self::Schedule,
+        Self::User,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -32,13 +34,14 @@ impl Ours {
             Self::Cluster => ValkeyCluster::NAME,
             Self::Backup => ValkeyBackup::NAME,
             Self::Schedule => ValkeyScheduledBackup::NAME,
+            Self::User => ValkeyUser::NAME,
         }
     }
 
     const fn group(self) -> &'static str {
         match self {
             Self::Service(_) | Self::Vpc => GROUP,
-            Self::Cluster | Self::Backup | Self::Schedule => valkey_cluster::GROUP,
+            Self::Cluster | Self::Backup | Self::Schedule | Self::User => valkey_cluster::GROUP,
         }
     }
 }

@@ -12,7 +12,7 @@ use valkeeper_api::{
     Violation,
     field_path::FieldPath,
     validate::{remarks, validate_manifest, validate_vpc_manifest, vpc_remarks},
-    valkey_backup, valkey_cluster, valkey_scheduled_backup,
+    valkey_backup, valkey_cluster, valkey_scheduled_backup, valkey_user,
 };
 
 /// Result of a check of manifests.
@@ -98,6 +98,7 @@ impl Report {
                     Ours::Cluster => (valkey_cluster::manifest_violations(resource), Vec::new()),
                     Ours::Backup => (valkey_backup::manifest_violations(resource), Vec::new()),
                     Ours::Schedule => (valkey_scheduled_backup::manifest_violations(resource), Vec::new()),
+                    Ours::User => (valkey_user::manifest_violations(resource), Vec::new()),
                 };
                 for violation in violations {
                     self.add(place, resource, at, (Severity::Error, Check::InvalidField), violation);

@@ -1,14 +1,11 @@
 //! The schedules that this process watches, for their clusters, and what is remembered of each.
 
-use super::super::{schedule::wakers::Wakers, watch::cached::Cached};
+use super::super::{failures::Failures, schedule::wakers::Wakers, watch::cached::Cached};
 use futures::FutureExt as _;
 use kube::{ResourceExt as _, runtime::reflector::Store};
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 use valkeeper_api::ValkeyScheduledBackup;
 use valkeeper_cluster::{BackupsSeen, scheduled};
@@ -19,7 +16,7 @@ pub(in crate::controller) struct Schedules {
     stores: Mutex<Vec<Store<Cached<ValkeyScheduledBackup>>>>,
     /// By which clusters see that something has changed.
     changes: AtomicU64,
-    failures: Mutex<HashMap<Box<str>, u32>>,
+    pub(super) failures: Failures,
     pub(super) wakers: Wakers,
 }
 
@@ -70,22 +67,9 @@ impl Schedules {
         }
     }
 
-    /// A reconciliation failed; how many did in a row.
-    pub(super) fn failed(&self, uid: &str) -> u32 {
-        let mut failures = lock(&self.failures);
-        let count = failures.entry(uid.into()).or_default();
-        *count = count.saturating_add(1);
-        *count
-    }
-
-    /// A reconciliation succeeded.
-    pub(super) fn went_well(&self, uid: &str) {
-        lock(&self.failures).remove(uid);
-    }
-
     /// Forgets a schedule that is gone.
     pub(in crate::controller) fn forget(&self, uid: &str) {
-        self.went_well(uid);
+        self.failures.went_well(uid);
         self.wakers.forget(uid);
         self.changed();
     }

@@ -7,7 +7,8 @@ use super::{
     Reconciliation,
     known::PasswordsSeen,
     observe::{is_ours, password_seen},
-    passwords::{is_due, random_word},
+    password_text::random_word,
+    passwords::is_due,
 };
 use crate::{
     cluster::{data_objects, secrets},

@@ -20,6 +20,7 @@ mod instances;
 mod known;
 mod observe;
 mod pair;
+mod password_text;
 mod passwords;
 mod perform;
 pub(in crate::controller) mod pod_seen;
@@ -35,8 +36,9 @@ mod surplus;
 
 pub(super) use clock::now;
 pub(super) use known::Clusters;
+pub(super) use password_text::{password_in, random_word};
 pub(super) use pods::watch as watch_pods;
-pub(super) use reach::instance;
+pub(super) use reach::{instance, instances, reach};
 
 use super::{
     context::Context,
@@ -84,6 +86,8 @@ struct Reconciliation {
     is_switching: bool,
     /// Instances are not waited for: who does not answer at once is asked again.
     is_brief: bool,
+    /// The connection Secret was written, after which those of users are due.
+    wrote_connection: bool,
     released: bool,
 }
 
@@ -103,9 +107,14 @@ impl Reconciled for ValkeyCluster {
             let name = reconciliation.object.name_any();
             context.forget(&uid, &name);
             context.schedules.cluster_is_gone(&reconciliation.namespace, &name);
+            context.users.cluster_changed(&reconciliation.namespace, &name);
             return Next::After(context.settings.external_wait_interval);
         }
         context.clusters.keep(&uid, reconciliation.known);
+        if reconciliation.wrote_connection {
+            // They read what was kept.
+            context.users.cluster_changed(&reconciliation.namespace, &reconciliation.object.name_any());
+        }
         Next::After(next)
     }
 
@@ -142,6 +151,7 @@ impl Reconciliation {
             stale: false,
             is_switching: false,
             is_brief: false,
+            wrote_connection: false,
             released: false,
         }
     }

@@ -5,10 +5,11 @@ use super::{
     Reconciliation, certificates, clock,
     instances::Door,
     known::{LeaseLook, ObservedObjects},
+    password_text::password_in,
     pod_seen::pod_seen,
 };
 use crate::{
-    cluster::{data_objects, objects, secrets},
+    cluster::{data_objects, objects},
     controller::error::ReconcileError,
 };
 use k8s_openapi::{
@@ -21,9 +22,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use valkeeper_cluster::{
     Certificates, Desired, ObjectSeen, Observed, OwnedKind, Password, PodSeen, ServingSeen, SourceSeen,
-    contains, has_tls, is_growing, names, owned, parameters, policy, reading,
+    contains, has_tls, is_growing, names, owned, policy, reading,
 };
-use valkeeper_engine::{Connection, ConnectionSecret, Replica, existing_secret};
+use valkeeper_engine::{ConnectionSecret, existing_secret};
 use valkeeper_failover::protocol::Timing;
 
 /// How often a claim is read whose volume is being enlarged.
@@ -201,30 +202,6 @@ impl Reconciliation {
         };
         Ok(existing_secret::judge(&found, &desired.owner(), &target, connection.as_ref()).secret)
     }
-
-    /// How clients reach the cluster.
-    pub(super) fn connection(
-        &self,
-        desired: &Desired,
-        objects: &ObservedObjects,
-        password: Option<SecretString>,
-    ) -> Option<Connection> {
-        let seen = Observed { addresses: self.addresses(Some(objects)), ..Observed::default() };
-        let host = |service: String| parameters::host(desired, &seen, &service);
-        let port = parameters::port(desired)?.0.to_string();
-        let replica = if desired.instances() > 1 {
-            Replica::At { host: host(names::replica(&desired.name))?, port: port.clone() }
-        } else {
-            Replica::None
-        };
-        let leader = host(names::leader(&desired.name))?;
-        if !has_tls(desired) {
-            return Some(Connection::without_tls(leader, port, password?, replica));
-        }
-        let ServingSeen::Present(serving) = &objects.serving else { return None };
-        let authorities = serving.pair.authorities.iter().cloned().collect();
-        Some(Connection::with_tls(leader, port, password?, replica, authorities))
-    }
 }
 
 pub(super) fn is_ours(desired: &Desired, metadata: &ObjectMeta) -> bool {
@@ -244,27 +221,15 @@ pub(super) fn password_seen(
     name: &str,
     key: &str,
 ) -> (Password, Option<SecretString>) {
-    let missing = |what: String| (Password::Missing(what), None);
-    let Some(secret) = secret else {
-        let message =
-            format!("Secret {name} does not exist. Create it, or correct spec.access.passwordSecretRef.");
-        return missing(message);
-    };
-    if desired.generates_password() && !is_ours(desired, &secret.metadata) {
+    let foreign = secret.filter(|secret| !is_ours(desired, &secret.metadata));
+    if foreign.is_some() && desired.generates_password() {
         // It would be overwritten otherwise.
         let message = format!("Secret {name} belongs to another owner. Delete it or rename the cluster.");
         return (Password::Foreign(message), None);
     }
-    match secrets::text(secret, key).map(|text| text.trim_end_matches('\n').to_owned()) {
-        Some(text) if !text.is_empty() && !text.contains(['\n', '\r', '\0']) => {
-            (Password::Present, Some(text.into()))
-        }
-        Some(_) => missing(format!(
-            "Key {key} of Secret {name} is empty or has several lines. Set a password of one line."
-        )),
-        None => missing(format!(
-            "Secret {name} has no key {key}. Add it, or correct spec.access.passwordSecretRef."
-        )),
+    match password_in(secret, (name, key), "spec.access.passwordSecretRef") {
+        Ok(password) => (Password::Present, Some(password)),
+        Err(message) => (Password::Missing(message), None),
     }
 }
 

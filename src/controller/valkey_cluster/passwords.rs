@@ -1,22 +1,12 @@
 //! Passwords that the operator generates.
 
-use super::{Reconciliation, observe::has_password};
+use super::{Reconciliation, observe::has_password, password_text::random_word};
 use crate::controller::error::Result;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::ResourceExt as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use valkeeper_cluster::{Desired, Step, names};
-
-/// Letters of a generated password.
-const PASSWORD_LENGTH: usize = 32;
-
-/// Letters that cannot be guessed.
-pub(super) fn random_word() -> String {
-    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let letter = |_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]);
-    (0..PASSWORD_LENGTH).map(letter).collect()
-}
 
 impl Reconciliation {
     /// The Secret with a new password, and the one that it replaces. A password that is there is replaced only where

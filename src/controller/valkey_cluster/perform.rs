@@ -204,6 +204,7 @@ impl Reconciliation {
         let name = &target.name;
         let message = format!("Wrote the connection to Secret {name}.");
         self.emit(Severity::Normal, names::reason::SECRET_WRITTEN, &message);
+        self.wrote_connection = true;
         self.note_secret(record, target.binding.is_some()).await
     }
 

@@ -4,11 +4,11 @@
 //! stale. The Rust sources come first: when they change, the program is built and run again, because the
 //! definitions, the chart and the reference are derived from the compiled types.
 
-mod backup_reference;
 mod chart;
 mod cluster_reference;
 mod command_line;
 mod definitions;
+mod member_reference;
 mod reference;
 mod rust_source;
 mod schema;
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     derived.push(reference::project_vpc(root)?);
     derived.push(cluster_reference::file(root)?);
-    derived.extend(backup_reference::files(root)?);
+    derived.extend(member_reference::files(root)?);
     derived.push(command_line::file()?);
     derived.extend(chart::files(root)?);
     if arguments.check {

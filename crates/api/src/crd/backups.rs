@@ -57,7 +57,7 @@ pub fn valkey_scheduled_backup_schema() -> JSONSchemaProps {
     schema(valkey_scheduled_backup())
 }
 
-fn finished(
+pub(super) fn finished(
     mut definition: CustomResourceDefinition,
     short: &str,
     columns: &[CustomResourceColumnDefinition],
@@ -74,7 +74,7 @@ fn finished(
     definition
 }
 
-fn schema(definition: CustomResourceDefinition) -> JSONSchemaProps {
+pub(super) fn schema(definition: CustomResourceDefinition) -> JSONSchemaProps {
     let version = definition.spec.versions.into_iter().next();
     version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
 }

@@ -159,6 +159,9 @@ impl Bounds {
             let rule = format!("must have at most {most} {}", if most == 1 { "entry" } else { "entries" });
             self.report(found, path, value, &rule);
         }
+        if self.schema.min_items.is_some_and(|_| items.is_empty()) {
+            self.report(found, path, value, "must not be empty");
+        }
         for (index, item) in items.iter().enumerate() {
             if let Some(bounds) = &self.items {
                 bounds.value(found, &path.index(index), item);

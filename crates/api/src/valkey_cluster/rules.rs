@@ -90,8 +90,8 @@ pub(super) const CLIENT_AUTH_RULE: &str =
 /// Message about a Secret that the operator writes.
 pub(super) const TLS_SECRET_RULE: &str = "must not be a Secret that the operator writes for this cluster";
 /// What the names of those Secrets end with, after the name of the cluster.
-pub(super) const OWN_SECRETS: [&str; 6] =
-    [ACCESS_SECRET, "-authority", "-certificate", "-client-authority", "-client-tls", "-password"];
+pub(super) const OWN_SECRETS: [&str; 7] =
+    [ACCESS_SECRET, "-authority", "-certificate", "-client-authority", "-client-tls", "-password", "-users"];
 /// What the name of the Secret ends with from which servers take their passwords.
 pub(super) const ACCESS_SECRET: &str = "-access";
 /// Message about that Secret where the password should come from.

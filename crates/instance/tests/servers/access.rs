@@ -27,7 +27,7 @@ impl Node {
 }
 
 /// As `sha256sum` prints it.
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap().stdout;
@@ -39,7 +39,7 @@ fn default_user(password: &str) -> Credentials {
 }
 
 /// Instances whose clients have the password `first "canary`, and the primary.
-async fn settled(program: &Path, more: &str) -> (World, Operator, Name) {
+pub(crate) async fn settled(program: &Path, more: &str) -> (World, Operator, Name) {
     let setup = Setup { server: format!("  accessFile: FOLDER/access\n{more}"), ..Setup::default() };
     let mut world = World::new(program, 2, &setup);
     for node in &mut world.nodes {
@@ -52,7 +52,7 @@ async fn settled(program: &Path, more: &str) -> (World, Operator, Name) {
     (world, operator, primary)
 }
 
-async fn is_denied(node: &Node, user: &Credentials) -> bool {
+pub(crate) async fn is_denied(node: &Node, user: &Credentials) -> bool {
     node.server_as(Some(user)).await.is_err_and(|error| error.class() == ErrorClass::Denied)
 }
 
@@ -166,7 +166,7 @@ async fn users_may_do_what_they_are_for_and_nothing_else() {
                 let words: Vec<&str> = ["ACL", "DRYRUN", user].into_iter().chain(text.split(' ')).collect();
                 let answer = server.call(&words).await;
                 let may = answer.is_ok_and(|answer| answer.text().as_deref() == Some("OK"));
-                let needed = ["config get", "config set", "client kill", "acl setuser"];
+                let needed = ["config get", "config set", "client kill", "acl setuser", "acl deluser"];
                 let needed = user == "valkeeper" && needed.iter().any(|start| text.starts_with(start));
                 assert_eq!(may, needed, "{user}: {text}");
             }

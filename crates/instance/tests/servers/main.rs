@@ -18,5 +18,6 @@ mod sentinel_clients;
 mod space;
 mod switchover;
 mod tls;
+mod users;
 mod world;
 mod writer;
