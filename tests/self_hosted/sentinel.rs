@@ -49,6 +49,20 @@ const write = async () => {
 write();
 "#;
 
+/// The same.
+const NODE_REDIS: &str = r#"
+const write = async () => {
+  try {
+    await client.set("node-redis", Date.now());
+    console.log(client.getMasterNode().host);
+  } catch (error) {
+    console.error("error " + error.message);
+  }
+  setTimeout(write, 20);
+};
+client.connect().then(write);
+"#;
+
 /// The code below the heading of a library.
 fn recipe(library: &str) -> &'static str {
     let section = PAGE.split(&format!("\n### {library}\n")).nth(1).unwrap();
@@ -79,7 +93,11 @@ impl Library {
 
     /// Every library that can be run here.
     fn all(folder: &std::path::Path, secret: &BTreeMap<String, String>) -> Vec<Self> {
-        let programs = [(tools::REDIS_PY, "program.py", PYTHON), (tools::IOREDIS, "program.js", NODE)];
+        let programs = [
+            (tools::REDIS_PY, "program.py", PYTHON),
+            (tools::IOREDIS, "program.js", NODE),
+            (tools::NODE_REDIS, "other.js", NODE_REDIS),
+        ];
         let mut running = vec![Self::rust(&secret["VALKEY_SENTINEL_HOST"], &secret["VALKEY_PASSWORD"])];
         for (library, file, code) in programs {
             let Some(program) = library.or_skip() else { continue };

@@ -140,6 +140,14 @@ pub const IOREDIS: Tool = Tool {
     place: Place::Programs(&["node"], &["-e", "require('ioredis')"], any),
     tests: &[("e2e", &["servers::recipes"])],
 };
+/// Another library for Node.js.
+pub const NODE_REDIS: Tool = Tool {
+    name: "node-redis",
+    advice: "install redis for node, or set NODE_PATH to the folder that has it",
+    variable: None,
+    place: Place::Programs(&["node"], &["-e", "require('redis').createSentinel"], any),
+    tests: &[("self_hosted", &["sentinel::on_the_sandbox::client_libraries"])],
+};
 /// Ends a process together with its parent; only Linux has it.
 pub const SETPRIV: Tool = program(
     "setpriv",
@@ -211,6 +219,7 @@ pub const ALL: &[&Tool] = &[
     &RUSTFMT,
     &REDIS_PY,
     &IOREDIS,
+    &NODE_REDIS,
     &OPENSSL,
     &VALKEY_WITHOUT_TLS,
     &SETPRIV,
