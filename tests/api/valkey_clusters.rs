@@ -16,7 +16,7 @@ on_both_servers!(
     examples_are_accepted
 );
 
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "standalone",
     "cluster",
     "production",
@@ -25,6 +25,7 @@ const EXAMPLES: [&str; 8] = [
     "cluster-with-final-backup",
     "tls",
     "quorum",
+    "update-window",
 ];
 
 fn example(name: &str) -> String {
@@ -104,6 +105,9 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             Agrees,
         ),
         (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),
+        (window("* *", "2h"), "spec.update.window.schedule", "must", Agrees),
+        (window("0 3 * * 6", "2d"), "spec.update.window.duration", "must match", Agrees),
+        (window("0 3 * * 6", "0h"), "spec.update.window.duration", "must match", Agrees),
         (json!({"placement": {"zones": "All"}}), "spec.placement.zones", "must be one of", Agrees),
         (json!({"quorum": 2}), "spec.quorum", "unknown field", IgnoresUnknown),
         (
@@ -180,6 +184,27 @@ fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
         (no_keys, "spec.finalBackup.destination.s3", "credentialsSecretName and workloadIdentity", Agrees),
         (json!({"bootstrap": {}}), "spec.bootstrap.backup", "is required", CannotDecode),
     ]
+}
+
+fn window(schedule: &str, duration: &str) -> Value {
+    json!({"update": {"window": {"schedule": schedule, "duration": duration}}})
+}
+
+#[test]
+fn window_that_never_begins_is_found_by_command_and_operator() {
+    for (zone, schedule, field) in [
+        ("UTC", "0 0 30 2 *", "schedule"),
+        ("UTC", "at three", "schedule"),
+        ("Mars/Olympus", "0 3 * * 6", "timeZone"),
+    ] {
+        let mut manifest = manifest(&window(schedule, "2h"));
+        manifest["spec"]["update"]["window"]["timeZone"] = zone.into();
+        let operated = valkey_cluster::violations(&serde_json::from_value(manifest.clone()).unwrap());
+        for found in [valkey_cluster::manifest_violations(&manifest), operated] {
+            let fields: Vec<_> = found.iter().map(|found| found.field.to_string()).collect();
+            assert!(fields.contains(&format!("spec.update.window.{field}")), "{zone} {schedule}: {fields:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What happens to a cluster in its life: more and fewer servers, other settings, other pods, the end.
+//! What happens to a cluster in its life: more and fewer servers, power, cold starts, trouble, the end.
 
 use crate::asking::{ask, until};
 use crate::world::World;
@@ -12,7 +12,7 @@ use valkeeper_api::ValkeyCluster;
 use valkeeper_failover::protocol::Timing;
 
 /// The identity of each pod.
-async fn identities(world: &World) -> BTreeMap<String, String> {
+pub(crate) async fn identities(world: &World) -> BTreeMap<String, String> {
     let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
     pods.items.iter().map(|pod| (pod.name_any(), pod.uid().unwrap())).collect()
 }
@@ -27,7 +27,7 @@ async fn claims(world: &World) -> Vec<String> {
         .collect()
 }
 
-fn ready_with(count: u64) -> impl Fn(&Value) -> bool {
+pub(crate) fn ready_with(count: u64) -> impl Fn(&Value) -> bool {
     move |status| status["Ready"]["status"] == "True" && status["readyInstances"] == count
 }
 
@@ -53,84 +53,6 @@ async fn instances_come_and_go_without_losing_a_write(world: World) {
     println!("longest time without an acknowledgment: {gap:?} of {}", acknowledged.len());
     assert_eq!(missing(&acknowledged, &world.url("grow", "leader").await).await, Vec::<u64>::new());
     assert_eq!(identities(&world).await["grow-0"], lone, "the first server was never replaced");
-}
-
-async fn setting_that_a_running_server_takes_replaces_no_pod(world: World) {
-    world.create("trio", json!({"config": {"timeout": "100"}})).await;
-    world.until_ready("trio").await;
-    let before = identities(&world).await;
-    let config = json!({"config": {"timeout": "300", "maxmemory-clients": "10%"}, "memory": {"policy": "allkeys-lru"}});
-    world.change("trio", config).await;
-    world.until_ready("trio").await;
-    for service in ["leader", "replica"] {
-        let url = world.url("trio", service).await;
-        let client = redis::Client::open(url).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        for (name, value) in [("timeout", "300"), ("maxmemory-policy", "allkeys-lru")] {
-            let found: Vec<String> =
-                redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut connection).await.unwrap();
-            assert_eq!(found, [name, value], "{service}");
-        }
-    }
-    assert_eq!(identities(&world).await, before);
-}
-
-async fn setting_that_needs_a_restart_replaces_one_pod_after_another(world: World) {
-    world.create("trio", json!({})).await;
-    world.until_ready("trio").await;
-    let before = identities(&world).await;
-    let writer = Writer::start(&world.url("trio", "leader").await);
-    world.change("trio", json!({"config": {"io-threads": "2"}})).await;
-    world.until_status("trio", "asking for a restart", |status| !status["restartNeeded"].is_null()).await;
-    let done = |status: &Value| ready_with(3)(status) && status["restartNeeded"].is_null();
-    world.until_status("trio", "restarted", done).await;
-    let after = identities(&world).await;
-    assert!(before.iter().all(|(name, uid)| after[name] != *uid), "{before:?} {after:?}");
-    let (acknowledged, _) = writer.stop().await;
-    assert_eq!(missing(&acknowledged, &world.url("trio", "leader").await).await, Vec::<u64>::new());
-}
-
-async fn changed_resources_replace_replicas_first_and_lose_no_write(world: World) {
-    world.create("trio", json!({})).await;
-    let first = world.until_ready("trio").await;
-    let before = identities(&world).await;
-    let writer = Writer::start(&world.url("trio", "leader").await);
-    until("writes", async || (writer.count() > 100).then_some(())).await;
-    world.change("trio", json!({"resources": {"memory": "96Mi"}})).await;
-    world.until_status("trio", "updated", ready_with(3)).await;
-    let after = identities(&world).await;
-    assert!(before.iter().all(|(name, uid)| after[name] != *uid), "{before:?} {after:?}");
-    let (acknowledged, gap) = writer.stop().await;
-    println!("longest time without an acknowledgment: {gap:?} of {}", acknowledged.len());
-    assert_eq!(missing(&acknowledged, &world.url("trio", "leader").await).await, Vec::<u64>::new());
-    let deleted: Vec<String> =
-        world.events().await.into_iter().filter(|event| event.starts_with("PodDeleted")).collect();
-    let primary = first["currentPrimary"].as_str().unwrap();
-    assert_eq!(deleted.len(), 3, "{deleted:?}");
-    assert!(deleted[2].contains(primary), "{deleted:?}");
-    let status = world.status("trio").await;
-    assert_eq!(
-        status["memory"],
-        json!({"limitBytes": 100_663_296, "percent": 75, "maxMemoryBytes": 75_497_400})
-    );
-}
-
-async fn update_of_the_primary_waits_for_approval(world: World) {
-    world.create("duo", json!({"instances": 2, "update": {"primary": "Approve"}})).await;
-    let first = world.until_ready("duo").await;
-    let before = identities(&world).await;
-    world.change("duo", json!({"resources": {"memory": "96Mi"}})).await;
-    let waits = |status: &Value| status["Ready"]["reason"] == "ApprovalNeeded";
-    let waiting = world.until_status("duo", "waiting", waits).await;
-    assert_eq!(waiting["currentPrimary"], first["currentPrimary"]);
-    let primary = first["currentPrimary"].as_str().unwrap();
-    assert_eq!(identities(&world).await[primary], before[primary]);
-    let annotation =
-        json!({"metadata": {"annotations": {"valkeeper.io/approve-update": waiting["revision"]}}});
-    let patch = kube::api::Patch::Merge(annotation);
-    world.api::<ValkeyCluster>().patch("duo", &kube::api::PatchParams::default(), &patch).await.unwrap();
-    world.until_status("duo", "updated", |status| ready_with(2)(status) && !waits(status)).await;
-    assert_ne!(identities(&world).await[primary], before[primary]);
 }
 
 async fn cluster_that_is_powered_off_comes_back_with_its_data(world: World) {
@@ -289,10 +211,6 @@ crate::scenarios!(
     image_that_does_not_exist_is_named_and_stops_at_one_replica,
     eviction_takes_one_server_at_a_time_and_loses_no_write,
     objects_of_others_are_left_alone_and_own_ones_are_restored;
-    setting_that_a_running_server_takes_replaces_no_pod,
-    setting_that_needs_a_restart_replaces_one_pod_after_another,
-    changed_resources_replace_replicas_first_and_lose_no_write,
-    update_of_the_primary_waits_for_approval,
     cold_start_of_everything_keeps_the_data,
     unusable_password_is_named_and_heals_when_it_is_corrected,
 );

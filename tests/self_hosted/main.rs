@@ -35,6 +35,7 @@ mod schedules;
 mod sentinel;
 mod simulated;
 mod tls;
+mod updates;
 mod users;
 mod verification_pods;
 mod volumes;

@@ -46,6 +46,7 @@ mod spread;
 mod status;
 mod step;
 mod times;
+mod update_window;
 pub mod user;
 pub mod verification_pod;
 mod volumes;

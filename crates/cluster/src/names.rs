@@ -166,6 +166,8 @@ pub mod reason {
     pub const DEGRADED: &str = "Degraded";
     /// The primary is to be replaced, and nobody approved it yet.
     pub const APPROVAL_NEEDED: &str = "ApprovalNeeded";
+    /// Servers are replaced when a window begins.
+    pub const UPDATE_SCHEDULED: &str = "UpdateScheduled";
     /// Servers that may have the latest data do not answer.
     pub const INSTANCES_MISSING: &str = "InstancesMissing";
     /// The Lease is older than what the status remembers.

@@ -12,7 +12,9 @@ use crate::report::State;
 use crate::serving;
 use crate::settings;
 use crate::step::{RequeueClass, Step};
+use crate::update_window::{self, UpdateTime};
 use crate::volumes;
+use chrono::{DateTime, Utc};
 use valkeeper_engine::Ready;
 
 /// The revision of the settings that instances should have in force.
@@ -61,6 +63,7 @@ pub(crate) fn primary_to_replace(desired: &Desired, observed: &Observed) -> Opti
     let due = outdated(desired, observed) == [primary]
         && desired.instances() > 1
         && others_are_in_sync(desired, observed, primary)
+        && update_window::of(desired, observed.now) == UpdateTime::Now
         && is_approved(desired);
     due.then_some(primary)
 }
@@ -82,9 +85,14 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         return updating(format!("Waiting for {} to end.", desired.instance(*ordinal)));
     }
     let Some((primary, _)) = observed.primary() else { return Concern::fine() };
-    let Some(next) = outdated.iter().rev().find(|ordinal| **ordinal != primary).or(outdated.first()) else {
-        return Concern::fine();
-    };
+    // One that does not work costs nobody anything, and the others wait for it.
+    let is_replica = |ordinal: &&u32| **ordinal != primary;
+    let broken = outdated.iter().rev().filter(is_replica).find(|next| !observed.instances.contains_key(next));
+    let working = || outdated.iter().rev().find(is_replica).or(outdated.first());
+    let Some(next) = broken.or_else(working) else { return Concern::fine() };
+    if let (None, UpdateTime::From(begin)) = (broken, update_window::of(desired, observed.now)) {
+        return waits_for_window(desired, begin);
+    }
     let name = desired.instance(*next);
     if !others_are_in_sync(desired, observed, *next) {
         return updating(format!("Waiting until all others are in sync before {name} is replaced."));
@@ -121,6 +129,20 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         );
     }
     updating(format!("Moving the primary away from {name}, which is replaced."))
+}
+
+/// Servers that work are replaced when their window begins.
+fn waits_for_window(desired: &Desired, begin: Option<DateTime<Utc>>) -> Concern {
+    let begin = begin.map_or_else(String::new, |begin| {
+        format!(", which begins at {}", begin.format("%Y-%m-%d %H:%M UTC"))
+    });
+    let message = format!(
+        "Servers are replaced in the window of spec.update.window{begin}. To replace them now, set annotation {}: \"{}\".",
+        crate::names::APPROVE_UPDATE,
+        revision(desired),
+    );
+    let reason = reason::UPDATE_SCHEDULED;
+    Concern::finds(Ready::Yes, RequeueClass::Steady, State::Running, reason, message)
 }
 
 fn delete(observed: &Observed, ordinal: u32) -> Concern {

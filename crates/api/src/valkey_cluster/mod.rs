@@ -15,7 +15,7 @@ pub use clients::{Clients, ParametersTarget};
 pub(crate) use parts::AMOUNT;
 pub use parts::{
     Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, FinalBackup,
-    PasswordRotation, Persistence, Placement, PullSecret, Resources, Update,
+    PasswordRotation, Persistence, Placement, PullSecret, Resources, Update, UpdateWindow,
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
 pub use status::{
@@ -121,6 +121,7 @@ pub struct ValkeyClusterSpec {
     pub failover: Option<Failover>,
     /// How servers are replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
     pub update: Option<Update>,
     /// On which nodes servers run.
     #[serde(default, skip_serializing_if = "Option::is_none")]

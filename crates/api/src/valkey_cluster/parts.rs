@@ -1,5 +1,6 @@
 //! The objects inside the spec of a `ValkeyCluster`.
 
+use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Toleration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub(crate) static AMOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][
 static CPU: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}m?$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static GRACE: LazyLock<Regex> = LazyLock::new(|| Regex::new("^(0s|[1-9][0-9]{0,3}[smh])$").unwrap());
+#[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
+static WINDOW: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,2}[mh]$").unwrap());
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,2}s$").unwrap());
 
@@ -165,13 +168,46 @@ fn step_down() -> String {
 }
 
 /// How servers are replaced.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 pub struct Update {
     /// `Automatic` replaces the primary last, after a switchover. `Approve` waits with the primary until the annotation
     /// `valkeeper.io/approve-update` has the value that `status.revision` shows.
     #[serde(default = "automatic")]
     #[schemars(extend("enum" = ["Automatic", "Approve"]))]
     pub primary: String,
+    /// When servers may be replaced for an update; at any time when absent. A server that does not work is replaced at any
+    /// time. To begin earlier, set the annotation `valkeeper.io/approve-update` to the value that `status.revision` shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub window: Option<UpdateWindow>,
+}
+
+/// A time that comes again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateWindow {
+    /// When it begins: five fields of cron, such as `0 3 * * 6`.
+    #[validate(length(min = 9, max = 100))]
+    pub schedule: String,
+    /// How long it lasts, in minutes or hours, such as `2h`. A replacement that has begun is completed after it.
+    #[validate(length(max = 4), regex(path = *WINDOW))]
+    pub duration: String,
+    /// Time zone of the schedule, such as `Europe/Helsinki`.
+    #[serde(default = "utc")]
+    #[validate(length(min = 1, max = 64))]
+    pub time_zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+impl UpdateWindow {
+    /// How long it lasts.
+    pub fn duration(&self) -> Option<TimeDelta> {
+        let number = |unit| self.duration.strip_suffix(unit)?.parse().ok();
+        number('m').and_then(TimeDelta::try_minutes).or_else(|| number('h').and_then(TimeDelta::try_hours))
+    }
 }
 
 fn automatic() -> String {

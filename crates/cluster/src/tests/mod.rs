@@ -11,6 +11,7 @@ mod passwords;
 mod pods;
 mod tables;
 mod volumes;
+mod windows;
 
 pub(super) use pods::instance;
 

@@ -1,0 +1,33 @@
+//! When servers that work may be replaced for an update. Pure; the time is an argument.
+//!
+//! Guarantees: without a window that can be read, nothing that works is replaced; a revision that a user has approved is not
+//! held up.
+
+use crate::desired::Desired;
+use crate::pod::revision;
+use chrono::{DateTime, Utc};
+use valkeeper_api::valkey_scheduled_backup::Schedule;
+
+/// Whether servers may be replaced now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpdateTime {
+    /// They may.
+    Now,
+    /// They may from then on.
+    From(Option<DateTime<Utc>>),
+}
+
+pub(crate) fn of(desired: &Desired, now: DateTime<Utc>) -> UpdateTime {
+    let Some(window) = desired.spec.update.as_ref().and_then(|update| update.window.as_ref()) else {
+        return UpdateTime::Now;
+    };
+    if desired.approved.as_deref() == Some(revision(desired).as_str()) {
+        return UpdateTime::Now;
+    }
+    let schedule = Schedule::parse(&window.schedule, &window.time_zone).ok();
+    let Some((schedule, duration)) = schedule.zip(window.duration()) else { return UpdateTime::From(None) };
+    match schedule.latest(now - duration, now) {
+        Some(_) => UpdateTime::Now,
+        None => UpdateTime::From(schedule.after(now)),
+    }
+}
