@@ -105,9 +105,6 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
             Agrees,
         ),
         (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),
-        (window("* *", "2h"), "spec.update.window.schedule", "must", Agrees),
-        (window("0 3 * * 6", "2d"), "spec.update.window.duration", "must match", Agrees),
-        (window("0 3 * * 6", "0h"), "spec.update.window.duration", "must match", Agrees),
         (json!({"placement": {"zones": "All"}}), "spec.placement.zones", "must be one of", Agrees),
         (json!({"quorum": 2}), "spec.quorum", "unknown field", IgnoresUnknown),
         (
@@ -123,6 +120,9 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
 fn wrong_clients() -> Vec<(Value, &'static str, &'static str, Operator)> {
     use Operator::{Agrees, CannotDecode};
     vec![
+        (window("* *", "2h"), "spec.update.window.schedule", "must", Agrees),
+        (window("0 3 * * 6", "2d"), "spec.update.window.duration", "must match", Agrees),
+        (window("0 3 * * 6", "0h"), "spec.update.window.duration", "must match", Agrees),
         (json!({"tls": {"secretName": "Shop"}}), "spec.tls.secretName", "must match", Agrees),
         (json!({"tls": {"secretName": "orders-client-tls"}}), "spec.tls.secretName", "must not be", Agrees),
         (json!({"tls": {"clientAuth": "Required"}}), "spec.tls.clientAuth", "needs secretName", Agrees),

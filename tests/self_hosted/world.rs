@@ -137,7 +137,7 @@ impl World {
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
-            valkeeper::operator::run(settings, client, shutdown).await.unwrap();
+            Box::pin(valkeeper::operator::run(settings, client, shutdown)).await.unwrap();
         });
         self.operator = Some((stop, task));
     }

@@ -7,10 +7,12 @@ pub fn bytes(text: &str) -> Option<u64> {
         ("Mi", 1 << 20),
         ("Gi", 1 << 30),
         ("Ti", 1 << 40),
+        ("Pi", 1 << 50),
         ("k", 1_000),
         ("M", 1_000_000),
         ("G", 1_000_000_000),
         ("T", 1_000_000_000_000),
+        ("P", 1_000_000_000_000_000),
         ("", 1_u64),
     ];
     let (number, unit) = units.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))?;
@@ -34,6 +36,9 @@ pub(crate) fn server_bytes(text: &str) -> Option<u64> {
     scaled(number, unit)
 }
 
+/// Up to here, every whole number has a form of its own.
+const LARGEST: f64 = 9e15;
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -43,7 +48,7 @@ pub(crate) fn server_bytes(text: &str) -> Option<u64> {
 fn scaled(number: &str, unit: u64) -> Option<u64> {
     let number: f64 = number.parse().ok()?;
     let product = (number * unit as f64).ceil();
-    (product.is_finite() && (1.0..=1e15).contains(&product)).then_some(product as u64)
+    (product.is_finite() && (1.0..=LARGEST).contains(&product)).then_some(product as u64)
 }
 
 /// As a whole number of mebibytes or gibibytes, rounded up.
@@ -73,6 +78,10 @@ mod tests {
             ("500M", Some("477Mi")),
             ("1e9", Some("954Mi")),
             ("1000", Some("1Mi")),
+            // The largest volume that a spec may ask for, and in another form.
+            ("999999Gi", Some("999999Gi")),
+            ("2Pi", Some("2097152Gi")),
+            ("9Pi", None),
             ("lots", None),
             ("", None),
             ("-1Gi", None),

@@ -43,10 +43,17 @@ fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
     pods.filter(is_outdated).map(|(ordinal, _)| *ordinal).collect()
 }
 
-/// Whether all instances but this one are there and in sync.
+/// Whether a server does not work, as its manager and the kubelet say.
+fn is_broken(observed: &Observed, ordinal: u32) -> bool {
+    let runs = observed.instances.get(&ordinal).is_some_and(|instance| instance.host.is_some());
+    !runs && observed.pods.get(&ordinal).is_some_and(|pod| !pod.ready)
+}
+
+/// Whether all instances but this one are there and in sync. One that does not work waits for no other such.
 fn others_are_in_sync(desired: &Desired, observed: &Observed, but: u32) -> bool {
     let Some((primary, _)) = observed.primary() else { return false };
-    (0..desired.instances()).filter(|ordinal| *ordinal != but).all(|ordinal| {
+    let excused = |ordinal: u32| ordinal == but || is_broken(observed, but) && is_broken(observed, ordinal);
+    (0..desired.instances()).filter(|ordinal| !excused(*ordinal)).all(|ordinal| {
         let calm = observed.pods.get(&ordinal).is_some_and(|pod| !pod.deleting);
         let seen = observed.instances.get(&ordinal);
         calm && (ordinal == primary || seen.is_some_and(|instance| instance.status.synced))
@@ -63,7 +70,7 @@ pub(crate) fn primary_to_replace(desired: &Desired, observed: &Observed) -> Opti
     let due = outdated(desired, observed) == [primary]
         && desired.instances() > 1
         && others_are_in_sync(desired, observed, primary)
-        && update_window::of(desired, observed.now) == UpdateTime::Now
+        && update_time(desired, observed, primary) == UpdateTime::Now
         && is_approved(desired);
     due.then_some(primary)
 }
@@ -84,13 +91,17 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if let Some((ordinal, _)) = going.filter(|_| !outdated.is_empty()) {
         return updating(format!("Waiting for {} to end.", desired.instance(*ordinal)));
     }
-    let Some((primary, _)) = observed.primary() else { return Concern::fine() };
+    let Some((primary, _)) = observed.primary() else { return without_primary(observed, &outdated) };
     // One that does not work costs nobody anything, and the others wait for it.
     let is_replica = |ordinal: &&u32| **ordinal != primary;
-    let broken = outdated.iter().rev().filter(is_replica).find(|next| !observed.instances.contains_key(next));
+    let broken = outdated.iter().rev().filter(is_replica).find(|next| is_broken(observed, **next));
     let working = || outdated.iter().rev().find(is_replica).or(outdated.first());
     let Some(next) = broken.or_else(working) else { return Concern::fine() };
-    if let (None, UpdateTime::From(begin)) = (broken, update_window::of(desired, observed.now)) {
+    let waits_for_approval = *next == primary && !is_approved(desired);
+    if let UpdateTime::From(begin) = update_time(desired, observed, *next)
+        && broken.is_none()
+        && !waits_for_approval
+    {
         return waits_for_window(desired, begin);
     }
     let name = desired.instance(*next);
@@ -107,19 +118,8 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
             format!("Replacing {name}."),
         );
     }
-    if !is_approved(desired) {
-        let message = format!(
-            "All servers but primary {name} are replaced. Set annotation {}: \"{}\" to replace it.",
-            crate::names::APPROVE_UPDATE,
-            revision(desired),
-        );
-        return Concern::finds(
-            Ready::Yes,
-            RequeueClass::Steady,
-            State::Running,
-            reason::APPROVAL_NEEDED,
-            message,
-        );
+    if waits_for_approval {
+        return waits_for_a_user(desired, &name);
     }
     if desired.instances() == 1 {
         return delete(observed, *next).saying(
@@ -129,6 +129,34 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         );
     }
     updating(format!("Moving the primary away from {name}, which is replaced."))
+}
+
+fn waits_for_a_user(desired: &Desired, primary: &str) -> Concern {
+    let message = format!(
+        "All servers but primary {primary} are replaced. Set annotation {}: \"{}\" to replace it.",
+        crate::names::APPROVE_UPDATE,
+        revision(desired),
+    );
+    Concern::finds(Ready::Yes, RequeueClass::Steady, State::Running, reason::APPROVAL_NEEDED, message)
+}
+
+/// When a server may be replaced that works. An approval is for other pods: one of the same revision that is to start again
+/// may have been approved long ago.
+fn update_time(desired: &Desired, observed: &Observed, ordinal: u32) -> UpdateTime {
+    let wanted = revision(desired);
+    let is_other = observed.pods.get(&ordinal).is_some_and(|pod| pod.revision != wanted);
+    if is_other && desired.approved.as_deref() == Some(wanted.as_str()) {
+        return UpdateTime::Now;
+    }
+    update_window::of(desired, observed.now)
+}
+
+/// A server that ends again and again may be what keeps a primary from being elected.
+fn without_primary(observed: &Observed, outdated: &[u32]) -> Concern {
+    let fails = |ordinal: &&u32| {
+        observed.pods.get(*ordinal).is_some_and(|pod| pod.ended && !pod.deleting && pod.problem.is_some())
+    };
+    outdated.iter().rev().find(fails).map_or_else(Concern::fine, |ordinal| delete(observed, *ordinal))
 }
 
 /// Servers that work are replaced when their window begins.

@@ -1,10 +1,8 @@
 //! When servers that work may be replaced for an update. Pure; the time is an argument.
 //!
-//! Guarantees: without a window that can be read, nothing that works is replaced; a revision that a user has approved is not
-//! held up.
+//! Guarantees: with a window that cannot be read, nothing that works is replaced.
 
 use crate::desired::Desired;
-use crate::pod::revision;
 use chrono::{DateTime, Utc};
 use valkeeper_api::valkey_scheduled_backup::Schedule;
 
@@ -21,9 +19,6 @@ pub(crate) fn of(desired: &Desired, now: DateTime<Utc>) -> UpdateTime {
     let Some(window) = desired.spec.update.as_ref().and_then(|update| update.window.as_ref()) else {
         return UpdateTime::Now;
     };
-    if desired.approved.as_deref() == Some(revision(desired).as_str()) {
-        return UpdateTime::Now;
-    }
     let schedule = Schedule::parse(&window.schedule, &window.time_zone).ok();
     let Some((schedule, duration)) = schedule.zip(window.duration()) else { return UpdateTime::From(None) };
     match schedule.latest(now - duration, now) {

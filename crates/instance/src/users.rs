@@ -145,10 +145,10 @@ fn read(folder: &Path) -> io::Result<BTreeMap<String, UserEntry>> {
             continue;
         }
         let entry = serde_json::from_slice(&std::fs::read(file.path())?).ok().filter(UserEntry::is_usable);
-        match entry {
-            Some(entry) => drop(users.insert(user.to_owned(), entry)),
-            None => tracing::warn!(user, "the file of a user cannot be used"),
+        if entry.is_none() {
+            tracing::warn!(user, "the file of a user cannot be used");
         }
+        users.extend(entry.map(|entry| (user.to_owned(), entry)));
     }
     Ok(users)
 }

@@ -85,7 +85,7 @@ struct Reconciliation {
 impl Reconciliation {
     async fn run(&mut self) -> Result<Duration, ReconcileError> {
         for _ in 0..MAX_STEPS {
-            let seen = observe(&self.context, &self.object).await?;
+            let seen = Box::pin(observe(&self.context, &self.object)).await?;
             let (step, report) = decide(&self.object, &seen.user);
             tracing::debug!(?step, reason = report.reason, "step");
             if step != UserStep::ReleaseFinalizer && !self.knows_less(&seen) {

@@ -69,10 +69,10 @@ pub(super) async fn observe(context: &Context, object: &ValkeyUser) -> Result<Se
     let servers = instances(&context.clusters, &context.fence, &cluster);
     user.servers_are_unknown = servers.is_none();
     user.servers = answers(&username(object), &user.entry, servers.clone().unwrap_or_default()).await;
-    if is_deleted {
-        return Ok(seen);
-    }
     user.cluster = cluster_seen(&desired);
+    if is_deleted {
+        return Ok(Seen { cluster: Some(cluster), ..seen });
+    }
     user.rules = rules(object, &user.entry, servers.unwrap_or_default()).await;
     let (source, key) = password_source(object);
     let password = get(&source).await?;
@@ -87,8 +87,7 @@ pub(super) async fn observe(context: &Context, object: &ValkeyUser) -> Result<Se
     let given = connection_secret.as_ref().filter(|secret| is_ours(object, &secret.metadata));
     let given = given.and_then(|secret| values::text(secret, &format!("{}PASSWORD", target.prefix)));
     user.given = given.as_deref().map(|given| hash(given.as_bytes()));
-    let newest = newest(&user.entry, [wanted.ok(), given.map(SecretString::from)]);
-    let connection = newest
+    let connection = password_of_clients(user, wanted.ok(), given.map(SecretString::from))
         .and_then(|password| reach(&context.clusters, context.settings.service_addresses, &cluster, password))
         .map(|(connection, more)| {
             (secret_target(object, &cluster, more), Connection { user: username(object), ..connection })
@@ -135,10 +134,18 @@ fn hash_of(password: &SecretString) -> String {
     hash(password.expose_secret().as_bytes())
 }
 
-/// The newest password that servers are told of, among those that are known in clear text.
-fn newest(entry: &EntrySeen, known: [Option<SecretString>; 2]) -> Option<SecretString> {
-    let EntrySeen::Present(entry) = entry else { return None };
-    known.into_iter().flatten().find(|password| entry.passwords.first() == Some(&hash_of(password)))
+/// The password that clients should have now, if it is known in clear text.
+fn password_of_clients(
+    user: &ObservedUser,
+    wanted: Option<SecretString>,
+    given: Option<SecretString>,
+) -> Option<SecretString> {
+    let EntrySeen::Present(entry) = &user.entry else { return None };
+    if user.keeps_password(entry) {
+        return given;
+    }
+    let mut known = [wanted, given].into_iter().flatten();
+    known.find(|password| entry.passwords.first() == Some(&hash_of(password)))
 }
 
 /// The connection Secret, as it was found.
@@ -163,7 +170,7 @@ fn compared(
 /// What a server says of rules that servers were not given so far.
 async fn rules(object: &ValkeyUser, entry: &EntrySeen, servers: Servers) -> RulesSeen {
     let declared = object.spec.rules();
-    if matches!(entry, EntrySeen::Present(entry) if entry.rules == declared) {
+    if matches!(entry, EntrySeen::Present(entry) if entry.rules == declared && !entry.passwords.is_empty()) {
         return RulesSeen::Unknown;
     }
     for (name, client) in servers {

@@ -22,6 +22,9 @@ pub struct UserStatus {
     /// The change of the password that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<UserRotation>,
+    /// When servers were told that the user has ended, of a resource that is being deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
     /// The connection Secret, and what of it is the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_secret: Option<WrittenSecret>,

@@ -1,7 +1,11 @@
 //! Updates wait for their window, unless a server does not work or a user has approved them.
 
 use super::{desired, model::Model};
-use crate::{Observed, Step, decide, pod::revision};
+use crate::{
+    Observed, Problem, Step, decide,
+    pod::revision,
+    rollout::{concern, settings_revision},
+};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use valkeeper_engine::Ready;
@@ -70,8 +74,49 @@ fn update_that_is_approved_or_repairs_does_not_wait() {
     assert!(replaced(&model, &observed, friday).0.is_some());
     model.desired.approved = None;
     let primary = observed.primary().unwrap().0;
+    for pod in observed.pods.values_mut() {
+        pod.ready = true;
+    }
     // Not the one that would be next.
     let broken = (0..3).find(|ordinal| *ordinal != primary).unwrap();
+    // The operator alone may not reach it.
     observed.instances.remove(&broken);
+    assert_eq!(replaced(&model, &observed, friday).0, None);
+    observed.pods.get_mut(&broken).unwrap().ready = false;
     assert_eq!(replaced(&model, &observed, friday).0, Some(broken));
+    // Two of them do not wait for each other.
+    let other = (0..3).find(|ordinal| ![primary, broken].contains(ordinal)).unwrap();
+    observed.instances.remove(&other);
+    observed.pods.get_mut(&other).unwrap().ready = false;
+    assert!(replaced(&model, &observed, friday).0.is_some_and(|next| next != primary));
+}
+
+#[test]
+fn approval_from_before_does_not_open_a_closed_window() {
+    let (mut model, mut observed) = outdated(&json!({"schedule": "0 3 * * 6", "duration": "30m"}));
+    // All pods are as declared, and have a directive that needs another start.
+    let wanted = revision(&model.desired);
+    for pod in observed.pods.values_mut() {
+        pod.revision.clone_from(&wanted);
+    }
+    model.desired.approved = Some(wanted);
+    for instance in observed.instances.values_mut() {
+        instance.need_restart = vec!["databases".to_owned()];
+        instance.settings = settings_revision(&model.desired, &Observed::default());
+    }
+    assert_eq!(replaced(&model, &observed, "1970-01-02T12:00:00Z").0, None);
+    assert!(replaced(&model, &observed, "1970-01-03T03:10:00Z").0.is_some());
+}
+
+#[test]
+fn server_that_ends_again_and_again_is_replaced_without_a_primary() {
+    let (mut model, mut observed) = outdated(&json!({"schedule": "0 3 * * 6", "duration": "30m"}));
+    model.desired.spec.update = None;
+    observed.instances.clear();
+    for pod in observed.pods.values_mut() {
+        let text = "CrashLoopBackOff: OOMKilled".to_owned();
+        (pod.ended, pod.ready, pod.problem) = (true, false, Some(Problem { unscheduled: false, text }));
+    }
+    let step = concern(&model.desired, &observed).step;
+    assert!(matches!(step, Some(Step::DeletePod(2, _))), "{step:?}");
 }

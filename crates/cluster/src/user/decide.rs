@@ -6,9 +6,8 @@ use super::{
     UserStep, username,
 };
 use crate::names::reason;
-use crate::times::utc;
 use chrono::TimeDelta;
-use valkeeper_api::{ValkeyUser, names as api_names, valkey_user};
+use valkeeper_api::{UserStatus, ValkeyUser, names as api_names, valkey_user};
 use valkeeper_engine::{ConnectionSecret, Ready, Report};
 
 /// How long a deletion waits for a server that does not answer.
@@ -37,7 +36,9 @@ pub fn decide(object: &ValkeyUser, observed: &ObservedUser) -> Decision {
     }
     let UserClusterSeen::Present(grace) = observed.cluster else {
         let name = &object.spec.cluster_name;
-        let message = format!("ValkeyCluster {name} does not exist. Create it, or correct spec.clusterName.");
+        let message = format!(
+            "ValkeyCluster {name} does not exist, or is being deleted. Create it, or correct spec.clusterName."
+        );
         return rest(true, Ready::Stuck, reason::CLUSTER_MISSING, message);
     };
     match &observed.entry {
@@ -54,21 +55,35 @@ fn deletion(object: &ValkeyUser, observed: &ObservedUser) -> Decision {
     if !api_names::has_finalizer(&object.metadata) {
         return (UserStep::Rest { soon: false }, report);
     }
-    let EntrySeen::Present(entry) = &observed.entry else {
+    let status = object.status.clone().unwrap_or_default();
+    let entry = match &observed.entry {
+        EntrySeen::Present(entry) => entry,
+        // It was lost, and servers do not end a user for that.
+        EntrySeen::Missing if has_servers(observed) && status.ended_at.is_none() && was_given(&status) => {
+            return (UserStep::WriteEntry(Entry::default()), report);
+        }
         // That of another resource stays.
-        return (UserStep::ReleaseFinalizer, report);
+        EntrySeen::Missing | EntrySeen::Foreign(_) => return (UserStep::ReleaseFinalizer, report),
     };
     if !entry.passwords.is_empty() {
         return (UserStep::WriteEntry(Entry::default()), report);
     }
-    let since = object.metadata.deletion_timestamp.as_ref().and_then(utc);
-    let is_late = since.is_none_or(|since| observed.now - since >= DELETION_PATIENCE);
+    let is_late = status.ended_at.is_some_and(|since| observed.now - since >= DELETION_PATIENCE);
     match behind(observed, entry) {
         Some((_, waits)) if !is_late => {
             (UserStep::Rest { soon: true }, UserReport { reason: reason::DELETING, ..waits })
         }
         _ => (UserStep::RemoveEntry, report),
     }
+}
+
+fn has_servers(observed: &ObservedUser) -> bool {
+    observed.cluster != UserClusterSeen::Missing
+}
+
+/// Whether servers may have the user.
+fn was_given(status: &UserStatus) -> bool {
+    status.connection_secret.is_some()
 }
 
 /// What servers are given, and then what clients are given.
@@ -114,7 +129,9 @@ fn entry_step(
     let noted = object.status.as_ref().and_then(|status| status.rotation.as_ref());
     let published = entry.and_then(|entry| published_at(noted, entry));
     let is_over = is_over(published, grace, observed.now);
-    let passwords = accepted(entry, wanted, observed.given.as_ref(), published.is_some(), is_over);
+    let has_newest = entry.is_some_and(|entry| entry.passwords.first() == observed.given.as_ref());
+    let was_published = published.is_some() || has_newest;
+    let passwords = accepted(entry, wanted, observed.given.as_ref(), was_published, is_over);
     match entry {
         Some(entry) if entry.rules == rules && entry.passwords == passwords => {
             secret_step(object, observed, entry, trouble)
@@ -149,6 +166,11 @@ fn secret_step(
     trouble: Option<Decision>,
 ) -> Decision {
     if let Some(waits) = behind(observed, entry) {
+        let outdated = ConnectionSecret::Ours { current: false, immutable: false };
+        if observed.keeps_password(entry) && observed.secret == outdated {
+            // Host, port and authority do not wait for a password.
+            return step(UserStep::WriteSecret, "Writing the connection Secret.");
+        }
         return trouble.unwrap_or(waits);
     }
     match &observed.secret {

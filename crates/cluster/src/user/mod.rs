@@ -142,7 +142,7 @@ pub struct ObservedUser {
     pub servers_are_unknown: bool,
     /// What each server that clients may reach has taken, by the name of its instance.
     pub servers: BTreeMap<String, ServerAnswer>,
-    /// The connection Secret, compared with the newest of the accepted passwords.
+    /// The connection Secret, compared with the newest of the accepted passwords, or with the one that it keeps.
     pub secret: ConnectionSecret,
 }
 
@@ -150,6 +150,17 @@ impl ObservedUser {
     /// What is seen before anybody looks at more than the entry.
     pub fn new(now: DateTime<Utc>, entry: EntrySeen) -> Self {
         Self { now, entry, ..Self::default() }
+    }
+
+    /// Whether every server that clients may reach has taken this entry.
+    pub fn is_taken(&self, entry: &Entry) -> bool {
+        let has = |answer: &ServerAnswer| matches!(answer, ServerAnswer::Taken(revision) if *revision == entry.revision);
+        !self.servers_are_unknown && self.servers.values().all(has)
+    }
+
+    /// Whether the connection Secret keeps its password, because servers accept it and not all have taken the newest.
+    pub fn keeps_password(&self, entry: &Entry) -> bool {
+        !self.is_taken(entry) && self.given.as_ref().is_some_and(|given| entry.passwords.contains(given))
     }
 }
 

@@ -30,7 +30,10 @@ pub(super) fn accepted(
         [newest, ..] if is_over => before(std::slice::from_ref(newest)),
         // Another change begins when this one has ended.
         [_, _, ..] if was_published => known.to_vec(),
-        [_, others @ ..] if known.len() == MOST => before(others),
+        // The newest may have been given just now, and the last one before: those between never were.
+        [newest, _, others @ ..] if known.len() == MOST => {
+            before(&[std::slice::from_ref(newest), others].concat())
+        }
         _ => before(known),
     }
 }

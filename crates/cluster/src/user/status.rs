@@ -10,7 +10,9 @@ use valkeeper_engine::ConnectionSecret;
 /// The status after this look. It holds no password.
 pub fn next(object: &ValkeyUser, observed: &ObservedUser, report: &UserReport) -> UserStatus {
     let before = object.status.as_ref().and_then(|status| status.rotation.as_ref());
-    UserStatus { rotation: rotation(before, observed), ..reported(object, report, observed.now) }
+    let next = reported(object, report, observed.now);
+    let ended_at = ended_at(&next, observed);
+    UserStatus { rotation: rotation(before, observed), ended_at, ..next }
 }
 
 /// The status after a failure, before which nothing else was found out.
@@ -24,6 +26,12 @@ pub fn reported(object: &ValkeyUser, report: &UserReport, now: DateTime<Utc>) ->
         conditions: plain_conditions(&before.conditions, said, generation, now),
         ..before
     }
+}
+
+fn ended_at(status: &UserStatus, observed: &ObservedUser) -> Option<DateTime<Utc>> {
+    let EntrySeen::Present(entry) = &observed.entry else { return status.ended_at };
+    let now = || observed.now.trunc_subsecs(0);
+    entry.passwords.is_empty().then(|| status.ended_at.unwrap_or_else(now))
 }
 
 fn rotation(noted: Option<&UserRotation>, observed: &ObservedUser) -> Option<UserRotation> {

@@ -5,7 +5,7 @@ mod model;
 use super::*;
 use crate::names::reason;
 use serde_json::{Value, json};
-use valkeeper_api::names as api_names;
+use valkeeper_api::{UserStatus, names as api_names, service_facts::WrittenSecret};
 
 fn user(changes: &Value) -> ValkeyUser {
     let mut object = json!({
@@ -51,123 +51,120 @@ fn settled() -> ObservedUser {
     }
 }
 
+/// A look that differs from a settled one, the step that follows, and the reason that is given.
+type Row = (&'static str, fn(&mut ObservedUser), UserStep, &'static str);
+
+fn assert_steps(object: &ValkeyUser, table: &[Row]) {
+    for (name, change, step, reason) in table {
+        let mut observed = settled();
+        change(&mut observed);
+        let (found, report) = decide(object, &observed);
+        assert_eq!((&found, report.reason), (step, *reason), "{name}: {}", report.message);
+    }
+}
+
+fn write(passwords: &[&str]) -> UserStep {
+    UserStep::WriteEntry(entry("", passwords))
+}
+
+const SOON: UserStep = UserStep::Rest { soon: true };
+
+fn answers(answer: ServerAnswer) -> BTreeMap<String, ServerAnswer> {
+    [("orders-1".to_owned(), answer)].into()
+}
+
 #[test]
-fn each_look_leads_to_one_step() {
-    let write = |passwords: &[&str]| UserStep::WriteEntry(entry("", passwords));
-    let (soon, later) = (UserStep::Rest { soon: true }, UserStep::Rest { soon: false });
-    let (none, missing) = (EntrySeen::Missing, UserPassword::Missing("no".to_owned()));
-    let silent = [("orders-1".to_owned(), ServerAnswer::Silent)].into();
-    let behind = [("orders-1".to_owned(), ServerAnswer::Taken(String::new()))].into();
-    let refuses =
-        [("orders-1".to_owned(), ServerAnswer::Refused("1".to_owned(), "ERR no".to_owned()))].into();
-    let refused_before =
-        [("orders-1".to_owned(), ServerAnswer::Refused("0".to_owned(), "ERR no".to_owned()))].into();
-    let refused = RulesSeen::Refused("ERR no".to_owned());
-    let foreign = EntrySeen::Foreign("ValkeyUser other".to_owned());
-    let own = json!({"spec/passwordSecretRef": {"name": "mine", "key": "word"}});
-    let plain = json!({});
-    let s = settled;
-    let table = [
-        ("settled", &plain, s(), later.clone(), reason::USER_ACCEPTED),
-        (
-            "no cluster",
-            &plain,
-            ObservedUser { cluster: UserClusterSeen::Missing, ..s() },
-            soon.clone(),
-            reason::CLUSTER_MISSING,
-        ),
+fn what_servers_are_given_follows_spec_and_passwords() {
+    let table: [Row; 9] = [
+        ("settled", |_| {}, UserStep::Rest { soon: false }, reason::USER_ACCEPTED),
+        ("no cluster", |seen| seen.cluster = UserClusterSeen::Missing, SOON, reason::CLUSTER_MISSING),
         (
             "no password",
-            &plain,
-            ObservedUser { password: missing.clone(), ..s() },
+            |seen| seen.password = UserPassword::Missing("no".to_owned()),
             UserStep::GeneratePassword,
             reason::USER_PENDING,
         ),
         (
-            "no own password",
-            &own,
-            ObservedUser { password: missing, ..s() },
-            soon.clone(),
-            reason::PASSWORD_MISSING,
-        ),
-        (
             "new",
-            &plain,
-            ObservedUser { entry: none.clone(), given: None, ..s() },
+            |seen| (seen.entry, seen.given) = (EntrySeen::Missing, None),
             write(&["a"]),
             reason::USER_PENDING,
         ),
         (
             "forgotten",
-            &plain,
-            ObservedUser { entry: none.clone(), given: Some("b".to_owned()), ..s() },
+            |seen| (seen.entry, seen.given) = (EntrySeen::Missing, Some("b".to_owned())),
             write(&["a", "b"]),
             reason::USER_PENDING,
         ),
         (
             "nobody to ask",
-            &plain,
-            ObservedUser { entry: none.clone(), rules: RulesSeen::Unknown, ..s() },
-            soon.clone(),
+            |seen| (seen.entry, seen.rules) = (EntrySeen::Missing, RulesSeen::Unknown),
+            SOON,
             reason::USER_PENDING,
         ),
         (
-            "refused",
-            &plain,
-            ObservedUser { entry: none, rules: refused, ..s() },
-            soon.clone(),
-            reason::RULES_REFUSED,
+            "of another",
+            |seen| seen.entry = EntrySeen::Foreign("ValkeyUser other".to_owned()),
+            SOON,
+            reason::OBJECT_CONFLICT,
         ),
-        ("of another", &plain, ObservedUser { entry: foreign, ..s() }, soon.clone(), reason::OBJECT_CONFLICT),
-        ("silent", &plain, ObservedUser { servers: silent, ..s() }, soon.clone(), reason::USER_PENDING),
-        ("behind", &plain, ObservedUser { servers: behind, ..s() }, soon.clone(), reason::USER_PENDING),
+        (
+            "another password",
+            |seen| seen.password = UserPassword::Present("b".to_owned()),
+            write(&["b", "a"]),
+            reason::USER_PENDING,
+        ),
+        ("due", |seen| seen.password_is_due = true, UserStep::GeneratePassword, reason::USER_PENDING),
+    ];
+    assert_steps(&user(&json!({})), &table);
+    let own = user(&json!({"spec/passwordSecretRef": {"name": "mine", "key": "word"}}));
+    let missing: Row = (
+        "no own password",
+        |seen| seen.password = UserPassword::Missing("no".to_owned()),
+        SOON,
+        reason::PASSWORD_MISSING,
+    );
+    assert_steps(&own, &[missing]);
+}
+
+#[test]
+fn clients_are_given_what_every_server_has() {
+    let table: [Row; 8] = [
+        ("silent", |seen| seen.servers = answers(ServerAnswer::Silent), SOON, reason::USER_PENDING),
+        ("unknown", |seen| seen.servers_are_unknown = true, SOON, reason::USER_PENDING),
+        (
+            "behind",
+            |seen| seen.servers = answers(ServerAnswer::Taken(String::new())),
+            SOON,
+            reason::USER_PENDING,
+        ),
         (
             "a server refuses",
-            &plain,
-            ObservedUser { servers: refuses, ..s() },
-            soon.clone(),
+            |seen| seen.servers = answers(ServerAnswer::Refused("1".to_owned(), "ERR no".to_owned())),
+            SOON,
             reason::RULES_REFUSED,
         ),
         (
-            "a server refused before",
-            &plain,
-            ObservedUser { servers: refused_before, ..s() },
-            soon.clone(),
+            "a server refused what was before",
+            |seen| seen.servers = answers(ServerAnswer::Refused("0".to_owned(), "ERR no".to_owned())),
+            SOON,
             reason::USER_PENDING,
         ),
         (
             "no Secret",
-            &plain,
-            ObservedUser { secret: ConnectionSecret::Absent, ..s() },
+            |seen| seen.secret = ConnectionSecret::Absent,
             UserStep::WriteSecret,
             reason::USER_PENDING,
         ),
+        ("edited Secret", |seen| seen.secret = ours(false), UserStep::WriteSecret, reason::USER_PENDING),
         (
-            "edited Secret",
-            &plain,
-            ObservedUser { secret: ours(false), ..s() },
+            "another host while a server is silent",
+            |seen| (seen.servers, seen.secret) = (answers(ServerAnswer::Silent), ours(false)),
             UserStep::WriteSecret,
-            reason::USER_PENDING,
-        ),
-        (
-            "another password",
-            &plain,
-            ObservedUser { password: UserPassword::Present("b".to_owned()), ..s() },
-            write(&["b", "a"]),
-            reason::USER_PENDING,
-        ),
-        (
-            "due",
-            &plain,
-            ObservedUser { password_is_due: true, ..s() },
-            UserStep::GeneratePassword,
             reason::USER_PENDING,
         ),
     ];
-    for (name, changes, observed, step, reason) in table {
-        let (found, report) = decide(&user(changes), &observed);
-        assert_eq!((found, report.reason), (step, reason), "{name}: {}", report.message);
-    }
+    assert_steps(&user(&json!({})), &table);
 }
 
 #[test]
@@ -192,19 +189,32 @@ fn servers_end_a_deleted_user_before_its_entry_goes() {
     };
     let foreign = EntrySeen::Foreign("ValkeyUser other".to_owned());
     let (behind, taken) = (ServerAnswer::Taken("1".to_owned()), ServerAnswer::Taken("2".to_owned()));
-    let late = ended(ServerAnswer::Silent);
-    let late = ObservedUser { now: late.now + TimeDelta::minutes(5), ..late };
+    let lost = ObservedUser { entry: EntrySeen::Missing, ..settled() };
     for (observed, step) in [
         (settled(), UserStep::WriteEntry(Entry::default())),
         (ended(behind), UserStep::Rest { soon: true }),
         (ended(ServerAnswer::Silent), UserStep::Rest { soon: true }),
-        (late, UserStep::RemoveEntry),
         (ended(taken), UserStep::RemoveEntry),
-        (ObservedUser { entry: EntrySeen::Missing, ..settled() }, UserStep::ReleaseFinalizer),
+        (lost.clone(), UserStep::ReleaseFinalizer),
         (ObservedUser { entry: foreign, ..settled() }, UserStep::ReleaseFinalizer),
     ] {
         assert_eq!(decide(&deleted, &observed).0, step, "{observed:?}");
     }
+    // One that servers may have, and whose entry was lost, is ended all the same; and once.
+    let mut known = deleted;
+    let given = WrittenSecret { name: "reader".to_owned(), ..WrittenSecret::default() };
+    known.status = Some(UserStatus { connection_secret: Some(given), ..UserStatus::default() });
+    assert_eq!(decide(&known, &lost).0, UserStep::WriteEntry(Entry::default()));
+    let without = ObservedUser { cluster: UserClusterSeen::Missing, ..lost.clone() };
+    assert_eq!(decide(&known, &without).0, UserStep::ReleaseFinalizer);
+    // Patience begins when servers could read that it has ended.
+    let silent = ended(ServerAnswer::Silent);
+    let (step, report) = decide(&known, &silent);
+    known.status = Some(next_status(&known, &silent, &report));
+    assert_eq!(step, UserStep::Rest { soon: true });
+    let late = ObservedUser { now: silent.now + TimeDelta::minutes(5), ..silent };
+    assert_eq!(decide(&known, &late).0, UserStep::RemoveEntry);
+    assert_eq!(decide(&known, &lost).0, UserStep::ReleaseFinalizer);
     let paused = json!({
         "metadata/deletionTimestamp": "2026-01-01T00:00:00Z", "metadata/annotations": {api_names::PAUSED: "true"},
     });

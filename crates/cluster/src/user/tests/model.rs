@@ -50,6 +50,10 @@ impl Model {
             .into_iter()
             .flatten()
             .find(|one| Some(one) == newest.as_ref());
+        if self.entry().is_some_and(|entry| self.observed.keeps_password(entry)) {
+            self.observed.secret = ours(true);
+            return;
+        }
         self.observed.secret = match (&self.observed.given, known) {
             (_, None) => ConnectionSecret::Unknown,
             (None, Some(_)) => ConnectionSecret::Absent,
