@@ -34,6 +34,7 @@ mod scale;
 mod schedules;
 mod sentinel;
 mod simulated;
+mod switchover;
 mod tls;
 mod updates;
 mod users;
