@@ -1,5 +1,6 @@
 //! A client that writes one value after another through a Service, and remembers what was acknowledged.
 
+use crate::world::PATIENCE;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -67,7 +68,11 @@ async fn write(url: &str, state: &Mutex<State>, number: &mut u64) -> redis::Redi
 /// The acknowledged writes that are not there.
 pub(crate) async fn missing(acknowledged: &[u64], url: &str) -> Vec<u64> {
     let client = redis::Client::open(url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    // Nothing here depends on how soon it is answered.
+    let patient = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
     let mut missing = Vec::new();
     for numbers in acknowledged.chunks(500) {
         let mut call = redis::cmd("MGET");
