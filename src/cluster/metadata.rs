@@ -3,6 +3,7 @@
 //! identity of the object, so that they never change a namesake created later.
 
 use super::{ClusterError, bounded, managers};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -10,6 +11,12 @@ use kube::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use valkeeper_api::{Custom, names};
+
+/// Whether the object with this identity controls another one.
+pub fn is_controlled_by(metadata: &ObjectMeta, uid: &str) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == uid)
+}
 
 /// Reads `object` itself, which for irreversible steps must not come from a cache; one of its name that was created
 /// later is an error.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::valkey_scheduled_backup::{Schedule, ScheduleError};
+use super::valkey_scheduled_backup::{Schedule, ScheduleError, utc};
 
 /// Two schedules: when the service is powered off, and when it is powered on. In YAML, plain `on` and `off` are no texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -21,10 +21,6 @@ pub struct PowerSchedule {
     #[serde(default = "utc")]
     #[validate(length(min = 1, max = 64))]
     pub time_zone: String,
-}
-
-fn utc() -> String {
-    "UTC".to_owned()
 }
 
 /// What is wrong with a schedule.

@@ -33,6 +33,7 @@ pub struct PlacedRule {
 
 /// Every CEL rule of a kind.
 pub fn rules(kind: Kind) -> Vec<PlacedRule> {
+    let [name_stays, target_stays] = secret_target();
     let mut rules = vec![
         on_creation(
             &format!("self.metadata.name.matches('{NAME_PATTERN}')"),
@@ -40,19 +41,14 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
         ),
         field(&["spec", "project"], "self == oldSelf", IMMUTABLE),
         field(&["spec", "serviceIntegrations"], "self == oldSelf", IMMUTABLE),
-        field(&["spec", "connInfoSecretTarget", "name"], "self == oldSelf || oldSelf == ''", IMMUTABLE),
+        name_stays,
         field(&["spec", "connInfoSecretTargetDisabled"], "self == oldSelf", DISABLED_IMMUTABLE),
         spec(
             None,
             "has(oldSelf.connInfoSecretTargetDisabled) == has(self.connInfoSecretTargetDisabled)",
             creation_only("connInfoSecretTargetDisabled"),
         ),
-        spec(
-            Some(".connInfoSecretTarget"),
-            "has(self.connInfoSecretTarget) || !has(oldSelf.connInfoSecretTarget) || \
-             oldSelf.connInfoSecretTarget.name == ''",
-            "connInfoSecretTarget.name is immutable: the target cannot be removed.",
-        ),
+        target_stays,
         field(&["spec", "connInfoConfigMapTarget", "name"], "self == oldSelf", IMMUTABLE),
         spec(
             Some(".connInfoConfigMapTarget"),
@@ -92,6 +88,19 @@ pub fn rules(kind: Kind) -> Vec<PlacedRule> {
         ));
     }
     rules
+}
+
+/// The rules that keep the name of the connection Secret once it is set.
+pub(super) fn secret_target() -> [PlacedRule; 2] {
+    [
+        field(&["spec", "connInfoSecretTarget", "name"], "self == oldSelf || oldSelf == ''", IMMUTABLE),
+        spec(
+            Some(".connInfoSecretTarget"),
+            "has(self.connInfoSecretTarget) || !has(oldSelf.connInfoSecretTarget) || \
+             oldSelf.connInfoSecretTarget.name == ''",
+            "connInfoSecretTarget.name is immutable: the target cannot be removed.",
+        ),
+    ]
 }
 
 /// The rules of a `Valkey` that takes over a `Redis`. Its Secret keeps the keys of that Redis, so the field stays.

@@ -136,13 +136,8 @@ pub fn may_serve(pod: &PodSeen) -> bool {
 
 /// Whether the earlier password has been accepted for long enough.
 fn is_over(desired: &Desired, observed: &Observed, access: &Access) -> bool {
-    let until = published(desired, access).and_then(|at| at.checked_add_signed(grace(desired)));
+    let until = published(desired, access).and_then(|at| at.checked_add_signed(desired.password_grace()));
     clients_have_it(desired, observed) && until.is_some_and(|until| observed.now >= until)
-}
-
-fn grace(desired: &Desired) -> TimeDelta {
-    let rotation = desired.spec.access.as_ref().and_then(|access| access.rotation.clone());
-    TimeDelta::from_std(rotation.unwrap_or_default().grace()).unwrap_or(TimeDelta::MAX)
 }
 
 /// When clients were given the newest of these passwords.
@@ -209,7 +204,7 @@ fn offered(desired: &Desired, observed: &Observed, revision: &str) -> String {
 }
 
 fn accepted(desired: &Desired, access: &Access) -> String {
-    let until = published(desired, access).and_then(|at| at.checked_add_signed(grace(desired)));
+    let until = published(desired, access).and_then(|at| at.checked_add_signed(desired.password_grace()));
     let until =
         until.map_or_else(String::new, |until| format!(" until {}", until.format("%Y-%m-%d %H:%M:%S UTC")));
     format!("The connection Secret has the new password. Servers accept the earlier one as well{until}.")

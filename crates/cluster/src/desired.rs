@@ -2,17 +2,19 @@
 
 use crate::parameters::PREFIX;
 use crate::{final_backup, names};
+use chrono::TimeDelta;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use std::time::Duration;
 use valkeeper_api::{
-    ClusterStatus, ValkeyCluster, ValkeyClusterSpec, Violation, names as api_names, valkey_cluster,
+    ClusterStatus, ValkeyCluster, ValkeyClusterSpec, Violation, common::ConnectionSecretTarget,
+    names as api_names, service_facts::WrittenSecret, valkey_cluster,
 };
 use valkeeper_engine::{KindOfSecret, SecretTarget};
 use valkeeper_failover::Term;
 
 /// Who runs these servers, for programs that read service bindings.
-pub(crate) const PROVIDER: &str = "valkeeper";
+const PROVIDER: &str = "valkeeper";
 
 /// What the operator was started with.
 #[derive(Clone, Debug, Default)]
@@ -183,6 +185,12 @@ impl Desired {
         )
     }
 
+    /// How long servers accept an earlier password.
+    pub fn password_grace(&self) -> TimeDelta {
+        let rotation = self.spec.access.as_ref().and_then(|access| access.rotation.clone());
+        TimeDelta::from_std(rotation.unwrap_or_default().grace()).unwrap_or(TimeDelta::MAX)
+    }
+
     /// Whether the operator makes the password.
     pub fn generates_password(&self) -> bool {
         self.spec.access.as_ref().is_none_or(|access| access.password_secret_ref.is_none())
@@ -200,6 +208,16 @@ fn target(object: &ValkeyCluster, name: &str) -> Option<SecretTarget> {
         return None;
     }
     let written = object.status.as_ref().and_then(|status| status.connection_secret.clone());
+    Some(secret_target(spec, spec.conn_info_secret_target.as_ref(), name, written))
+}
+
+/// The Secret for a connection to a cluster with this spec.
+pub(crate) fn secret_target(
+    spec: &ValkeyClusterSpec,
+    declared: Option<&ConnectionSecretTarget>,
+    name: &str,
+    written: Option<WrittenSecret>,
+) -> SecretTarget {
     let kind = KindOfSecret {
         // The same for both engines: a Redis that becomes a Valkey changes no key.
         prefix: PREFIX,
@@ -207,7 +225,7 @@ fn target(object: &ValkeyCluster, name: &str) -> Option<SecretTarget> {
         binding: if spec.engine.0 == "Redis" { "redis" } else { "valkey" },
         bare_keys: false,
     };
-    let target = SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind);
+    let target = SecretTarget::new(declared, name, written, kind);
     // Without its authority, no client accepts the certificate of a cluster.
-    Some(SecretTarget { authority: target.authority || spec.tls.is_some(), ..target })
+    SecretTarget { authority: target.authority || spec.tls.is_some(), ..target }
 }

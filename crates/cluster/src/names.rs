@@ -53,15 +53,6 @@ pub const PASSWORD_KEY: &str = "password";
 /// Key of what servers read in the Secret with their passwords.
 pub const ACCESS_KEY: &str = "access.json";
 
-/// Beginning and end of the key of a user in the Secret with the users of a cluster.
-const USER_KEY: [&str; 2] = ["user.", ".json"];
-
-/// Key of a user in the Secret with the users of a cluster.
-pub fn user_key(username: &str) -> String {
-    let [begin, end] = USER_KEY;
-    format!("{begin}{username}{end}")
-}
-
 /// Name of an instance and its pod.
 pub fn instance(cluster: &str, ordinal: u32) -> String {
     format!("{cluster}-{ordinal}")

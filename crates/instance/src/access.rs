@@ -24,7 +24,7 @@ use crate::{
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -41,7 +41,7 @@ pub(crate) const MONITOR: &str = "valkeeper-monitor";
 pub(crate) const REPLICATION: &str = "valkeeper-replication";
 
 /// How often the file is looked at.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_millis(500);
 /// Characters of a hash.
 const HASH: usize = 64;
 
@@ -93,7 +93,7 @@ impl Access {
 }
 
 /// Whether this is a hash as servers write it.
-pub fn is_hash(text: &str) -> bool {
+pub(crate) fn is_hash(text: &str) -> bool {
     text.len() == HASH && text.chars().all(|digit| matches!(digit, '0'..='9' | 'a'..='f'))
 }
 
@@ -194,15 +194,24 @@ impl InForceAccess {
 
 /// Watches for as long as the manager runs.
 pub(crate) async fn watch(instance: Arc<Instance>) {
-    if instance.settings.server.access_file.is_none() {
-        return;
+    if instance.settings.server.access_file.is_some() {
+        let instance = &*instance;
+        keep_applied(instance, "who may log in", || apply(instance)).await;
     }
+}
+
+/// Applies `what` again and again while there is a server. The same failure is logged once.
+pub(crate) async fn keep_applied<F, E>(instance: &Instance, what: &'static str, apply: impl Fn() -> F)
+where
+    F: Future<Output = Result<(), E>>,
+    E: Display,
+{
     let mut failed = None;
     loop {
         if instance.has_server() {
-            let failure = apply(&instance).await.err().map(|error| error.to_string());
+            let failure = apply().await.err().map(|error| error.to_string());
             if let Some(error) = failure.as_ref().filter(|_| failed != failure) {
-                tracing::warn!(error, "cannot apply who may log in");
+                tracing::warn!(error, what, "cannot apply");
             }
             failed = failure;
         }

@@ -12,7 +12,7 @@
 //! Left to others: which rules and passwords a user has. The operator writes the files.
 
 use crate::{
-    access::{CLIENTS, INTERVAL, is_hash},
+    access::{CLIENTS, is_hash, keep_applied},
     instance::{Instance, lock},
 };
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ const CANDIDATE: &str = "valkeeper-candidate";
 const AT_START: Duration = Duration::from_secs(2);
 /// Begin and end of the names of the files.
 const FILE: [&str; 2] = ["user.", ".json"];
+
+/// The name of the file of a user, which is also its key in the Secret that the files come from.
+pub fn file_name(user: &str) -> String {
+    let [begin, end] = FILE;
+    format!("{begin}{user}{end}")
+}
 
 /// What the file of a user says. It has no `Debug`: passwords that people choose can be guessed from their hashes.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +81,8 @@ pub struct CheckAnswer {
 }
 
 impl UserEntry {
-    /// Whether no password opens the server that is not a hash.
-    fn is_usable(&self) -> bool {
+    /// Whether every password is a hash.
+    pub fn is_usable(&self) -> bool {
         self.passwords.iter().all(|hash| is_hash(hash))
     }
 
@@ -111,7 +117,7 @@ struct Known {
 }
 
 impl InForceUsers {
-    /// Whether the server of this life was told of all users.
+    /// Whether the server of this life was given all users.
     pub(crate) fn are_known(&self, life: u64) -> bool {
         lock(&self.known).life == life
     }
@@ -155,24 +161,21 @@ fn read(folder: &Path) -> io::Result<BTreeMap<String, UserEntry>> {
 
 /// Watches for as long as the manager runs.
 pub(crate) async fn watch(instance: Arc<Instance>) {
-    let Some(folder) = instance.settings.server.access_file.as_deref().and_then(Path::parent) else { return };
-    let mut failed = None;
-    loop {
-        if instance.has_server() {
-            let failure = apply(&instance, folder).await.err().map(|error| error.to_string());
-            if let Some(error) = failure.as_ref().filter(|_| failed != failure) {
-                tracing::warn!(error, "cannot apply users");
-            }
-            failed = failure;
-        }
-        tokio::time::sleep(INTERVAL).await;
+    let instance = &*instance;
+    if let Some(folder) = folder(instance) {
+        keep_applied(instance, "users", || apply(instance, folder)).await;
     }
+}
+
+/// Where the files of users are: beside that of who may log in.
+fn folder(instance: &Instance) -> Option<&Path> {
+    instance.settings.server.access_file.as_deref().and_then(Path::parent)
 }
 
 /// Has a server that was just started take what the files say, before it may be promoted. It is not waited for without an
 /// end: what is missing is made up for by [`watch`].
 pub(crate) async fn apply_at_start(instance: &Instance) {
-    let Some(folder) = instance.settings.server.access_file.as_deref().and_then(Path::parent) else { return };
+    let Some(folder) = folder(instance) else { return };
     match tokio::time::timeout(AT_START, apply(instance, folder)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "cannot apply users at the start"),
@@ -230,7 +233,7 @@ async fn set(server: &mut Server, name: &str, rules: &[String]) -> Result<Option
     }
 }
 
-/// Has the server try these rules; answers why it does not take them. Nobody can log in as the user that they are tried with.
+/// Has the server try these rules; answers why it does not take them. No client can log in as the user that they are tried with.
 pub(crate) async fn check(instance: &Instance, rules: &[String]) -> Result<CheckAnswer, Error> {
     let mut server = Server::from(instance.prober.connect().await?);
     let rules: Vec<String> =

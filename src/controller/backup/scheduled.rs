@@ -55,7 +55,7 @@ impl Reconciled for ValkeyScheduledBackup {
         let after = match outcome::of(&context, Self::NAME, &time, run, |_| None).await {
             Ok(after) => after,
             Err(error) => {
-                let failures = context.schedules.failures.failed(&uid);
+                let failures = context.schedules.failures.again(&uid);
                 let delay = context.settings.retry.delay(error.class(), failures, rand::random());
                 outcome::failed(&context, &uid, &error, delay);
                 delay
@@ -99,7 +99,7 @@ impl Scheduled {
             if let ScheduledStep::Rest(until) = step {
                 let uid = self.object.uid().unwrap_or_default();
                 outcome::went_well(&self.context, &uid);
-                self.context.schedules.failures.went_well(&uid);
+                self.context.schedules.failures.reset(&uid);
                 let resync = self.context.settings.resync_interval;
                 let until = until.and_then(|until| (until - now).to_std().ok());
                 return Ok(until.map_or(resync, |until| until.clamp(SOONEST, resync)));

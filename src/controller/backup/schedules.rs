@@ -1,8 +1,8 @@
 //! The schedules that this process watches, for their clusters, and what is remembered of each.
 
-use super::super::{failures::Failures, schedule::wakers::Wakers, watch::cached::Cached};
+use super::super::{counts::Counts, schedule::wakers::Wakers, watch::cached::Cached};
 use futures::FutureExt as _;
-use kube::{ResourceExt as _, runtime::reflector::Store};
+use kube::runtime::reflector::Store;
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -16,7 +16,7 @@ pub(in crate::controller) struct Schedules {
     stores: Mutex<Vec<Store<Cached<ValkeyScheduledBackup>>>>,
     /// By which clusters see that something has changed.
     changes: AtomicU64,
-    pub(super) failures: Failures,
+    pub(super) failures: Counts,
     pub(super) wakers: Wakers,
 }
 
@@ -58,18 +58,12 @@ impl Schedules {
     /// A cluster is gone: what its schedules do then is due.
     pub(in crate::controller) fn cluster_is_gone(&self, namespace: &str, cluster: &str) {
         let stores = lock(&self.stores).clone();
-        for cached in stores.iter().flat_map(Store::state).filter(|cached| cached.is_in(namespace)) {
-            if let Ok(object) = cached.open()
-                && object.spec.cluster_name == cluster
-            {
-                self.wakers.wake(namespace, &object.name_any());
-            }
-        }
+        self.wakers.wake_each(&stores, namespace, |object| object.spec.cluster_name == cluster);
     }
 
     /// Forgets a schedule that is gone.
     pub(in crate::controller) fn forget(&self, uid: &str) {
-        self.failures.went_well(uid);
+        self.failures.reset(uid);
         self.wakers.forget(uid);
         self.changed();
     }

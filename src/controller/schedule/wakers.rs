@@ -1,9 +1,12 @@
 //! How other parts of the operator schedule the reconciliation of a resource that they know by name.
 
+use crate::controller::watch::cached::Cached;
+use kube::runtime::reflector::Store;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use valkeeper_api::Custom;
 
 /// Namespace and name of a resource.
 pub(in crate::controller) type Place = (String, String);
@@ -27,6 +30,20 @@ impl Wakers {
         let waker = self.lock().get(&place).map(|(waker, _)| Arc::clone(waker));
         if let Some(waker) = waker {
             waker();
+        }
+    }
+
+    /// The same for each resource of a namespace that these stores show, if it fits.
+    pub(in crate::controller) fn wake_each<K: Custom>(
+        &self,
+        stores: &[Store<Cached<K>>],
+        namespace: &str,
+        fits: impl Fn(&K) -> bool,
+    ) {
+        for cached in stores.iter().flat_map(Store::state).filter(|cached| cached.is_in(namespace)) {
+            if cached.open().is_ok_and(|object| fits(&object)) {
+                self.wake(namespace, cached.name());
+            }
         }
     }
 

@@ -6,28 +6,32 @@
 use super::{Reconciliation, observe::Seen};
 use crate::{
     cluster::data_objects,
-    controller::error::{ReconcileError, Result},
+    controller::{
+        error::{ReconcileError, Result},
+        valkey_cluster::cluster_secret,
+    },
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::ResourceExt as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use valkeeper_cluster::{
-    Defaults, Desired, names,
+    names,
     user::{Entry, username},
 };
-use valkeeper_instance::users::UserEntry;
+use valkeeper_instance::users::{UserEntry, file_name};
 
 impl Reconciliation {
     /// Sets the key of the user, or removes it.
     pub(super) async fn write_entry(&self, seen: &Seen, entry: Option<Entry>) -> Result<()> {
-        let key = names::user_key(&username(&self.object));
+        let key = file_name(&username(&self.object));
         let value = entry.map(|entry| self.value(entry)).transpose()?;
         let (client, name) = (&self.context.client, names::users(&self.object.spec.cluster_name));
         let Some(secret) = &seen.users else {
             let (Some(value), Some(cluster)) = (value, &seen.cluster) else { return Ok(()) };
-            let desired = Desired::of(cluster, Defaults::default());
-            data_objects::create(client, &self.namespace, &new(&desired, &name, key, value)).await?;
+            let data = BTreeMap::from([(key, value)]);
+            let secret = cluster_secret((&cluster.name, cluster.owner()), &name, None, data);
+            data_objects::create(client, &self.namespace, &secret).await?;
             return Ok(());
         };
         let metadata = json!({
@@ -49,20 +53,5 @@ impl Reconciliation {
         serde_json::to_vec(&entry)
             .map(ByteString)
             .map_err(|error| ReconcileError::Defect(format!("the entry of a user is malformed: {error}")))
-    }
-}
-
-/// The Secret with its first user.
-fn new(cluster: &Desired, name: &str, key: String, value: ByteString) -> Secret {
-    let metadata = json!({
-        "name": name,
-        "labels": {names::CLUSTER: cluster.name},
-        "ownerReferences": [cluster.owner()],
-    });
-    Secret {
-        metadata: serde_json::from_value(metadata).unwrap_or_default(),
-        type_: Some("Opaque".to_owned()),
-        data: Some(BTreeMap::from([(key, value)])),
-        ..Secret::default()
     }
 }

@@ -1,7 +1,7 @@
 //! The users that this process watches, for their clusters.
 
-use super::super::{failures::Failures, schedule::wakers::Wakers, watch::cached::Cached};
-use kube::{ResourceExt as _, runtime::reflector::Store};
+use super::super::{counts::Counts, schedule::wakers::Wakers, watch::cached::Cached};
+use kube::runtime::reflector::Store;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use valkeeper_api::ValkeyUser;
 
@@ -9,9 +9,9 @@ use valkeeper_api::ValkeyUser;
 #[derive(Default)]
 pub(in crate::controller) struct Users {
     stores: Mutex<Vec<Store<Cached<ValkeyUser>>>>,
-    pub(super) failures: Failures,
+    pub(super) failures: Counts,
     /// How often in a row a reconciliation ended to wait for servers.
-    pub(super) waits: Failures,
+    pub(super) waits: Counts,
     pub(super) wakers: Wakers,
 }
 
@@ -24,19 +24,13 @@ impl Users {
     /// Clients reach a cluster in another way, or not at all: the Secrets of its users are due.
     pub(in crate::controller) fn cluster_changed(&self, namespace: &str, cluster: &str) {
         let stores = self.stores().clone();
-        for cached in stores.iter().flat_map(Store::state).filter(|cached| cached.is_in(namespace)) {
-            if let Ok(object) = cached.open()
-                && object.spec.cluster_name == cluster
-            {
-                self.wakers.wake(namespace, &object.name_any());
-            }
-        }
+        self.wakers.wake_each(&stores, namespace, |object| object.spec.cluster_name == cluster);
     }
 
     /// Forgets a user that is gone.
     pub(in crate::controller) fn forget(&self, uid: &str) {
-        self.failures.went_well(uid);
-        self.waits.went_well(uid);
+        self.failures.reset(uid);
+        self.waits.reset(uid);
         self.wakers.forget(uid);
     }
 

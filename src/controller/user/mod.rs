@@ -7,7 +7,6 @@ mod entries;
 mod entry_seen;
 mod known;
 mod observe;
-mod owned;
 mod secrets;
 
 pub(super) use known::Users;
@@ -35,7 +34,7 @@ use valkeeper_engine::{Ready, conditions};
 const MAX_STEPS: usize = 16;
 /// How soon servers are asked again that have not taken a user; later after each time.
 const SOON: Duration = Duration::from_secs(1);
-/// The longest time until they are asked again, or until it is seen what somebody has corrected.
+/// The longest time until they are asked again, or until a correction is seen.
 const LATER: Duration = Duration::from_secs(20);
 /// After so many failures in a row, a condition says what fails.
 const REPORTED_FAILURES: u32 = 3;
@@ -94,12 +93,12 @@ impl Reconciliation {
             if let UserStep::Rest { soon } = step {
                 let uid = self.object.uid().unwrap_or_default();
                 outcome::went_well(&self.context, &uid);
-                self.context.users.failures.went_well(&uid);
+                self.context.users.failures.reset(&uid);
                 if soon && report.ready == Ready::Progressing {
-                    let times = self.context.users.waits.failed(&uid);
+                    let times = self.context.users.waits.again(&uid);
                     return Ok(SOON.saturating_mul(1 << (times / 8).min(8)).min(LATER));
                 }
-                self.context.users.waits.went_well(&uid);
+                self.context.users.waits.reset(&uid);
                 return Ok(if soon { LATER } else { self.context.settings.resync_interval });
             }
             self.perform(step, &seen).await?;
@@ -119,7 +118,7 @@ impl Reconciliation {
 
     async fn fail(&mut self, error: &ReconcileError) -> Duration {
         let uid = self.object.uid().unwrap_or_default();
-        let failures = self.context.users.failures.failed(&uid);
+        let failures = self.context.users.failures.again(&uid);
         let delay = self.context.settings.retry.delay(error.class(), failures, rand::random());
         outcome::failed(&self.context, &uid, error, delay);
         if failures >= REPORTED_FAILURES {

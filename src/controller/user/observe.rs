@@ -1,18 +1,14 @@
 //! Looks at a user: its cluster, its Secrets, and what the servers say.
 
-use super::{
-    entry_seen::entry_seen,
-    owned::{is_due, is_ours},
-};
+use super::entry_seen::entry_seen;
 use crate::{
-    cluster::{bounded, data_objects, secrets as values},
+    cluster::{bounded, data_objects, metadata::is_controlled_by, secrets as values},
     controller::{
         context::Context,
         error::ReconcileError,
-        valkey_cluster::{instances, now, password_in, reach},
+        valkey_cluster::{instances, is_due, now, password_in, reach},
     },
 };
-use chrono::TimeDelta;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,7 +19,7 @@ use valkeeper_cluster::{
     Defaults, Desired, names,
     user::{
         EntrySeen, ObservedUser, RulesSeen, ServerAnswer, UserClusterSeen, UserPassword, owner,
-        password_source, secret_target, username,
+        password_source, rotation_request, secret_target, username,
     },
 };
 use valkeeper_engine::{Connection, ConnectionSecret, SecretTarget, existing_secret};
@@ -36,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) user: ObservedUser,
-    pub(super) cluster: Option<ValkeyCluster>,
+    pub(super) cluster: Option<Desired>,
     /// The Secret with the users of the cluster.
     pub(super) users: Option<Secret>,
     /// The Secret with the password.
@@ -44,6 +40,11 @@ pub(super) struct Seen {
     pub(super) connection_secret: Option<Secret>,
     /// What that is to have.
     pub(super) connection: Option<(SecretTarget, Connection)>,
+}
+
+/// Whether a Secret belongs to the user.
+pub(super) fn is_ours(object: &ValkeyUser, secret: &Secret) -> bool {
+    object.metadata.uid.as_ref().is_some_and(|uid| is_controlled_by(&secret.metadata, uid))
 }
 
 /// The clients of the servers that clients may reach, by name; none for one that cannot be asked.
@@ -60,16 +61,15 @@ pub(super) async fn observe(context: &Context, object: &ValkeyUser) -> Result<Se
     let client = &context.client;
     let get = async |name: &str| data_objects::get::<Secret>(client, &namespace, name).await;
     let cluster = cluster(context, &namespace, object).await?;
-    let desired = cluster.as_ref().map(|cluster| Desired::of(cluster, Defaults::default()));
     let users = get(&names::users(&object.spec.cluster_name)).await?;
-    let entry = entry_seen(client, object, users.as_ref(), desired.as_ref()).await?;
+    let entry = entry_seen(client, object, users.as_ref(), cluster.as_ref()).await?;
     let mut seen = Seen { user: ObservedUser::new(now(), entry), users, ..Seen::default() };
-    let Some((cluster, desired)) = cluster.zip(desired) else { return Ok(seen) };
+    let Some(cluster) = cluster else { return Ok(seen) };
     let user = &mut seen.user;
     let servers = instances(&context.clusters, &context.fence, &cluster);
     user.servers_are_unknown = servers.is_none();
     user.servers = answers(&username(object), &user.entry, servers.clone().unwrap_or_default()).await;
-    user.cluster = cluster_seen(&desired);
+    user.cluster = cluster_seen(&cluster);
     if is_deleted {
         return Ok(Seen { cluster: Some(cluster), ..seen });
     }
@@ -77,14 +77,14 @@ pub(super) async fn observe(context: &Context, object: &ValkeyUser) -> Result<Se
     let (source, key) = password_source(object);
     let password = get(&source).await?;
     let wanted = wanted(object, password.as_ref(), (&source, &key));
-    user.password_is_due = is_due(object, password.as_ref());
+    user.password_is_due = is_due(rotation_request(object), password.as_ref());
     user.password = match &wanted {
         Ok(wanted) => UserPassword::Present(hash_of(wanted)),
         Err(refused) => refused.clone(),
     };
     let target = secret_target(object, &cluster, BTreeMap::new());
     let connection_secret = get(&target.name).await?;
-    let given = connection_secret.as_ref().filter(|secret| is_ours(object, &secret.metadata));
+    let given = connection_secret.as_ref().filter(|secret| is_ours(object, secret));
     let given = given.and_then(|secret| values::text(secret, &format!("{}PASSWORD", target.prefix)));
     user.given = given.as_deref().map(|given| hash(given.as_bytes()));
     let connection = password_of_clients(user, wanted.ok(), given.map(SecretString::from))
@@ -100,20 +100,19 @@ async fn cluster(
     context: &Context,
     namespace: &str,
     object: &ValkeyUser,
-) -> Result<Option<ValkeyCluster>, ReconcileError> {
+) -> Result<Option<Desired>, ReconcileError> {
     let api: Api<ValkeyCluster> = Api::namespaced(context.client.clone(), namespace);
     let name = &object.spec.cluster_name;
     let doing = || format!("read {} {name}", ValkeyCluster::NAME);
-    Ok(bounded(doing, api.get_opt(name)).await?)
+    let found = bounded(doing, api.get_opt(name)).await?;
+    Ok(found.map(|cluster| Desired::of(&cluster, Defaults::default())))
 }
 
 fn cluster_seen(cluster: &Desired) -> UserClusterSeen {
     if cluster.deleting {
         return UserClusterSeen::Missing;
     }
-    let rotation =
-        cluster.spec.access.as_ref().and_then(|access| access.rotation.clone()).unwrap_or_default();
-    UserClusterSeen::Present(TimeDelta::from_std(rotation.grace()).unwrap_or(TimeDelta::MAX))
+    UserClusterSeen::Present(cluster.password_grace())
 }
 
 fn wanted(
@@ -122,7 +121,7 @@ fn wanted(
     (name, key): (&str, &str),
 ) -> Result<SecretString, UserPassword> {
     let is_generated = object.spec.password_secret_ref.is_none();
-    if is_generated && secret.is_some_and(|secret| !is_ours(object, &secret.metadata)) {
+    if is_generated && secret.is_some_and(|secret| !is_ours(object, secret)) {
         // It would be overwritten otherwise.
         let message = format!("Secret {name} belongs to another owner. Delete it or rename the user.");
         return Err(UserPassword::Foreign(message));

@@ -3,17 +3,23 @@
 //! Guarantees: a Secret of another owner is never written to; clients are given a password only if its hash is the newest that
 //! servers accept.
 
-use super::{Reconciliation, observe::Seen, owned::is_ours};
+use super::{
+    Reconciliation,
+    observe::{Seen, is_ours},
+};
 use crate::{
     cluster::{data_objects, events::Severity, status},
-    controller::{error::Result, valkey_cluster::random_word},
+    controller::{
+        error::Result,
+        valkey_cluster::{cluster_secret, random_word},
+    },
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::json;
 use std::collections::BTreeMap;
 use valkeeper_api::service_facts::Binding;
 use valkeeper_cluster::{
-    names::{CLUSTER, ROTATE_PASSWORD, reason},
+    names::{ROTATE_PASSWORD, reason},
     user::{owner, password_source, rotation_request},
 };
 use valkeeper_engine::{connection, existing_secret};
@@ -23,32 +29,23 @@ impl Reconciliation {
     pub(super) async fn generate_password(&self, seen: &Seen) -> Result<()> {
         let (name, key) = password_source(&self.object);
         let password = ByteString(random_word().into_bytes());
-        let annotations = rotation_request(&self.object).map(|request| json!({ROTATE_PASSWORD: request}));
+        let request = rotation_request(&self.object);
         let client = &self.context.client;
         match &seen.password {
-            Some(secret) if is_ours(&self.object, &secret.metadata) => {
+            Some(secret) if is_ours(&self.object, secret) => {
                 let metadata = json!({
                     "uid": secret.metadata.uid,
                     "resourceVersion": secret.metadata.resource_version,
-                    "annotations": annotations,
+                    "annotations": request.map(|request| json!({ROTATE_PASSWORD: request})),
                 });
                 let patch = json!({"metadata": metadata, "data": {key: password}});
                 data_objects::patch::<Secret>(client, &self.namespace, &name, patch).await?;
             }
             Some(_) => {}
             None => {
-                let metadata = json!({
-                    "name": name,
-                    "labels": {CLUSTER: self.object.spec.cluster_name},
-                    "annotations": annotations,
-                    "ownerReferences": [owner(&self.object)],
-                });
-                let secret = Secret {
-                    metadata: serde_json::from_value(metadata).unwrap_or_default(),
-                    type_: Some("Opaque".to_owned()),
-                    data: Some(BTreeMap::from([(key, password)])),
-                    ..Secret::default()
-                };
+                let cluster = (self.object.spec.cluster_name.as_str(), owner(&self.object));
+                let note = request.map(|request| (ROTATE_PASSWORD, request.as_str()));
+                let secret = cluster_secret(cluster, &name, note, BTreeMap::from([(key, password)]));
                 data_objects::create(client, &self.namespace, &secret).await?;
             }
         }

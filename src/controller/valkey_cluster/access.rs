@@ -5,10 +5,10 @@
 
 use super::{
     Reconciliation,
+    cluster_secret::cluster_secret,
     known::PasswordsSeen,
     observe::{is_ours, password_seen},
-    password_text::random_word,
-    passwords::is_due,
+    password_text::{is_due, random_word},
 };
 use crate::{
     cluster::{data_objects, secrets},
@@ -16,7 +16,7 @@ use crate::{
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use valkeeper_cluster::{Access, AccessChange, AccessSeen, Desired, Stage, Wanted, names};
 use valkeeper_instance::access::{Access as AccessFile, hash};
@@ -138,7 +138,8 @@ impl Reconciliation {
         let (name, key) = desired.password();
         let source = get(&name).await?;
         let access = get(&names::access(&desired.name)).await?;
-        let is_due = is_due(desired, source.as_ref());
+        let request = desired.rotation_request.as_ref().filter(|_| desired.generates_password());
+        let is_due = is_due(request, source.as_ref());
         let (seen, wanted) = password_seen(desired, source.as_ref(), &name, &key);
         let (access, current) = access_seen(desired, access.as_ref(), wanted.as_ref());
         Ok((PasswordsSeen { wanted: seen, is_due, access }, current))
@@ -217,22 +218,9 @@ impl Reconciliation {
 
 /// The Secret with these passwords.
 fn new(desired: &Desired, passwords: &Passwords) -> Secret {
-    let data: Map<String, Value> = passwords
-        .data()
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), json!(value?))))
-        .collect();
-    let metadata = json!({
-        "name": names::access(&desired.name),
-        "labels": {names::CLUSTER: desired.name},
-        "ownerReferences": [desired.owner()],
-    });
-    Secret {
-        metadata: serde_json::from_value(metadata).unwrap_or_default(),
-        type_: Some("Opaque".to_owned()),
-        data: serde_json::from_value(Value::Object(data)).ok(),
-        ..Secret::default()
-    }
+    let data = passwords.data().into_iter();
+    let data = data.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    cluster_secret((&desired.name, desired.owner()), &names::access(&desired.name), None, data)
 }
 
 #[cfg(test)]

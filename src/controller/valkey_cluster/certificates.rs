@@ -2,7 +2,7 @@
 //! the servers authenticates servers only, so that no pod can send verbs to another. Another authority is for clients: with
 //! a certificate of that one, no client sends a verb.
 
-use super::{clock, pair};
+use super::{clock, cluster_secret::cluster_secret, pair};
 use crate::cluster::secrets;
 use chrono::{DateTime, Datelike as _, Duration, Utc};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -10,7 +10,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use serde_json::json;
 use std::collections::BTreeMap;
 use valkeeper_cluster::{Desired, names};
 
@@ -140,19 +139,9 @@ fn signed(
 
 fn secret(desired: &Desired, name: &str, texts: Texts, now: DateTime<Utc>) -> Secret {
     let renew_at = (now + Duration::days(RENEWED_AFTER_DAYS)).to_rfc3339();
-    let metadata = json!({
-        "name": name,
-        "labels": {names::CLUSTER: desired.name},
-        "annotations": {names::RENEW_AT: renew_at},
-        "ownerReferences": [desired.owner()],
-    });
     let data = texts.into_iter().map(|(key, text)| (key.to_owned(), ByteString(text.into_bytes())));
-    Secret {
-        metadata: serde_json::from_value(metadata).unwrap_or_default(),
-        type_: Some("Opaque".to_owned()),
-        data: Some(data.collect()),
-        ..Secret::default()
-    }
+    let note = Some((names::RENEW_AT, renew_at.as_str()));
+    cluster_secret((&desired.name, desired.owner()), name, note, data.collect())
 }
 
 /// When the certificate in a Secret is renewed; at once if it does not say.

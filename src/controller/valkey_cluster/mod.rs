@@ -15,6 +15,7 @@ mod access;
 mod certificates;
 mod claims;
 mod clock;
+mod cluster_secret;
 mod final_backup;
 mod instances;
 mod known;
@@ -35,8 +36,9 @@ mod serving;
 mod surplus;
 
 pub(super) use clock::now;
+pub(super) use cluster_secret::cluster_secret;
 pub(super) use known::Clusters;
-pub(super) use password_text::{password_in, random_word};
+pub(super) use password_text::{is_due, password_in, random_word};
 pub(super) use pods::watch as watch_pods;
 pub(super) use reach::{instance, instances, reach};
 

@@ -9,7 +9,7 @@ use super::{
     pod_seen::pod_seen,
 };
 use crate::{
-    cluster::{data_objects, objects},
+    cluster::{data_objects, metadata::is_controlled_by, objects},
     controller::error::ReconcileError,
 };
 use k8s_openapi::{
@@ -205,8 +205,7 @@ impl Reconciliation {
 }
 
 pub(super) fn is_ours(desired: &Desired, metadata: &ObjectMeta) -> bool {
-    let mut owners = metadata.owner_references.iter().flatten();
-    owners.any(|owner| owner.controller == Some(true) && owner.uid == desired.uid)
+    is_controlled_by(metadata, &desired.uid)
 }
 
 /// Whether the Secret holds a password that servers can use.

@@ -2,7 +2,9 @@
 
 use crate::cluster::secrets;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
 use secrecy::SecretString;
+use valkeeper_cluster::names::ROTATE_PASSWORD;
 
 /// Letters of a generated password.
 const PASSWORD_LENGTH: usize = 32;
@@ -29,4 +31,10 @@ pub(in crate::controller) fn password_in(
         )),
         None => Err(format!("Secret {name} has no key {key}. Add it, or correct {field}.")),
     }
+}
+
+/// Whether this request is for another generated password than the one in this Secret.
+pub(in crate::controller) fn is_due(request: Option<&String>, secret: Option<&Secret>) -> bool {
+    let noted = |secret: &Secret| secret.annotations().get(ROTATE_PASSWORD) == request;
+    request.is_some() && secret.is_some_and(|secret| !noted(secret))
 }

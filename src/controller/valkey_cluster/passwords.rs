@@ -1,10 +1,10 @@
 //! Passwords that the operator generates.
 
-use super::{Reconciliation, observe::has_password, password_text::random_word};
+use super::{
+    Reconciliation, cluster_secret::cluster_secret, observe::has_password, password_text::random_word,
+};
 use crate::controller::error::Result;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::ResourceExt as _;
-use serde_json::json;
 use std::collections::BTreeMap;
 use valkeeper_cluster::{Desired, Step, names};
 
@@ -25,29 +25,8 @@ impl Reconciliation {
 
 /// The Secret with a new password. It notes the request that it was generated for.
 fn new_password(desired: &Desired) -> Secret {
-    let password = random_word();
-    let mut metadata = json!({
-        "name": names::password(&desired.name),
-        "labels": {names::CLUSTER: desired.name},
-        "ownerReferences": [desired.owner()],
-    });
-    if let Some(request) = &desired.rotation_request {
-        metadata["annotations"] = json!({names::ROTATE_PASSWORD: request});
-    }
-    let data = BTreeMap::from([(names::PASSWORD_KEY.to_owned(), ByteString(password.into_bytes()))]);
-    Secret {
-        metadata: serde_json::from_value(metadata).unwrap_or_default(),
-        type_: Some("Opaque".to_owned()),
-        data: Some(data),
-        ..Secret::default()
-    }
-}
-
-/// Whether a user asks for another generated password than this.
-pub(super) fn is_due(desired: &Desired, secret: Option<&Secret>) -> bool {
-    let Some(request) = desired.rotation_request.as_ref().filter(|_| desired.generates_password()) else {
-        return false;
-    };
-    let noted = |secret: &Secret| secret.annotations().get(names::ROTATE_PASSWORD) == Some(request);
-    secret.is_some_and(|secret| !noted(secret))
+    let password = ByteString(random_word().into_bytes());
+    let request = desired.rotation_request.as_deref().map(|request| (names::ROTATE_PASSWORD, request));
+    let data = BTreeMap::from([(names::PASSWORD_KEY.to_owned(), password)]);
+    cluster_secret((&desired.name, desired.owner()), &names::password(&desired.name), request, data)
 }

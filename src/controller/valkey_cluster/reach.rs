@@ -4,7 +4,7 @@ use super::{
     known::{Clusters, ObservedObjects},
     pod_seen::pod_seen,
 };
-use crate::ha::Fence;
+use crate::{cluster::metadata::is_controlled_by, ha::Fence};
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
@@ -28,7 +28,7 @@ pub(in crate::controller) fn instance(
     let is_it = |pod: &Arc<Pod>| {
         pod.namespace().as_deref() == Some(&desired.namespace)
             && pod.name_any() == name
-            && is_owned(&desired, pod)
+            && is_controlled_by(&pod.metadata, &desired.uid)
     };
     let pod = shared.pods.iter().flat_map(Store::state).find(is_it)?;
     let seen = pod_seen(&pod, false);
@@ -42,9 +42,8 @@ pub(in crate::controller) fn instance(
 pub(in crate::controller) fn instances(
     clusters: &Clusters,
     fence: &Fence,
-    cluster: &ValkeyCluster,
+    desired: &Desired,
 ) -> Option<BTreeMap<String, Option<InstanceClient>>> {
-    let desired = Desired::of(cluster, Defaults::default());
     let (known, shared) = clusters.recall(&desired.uid);
     let is_complete = |store: &Store<Pod>| matches!(store.wait_until_ready().now_or_never(), Some(Ok(())));
     let door = known.door.filter(|_| shared.pods.iter().all(is_complete))?;
@@ -54,13 +53,13 @@ pub(in crate::controller) fn instances(
         let Some(ordinal) = names::ordinal(&desired.name, &name) else { continue };
         let seen = pod_seen(&pod, false);
         if pod.namespace().as_deref() != Some(&desired.namespace)
-            || !is_owned(&desired, &pod)
+            || !is_controlled_by(&pod.metadata, &desired.uid)
             || !may_serve(&seen)
         {
             continue;
         }
         let reachable = seen.address.is_some() && !seen.ended;
-        let client = reachable.then(|| door.commander(fence, &desired, ordinal, &seen).ok()).flatten();
+        let client = reachable.then(|| door.commander(fence, desired, ordinal, &seen).ok()).flatten();
         instances.insert(name, client);
     }
     // Where servers should run, their pods are not seen so far.
@@ -68,24 +67,18 @@ pub(in crate::controller) fn instances(
     (!are_missing).then_some(instances)
 }
 
-fn is_owned(desired: &Desired, pod: &Pod) -> bool {
-    let mut owners = pod.metadata.owner_references.iter().flatten();
-    owners.any(|owner| owner.controller == Some(true) && owner.uid == desired.uid)
-}
-
 /// How a user with this password reaches a cluster that was reconciled by this process, and what the Secrets of the cluster
 /// have besides; none while either is not known.
 pub(in crate::controller) fn reach(
     clusters: &Clusters,
     uses_addresses: bool,
-    cluster: &ValkeyCluster,
+    desired: &Desired,
     password: SecretString,
 ) -> Option<(Connection, BTreeMap<String, String>)> {
-    let desired = Desired::of(cluster, Defaults::default());
     let objects = clusters.recall(&desired.uid).0.objects?;
     let seen = seen(uses_addresses, &objects);
-    let more = parameters::for_sentinel_clients(&desired, &seen)?;
-    Some((connection(&desired, &seen, &objects.serving, password)?, more))
+    let more = parameters::for_sentinel_clients(desired, &seen)?;
+    Some((connection(desired, &seen, &objects.serving, password)?, more))
 }
 
 /// Addresses of Services, where Secrets have them instead of names.

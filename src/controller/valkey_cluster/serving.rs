@@ -2,6 +2,7 @@
 
 use super::{
     Reconciliation, certificates, clock,
+    cluster_secret::cluster_secret,
     known::ObservedObjects,
     observe::is_ours,
     pair::{Needed, Texts, digest},
@@ -12,7 +13,6 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_cluster::{
     Desired, Observed, Pair, Serve, Serving, ServingSeen, SourceSeen, Step, certificate_hosts, names,
@@ -168,17 +168,8 @@ fn serving(
         ("revision", revision(&pair)),
         ("expires", pair.not_after.timestamp().to_string()),
     ]);
-    let metadata = json!({
-        "name": names::client_tls(&desired.name),
-        "labels": {names::CLUSTER: desired.name},
-        "annotations": {names::WRITTEN_AT: now.to_rfc3339()},
-        "ownerReferences": [desired.owner()],
-    });
     let data = texts.into_iter().map(|(key, text)| (key.to_owned(), ByteString(text.into_bytes())));
-    Some(Secret {
-        metadata: serde_json::from_value(metadata).unwrap_or_default(),
-        type_: Some("Opaque".to_owned()),
-        data: Some(data.collect()),
-        ..Secret::default()
-    })
+    let (name, written_at) = (names::client_tls(&desired.name), now.to_rfc3339());
+    let note = Some((names::WRITTEN_AT, written_at.as_str()));
+    Some(cluster_secret((&desired.name, desired.owner()), &name, note, data.collect()))
 }

@@ -13,6 +13,7 @@ use regex::Regex;
 
 use crate::common::SecretKeyReference;
 use crate::valkey_backup::BackupDestination;
+use crate::valkey_scheduled_backup::utc;
 
 #[expect(clippy::unwrap_used, reason = "a pattern of this program, compiled by every test")]
 pub(crate) static AMOUNT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[1-9][0-9]{0,5}(Mi|Gi)$").unwrap());
@@ -196,10 +197,6 @@ pub struct UpdateWindow {
     #[serde(default = "utc")]
     #[validate(length(min = 1, max = 64))]
     pub time_zone: String,
-}
-
-fn utc() -> String {
-    "UTC".to_owned()
 }
 
 impl UpdateWindow {

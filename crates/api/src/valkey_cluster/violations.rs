@@ -15,7 +15,7 @@ use crate::crd;
 use crate::field_path::FieldPath;
 use crate::validate::{Violation, bounds::Bounds, metadata, of_object, sorted};
 use crate::valkey_backup::destination;
-use crate::valkey_scheduled_backup::{Schedule, ScheduleError};
+use crate::valkey_scheduled_backup::of_schedule;
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds::of(&crd::valkey_cluster_schema()));
 
@@ -75,7 +75,7 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
         violations.push(shown(&["spec", "workloadIdentity", "podLabels"], label, LABEL_RULE));
     }
     violations.extend(of_tls(manifest));
-    violations.extend(of_window(manifest));
+    violations.extend(of_schedule(manifest, &["spec", "update", "window"]));
     let directives = manifest.pointer("/spec/config").and_then(Value::as_object);
     if directives.is_some_and(|directives| directives.len() > MOST_DIRECTIVES) {
         let rule = format!("must have at most {MOST_DIRECTIVES} entries");
@@ -101,18 +101,6 @@ fn of_tls(manifest: &Value) -> Option<Violation> {
     let name = manifest.pointer("/metadata/name").and_then(Value::as_str)?;
     let is_own = OWN_SECRETS.iter().any(|end| secret == format!("{name}{end}"));
     is_own.then(|| shown(&["spec", "tls", "secretName"], secret, TLS_SECRET_RULE))
-}
-
-fn of_window(manifest: &Value) -> Option<Violation> {
-    let window = manifest.pointer("/spec/update/window")?;
-    let schedule = window.get("schedule").and_then(Value::as_str)?;
-    let zone = window.get("timeZone").and_then(Value::as_str).unwrap_or("UTC");
-    let error = Schedule::parse(schedule, zone).err()?;
-    let (field, value) = match error {
-        ScheduleError::Fields(_) => ("schedule", schedule),
-        ScheduleError::Zone => ("timeZone", zone),
-    };
-    Some(shown(&["spec", "update", "window", field], value, &error.to_string()))
 }
 
 fn matches(pattern: &str, text: &str) -> bool {

@@ -9,6 +9,7 @@ mod violations;
 
 pub use schedule::{Schedule, ScheduleError};
 pub use status::ScheduledBackupStatus;
+pub(crate) use violations::of_schedule;
 pub use violations::{manifest_violations, violations};
 
 use chrono::TimeDelta;
@@ -90,7 +91,8 @@ fn keep() -> String {
     "Keep".to_owned()
 }
 
-fn utc() -> String {
+/// The time zone of schedules that name none.
+pub(crate) fn utc() -> String {
     "UTC".to_owned()
 }
 

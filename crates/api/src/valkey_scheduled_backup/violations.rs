@@ -33,16 +33,21 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     if let Some((_, name)) = name.filter(|(pattern, name)| !pattern.is_match(name)) {
         violations.push(wrong(&["metadata", "name"], name, NAME_RULE.to_owned()));
     }
-    let (schedule, zone) = (text("/spec/schedule"), text("/spec/timeZone").unwrap_or("UTC"));
-    if let Some((schedule, error)) =
-        schedule.and_then(|schedule| Some((schedule, Schedule::parse(schedule, zone).err()?)))
-    {
-        violations.push(match error {
-            ScheduleError::Fields(_) => wrong(&["spec", "schedule"], schedule, error.to_string()),
-            ScheduleError::Zone => wrong(&["spec", "timeZone"], zone, error.to_string()),
-        });
-    }
+    violations.extend(of_schedule(manifest, &["spec"]));
     violations
+}
+
+/// What is wrong with the fields `schedule` and `timeZone` at this place.
+pub(crate) fn of_schedule(manifest: &Value, place: &[&str]) -> Option<Violation> {
+    let fields = place.iter().try_fold(manifest, |value, name| value.get(name))?;
+    let text = |field: &str| fields.get(field).and_then(Value::as_str);
+    let (schedule, zone) = (text("schedule")?, text("timeZone").unwrap_or("UTC"));
+    let error = Schedule::parse(schedule, zone).err()?;
+    let (field, value) = match error {
+        ScheduleError::Fields(_) => ("schedule", schedule),
+        ScheduleError::Zone => ("timeZone", zone),
+    };
+    Some(wrong(&[place, &[field]].concat(), value, error.to_string()))
 }
 
 fn wrong(field: &[&str], value: &str, rule: String) -> Violation {

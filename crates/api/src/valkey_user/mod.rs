@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::common::{ConnectionSecretTarget, SecretKeyReference};
-use super::rules::{IMMUTABLE, PlacedRule, field};
+use super::rules::{PlacedRule, field, secret_target};
 use super::{Custom, names};
 
 /// Name of the kind.
@@ -96,6 +96,7 @@ const OWN_USERS: &str = "^(default|valkeeper.*)$";
 pub fn rules() -> Vec<PlacedRule> {
     let at_root =
         |rule: &str, message: &str| PlacedRule { path: Vec::new(), ..field(&["spec"], rule, message) };
+    let [name_stays, target_stays] = secret_target();
     vec![
         field(&["spec", "clusterName"], "self == oldSelf", "clusterName is immutable."),
         field(
@@ -103,13 +104,8 @@ pub fn rules() -> Vec<PlacedRule> {
             "(has(self.username) ? self.username : '') == (has(oldSelf.username) ? oldSelf.username : '')",
             "username is immutable.",
         ),
-        field(&["spec", "connInfoSecretTarget", "name"], "self == oldSelf || oldSelf == ''", IMMUTABLE),
-        field(
-            &["spec"],
-            "has(self.connInfoSecretTarget) || !has(oldSelf.connInfoSecretTarget) || \
-             oldSelf.connInfoSecretTarget.name == ''",
-            "connInfoSecretTarget.name is immutable: the target cannot be removed.",
-        ),
+        name_stays,
+        target_stays,
         at_root(
             &format!("self.metadata.name.matches('{NAME_PATTERN}')"),
             &format!("metadata.name {NAME_RULE}."),

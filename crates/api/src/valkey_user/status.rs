@@ -22,7 +22,7 @@ pub struct UserStatus {
     /// The change of the password that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<UserRotation>,
-    /// When servers were told that the user has ended, of a resource that is being deleted.
+    /// When servers were asked to end the user of a resource that is being deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime<Utc>>,
     /// The connection Secret, and what of it is the operator's.

@@ -109,7 +109,7 @@ fn approval_from_before_does_not_open_a_closed_window() {
 }
 
 #[test]
-fn server_that_ends_again_and_again_is_replaced_without_a_primary() {
+fn server_that_keeps_ending_is_replaced_without_a_primary() {
     let (mut model, mut observed) = outdated(&json!({"schedule": "0 3 * * 6", "duration": "30m"}));
     model.desired.spec.update = None;
     observed.instances.clear();

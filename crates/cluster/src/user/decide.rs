@@ -211,9 +211,7 @@ fn behind(observed: &ObservedUser, entry: &Entry) -> Option<Decision> {
         let message = "Waiting for the servers of the cluster.".to_owned();
         return Some(rest(true, Ready::Progressing, reason::USER_PENDING, message));
     }
-    let (name, answer) = observed.servers.iter().find(
-        |(_, answer)| !matches!(answer, ServerAnswer::Taken(revision) if *revision == entry.revision),
-    )?;
+    let (name, answer) = observed.servers.iter().find(|(_, answer)| !answer.has(entry))?;
     Some(match answer {
         ServerAnswer::Refused(revision, why) if *revision == entry.revision => {
             let message =

@@ -22,16 +22,14 @@ mod tests;
 pub use decide::decide;
 pub use status::{next as next_status, reported as reported_status};
 
+use crate::desired::{self, Desired};
 use crate::names::ROTATE_PASSWORD;
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use std::{collections::BTreeMap, fmt};
-use valkeeper_api::{ValkeyCluster, ValkeyUser, valkey_user};
-use valkeeper_engine::{ConnectionSecret, KindOfSecret, Ready, SecretTarget};
-
-use crate::desired::PROVIDER;
-use crate::parameters::PREFIX;
+use valkeeper_api::{ValkeyUser, valkey_user};
+use valkeeper_engine::{ConnectionSecret, Ready, SecretTarget};
 
 /// What servers are given of a user.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -77,7 +75,7 @@ pub enum UserClusterSeen {
 /// The password that is asked for.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum UserPassword {
-    /// Nobody looked.
+    /// It was not read.
     #[default]
     Unknown,
     /// It is not there; in words.
@@ -121,6 +119,13 @@ pub enum ServerAnswer {
     Refused(String, String),
 }
 
+impl ServerAnswer {
+    /// Whether the server has taken this entry.
+    pub(crate) fn has(&self, entry: &Entry) -> bool {
+        matches!(self, Self::Taken(revision) if *revision == entry.revision)
+    }
+}
+
 /// Everything that was seen of a user.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedUser {
@@ -147,15 +152,14 @@ pub struct ObservedUser {
 }
 
 impl ObservedUser {
-    /// What is seen before anybody looks at more than the entry.
+    /// What is seen before more than the entry is read.
     pub fn new(now: DateTime<Utc>, entry: EntrySeen) -> Self {
         Self { now, entry, ..Self::default() }
     }
 
     /// Whether every server that clients may reach has taken this entry.
     pub fn is_taken(&self, entry: &Entry) -> bool {
-        let has = |answer: &ServerAnswer| matches!(answer, ServerAnswer::Taken(revision) if *revision == entry.revision);
-        !self.servers_are_unknown && self.servers.values().all(has)
+        !self.servers_are_unknown && self.servers.values().all(|answer| answer.has(entry))
     }
 
     /// Whether the connection Secret keeps its password, because servers accept it and not all have taken the newest.
@@ -167,7 +171,7 @@ impl ObservedUser {
 /// What can be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserStep {
-    /// Keep the resource until the servers do not know the user any more.
+    /// Keep the resource until servers have ended the user.
     AddFinalizer,
     /// Generate a password, or another one.
     GeneratePassword,
@@ -232,16 +236,9 @@ pub fn owner(object: &ValkeyUser) -> OwnerReference {
 }
 
 /// Where the connection goes; `more` is what the Secret of the cluster has besides.
-pub fn secret_target(
-    object: &ValkeyUser,
-    cluster: &ValkeyCluster,
-    more: BTreeMap<String, String>,
-) -> SecretTarget {
+pub fn secret_target(object: &ValkeyUser, cluster: &Desired, more: BTreeMap<String, String>) -> SecretTarget {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let written = object.status.as_ref().and_then(|status| status.connection_secret.clone());
-    let binding = if cluster.spec.engine.0 == "Redis" { "redis" } else { "valkey" };
-    let kind = KindOfSecret { prefix: PREFIX, provider: PROVIDER, binding, bare_keys: false };
-    let target = SecretTarget::new(object.spec.conn_info_secret_target.as_ref(), name, written, kind);
-    // Without its authority, no client accepts the certificate of a cluster.
-    SecretTarget { authority: target.authority || cluster.spec.tls.is_some(), more, ..target }
+    let declared = object.spec.conn_info_secret_target.as_ref();
+    SecretTarget { more, ..desired::secret_target(&cluster.spec, declared, name, written) }
 }
