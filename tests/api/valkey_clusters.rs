@@ -13,6 +13,7 @@ use crate::server::{Place, Server};
 on_both_servers!(
     the_api_server_refuses_the_same,
     the_api_server_refuses_forbidden_changes,
+    the_api_server_keeps_the_server_that_data_comes_from,
     examples_are_accepted
 );
 
@@ -169,6 +170,8 @@ fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
     let s3 = |bucket: &str| json!({"s3": {"bucket": bucket, "credentialsSecretName": "s3"}});
     let both = json!({"name": "a", "source": {"key": "k", "destination": s3("abc")}});
     let both = json!({"bootstrap": {"backup": both}});
+    let server = |server: Value| json!({"bootstrap": {"server": server}});
+    let two_sources = json!({"bootstrap": {"backup": {"name": "a"}, "server": {"host": "old"}}});
     let no_store = json!({"bootstrap": {"backup": {"source": {"key": "k", "destination": {}}}}});
     let no_destination = json!({"finalBackup": {"destination": {}}});
     let wrong_bucket = json!({"finalBackup": {"destination": s3("No")}});
@@ -182,7 +185,11 @@ fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
         (no_destination, "spec.finalBackup.destination", "exactly one of s3, gcs, azure and volume", Agrees),
         (wrong_bucket, "spec.finalBackup.destination.s3.bucket", "must match", Agrees),
         (no_keys, "spec.finalBackup.destination.s3", "credentialsSecretName and workloadIdentity", Agrees),
-        (json!({"bootstrap": {}}), "spec.bootstrap.backup", "is required", CannotDecode),
+        (json!({"bootstrap": {}}), "spec.bootstrap", "either backup or server", Agrees),
+        (two_sources, "spec.bootstrap", "either backup or server", Agrees),
+        (json!({"bootstrap": {"server": {}}}), "spec.bootstrap.server.host", "is required", CannotDecode),
+        (server(json!({"host": "old cache"})), "spec.bootstrap.server.host", "must match", Agrees),
+        (server(json!({"host": "old", "port": 0})), "spec.bootstrap.server.port", "at least 1", Agrees),
     ]
 }
 
@@ -258,6 +265,30 @@ async fn examples_are_accepted(place: Place) {
     }
 }
 
+async fn the_api_server_keeps_the_server_that_data_comes_from(place: Place) {
+    let Some(server) = Server::bare(place).await else { return };
+    server.install(crd::valkey_cluster()).await;
+    let bootstrap = json!({"bootstrap": {"server": {"host": "old"}}});
+    server.put_cluster(None, &manifest(&bootstrap)).await.unwrap();
+    let change = |change: Value| json!({"spec": {"bootstrap": {"server": change}}});
+    for allowed in [
+        json!({"passwordSecretRef": {"name": "old", "key": "password"}}),
+        json!({"username": "valkeeper"}),
+        json!({"cutOver": true}),
+    ] {
+        server.put_cluster(Some("orders"), &change(allowed)).await.unwrap();
+    }
+    for (refused, message) in [
+        (json!({"host": "other"}), "immutable"),
+        (json!({"port": 6380}), "immutable"),
+        (json!({"cutOver": false}), "stays true"),
+        (json!(null), "immutable"),
+    ] {
+        let refusal = server.put_cluster(Some("orders"), &change(refused)).await.unwrap_err();
+        assert!(refusal.contains(message), "{refusal}");
+    }
+}
+
 async fn the_api_server_refuses_forbidden_changes(place: Place) {
     let Some(server) = Server::bare(place).await else { return };
     server.install(crd::valkey_cluster()).await;
@@ -269,6 +300,7 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
         (json!({"persistence": {"size": null}}), "persistence.size"),
         (json!({"persistence": {"storageClassName": "fast"}}), "immutable"),
         (json!({"bootstrap": {"backup": {"name": "one"}}}), "immutable"),
+        (json!({"bootstrap": {"server": {"host": "old"}}}), "immutable"),
         (json!({"tls": {"plaintext": false}}), "tls.plaintext must be true"),
     ];
     let refuses = async |change: &Value, message: &str| {

@@ -21,6 +21,7 @@ mod definitions;
 mod durability;
 mod failover;
 mod final_backups;
+mod imports;
 mod issuer;
 mod life;
 mod looking;

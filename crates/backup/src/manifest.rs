@@ -124,6 +124,11 @@ impl Manifest {
     }
 }
 
+/// Whether a server that is a Redis or not, of this version, can follow one whose version is that of `source`.
+pub fn can_follow((is_redis, version): (bool, &str), (source_is_redis, source): (bool, &str)) -> bool {
+    RdbVersion::written_by(!source_is_redis, source).is_read_by(is_redis, version)
+}
+
 /// The format of data, which begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RdbVersion {
@@ -138,6 +143,21 @@ impl RdbVersion {
             None => (true, text.strip_prefix("VALKEY")?),
         };
         Some(Self { is_valkey, number: digits.parse().ok()? })
+    }
+
+    /// What a server of this version writes.
+    fn written_by(is_valkey: bool, version: &str) -> Self {
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
+        let release = (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(0));
+        match (is_valkey, release) {
+            (true, (9, _)) => Self { is_valkey: true, number: 80 },
+            (true, (..9, _)) => Self { is_valkey: false, number: 11 },
+            (true, _) => Self { is_valkey: true, number: u32::MAX },
+            (false, (..7, _)) => Self { is_valkey: false, number: 9 },
+            (false, (7, 0)) => Self { is_valkey: false, number: 10 },
+            (false, (7, 1..=2)) => Self { is_valkey: false, number: 11 },
+            (false, _) => Self { is_valkey: false, number: u32::MAX },
+        }
     }
 
     /// Versions 12 to 79 belong to later versions of Redis, which no server that is run here reads. A server whose
@@ -216,6 +236,27 @@ pub(crate) mod tests {
         for (rdb, is_redis, version, reads) in table {
             let manifest = Manifest { rdb: rdb.to_owned(), ..example() };
             assert_eq!(manifest.check_server(is_redis, version).is_ok(), reads, "{rdb} {version}");
+        }
+    }
+
+    #[test]
+    fn server_follows_one_whose_data_it_can_read() {
+        let table = [
+            ((false, "8.1"), (true, "6.2.14"), true),
+            ((false, "8.1"), (true, "7.2.7"), true),
+            ((false, "9.0"), (true, "7.4.1"), false),
+            ((false, "9.0"), (true, "8.0.0"), false),
+            ((false, "8.1"), (false, "8.0.2"), true),
+            ((false, "8.1"), (false, "9.0.1"), false),
+            ((false, "9.0"), (false, "9.0.1"), true),
+            ((false, "9.0"), (false, "10.0.0"), false),
+            ((true, "7.2"), (true, "7.2.4"), true),
+            ((true, "7.2"), (false, "8.0.2"), true),
+            ((true, "7.2"), (false, "9.0.0"), false),
+            ((false, "8.1"), (true, "unknown"), false),
+        ];
+        for (own, source, follows) in table {
+            assert_eq!(can_follow(own, source), follows, "{own:?} {source:?}");
         }
     }
 }

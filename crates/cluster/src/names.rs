@@ -219,7 +219,9 @@ pub mod reason {
     pub const SECRET_IMMUTABLE: &str = "SecretImmutable";
     /// The first server fetches a backup.
     pub const RESTORING: &str = "Restoring";
-    /// The backup that the data should come from cannot be used.
+    /// The first server follows the server that the data comes from.
+    pub const IMPORTING: &str = "Importing";
+    /// The backup or the server that the data should come from cannot be used.
     pub const RESTORE_FAILED: &str = "RestoreFailed";
     /// A backup has not begun.
     pub const BACKUP_PENDING: &str = "BackupPending";

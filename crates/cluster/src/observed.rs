@@ -52,7 +52,7 @@ pub struct Observed {
     pub secret: ConnectionSecret,
     /// Instances that were asked to read their settings in this reconciliation.
     pub reloaded: BTreeSet<u32>,
-    /// The backup that the data is to come from.
+    /// The backup or the server that the data is to come from.
     pub restore_source: RestoreSource,
     /// The first instance was asked to restore so recently that another attempt waits.
     pub restore_backs_off: bool,
@@ -86,7 +86,7 @@ pub enum Password {
     Present,
 }
 
-/// The backup that the data is to come from.
+/// The backup or the server that the data is to come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RestoreSource {
     /// Nobody looked, or none is needed.
@@ -94,17 +94,24 @@ pub enum RestoreSource {
     Unknown,
     /// It cannot be used; why, and what to do.
     Problem(String),
-    /// It has this key.
+    /// It has this key, or this host and port.
     Found(String),
 }
 
-/// How far an instance is with the data of a backup.
+/// How far an instance is with the data of a backup or of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestoreSeen {
     /// It waits to be told which.
     Waiting,
     /// The data is on its way.
     Running,
+    /// It follows the server.
+    Following {
+        /// It was asked to take over.
+        cutting_over: bool,
+        /// What it waits for, for people.
+        waits_for: Option<String>,
+    },
     /// It did not get it.
     Failed {
         /// It may succeed at another time.

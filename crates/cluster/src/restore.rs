@@ -1,5 +1,5 @@
-//! A cluster whose data comes from a backup: the first instance alone is started, restored and promoted; the others follow
-//! it.
+//! A cluster whose data comes from a backup or from a running server: the first instance alone is started, gets the data and
+//! is promoted; the others follow it.
 
 use crate::concern::Concern;
 use crate::desired::Desired;
@@ -8,7 +8,7 @@ use crate::observed::{Observed, RestoreSeen, RestoreSource};
 use crate::report::State;
 use crate::step::{RequeueClass, Step};
 
-/// Whether the data of the cluster is still to come from a backup.
+/// Whether the data of the cluster is still to come.
 pub(crate) fn is_due(desired: &Desired) -> bool {
     desired.spec.bootstrap.is_some() && desired.status.restored.is_none()
 }
@@ -40,7 +40,10 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     let Some(first) = observed.instances.get(&0) else { return Concern::fine() };
     match &first.restore {
         Some(RestoreSeen::Waiting) => Concern::act(Step::Restore(0)),
-        Some(RestoreSeen::Running) => waits(format!("Fetching the backup into {name}.")),
+        Some(RestoreSeen::Running) => waits(format!("Fetching the data into {name}.")),
+        Some(RestoreSeen::Following { cutting_over, waits_for }) => {
+            following(desired, &observed.restore_source, *cutting_over, waits_for.as_deref())
+        }
         Some(RestoreSeen::Failed { passing, message }) => {
             let advice = if *passing {
                 "The operator retries automatically."
@@ -55,4 +58,28 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         }
         Some(RestoreSeen::Done) | None => Concern::fine(),
     }
+}
+
+/// The first instance follows a server until the user has the cluster take over.
+fn following(
+    desired: &Desired,
+    source: &RestoreSource,
+    cutting_over: bool,
+    waits_for: Option<&str>,
+) -> Concern {
+    let name = desired.instance(0);
+    let RestoreSource::Found(server) = source else { return Concern::fine() };
+    let is_wanted = desired.spec.bootstrap.as_ref().and_then(|bootstrap| bootstrap.server.as_ref());
+    if is_wanted.is_some_and(|server| server.cut_over) && !cutting_over {
+        return Concern::act(Step::Restore(0));
+    }
+    let does = if cutting_over { "takes over from" } else { "follows" };
+    let message = match waits_for {
+        Some(what) => format!("{name} {does} {server} and waits for {what}."),
+        None if cutting_over => format!("{name} {does} {server}."),
+        None => format!(
+            "{name} {does} {server} and has its data. Stop its clients, then set spec.bootstrap.server.cutOver."
+        ),
+    };
+    Concern::waits(RequeueClass::Active, State::Creating, reason::IMPORTING, message)
 }

@@ -1,6 +1,7 @@
 //! Asks instances: one method for each verb. For the operator, and for tests.
 
 use crate::backups::{BackupAnswer, BackupRequest, EraseRequest};
+use crate::import::ImportRequest;
 use crate::instance::lock;
 use crate::restore::{RestoreRequest, RestoreStatus};
 use crate::status::{FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermRequest};
@@ -186,6 +187,11 @@ impl InstanceClient {
     /// Fetch the data of a backup, before the first start of the server.
     pub async fn restore(&self, request: &RestoreRequest) -> Result<Option<RestoreStatus>, CallError> {
         self.send("restore", request).await
+    }
+
+    /// Follow a running server, or take over from it, before the first start of the server.
+    pub async fn import(&self, request: &ImportRequest) -> Result<Option<RestoreStatus>, CallError> {
+        self.send("import", request).await
     }
 
     /// What the server has taken of each user.

@@ -23,6 +23,7 @@ pub mod access;
 pub mod backups;
 pub mod client;
 pub mod command;
+pub mod import;
 pub mod lease;
 pub mod restore;
 pub mod run;

@@ -1,11 +1,12 @@
-//! The first start of an instance whose data comes from a backup: the server waits until the data was fetched, checked and
-//! placed.
+//! The first start of an instance whose data comes from a backup, or from a running server ([`import`](crate::import)): the
+//! server waits until the data was fetched, checked and placed.
 //!
 //! Guarantees: data that is there is never replaced; an instance that has known a term, or was restored, waits for nothing;
 //! a server is started from a backup only after its checksum was confirmed, and never from part of one.
 
 use crate::{
     backups::{self, BackupFailure},
+    import::ImportProgress,
     instance::{Instance, lock},
     memory::Memory,
     settings::{Persistence, Settings},
@@ -14,7 +15,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::watch;
 use valkeeper_backup::{BackupError, Credentials, Destination, place};
@@ -40,11 +44,13 @@ pub struct RestoreRequest {
 /// How far the restoration is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestoreStatus {
-    /// The server is not started before a backup was named.
+    /// The server is not started before a backup or a server was named.
     #[default]
     Waiting,
     /// The data is on its way.
     Running,
+    /// A running server is followed.
+    Following(ImportProgress),
     /// The server is not started, because of this.
     Failed(BackupFailure),
     /// The data is there.
@@ -55,6 +61,8 @@ pub enum RestoreStatus {
 pub(crate) struct Restore {
     status: Mutex<Option<RestoreStatus>>,
     ready: watch::Sender<bool>,
+    /// The server that is followed is to be taken over from.
+    cut_over: AtomicBool,
 }
 
 impl Restore {
@@ -63,7 +71,11 @@ impl Restore {
         let restores = settings.restore.as_ref() == Some(&settings.name);
         let waits = restores && memory.seen == Term(0) && !memory.restored && !has_data;
         let status = restores.then_some(if waits { RestoreStatus::Waiting } else { RestoreStatus::Done });
-        Self { status: Mutex::new(status), ready: watch::Sender::new(!waits) }
+        Self {
+            status: Mutex::new(status),
+            ready: watch::Sender::new(!waits),
+            cut_over: AtomicBool::new(false),
+        }
     }
 
     /// How far it is; none if the data of this instance comes from no backup.
@@ -74,6 +86,21 @@ impl Restore {
     /// Waits until the server may be started.
     pub(crate) async fn ready(&self) {
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// The server that is followed is to be taken over from.
+    pub(crate) fn cut_over(&self) {
+        self.cut_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_cutting_over(&self) -> bool {
+        self.cut_over.load(Ordering::Relaxed)
+    }
+
+    /// A running server is followed.
+    pub(crate) fn follows(&self, progress: ImportProgress) {
+        *lock(&self.status) = Some(RestoreStatus::Following(progress));
     }
 
     /// Whether this request begins something.
@@ -95,15 +122,27 @@ impl Restore {
 
 /// Begins to restore, if the instance waits for it; answers how far it is.
 pub(crate) fn begin(instance: &Arc<Instance>, request: RestoreRequest) -> Option<RestoreStatus> {
+    let own = Arc::clone(instance);
+    begin_with(instance, request.key.clone(), async move {
+        run(&own, &request).await.map_err(|error| BackupFailure::of(&error))
+    })
+}
+
+/// Begins with this work, which gets the data from `source`, if the instance waits for it; answers how far it is.
+pub(crate) fn begin_with(
+    instance: &Arc<Instance>,
+    source: String,
+    work: impl Future<Output = Result<(), BackupFailure>> + Send + 'static,
+) -> Option<RestoreStatus> {
     if instance.restore.begin() {
-        tracing::info!(key = request.key, "restoration begins");
+        tracing::info!(source, "restoration begins");
         let instance = Arc::clone(instance);
         tokio::spawn(async move {
-            let ended = match run(&instance, &request).await {
+            let ended = match work.await {
                 Ok(()) => RestoreStatus::Done,
-                Err(error) => {
-                    tracing::error!(key = request.key, %error, "restoration failed");
-                    RestoreStatus::Failed(BackupFailure::of(&error))
+                Err(failure) => {
+                    tracing::error!(source, error = failure.message, "restoration failed");
+                    RestoreStatus::Failed(failure)
                 }
             };
             instance.restore.ended(ended);

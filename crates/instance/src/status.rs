@@ -113,7 +113,7 @@ pub struct StatusAnswer {
     /// The revision of who may log in, as the server has taken it.
     #[serde(default)]
     pub access: String,
-    /// How far the restoration from a backup is; none where the data comes from no backup.
+    /// How far the first data is, from a backup or a running server; none where it comes from neither.
     #[serde(default)]
     pub restore: Option<RestoreStatus>,
     /// TLS of the server; none without.

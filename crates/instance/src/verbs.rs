@@ -15,12 +15,14 @@
 //! | `GET /v1/users` | answers what the server has taken of each user |
 //! | `POST /v1/users/check` | tries rules of a user, which belongs to no term |
 //! | `POST /v1/restore` | fetch the data of a backup, before the first start of the server |
+//! | `POST /v1/import` | follow a running server, or take over from it, before the first start of the server |
 //!
 //! A refused verb is answered with 409 and the reason. Any other answer comes after the term is on the disk: an instance
 //! that starts anew refuses verbs of older terms as well. Where it cannot be stored, the answer is 507.
 
 use crate::{
     backups::{self, BackupRequest, EraseRequest},
+    import::{self, ImportRequest},
     instance::Instance,
     observe, reload,
     restore::{self, RestoreRequest},
@@ -55,6 +57,7 @@ pub(crate) fn router(instance: Arc<Instance>) -> Router {
         .route("/v1/backup/{id}", get(backup))
         .route("/v1/backup/erase", post(erase_backup))
         .route("/v1/restore", post(restore_data))
+        .route("/v1/import", post(import_data))
         .route("/v1/users", get(users_taken))
         .route("/v1/users/check", post(check_rules))
         .with_state(instance)
@@ -131,6 +134,10 @@ async fn erase_backup(Json(request): Json<EraseRequest>) -> Response {
 
 async fn restore_data(State(instance): Shared, Json(request): Json<RestoreRequest>) -> Response {
     Json(restore::begin(&instance, request)).into_response()
+}
+
+async fn import_data(State(instance): Shared, Json(request): Json<ImportRequest>) -> Response {
+    Json(import::begin(&instance, request)).into_response()
 }
 
 async fn users_taken(State(instance): Shared) -> Json<BTreeMap<String, UserAnswer>> {

@@ -22,6 +22,6 @@ pub use answer::Protocol;
 pub use commands::{ClientType, Server};
 pub use connection::{Connection, Credentials, Endpoint, Stream};
 pub use error::{Error, ErrorClass};
-pub use info::Info;
+pub use info::{Info, Replication};
 pub use resp::Value;
 pub use role::RoleAnswer;

@@ -17,6 +17,7 @@ use valkeeper_cluster::{Desired, InstanceSeen, PodSeen, RestoreSeen, TlsSeen, na
 use valkeeper_failover::Name;
 use valkeeper_instance::{
     client::{Addresses, ClientIdentity, InstanceClient, http_at},
+    import::ImportProgress,
     restore::RestoreStatus,
     status::{StatusAnswer, TlsStatus},
 };
@@ -156,6 +157,9 @@ fn restored(status: RestoreStatus) -> RestoreSeen {
     match status {
         RestoreStatus::Waiting => RestoreSeen::Waiting,
         RestoreStatus::Running => RestoreSeen::Running,
+        RestoreStatus::Following(ImportProgress { cutting_over, waits_for, bytes_behind: _ }) => {
+            RestoreSeen::Following { cutting_over, waits_for }
+        }
         RestoreStatus::Done => RestoreSeen::Done,
         RestoreStatus::Failed(failure) => {
             RestoreSeen::Failed { passing: failure.passing, message: failure.message }

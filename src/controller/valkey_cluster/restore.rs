@@ -1,14 +1,46 @@
-//! Finds the backup that a new cluster starts with, and tells the first instance.
+//! Finds the backup or the server that a new cluster gets its data from, and names it to the first instance.
 
-use super::Reconciliation;
-use crate::controller::{backup::target, error::ReconcileError};
+use super::{Reconciliation, password_text::password_in};
+use crate::cluster::data_objects;
+use crate::controller::{
+    backup::target,
+    error::{ReconcileError, Result},
+};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use valkeeper_api::{Custom as _, ValkeyBackup};
+use secrecy::ExposeSecret as _;
+use valkeeper_api::{
+    Custom as _, ValkeyBackup,
+    common::SecretKeyReference,
+    valkey_cluster::{BootstrapBackup, BootstrapServer},
+};
 use valkeeper_cluster::{Desired, Observed, RestoreSource};
-use valkeeper_instance::restore::RestoreRequest;
+use valkeeper_instance::{
+    import::{ImportRequest, SourceServer},
+    restore::RestoreRequest,
+};
+
+/// Where a user names the password of a server.
+const PASSWORD_FIELD: &str = "spec.bootstrap.server.passwordSecretRef";
+
+/// What the first instance is asked for.
+pub(super) enum FirstData {
+    Backup(RestoreRequest),
+    Server(ImportRequest),
+}
+
+impl FirstData {
+    /// Key of the backup, or host and port of the server.
+    fn key(&self) -> String {
+        match self {
+            Self::Backup(request) => request.key.clone(),
+            Self::Server(request) => request.source.address(),
+        }
+    }
+}
 
 impl Reconciliation {
-    /// Tells an instance which backup its data comes from.
+    /// Names an instance where its data comes from.
     pub(super) async fn restore(
         &mut self,
         desired: &Desired,
@@ -16,35 +48,70 @@ impl Reconciliation {
         ordinal: u32,
     ) -> Result<bool, ReconcileError> {
         self.known.restoration.asked();
-        let Ok(request) = self.restore_request(desired).await? else { return Ok(false) };
+        let Ok(request) = self.first_data(desired).await? else { return Ok(false) };
         let Some(instance) = self.instance(desired, observed, ordinal) else { return Ok(false) };
-        let answer = instance.restore(&request).await;
+        let answer = match &request {
+            FirstData::Backup(request) => instance.restore(request).await,
+            FirstData::Server(request) => instance.import(request).await,
+        };
         if let Err(error) = &answer {
             tracing::info!(%error, "no answer to a restoration");
         }
         Ok(answer.is_ok())
     }
 
-    /// The backup that the data is to come from, if it still has to.
+    /// Where the data is to come from, if it still has to.
     pub(super) async fn restore_source(&self, desired: &Desired) -> Result<RestoreSource, ReconcileError> {
         if desired.spec.bootstrap.is_none() || desired.status.restored.is_some() {
             return Ok(RestoreSource::Unknown);
         }
-        Ok(match self.restore_request(desired).await? {
-            Ok(request) => RestoreSource::Found(request.key),
+        Ok(match self.first_data(desired).await? {
+            Ok(request) => RestoreSource::Found(request.key()),
             Err(problem) => RestoreSource::Problem(problem),
         })
     }
 
-    /// What the first instance is told; what is missing, and what to do, if there is no such backup.
-    pub(super) async fn restore_request(
+    /// What the first instance is asked for; what is missing, and what to do, if that cannot be.
+    async fn first_data(&self, desired: &Desired) -> Result<Result<FirstData, String>, ReconcileError> {
+        let bootstrap = desired.spec.bootstrap.clone().unwrap_or_default();
+        Ok(match (bootstrap.backup, bootstrap.server) {
+            (_, Some(server)) => self.import_request(desired, &server).await?.map(FirstData::Server),
+            (Some(backup), None) => self.restore_request(desired, &backup).await?.map(FirstData::Backup),
+            (None, None) => Err("spec.bootstrap names neither a backup nor a server.".to_owned()),
+        })
+    }
+
+    async fn import_request(
         &self,
         desired: &Desired,
+        server: &BootstrapServer,
+    ) -> Result<Result<ImportRequest, String>, ReconcileError> {
+        let password = match &server.password_secret_ref {
+            None => None,
+            Some(SecretKeyReference { name, key }) => {
+                let secret = data_objects::get::<Secret>(&self.context.client, &self.namespace, name).await?;
+                match password_in(secret.as_ref(), (name, key), PASSWORD_FIELD) {
+                    Ok(password) => Some(password.expose_secret().to_owned()),
+                    Err(problem) => return Ok(Err(problem)),
+                }
+            }
+        };
+        let Ok(port) = u16::try_from(server.port) else {
+            return Ok(Err("spec.bootstrap.server.port must be 1 to 65535.".to_owned()));
+        };
+        let source =
+            SourceServer { host: server.host.clone(), port, username: server.username.clone(), password };
+        let (is_redis, version) = (desired.is_redis(), desired.spec.version.clone());
+        Ok(Ok(ImportRequest { source, is_redis, version, cut_over: server.cut_over }))
+    }
+
+    async fn restore_request(
+        &self,
+        desired: &Desired,
+        backup: &BootstrapBackup,
     ) -> Result<Result<RestoreRequest, String>, ReconcileError> {
-        let backup = desired.spec.bootstrap.as_ref().map(|bootstrap| &bootstrap.backup);
-        let source = backup.and_then(|backup| backup.source.clone());
-        let (destination, key) = match (source, backup.and_then(|backup| backup.name.as_ref())) {
-            (Some(source), _) => (source.destination, source.key),
+        let (destination, key) = match (&backup.source, &backup.name) {
+            (Some(source), _) => (source.destination.clone(), source.key.clone()),
             (None, Some(name)) => {
                 let api: Api<ValkeyBackup> = Api::namespaced(self.context.client.clone(), &self.namespace);
                 let doing = || format!("read {} {name}", ValkeyBackup::NAME);

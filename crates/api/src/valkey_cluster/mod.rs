@@ -3,6 +3,7 @@
 //! Types, names and rules only. Stored objects decode leniently, as those of the other kinds do; [`violations`]
 //! judges a spec by the rules that the schema cannot express.
 
+mod bootstrap;
 mod clients;
 mod parts;
 mod rules;
@@ -11,11 +12,12 @@ mod stores;
 mod tls;
 mod violations;
 
+pub use bootstrap::{BackupSource, Bootstrap, BootstrapBackup, BootstrapServer};
 pub use clients::{Clients, ParametersTarget};
 pub(crate) use parts::AMOUNT;
 pub use parts::{
-    Access, BackupSource, Bootstrap, BootstrapBackup, ClusterMemory, EngineName, Failover, FinalBackup,
-    PasswordRotation, Persistence, Placement, PullSecret, Resources, Update, UpdateWindow,
+    Access, ClusterMemory, EngineName, Failover, FinalBackup, PasswordRotation, Persistence, Placement,
+    PullSecret, Resources, Update, UpdateWindow,
 };
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
 pub use status::{

@@ -211,39 +211,6 @@ fn automatic() -> String {
     "Automatic".to_owned()
 }
 
-/// Where the data comes from when a cluster is created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
-pub struct Bootstrap {
-    /// A backup, which the first server starts with; the others follow it. The server must be able to read its format: of
-    /// the version that wrote it, or a later one.
-    #[validate(nested)]
-    pub backup: BootstrapBackup,
-}
-
-/// A backup: the name of a resource, or where it is stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
-pub struct BootstrapBackup {
-    /// A `ValkeyBackup` in the same namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[validate(length(min = 1, max = 253))]
-    pub name: Option<String>,
-    /// Where it is stored, for a backup whose resource is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[validate(nested)]
-    pub source: Option<BackupSource>,
-}
-
-/// Where a backup is stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
-pub struct BackupSource {
-    /// The bucket.
-    #[validate(nested)]
-    pub destination: BackupDestination,
-    /// Key of the backup below the prefix: the folder that has its `manifest.json`.
-    #[validate(length(min = 1, max = 512))]
-    pub key: String,
-}
-
 /// A backup that the deletion of a cluster waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 pub struct FinalBackup {

@@ -76,6 +76,8 @@ pub(super) const MOST_DIRECTIVES: usize = 64;
 /// Where destinations of backups are.
 pub(super) const DESTINATIONS: [&[&str]; 2] =
     [&["spec", "bootstrap", "backup", "source", "destination"], &["spec", "finalBackup", "destination"]];
+/// Message about data that comes from nowhere, or from two places.
+pub(super) const BOOTSTRAP_RULE: &str = "must have either backup or server";
 /// Message about a backup with no source, or with two.
 pub(super) const BACKUP_RULE: &str = "must have either name or source";
 /// What the names of labels begin with that the operator sets.
@@ -194,16 +196,38 @@ fn persistence() -> [PlacedRule; 4] {
     ]
 }
 
-/// Where the data comes from is asked once, when the cluster is created.
-fn bootstrap() -> [PlacedRule; 2] {
-    let fixed = "has(self.bootstrap) == has(oldSelf.bootstrap) && \
-                 (!has(self.bootstrap) || self.bootstrap == oldSelf.bootstrap)";
+/// Where the data comes from is asked once, when the cluster is created. A wrong password can be corrected.
+fn bootstrap() -> [PlacedRule; 5] {
+    let same = |part: &str| format!("has(self.bootstrap.{part}) == has(oldSelf.bootstrap.{part})");
+    let fixed = format!(
+        "has(self.bootstrap) == has(oldSelf.bootstrap) && \
+         (!has(self.bootstrap) || {} && {} && \
+         (!has(self.bootstrap.backup) || self.bootstrap.backup == oldSelf.bootstrap.backup))",
+        same("backup"),
+        same("server")
+    );
+    let server = ["spec", "bootstrap", "server"];
     [
-        field(&["spec"], fixed, "bootstrap is immutable."),
+        field(&["spec"], &fixed, "bootstrap is immutable."),
+        field(
+            &["spec", "bootstrap"],
+            "has(self.backup) != has(self.server)",
+            &format!("bootstrap {BOOTSTRAP_RULE}."),
+        ),
         field(
             &["spec", "bootstrap", "backup"],
             "has(self.name) != has(self.source)",
             &format!("bootstrap.backup {BACKUP_RULE}."),
+        ),
+        field(
+            &server,
+            "self.host == oldSelf.host && self.port == oldSelf.port",
+            "bootstrap.server: host and port are immutable.",
+        ),
+        field(
+            &server,
+            "self.cutOver || !oldSelf.cutOver",
+            "bootstrap.server: cutOver stays true once it is.",
         ),
     ]
 }

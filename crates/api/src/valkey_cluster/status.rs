@@ -38,7 +38,7 @@ pub struct ClusterStatus {
     /// The last change of the primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failover: Option<FailoverRecord>,
-    /// The backup that the data of this cluster comes from, when the first server has it.
+    /// The backup or the server that the data of this cluster comes from, when the first server has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<RestoredStatus>,
     /// The backup that the deletion waited for, when it is stored.
@@ -165,10 +165,10 @@ pub struct FailoverRecord {
     pub waited: String,
 }
 
-/// A backup that a cluster was restored from.
+/// What the data of a cluster comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoredStatus {
-    /// Key of the backup.
+    /// Key of the backup, or host and port of the server.
     pub key: String,
     /// When the operator saw it.
     pub at: DateTime<Utc>,

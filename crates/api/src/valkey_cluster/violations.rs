@@ -5,10 +5,10 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use super::rules::{
-    ACCESS_SECRET, BACKUP_RULE, CLIENT_AUTH_RULE, DESTINATIONS, DIRECTIVE, DIRECTIVE_RULE, DURABILITY_RULE,
-    LABEL_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, OWN_LABELS, OWN_SECRETS, PARAMETERS_RULE,
-    PASSWORD_SECRET_RULE, QUORUM_INSTANCES, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE,
-    VALKEY_VERSION, VERSION_RULE,
+    ACCESS_SECRET, BACKUP_RULE, BOOTSTRAP_RULE, CLIENT_AUTH_RULE, DESTINATIONS, DIRECTIVE, DIRECTIVE_RULE,
+    DURABILITY_RULE, LABEL_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, OWN_LABELS, OWN_SECRETS,
+    PARAMETERS_RULE, PASSWORD_SECRET_RULE, QUORUM_INSTANCES, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE,
+    TLS_SECRET_RULE, VALKEY_VERSION, VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -51,6 +51,11 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     let persists = text("/spec/persistence/mode").is_some_and(|mode| mode != "None");
     if persists && manifest.pointer("/spec/persistence/size").is_none() {
         violations.push(violation(&["spec", "persistence", "size"], SIZE_RULE.to_owned()));
+    }
+    if let Some(bootstrap) = manifest.pointer("/spec/bootstrap")
+        && bootstrap.get("backup").is_some() == bootstrap.get("server").is_some()
+    {
+        violations.push(violation(&["spec", "bootstrap"], BOOTSTRAP_RULE.to_owned()));
     }
     if let Some(backup) = manifest.pointer("/spec/bootstrap/backup")
         && backup.get("name").is_some() == backup.get("source").is_some()

@@ -18,7 +18,7 @@ const KNOWN: [(&str, &str); 11] = [
     ("sysctl", "settings of nodes are left to their administrators"),
     ("volumePermissions", "is not needed"),
     ("useExternalDNS", "names outside of the cluster are not there yet"),
-    ("auth.acl", "users beside the default one are not there yet"),
+    ("auth.acl", "create a ValkeyUser for each user"),
 ];
 
 /// What differs between the two charts.

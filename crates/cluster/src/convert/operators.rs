@@ -14,10 +14,7 @@ const FAILOVER: [(&str, &str); 7] = [
     ("spec.redis.exporter", "the managers of the servers export the same metrics on port 8080"),
     ("spec.redis.affinity", "spec.placement.hosts and .zones spread the servers"),
     ("spec.redis.topologySpreadConstraints", "spec.placement.hosts and .zones spread the servers"),
-    (
-        "spec.bootstrapNode",
-        "replication from a running server is not there yet: restore a backup or copy the keys",
-    ),
+    ("spec.bootstrapNode", "is not needed"),
     ("metadata", "is left out"),
 ];
 
@@ -30,7 +27,7 @@ const REPLICATION: [(&str, &str); 11] = [
     ("spec.readinessProbe", "the probes ask the managers of the servers and cannot be changed"),
     ("spec.livenessProbe", "the probes ask the managers of the servers and cannot be changed"),
     ("spec.TLS", "set spec.tls yourself: the names of a certificate change"),
-    ("spec.acl", "users beside the default one are not there yet"),
+    ("spec.acl", "create a ValkeyUser for each user"),
     ("sentinel", "no Sentinel processes run: the managers of the servers answer on Service <name>-sentinel"),
     ("metadata", "is left out"),
 ];
@@ -111,9 +108,11 @@ pub(super) fn failover<'input>(input: &'input Value, draft: &mut Draft) -> Sourc
     draft.directives("spec.redis.customConfig", lines.into_iter().flatten().filter_map(Value::as_str));
     let retain = is_true(source.take("spec.redis.storage.keepAfterDeletion"));
     claim(&mut source, draft, "spec.redis.storage.persistentVolumeClaim", retain);
-    if let Some(secret) = source.text("spec.auth.secretPath") {
-        password(draft, &secret, "password");
+    let secret = source.text("spec.auth.secretPath");
+    if let Some(secret) = &secret {
+        password(draft, secret, "password");
     }
+    bootstrap_node(&mut source, draft, secret.as_deref());
     draft.set_in("clients", "sentinel", true);
     draft.set_in("clients", "primaryName", FAILOVER_PRIMARY);
     draft.set_in("clients", "sentinelPassword", "Optional");
@@ -122,6 +121,18 @@ pub(super) fn failover<'input>(input: &'input Value, draft: &mut Draft) -> Sourc
         "clients ask <name>-sentinel:26379 for mymaster. Its Sentinel had no password, so none is needed here",
     );
     source
+}
+
+/// The server that the data comes from. It has the password of the new servers.
+fn bootstrap_node(source: &mut Source<'_>, draft: &mut Draft, secret: Option<&str>) {
+    let port = source.text("spec.bootstrapNode.port").and_then(|port| port.parse::<u16>().ok());
+    let Some(host) = source.text("spec.bootstrapNode.host") else { return };
+    let mut server = serde_json::json!({"host": host, "port": port.unwrap_or(6379)});
+    if let Some(secret) = secret {
+        server["passwordSecretRef"] = serde_json::json!({"name": secret, "key": "password"});
+    }
+    draft.set_in("bootstrap", "server", server);
+    draft.remark("spec.bootstrapNode", "it is followed until you set spec.bootstrap.server.cutOver");
 }
 
 fn password(draft: &mut Draft, secret: &str, key: &str) {

@@ -16,6 +16,7 @@ fn redis_failover_becomes_a_cluster_for_the_same_clients() {
         "metadata": {"name": "shop", "namespace": "web", "labels": {"team": "a"}},
         "spec": {
             "auth": {"secretPath": "shop-auth"},
+            "bootstrapNode": {"host": "10.0.0.5", "port": "6380", "allowSentinels": true},
             "sentinel": {"replicas": 3, "resources": {"limits": {"memory": "100Mi"}}},
             "redis": {
                 "image": "redis:6.2.6-alpine", "replicas": 3,
@@ -43,6 +44,9 @@ fn redis_failover_becomes_a_cluster_for_the_same_clients() {
         "persistence": {"mode": "AppendOnly", "size": "8Gi", "storageClassName": "fast", "whenDeleted": "Retain"},
         "config": {"hz": "50"},
         "access": {"passwordSecretRef": {"name": "shop-auth", "key": "password"}},
+        "bootstrap": {"server": {
+            "host": "10.0.0.5", "port": 6380, "passwordSecretRef": {"name": "shop-auth", "key": "password"},
+        }},
         "clients": {"sentinel": true, "primaryName": "mymaster", "sentinelPassword": "Optional"},
         "placement": {"nodeSelector": {"disk": "ssd"}},
     });
@@ -51,6 +55,8 @@ fn redis_failover_becomes_a_cluster_for_the_same_clients() {
         remarks,
         [
             "metadata.labels",
+            "spec.bootstrapNode",
+            "spec.bootstrapNode.allowSentinels",
             "spec.redis.customConfig",
             "spec.redis.exporter",
             "spec.redis.image",

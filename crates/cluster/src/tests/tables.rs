@@ -269,6 +269,37 @@ fn is_restore(step: &Step) -> bool {
 }
 
 #[test]
+fn server_is_taken_over_from_once_and_only_on_request() {
+    let following = |cutting_over, waits_for: Option<&str>| {
+        Some(RestoreSeen::Following { cutting_over, waits_for: waits_for.map(str::to_owned) })
+    };
+    for (wanted, cutting_over, waits_for, acts, says) in [
+        (false, false, None, false, "c-0 follows old:6379 and has its data. Stop its clients"),
+        (false, false, Some("all data"), false, "c-0 follows old:6379 and waits for all data."),
+        (true, false, None, true, ""),
+        (true, true, Some("its clients"), false, "c-0 takes over from old:6379 and waits for its clients."),
+        (true, true, None, false, "c-0 takes over from old:6379."),
+    ] {
+        let server = json!({"host": "old", "cutOver": wanted});
+        let mut model = Model::new(desired(&json!({"bootstrap": {"server": server}})));
+        while !matches!(model.steps.last(), Some(Step::CreatePod(0))) {
+            model.step();
+        }
+        model.pass();
+        let mut observed = model.observe();
+        observed.restore_source = RestoreSource::Found("old:6379".to_owned());
+        observed.instances.get_mut(&0).unwrap().restore = following(cutting_over, waits_for);
+        let decision = decide(&model.desired, &observed);
+        assert_eq!(is_restore(&decision.step), acts, "{wanted} {cutting_over}");
+        if !acts {
+            let report = decision.report;
+            assert_eq!((report.ready, report.reason), (Ready::Progressing, "Importing"));
+            assert!(report.message.starts_with(says), "{}", report.message);
+        }
+    }
+}
+
+#[test]
 fn backup_that_cannot_be_restored_is_named_and_starts_nothing() {
     let failed = |passing| Some(RestoreSeen::Failed { passing, message: "the SHA-256 differs".to_owned() });
     let bootstrap = json!({"bootstrap": {"backup": {"name": "one"}}});

@@ -8,6 +8,7 @@ mod backups;
 mod checked;
 mod fencing;
 mod held;
+mod imports;
 mod kubernetes;
 mod life;
 mod measured;
