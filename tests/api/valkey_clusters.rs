@@ -189,6 +189,12 @@ fn wrong_bootstraps() -> Vec<(Value, &'static str, &'static str, Operator)> {
         (two_sources, "spec.bootstrap", "either backup or server", Agrees),
         (json!({"bootstrap": {"server": {}}}), "spec.bootstrap.server.host", "is required", CannotDecode),
         (server(json!({"host": "old cache"})), "spec.bootstrap.server.host", "must match", Agrees),
+        (
+            server(json!({"host": "old", "username": "me"})),
+            "spec.bootstrap.server",
+            "needs passwordSecretRef",
+            Agrees,
+        ),
         (server(json!({"host": "old", "port": 0})), "spec.bootstrap.server.port", "at least 1", Agrees),
     ]
 }
@@ -297,6 +303,7 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
         (json!({"engine": "Redis", "version": "7.2"}), "cannot go back"),
         (json!({"persistence": null}), "cannot be added or removed"),
         (json!({"persistence": {"mode": "None"}}), "cannot be added or removed"),
+        (json!({"persistence": {"mode": "Snapshot"}}), "persistence.mode is immutable"),
         (json!({"persistence": {"size": null}}), "persistence.size"),
         (json!({"persistence": {"storageClassName": "fast"}}), "immutable"),
         (json!({"bootstrap": {"backup": {"name": "one"}}}), "immutable"),
@@ -313,7 +320,7 @@ async fn the_api_server_refuses_forbidden_changes(place: Place) {
     for change in [
         json!({"instances": 5}),
         json!({"resources": {"memory": "4Gi"}}),
-        json!({"persistence": {"mode": "Snapshot", "whenDeleted": "Delete"}}),
+        json!({"persistence": {"whenDeleted": "Delete"}}),
         json!({"persistence": {"size": "16Gi"}}),
         json!({"powered": false}),
         json!({"connInfoConfigMapTarget": {"name": "shop"}}),

@@ -105,10 +105,10 @@ async fn import_begins_anew_in_another_pod(world: World) {
     world.set_secret("old", "password", PASSWORD).await;
     let mut spec = source.spec();
     spec["persistence"] = json!({"mode": "AppendOnly", "size": "1Gi"});
+    until("a write", async || ask(&source.url(), &["SET", "early", "v"]).await).await;
     world.create("trio", spec).await;
     let follows = |status: &Value| says(status, "Importing", "Stop its clients, then set");
     world.until_status("trio", "following", follows).await;
-    until("a write", async || ask(&source.url(), &["SET", "early", "v"]).await).await;
     world.api::<Pod>().delete("trio-0", &DeleteParams::default()).await.unwrap();
     until("another pod", async || {
         let pod = world.api::<Pod>().get_opt("trio-0").await.unwrap()?;

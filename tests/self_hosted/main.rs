@@ -17,6 +17,7 @@ mod cell;
 mod checked;
 mod connection;
 mod creation;
+mod day_two;
 mod definitions;
 mod durability;
 mod failover;

@@ -124,9 +124,18 @@ impl Manifest {
     }
 }
 
-/// Whether a server that is a Redis or not, of this version, can follow one whose version is that of `source`.
+/// Whether a server that is a Redis or not, of this version, can follow one whose version is that of `source`: it reads its
+/// data, and knows its commands.
 pub fn can_follow((is_redis, version): (bool, &str), (source_is_redis, source): (bool, &str)) -> bool {
-    RdbVersion::written_by(!source_is_redis, source).is_read_by(is_redis, version)
+    let is_later = source_is_redis == is_redis && release(source) > release(version);
+    let is_foreign = is_redis && !source_is_redis;
+    !is_later && !is_foreign && RdbVersion::written_by(!source_is_redis, source).is_read_by(is_redis, version)
+}
+
+/// The first two numbers of a version; the latest of all for what is none.
+fn release(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(u32::MAX));
+    (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(0))
 }
 
 /// The format of data, which begins with it.
@@ -147,15 +156,12 @@ impl RdbVersion {
 
     /// What a server of this version writes.
     fn written_by(is_valkey: bool, version: &str) -> Self {
-        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
-        let release = (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(0));
-        match (is_valkey, release) {
+        match (is_valkey, release(version)) {
             (true, (9, _)) => Self { is_valkey: true, number: 80 },
-            (true, (..9, _)) => Self { is_valkey: false, number: 11 },
+            (true, (..9, _)) | (false, (7, 1..=2)) => Self { is_valkey: false, number: 11 },
             (true, _) => Self { is_valkey: true, number: u32::MAX },
             (false, (..7, _)) => Self { is_valkey: false, number: 9 },
             (false, (7, 0)) => Self { is_valkey: false, number: 10 },
-            (false, (7, 1..=2)) => Self { is_valkey: false, number: 11 },
             (false, _) => Self { is_valkey: false, number: u32::MAX },
         }
     }
@@ -251,7 +257,9 @@ pub(crate) mod tests {
             ((false, "9.0"), (false, "9.0.1"), true),
             ((false, "9.0"), (false, "10.0.0"), false),
             ((true, "7.2"), (true, "7.2.4"), true),
-            ((true, "7.2"), (false, "8.0.2"), true),
+            ((true, "7.2"), (false, "8.0.2"), false),
+            ((false, "8.0"), (false, "8.1.0"), false),
+            ((true, "7.0"), (true, "7.2.4"), false),
             ((true, "7.2"), (false, "9.0.0"), false),
             ((false, "8.1"), (true, "unknown"), false),
         ];

@@ -17,6 +17,8 @@ pub struct Summary {
     pub keys: Option<BTreeMap<u32, u64>>,
     /// Bytes of memory that the server used.
     pub used_memory: Option<u64>,
+    /// Name of its history, and the offset in it; none where it does not say.
+    pub origin: Option<(String, u64)>,
 }
 
 /// Bytes of the header.
@@ -44,13 +46,15 @@ pub fn summarize(reader: &mut impl Read) -> io::Result<Summary> {
     let mut header = [0; HEADER];
     reader.read_exact(&mut header)?;
     let mut summary = Summary { header: String::from_utf8_lossy(&header).into_owned(), ..Summary::default() };
-    let mut scan = Scan { reader, keys: BTreeMap::new(), database: 0, used_memory: None };
+    let mut scan =
+        Scan { reader, keys: BTreeMap::new(), database: 0, used_memory: None, history: None, offset: None };
     let outcome = if summary.header.starts_with("REDIS") || summary.header.starts_with("VALKEY") {
         scan.all()
     } else {
         Err(Failure::Unknown)
     };
     summary.used_memory = scan.used_memory;
+    summary.origin = scan.history.take().zip(scan.offset);
     match outcome {
         Ok(()) => summary.keys = Some(scan.keys),
         Err(Failure::Unknown) => {}
@@ -64,6 +68,8 @@ struct Scan<'reader, R> {
     keys: BTreeMap<u32, u64>,
     database: u32,
     used_memory: Option<u64>,
+    history: Option<String>,
+    offset: Option<u64>,
 }
 
 /// A length, or the way in which a text is encoded.
@@ -167,8 +173,12 @@ impl<R: Read> Scan<'_, R> {
     fn field(&mut self) -> Outcome<()> {
         let name = self.short_text()?;
         let value = self.short_text()?;
-        if name.as_deref() == Some("used-mem") {
-            self.used_memory = value.and_then(|value| value.parse().ok());
+        let number = || value.as_ref().and_then(|value| value.parse().ok());
+        match name.as_deref() {
+            Some("used-mem") => self.used_memory = number(),
+            Some("repl-offset") => self.offset = number(),
+            Some("repl-id") => self.history = value,
+            _ => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::observed::{Observed, PodSeen};
 use crate::report::{ClusterReport, Finding, State};
 use crate::serving;
 use crate::step::{Decision, RequeueClass, Step};
-use crate::{deletion, failover, foundations, instances, lease_mode, pod, restore, rollout, volumes};
+use crate::{deletion, failover, foundations, instances, restore, settings_change, volumes};
 use valkeeper_api::names as api_names;
 use valkeeper_engine::{ConnectionSecret, Ready, Report};
 
@@ -69,8 +69,7 @@ fn running(desired: &Desired, observed: &Observed) -> Concern {
         .and(|| serving::unsupported(desired, observed))
         .and(|| volumes::grow(desired, observed))
         .and(|| volumes::growing(desired, observed))
-        .and(|| settings(desired, observed))
-        .and(|| rollout::concern(desired, observed))
+        .and(|| settings_change::concern(desired, observed))
         .and(|| secret(desired, observed))
         .and(|| readiness(desired, observed))
         .and(|| serving::pending(desired, observed))
@@ -83,28 +82,6 @@ fn kept(desired: &Desired, observed: &Observed) -> Concern {
     } else {
         Concern::fine()
     }
-}
-
-/// Instances read settings that have changed. When the file has not arrived in the pod, they say so.
-fn settings(desired: &Desired, observed: &Observed) -> Concern {
-    let wanted = rollout::settings_revision(desired, observed);
-    // More memory than its container has would end it: a pod that is replaced starts with the new settings.
-    let (alone, revision) = (lease_mode::is_alone(desired, observed), pod::revision(desired));
-    let stays = |(ordinal, instance): &(&u32, &crate::InstanceSeen)| {
-        let pod = observed.pods.get(*ordinal).filter(|pod| !pod.deleting);
-        pod.is_some_and(|pod| pod.revision == revision || instance.alone != alone)
-    };
-    let behind = observed.instances.iter().filter(|(_, instance)| instance.settings != wanted);
-    let mut behind = behind.filter(stays).peekable();
-    let Some((first, _)) = behind.peek().copied() else { return Concern::fine() };
-    let can_read = |(ordinal, instance): &(&u32, &crate::InstanceSeen)| {
-        !observed.reloaded.contains(*ordinal) && instance.host.is_some()
-    };
-    if let Some((ordinal, instance)) = behind.find(can_read) {
-        return Concern::act(Step::Reload(*ordinal, instance.status.seen));
-    }
-    let message = format!("Waiting for new settings to arrive in {}.", desired.instance(*first));
-    Concern::waits(RequeueClass::Active, State::Updating, reason::UPDATING, message)
 }
 
 /// Pods that cannot start, and servers that cannot write to their disk.

@@ -9,6 +9,7 @@ use crate::observed::{Certificates, ObjectSeen, Observed, Password};
 use crate::report::State;
 use crate::serving;
 use crate::step::{RequeueClass, Step};
+use chrono::TimeDelta;
 
 /// What is to be done for them.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
@@ -48,10 +49,14 @@ fn password(desired: &Desired, observed: &Observed) -> Concern {
     }
 }
 
+/// No certificate is renewed later than this.
+const LONGEST: TimeDelta = TimeDelta::days(61);
+
 fn certificates(desired: &Desired, observed: &Observed) -> Concern {
     let due = |seen: Certificates| match seen {
         Certificates::Missing => true,
-        Certificates::Present(renew_at) => observed.now >= renew_at,
+        // One of the future was made by a clock that was wrong.
+        Certificates::Present(renew_at) => observed.now >= renew_at || renew_at - observed.now > LONGEST,
         Certificates::Unknown | Certificates::Foreign => false,
     };
     for (seen, name, step) in [

@@ -4,6 +4,7 @@ use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::durability;
 use crate::foundations;
+use crate::members;
 use crate::names::reason;
 use crate::observed::Observed;
 use crate::report::State;
@@ -28,13 +29,19 @@ fn foreign(desired: &Desired, observed: &Observed) -> Concern {
 }
 
 fn missing(desired: &Desired, observed: &Observed) -> Concern {
+    let has_primary = observed.primary().is_some();
     // The others follow the first, which has the data of a backup before it is primary.
-    let alone = restore::is_due(desired) && observed.primary().is_none();
-    for ordinal in 0..if alone { 1 } else { desired.instances() } {
-        if observed.pods.contains_key(&ordinal) {
+    let alone = restore::is_due(desired) && !has_primary && !members::has_earlier_volumes(desired, observed);
+    let retained = members::retained(desired, observed).filter(|_| !has_primary && !alone);
+    for ordinal in (0..if alone { 1 } else { desired.instances() }).chain(retained) {
+        let claim = observed.claims.get(&ordinal);
+        if let Some(pod) = observed.pods.get(&ordinal) {
+            // Such as after a volume was lost with its node.
+            if pod.unstarted && !pod.deleting && !pod.foreign && claim.is_none() && desired.spec.persists() {
+                return Concern::act(Step::CreateClaim(ordinal));
+            }
             continue;
         }
-        let claim = observed.claims.get(&ordinal);
         let step = match claim {
             None if desired.spec.persists() => Step::CreateClaim(ordinal),
             Some(claim) if claim.deleting => continue,
@@ -77,7 +84,8 @@ fn excess(desired: &Desired, observed: &Observed) -> Concern {
         }
         return scaling(format!("Moving the primary before {name} is removed."));
     }
-    if desired.retains_volumes() {
+    // Without a primary, any of them may have the latest data.
+    if desired.retains_volumes() || primary.is_none() {
         return Concern::fine();
     }
     let claim = observed.claims.iter().rev().find(|(ordinal, claim)| **ordinal >= wanted && !claim.deleting);

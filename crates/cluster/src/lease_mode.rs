@@ -12,6 +12,7 @@
 //! optional. Its term says nothing then, and no primary is elected.
 
 use crate::desired::Desired;
+use crate::members;
 use crate::observed::{LeaseSeen, Observed};
 
 /// Whether the settings name no lease.
@@ -33,5 +34,7 @@ pub(crate) fn may_leave_the_lease(desired: &Desired, observed: &Observed) -> boo
 }
 
 fn has_one_instance(desired: &Desired, observed: &Observed) -> bool {
-    desired.instances() == 1 && observed.pods.keys().all(|ordinal| *ordinal == 0)
+    desired.instances() == 1
+        && observed.pods.keys().all(|ordinal| *ordinal == 0)
+        && members::retained(desired, observed).next().is_none()
 }

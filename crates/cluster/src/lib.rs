@@ -42,6 +42,7 @@ mod rollout;
 pub mod scheduled;
 mod serving;
 mod settings;
+mod settings_change;
 mod spread;
 mod status;
 mod step;

@@ -53,6 +53,7 @@ pub fn reading(desired: &Desired, observed: &Observed, began: Moment, ended: Mom
 /// Instances that should be there, and those that still are. One that never had data is not missed.
 fn ordinals(desired: &Desired, observed: &Observed, term: Term) -> BTreeSet<u32> {
     let wanted = (0..desired.instances()).chain(observed.pods.keys().copied());
+    let wanted = wanted.chain(retained(desired, observed));
     let never_reigned = term == Term(0) && desired.remembered() == Term(0);
     let is_new = |ordinal: &u32| {
         let claim = observed.claims.get(ordinal);
@@ -60,6 +61,34 @@ fn ordinals(desired: &Desired, observed: &Observed, term: Term) -> BTreeSet<u32>
         unstarted && claim.is_none_or(|claim| claim.created >= desired.created)
     };
     wanted.filter(|ordinal| !(never_reigned && is_new(ordinal))).collect()
+}
+
+/// Instances beyond those that are declared whose volumes may have the latest data: servers were not there when fewer were
+/// asked for.
+pub(crate) fn retained(desired: &Desired, observed: &Observed) -> impl Iterator<Item = u32> {
+    let never_reigned = desired.remembered() == Term(0);
+    let before = match desired.status.members.and_then(|count| u32::try_from(count).ok()) {
+        Some(count) => count,
+        None if never_reigned => 0,
+        // By an operator that did not note it.
+        None => u32::MAX,
+    };
+    let may_have =
+        move |ordinal: u32, created: i64| ordinal < before || never_reigned && created < desired.created;
+    let beyond = observed.claims.range(desired.instances()..);
+    beyond.filter(move |(ordinal, claim)| may_have(**ordinal, claim.created)).map(|(ordinal, _)| *ordinal)
+}
+
+/// Whether instances but the first have volumes of an earlier cluster of this name.
+pub(crate) fn has_earlier_volumes(desired: &Desired, observed: &Observed) -> bool {
+    observed.claims.range(1..).any(|(_, claim)| claim.created < desired.created)
+}
+
+/// How many instances there are while there is a primary, for later.
+pub(crate) fn counted(desired: &Desired, observed: &Observed) -> Option<i32> {
+    let highest = observed.pods.keys().next_back().filter(|_| desired.is_powered());
+    let count = highest.and_then(|highest| i32::try_from(highest + 1).ok());
+    observed.primary().and(count).or(desired.status.members)
 }
 
 /// All lives of a pod whose container does not run have ended: a later one would have to be promoted again.

@@ -219,6 +219,10 @@ pub mod reason {
     pub const SECRET_IMMUTABLE: &str = "SecretImmutable";
     /// The first server fetches a backup.
     pub const RESTORING: &str = "Restoring";
+    /// A server does not take a value of `spec.config`.
+    pub const SETTING_REFUSED: &str = "SettingRefused";
+    /// Data does not fit into less memory.
+    pub const MEMORY_TOO_SMALL: &str = "MemoryTooSmall";
     /// The first server follows the server that the data comes from.
     pub const IMPORTING: &str = "Importing";
     /// The backup or the server that the data should come from cannot be used.

@@ -94,7 +94,7 @@ pub enum RestoreSource {
     Unknown,
     /// It cannot be used; why, and what to do.
     Problem(String),
-    /// It has this key, or this host and port.
+    /// It has this key, or is this server.
     Found(String),
 }
 
@@ -121,6 +121,8 @@ pub enum RestoreSeen {
     },
     /// It has it.
     Done,
+    /// It had other data before, from an earlier cluster of this name, and keeps that.
+    HadData,
 }
 
 /// A Secret with a certificate.
@@ -224,6 +226,12 @@ pub struct InstanceSeen {
     pub access: String,
     /// Directives that wait for a restart.
     pub need_restart: Vec<String>,
+    /// Directives whose values its server does not take, with its reasons.
+    pub refused: Vec<String>,
+    /// Bytes of memory that its server uses for data, if it answers.
+    pub used_memory: Option<u64>,
+    /// How many it may use.
+    pub max_memory: Option<u64>,
     /// It accepts writes without a lease.
     pub alone: bool,
     /// Where its server is, if that answers.

@@ -3,14 +3,32 @@
 
 use crate::concern::Concern;
 use crate::desired::Desired;
-use crate::names::reason;
+use crate::members;
+use crate::names::{self, reason};
 use crate::observed::{Observed, RestoreSeen, RestoreSource};
 use crate::report::State;
 use crate::step::{RequeueClass, Step};
+use valkeeper_api::valkey_cluster::BootstrapServer;
 
 /// Whether the data of the cluster is still to come.
 pub(crate) fn is_due(desired: &Desired) -> bool {
     desired.spec.bootstrap.is_some() && desired.status.restored.is_none()
+}
+
+fn server(desired: &Desired) -> Option<&BootstrapServer> {
+    desired.spec.bootstrap.as_ref()?.server.as_ref()
+}
+
+/// What the data comes from: the key of a backup, host and port of a server, or the claim of a volume that had some.
+pub(crate) fn source(desired: &Desired, observed: &Observed) -> Option<String> {
+    if observed.instances.get(&0).is_some_and(|first| first.restore == Some(RestoreSeen::HadData)) {
+        return Some(names::claim(&desired.name, 0));
+    }
+    match (server(desired), &observed.restore_source) {
+        (Some(server), _) => Some(server.address()),
+        (None, RestoreSource::Found(key)) => Some(key.clone()),
+        (None, _) => None,
+    }
 }
 
 /// Whether the data is where an instance that ends does not take it along.
@@ -20,7 +38,7 @@ pub(crate) fn is_done(desired: &Desired, observed: &Observed) -> bool {
     let safe = desired.spec.persists()
         || desired.instances() == 1
         || observed.instances.iter().any(|(ordinal, seen)| *ordinal != primary && seen.status.synced);
-    restored == Some(&RestoreSeen::Done) && safe
+    matches!(restored, Some(RestoreSeen::Done | RestoreSeen::HadData)) && safe
 }
 
 /// What is to be done so that the first instance has the data.
@@ -33,16 +51,26 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     let fails = |message: String| {
         Concern::is_stuck(RequeueClass::Active, State::Creating, reason::RESTORE_FAILED, message)
     };
-    if let RestoreSource::Problem(message) = &observed.restore_source {
+    let name = desired.instance(0);
+    let restore = observed.instances.get(&0).map(|first| first.restore.as_ref());
+    // What is under way, or done, needs nothing any more.
+    let is_asked = matches!(
+        restore,
+        Some(Some(
+            RestoreSeen::Running | RestoreSeen::Following { .. } | RestoreSeen::Done | RestoreSeen::HadData
+        ))
+    );
+    if let (false, RestoreSource::Problem(message)) = (is_asked, &observed.restore_source) {
         return fails(message.clone());
     }
-    let name = desired.instance(0);
-    let Some(first) = observed.instances.get(&0) else { return Concern::fine() };
-    match &first.restore {
+    match restore.flatten() {
+        Some(RestoreSeen::Waiting) if members::has_earlier_volumes(desired, observed) => {
+            fails(earlier_volumes(desired))
+        }
         Some(RestoreSeen::Waiting) => Concern::act(Step::Restore(0)),
         Some(RestoreSeen::Running) => waits(format!("Fetching the data into {name}.")),
         Some(RestoreSeen::Following { cutting_over, waits_for }) => {
-            following(desired, &observed.restore_source, *cutting_over, waits_for.as_deref())
+            following(desired, *cutting_over, waits_for.as_deref())
         }
         Some(RestoreSeen::Failed { passing, message }) => {
             let advice = if *passing {
@@ -56,23 +84,27 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
             }
             fails(message)
         }
-        Some(RestoreSeen::Done) | None => Concern::fine(),
+        Some(RestoreSeen::Done | RestoreSeen::HadData) | None => Concern::fine(),
     }
 }
 
+/// Their data is later than that of a backup, and another instance than the first may have it.
+fn earlier_volumes(desired: &Desired) -> String {
+    format!(
+        "Cannot use spec.bootstrap: an earlier cluster has left volume claims of {} and others. Delete these claims, or create the \
+         cluster without spec.bootstrap.",
+        desired.instance(1)
+    )
+}
+
 /// The first instance follows a server until the user has the cluster take over.
-fn following(
-    desired: &Desired,
-    source: &RestoreSource,
-    cutting_over: bool,
-    waits_for: Option<&str>,
-) -> Concern {
+fn following(desired: &Desired, cutting_over: bool, waits_for: Option<&str>) -> Concern {
     let name = desired.instance(0);
-    let RestoreSource::Found(server) = source else { return Concern::fine() };
-    let is_wanted = desired.spec.bootstrap.as_ref().and_then(|bootstrap| bootstrap.server.as_ref());
-    if is_wanted.is_some_and(|server| server.cut_over) && !cutting_over {
+    let Some(server) = server(desired) else { return Concern::fine() };
+    if server.cut_over && !cutting_over {
         return Concern::act(Step::Restore(0));
     }
+    let server = server.address();
     let does = if cutting_over { "takes over from" } else { "follows" };
     let message = match waits_for {
         Some(what) => format!("{name} {does} {server} and waits for {what}."),

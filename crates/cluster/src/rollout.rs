@@ -6,7 +6,7 @@ use crate::desired::Desired;
 use crate::durability;
 use crate::lease_mode;
 use crate::names::reason;
-use crate::observed::{InstanceSeen, Observed, PodSeen};
+use crate::observed::{InstanceSeen, Observed, PodSeen, RestoreSeen};
 use crate::pod::revision;
 use crate::report::State;
 use crate::serving;
@@ -16,6 +16,7 @@ use crate::update_window::{self, UpdateTime};
 use crate::volumes;
 use chrono::{DateTime, Utc};
 use valkeeper_engine::Ready;
+use valkeeper_failover::protocol::Role;
 
 /// The revision of the settings that instances should have in force.
 pub(crate) fn settings_revision(desired: &Desired, observed: &Observed) -> String {
@@ -151,12 +152,21 @@ fn update_time(desired: &Desired, observed: &Observed, ordinal: u32) -> UpdateTi
     update_window::of(desired, observed.now)
 }
 
-/// A server that ends again and again may be what keeps a primary from being elected.
+/// A server that ends again and again, or does not run in its pod, may be what keeps a primary from being elected.
 fn without_primary(observed: &Observed, outdated: &[u32]) -> Concern {
     let fails = |ordinal: &&u32| {
-        observed.pods.get(*ordinal).is_some_and(|pod| pod.ended && !pod.deleting && pod.problem.is_some())
+        let has_no_server = observed.instances.get(*ordinal).is_some_and(has_no_server);
+        observed.pods.get(*ordinal).is_some_and(|pod| {
+            !pod.deleting && (pod.ended && pod.problem.is_some() || has_no_server && !pod.ready)
+        })
     };
     outdated.iter().rev().find(fails).map_or_else(Concern::fine, |ordinal| delete(observed, *ordinal))
+}
+
+/// Whether a manager says that it has no server now. One that does not answer, or gets its first data, is not meant.
+fn has_no_server(instance: &InstanceSeen) -> bool {
+    let copies = matches!(instance.restore, Some(RestoreSeen::Running | RestoreSeen::Following { .. }));
+    instance.host.is_none() && instance.status.role == Role::Changing && instance.status.restarted && !copies
 }
 
 /// Servers that work are replaced when their window begins.

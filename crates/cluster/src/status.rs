@@ -4,8 +4,9 @@ use crate::access;
 use crate::desired::Desired;
 use crate::durability;
 use crate::final_backup::FinalBackupSeen;
+use crate::members;
 use crate::names;
-use crate::observed::{BackupsSeen, InstanceSeen, LeaseSeen, Observed, RestoreSource};
+use crate::observed::{BackupsSeen, InstanceSeen, LeaseSeen, Observed};
 use crate::pod::revision;
 use crate::report::ClusterReport;
 use crate::restore;
@@ -58,6 +59,7 @@ pub fn next(
             FinalBackupSeen::Done(backup) => Some(backup.clone()),
             _ => None,
         }),
+        members: members::counted(desired, observed),
         memory: Some(memory),
         revision: Some(revision(desired)),
         restart_needed: restart,
@@ -76,9 +78,10 @@ pub fn next(
 
 /// Once the data of the backup is safe, the cluster is like any other.
 fn restored(desired: &Desired, observed: &Observed, now: DateTime<Utc>) -> Option<RestoredStatus> {
-    let RestoreSource::Found(key) = &observed.restore_source else { return None };
-    let at = now.trunc_subsecs(0);
-    restore::is_done(desired, observed).then(|| RestoredStatus { key: key.clone(), at })
+    if !restore::is_due(desired) || !restore::is_done(desired, observed) {
+        return None;
+    }
+    restore::source(desired, observed).map(|key| RestoredStatus { key, at: now.trunc_subsecs(0) })
 }
 
 /// Offsets alone are not worth a write.

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
+use valkeeper_backup::{BackupError, place};
 use valkeeper_failover::{
     Term,
     manager::{Effect, Input, LeaseAnswer},
@@ -108,6 +109,10 @@ impl Restarts {
 async fn start(instance: &Arc<Instance>) {
     instance.restore.ready().await;
     certificate::until_supported(instance).await;
+    if let Err(error) = use_data_of_another_kind(instance).await {
+        tracing::error!(%error, "cannot use the data on the volume");
+        return again(instance).await;
+    }
     let prepared = match prepare(instance) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -182,9 +187,24 @@ fn prepare(instance: &Instance) -> io::Result<Prepared> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    instance.started_with(&settings.revision);
+    instance.started_with(&settings);
     instance.access.starts_with(access);
     Ok(Prepared { config, unnamed: is_unnamed(&settings) })
+}
+
+/// A volume may come from a cluster with another kind of persistence. What is noted beside it may be later than its snapshot.
+async fn use_data_of_another_kind(instance: &Instance) -> Result<(), BackupError> {
+    let Settings { data_dir, server, .. } = &instance.settings;
+    if server.persistence == Persistence::None {
+        return Ok(());
+    }
+    let Some(summary) = place::left_out(data_dir, server.persistence == Persistence::AppendOnly)? else {
+        return Ok(());
+    };
+    instance.memory().rewind(summary.origin);
+    instance.store_memory().await;
+    tracing::info!("the snapshot on the volume becomes the base of the append-only file");
+    place::convert(data_dir)
 }
 
 /// A server without persistence reads the data of a backup until it has reigned, and starts empty then: what it has read

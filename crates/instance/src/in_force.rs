@@ -4,10 +4,11 @@
 use crate::{
     instance::{Instance, lock},
     lease::LeaseStore,
+    server_config::live_directives,
     settings::{LeaseSettings, MinReplicas, Settings},
-    status::SettingsStatus,
+    status::{ReloadAnswer, SettingsStatus},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use valkeeper_failover::{
     manager::{Input, Manager},
     protocol::Timing,
@@ -19,14 +20,19 @@ pub(crate) struct InForce {
     pub(crate) status: SettingsStatus,
     pub(crate) timing: Timing,
     pub(crate) min_replicas: MinReplicas,
+    /// Directives that the server was given since it was started.
+    directives: BTreeSet<String>,
 }
 
 impl InForce {
     /// Those that were read.
     pub(crate) fn of(settings: &Settings) -> Self {
         let alone = settings.lease == LeaseSettings::Alone;
-        let status = SettingsStatus { revision: settings.revision.clone(), need_restart: Vec::new(), alone };
-        Self { status, timing: settings.intervals.timing(), min_replicas: settings.server.min_replicas }
+        let status =
+            SettingsStatus { revision: settings.revision.clone(), alone, ..SettingsStatus::default() };
+        let directives = settings.server.directives.keys().cloned().collect();
+        let (timing, min_replicas) = (settings.intervals.timing(), settings.server.min_replicas);
+        Self { status, timing, min_replicas, directives }
     }
 }
 
@@ -66,25 +72,43 @@ impl Instance {
         lock(&self.in_force).status.clone()
     }
 
+    /// Directives that the server has, and these settings do not set: it keeps their values until it is started again.
+    pub(crate) fn declared_no_more(&self, settings: &Settings) -> Vec<String> {
+        let set: BTreeSet<String> = live_directives(settings).into_iter().map(|(name, _)| name).collect();
+        lock(&self.in_force).directives.difference(&set).cloned().collect()
+    }
+
+    /// Whether the server was given this directive.
+    pub(crate) fn has_directive(&self, name: &str) -> bool {
+        lock(&self.in_force).directives.contains(name)
+    }
+
     /// Other settings are in force, and with them another lease.
     pub(crate) fn replace_settings(
         &self,
         settings: &Settings,
         lease: Arc<dyn LeaseStore>,
-        need_restart: Vec<String>,
+        answer: &ReloadAnswer,
     ) {
         let _alone = lock(&self.replacing);
         *lock(&self.lease) = lease;
         self.sentinel.send_replace(settings.sentinel.clone());
-        let mut in_force = InForce::of(settings);
-        in_force.status.need_restart = need_restart;
-        *lock(&self.in_force) = in_force;
+        let mut next = InForce::of(settings);
+        next.status.need_restart.clone_from(&answer.need_restart);
+        next.status.refused.clone_from(&answer.refused);
+        let is_refused =
+            |name: &str| answer.refused.iter().any(|text| text.starts_with(&format!("{name}: ")));
+        next.directives.retain(|name| !is_refused(name));
+        let mut in_force = lock(&self.in_force);
+        next.directives.append(&mut in_force.directives);
+        *in_force = next;
     }
 
     /// The server has started with these settings.
-    pub(crate) fn started_with(&self, revision: &str) {
+    pub(crate) fn started_with(&self, settings: &Settings) {
         let mut in_force = lock(&self.in_force);
-        if in_force.status.revision == revision {
+        in_force.directives = settings.server.directives.keys().cloned().collect();
+        if in_force.status.revision == settings.revision {
             in_force.status.need_restart.clear();
         }
     }

@@ -44,6 +44,7 @@ mod observe;
 mod peer;
 mod probe;
 mod process;
+mod program;
 mod progress;
 mod reload;
 mod second_server;

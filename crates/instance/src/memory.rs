@@ -51,6 +51,14 @@ impl Memory {
         self.histories.truncate(HISTORIES);
     }
 
+    /// The data stands where a dump says, and not where it was last noted.
+    pub(crate) fn rewind(&mut self, origin: Option<(String, u64)>) {
+        let (id, offset) = origin.unwrap_or_default();
+        let known = self.histories.iter().position(|history| history.id == id);
+        self.histories.drain(..known.unwrap_or(self.histories.len()));
+        self.offset = if known.is_some() { offset } else { 0 };
+    }
+
     /// The term of a history, if it is one of those remembered.
     pub(crate) fn term_of(&self, id: &str) -> Option<Term> {
         self.histories.iter().find(|history| history.id == id).map(|history| history.term)
@@ -135,5 +143,25 @@ mod tests {
         memory.enter(Term(21), "id-5");
         assert_eq!(memory.term_of("id-5"), Some(Term(21)));
         assert_eq!(memory.histories.len(), 16);
+    }
+
+    #[test]
+    fn memory_of_later_histories_goes_with_an_older_dump() {
+        let memory = || {
+            let mut memory = Memory { offset: 500, ..Memory::default() };
+            memory.enter(Term(6), "six");
+            memory.enter(Term(7), "seven");
+            memory
+        };
+        for (origin, expected) in [
+            (Some(("seven", 480)), Position { term: Term(7), offset: 480 }),
+            (Some(("six", 90)), Position { term: Term(6), offset: 90 }),
+            (Some(("unknown", 900)), Position::default()),
+            (None, Position::default()),
+        ] {
+            let mut memory = memory();
+            memory.rewind(origin.map(|(id, offset)| (id.to_owned(), offset)));
+            assert_eq!(memory.noted(), expected, "{origin:?}");
+        }
     }
 }

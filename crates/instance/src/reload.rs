@@ -38,13 +38,14 @@ pub(crate) async fn reload(instance: &Instance) -> Result<ReloadAnswer, ReloadEr
     let mut server = Server::from(instance.prober.connect().await?);
     let mut answer = ReloadAnswer::default();
     for (name, value) in server_config::live_directives(&settings) {
-        match set(&mut server, &name, &value).await {
-            Ok(true) => answer.applied.push(name),
-            Ok(false) => {}
-            Err(error) if error.class() == ErrorClass::Refused => answer.need_restart.push(name),
-            Err(error) => return Err(error.into()),
+        match set(instance, &mut server, &name, &value).await? {
+            Outcome::Unchanged => {}
+            Outcome::Applied => answer.applied.push(name),
+            Outcome::NeedsRestart => answer.need_restart.push(name),
+            Outcome::Refused(why) => answer.refused.push(format!("{name}: {why}")),
         }
     }
+    answer.need_restart.extend(instance.declared_no_more(&settings));
     if let Some(tls) = settings.server.tls.as_ref().filter(|tls| tls.revision.is_none()) {
         // Of others, the files are watched.
         certificate::read_again(&mut server, tls).await?;
@@ -53,15 +54,53 @@ pub(crate) async fn reload(instance: &Instance) -> Result<ReloadAnswer, ReloadEr
         // When it is held meanwhile, the confirmation comes after this: no fence depends on it.
         worker::set_min_replicas(&mut server, settings.server.min_replicas).await?;
     }
-    instance.replace_settings(&settings, lease, answer.need_restart.clone());
-    tracing::info!(revision = settings.revision, applied = ?answer.applied, need_restart = ?answer.need_restart, "settings read again");
+    instance.replace_settings(&settings, lease, &answer);
+    tracing::info!(revision = settings.revision, ?answer, "settings read again");
     Ok(answer)
 }
 
-/// Whether the value was another one before.
-async fn set(server: &mut Server, name: &str, value: &str) -> Result<bool, Error> {
-    let before = server.config_get(name).await?;
-    server.config_set(&[(name, value)]).await?;
-    let after = server.config_get(name).await?;
-    Ok(before != after)
+/// Cannot be asked for, nor set.
+const LOAD_MODULE: &str = "loadmodule";
+
+/// What came of a directive.
+enum Outcome {
+    /// It had this value.
+    Unchanged,
+    /// It has this value now.
+    Applied,
+    /// It gets a value at a start only.
+    NeedsRestart,
+    /// No server takes this value; why.
+    Refused(String),
+}
+
+/// Gives a directive this value, unless it has it.
+async fn set(instance: &Instance, server: &mut Server, name: &str, value: &str) -> Result<Outcome, Error> {
+    let before = server.config_get(name).await?.remove(name);
+    // Not every directive that a server is started with can be asked for.
+    if before.as_deref() == Some(value) || before.is_none() && instance.has_directive(name) {
+        return Ok(Outcome::Unchanged);
+    }
+    if before.is_none() && name == LOAD_MODULE {
+        return Ok(Outcome::NeedsRestart);
+    }
+    let refusal = match server.config_set(&[(name, value)]).await {
+        Ok(()) => {
+            let after = server.config_get(name).await?.remove(name);
+            return Ok(if before == after { Outcome::Unchanged } else { Outcome::Applied });
+        }
+        Err(error) if error.class() == ErrorClass::Refused => error,
+        Err(error) => return Err(error),
+    };
+    let text = match refusal {
+        Error::Refused { answer, .. } => answer,
+        other => other.to_string(),
+    };
+    let Some(current) = before else { return Ok(Outcome::Refused(text)) };
+    // A directive that can be set takes the value that it has.
+    match server.config_set(&[(name, &current)]).await {
+        Ok(()) => Ok(Outcome::Refused(text)),
+        Err(error) if error.class() == ErrorClass::Refused => Ok(Outcome::NeedsRestart),
+        Err(error) => Err(error),
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{
     io,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -55,6 +56,23 @@ pub enum RestoreStatus {
     Failed(BackupFailure),
     /// The data is there.
     Done,
+    /// There was other data already, which is kept.
+    HadData,
+}
+
+/// The file that says that data is placed which was fetched.
+const MARK: &str = "valkeeper-restored";
+
+/// Places data that was fetched, for the first start of the server.
+pub(crate) async fn place_fetched(instance: &Instance, dump: &Path) -> Result<(), BackupError> {
+    let folder = &instance.settings.data_dir;
+    // A crash in the middle leaves the mark, and no data: it is fetched again then.
+    std::fs::write(folder.join(MARK), "").map_err(|error| BackupError::Io("place the data", error))?;
+    let append_only = instance.settings.server.persistence == Persistence::AppendOnly;
+    place::place(dump, folder, append_only)?;
+    instance.memory().restored = true;
+    instance.store_memory().await;
+    Ok(())
 }
 
 /// What holds the server back.
@@ -70,7 +88,12 @@ impl Restore {
         let has_data = place::has_data(&settings.data_dir);
         let restores = settings.restore.as_ref() == Some(&settings.name);
         let waits = restores && memory.seen == Term(0) && !memory.restored && !has_data;
-        let status = restores.then_some(if waits { RestoreStatus::Waiting } else { RestoreStatus::Done });
+        let is_restored = memory.restored || settings.data_dir.join(MARK).exists();
+        let status = restores.then_some(match (waits, is_restored) {
+            (true, _) => RestoreStatus::Waiting,
+            (false, true) => RestoreStatus::Done,
+            (false, false) => RestoreStatus::HadData,
+        });
         Self {
             status: Mutex::new(status),
             ready: watch::Sender::new(!waits),
@@ -167,10 +190,7 @@ async fn run(instance: &Instance, request: &RestoreRequest) -> Result<(), Backup
     let free = free.map_err(|error| BackupError::Io("read the free space", error))?;
     space::check(free, manifest.bytes, 0).map_err(full)?;
     store.fetch(&request.key, &manifest, &dump).await?;
-    let append_only = instance.settings.server.persistence == Persistence::AppendOnly;
-    place::place(&dump, &instance.settings.data_dir, append_only)?;
-    instance.memory().restored = true;
-    instance.store_memory().await;
+    place_fetched(instance, &dump).await?;
     tracing::info!(key = request.key, bytes = manifest.bytes, "backup restored");
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::{
     access, certificate, executor, health,
     instance::{Instance, Parts},
     memory::MemoryFile,
-    observe, sentinel,
+    observe, program, sentinel,
     settings::{Settings, SettingsError},
     shutdown::{self, Signals},
     silent,
@@ -43,7 +43,8 @@ pub enum InstanceError {
 
 /// Runs until a signal ends it.
 pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), InstanceError> {
-    let settings = Settings::read(settings_path, |name| std::env::var(name).ok())?;
+    let mut settings = Settings::read(settings_path, |name| std::env::var(name).ok())?;
+    settings.server.program = program::present(&settings.server.program);
     settings.access()?;
     let at = |what| move |error| InstanceError::Io(what, error);
     std::fs::create_dir_all(&settings.data_dir).map_err(at("cannot create the data folder"))?;

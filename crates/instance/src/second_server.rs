@@ -9,19 +9,34 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-/// Starts it with what is in this folder, and without data where there is none. `silent_port` is where the silent
-/// listener is.
-pub(crate) fn start(program: &Path, silent_port: u16, folder: &Path, socket: &Path) -> io::Result<Child> {
-    let config = write_config(silent_port, folder, socket)?;
+/// Databases of a server that declares no other number.
+pub(crate) const DATABASES: u32 = 16;
+
+/// What a second server is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Scratch<'a> {
+    /// Where the silent listener is.
+    pub(crate) silent_port: u16,
+    /// Where its data is; without data there, it starts empty.
+    pub(crate) folder: &'a Path,
+    /// The socket that it listens on.
+    pub(crate) socket: &'a Path,
+    /// How many databases it has.
+    pub(crate) databases: u32,
+}
+
+/// Starts it.
+pub(crate) fn start(program: &Path, scratch: Scratch<'_>) -> io::Result<Child> {
+    let config = write_config(scratch)?;
     let mut command = Command::new(program);
     command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     command.spawn()
 }
 
 /// Writes its configuration; answers where that is.
-pub(crate) fn write_config(silent_port: u16, folder: &Path, socket: &Path) -> io::Result<PathBuf> {
-    let _ = std::fs::remove_file(socket);
-    let config = folder.join("server.conf");
-    std::fs::write(&config, server_config::scratch(folder, socket, silent_port))?;
+pub(crate) fn write_config(scratch: Scratch<'_>) -> io::Result<PathBuf> {
+    let _ = std::fs::remove_file(scratch.socket);
+    let config = scratch.folder.join("server.conf");
+    std::fs::write(&config, server_config::scratch(scratch))?;
     Ok(config)
 }

@@ -6,6 +6,7 @@
 use crate::{
     access::{self, Access},
     certificate,
+    second_server::Scratch,
     settings::{Persistence, ServerSettings, Settings},
 };
 use std::{fmt::Write as _, path::Path};
@@ -39,11 +40,12 @@ pub(crate) fn render(settings: &Settings, secrets: &Secrets<'_>, silent_port: u1
 
 /// The text of the file of a server that only reads the data in this folder: it follows nobody, nobody reaches it, and it
 /// writes nothing.
-pub(crate) fn scratch(folder: &Path, socket: &Path, silent_port: u16) -> String {
+pub(crate) fn scratch(scratch: Scratch<'_>) -> String {
+    let Scratch { silent_port, folder, socket, databases } = scratch;
     let path = |path: &Path| quote(&path.display().to_string());
     format!(
         "replicaof 127.0.0.1 {silent_port}\nport 0\nunixsocket {}\nunixsocketperm 700\ndir {}\nsave \"\"\n\
-         appendonly no\ndaemonize no\nmaxmemory 0\n",
+         appendonly no\ndaemonize no\nmaxmemory 0\ndatabases {databases}\nrdb-del-sync-files yes\n",
         path(socket),
         path(folder)
     )

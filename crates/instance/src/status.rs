@@ -83,6 +83,8 @@ pub struct SettingsStatus {
     pub revision: String,
     /// Directives among them that get their value when the server is started again.
     pub need_restart: Vec<String>,
+    /// Directives whose values the server does not take, with its reasons.
+    pub refused: Vec<String>,
     /// Whether they name no lease: the instance accepts writes on its own.
     pub alone: bool,
 }
@@ -166,4 +168,7 @@ pub struct ReloadAnswer {
     pub applied: Vec<String>,
     /// Directives that get it when the server is started again.
     pub need_restart: Vec<String>,
+    /// Directives whose values the server does not take, with its reasons.
+    #[serde(default)]
+    pub refused: Vec<String>,
 }

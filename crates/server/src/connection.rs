@@ -47,7 +47,7 @@ impl fmt::Debug for Endpoint {
 /// A user of a server and its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user's name.
+    /// The user's name; empty for the default one, also of servers that know no others.
     pub user: String,
     /// Its password.
     pub password: String,
@@ -81,8 +81,14 @@ impl Connection {
         let connecting = tokio::time::timeout(patience, connect(endpoint)).await;
         let stream = connecting.map_err(|_| Error::TimedOut("connect".to_owned()))??;
         let mut connection = Self { stream, received: Vec::new(), patience, usable: true };
-        if let Some(Credentials { user, password }) = credentials {
-            connection.call(&["AUTH", user, password]).await?;
+        match credentials {
+            Some(Credentials { user, password }) if user.is_empty() => {
+                connection.call(&["AUTH", password]).await?;
+            }
+            Some(Credentials { user, password }) => {
+                connection.call(&["AUTH", user, password]).await?;
+            }
+            None => {}
         }
         Ok(connection)
     }

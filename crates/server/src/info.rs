@@ -52,7 +52,7 @@ pub struct Persistence {
     pub loading: bool,
     /// Whether the append-only file is on.
     pub append_only: bool,
-    /// Whether the last write of the append-only file, and the last snapshot, succeeded.
+    /// Whether the last write and the last rewrite of the append-only file, and the last snapshot, succeeded.
     pub writes_succeed: bool,
     /// Changes since the last snapshot.
     pub unsaved_changes: u64,
@@ -143,7 +143,9 @@ impl Info {
         Persistence {
             loading: self.flag("loading") || self.flag("async_loading"),
             append_only: self.flag("aof_enabled"),
-            writes_succeed: !fails("aof_last_write_status") && !fails("rdb_last_bgsave_status"),
+            writes_succeed: !["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"]
+                .into_iter()
+                .any(fails),
             unsaved_changes: self.number("rdb_changes_since_last_save"),
         }
     }

@@ -1,6 +1,9 @@
 //! Volume claims of a cluster: as they are seen, and asking for larger volumes.
 
-use super::Reconciliation;
+use super::{
+    Reconciliation,
+    perform::{already_there, rendered},
+};
 use crate::{
     cluster::{ClusterError, objects},
     controller::error::ReconcileError,
@@ -14,7 +17,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
-use valkeeper_cluster::{ClaimSeen, Desired, Observed, names, quantity, utc};
+use valkeeper_cluster::{ClaimSeen, Desired, Observed, claim, names, quantity, utc};
 use valkeeper_engine::failure::Class;
 
 /// Between two attempts to enlarge a volume that Kubernetes refuses.
@@ -34,6 +37,15 @@ impl Reconciliation {
             Some((ordinal, seen(claim)))
         };
         Ok(claims.iter().filter_map(of_instance).collect())
+    }
+
+    /// Creates one. Another one of its name is in the way: without the labels of the cluster, it is never seen.
+    pub(super) async fn create_claim(&self, desired: &Desired, ordinal: u32) -> Result<(), ReconcileError> {
+        let claim: PersistentVolumeClaim = rendered(claim(desired, ordinal))?;
+        match objects::create(&self.context.client, &self.namespace, &claim).await? {
+            Some(_) => Ok(()),
+            None => Err(already_there("volume claim", &claim.name_any())),
+        }
     }
 
     /// Why a claim may not ask for a larger volume, until it is tried again.

@@ -144,6 +144,9 @@ fn seen(answer: StatusAnswer) -> InstanceSeen {
         settings: settings.revision,
         access,
         need_restart: settings.need_restart,
+        refused: settings.refused,
+        used_memory: server.as_ref().map(|server| server.used_memory),
+        max_memory: server.as_ref().map(|server| server.max_memory).filter(|limit| *limit > 0),
         alone: settings.alone,
         port: server.as_ref().map_or(names::SERVER_PORT, |server| server.port),
         writes_succeed: server.as_ref().is_none_or(|server| server.writes_succeed),
@@ -157,10 +160,11 @@ fn restored(status: RestoreStatus) -> RestoreSeen {
     match status {
         RestoreStatus::Waiting => RestoreSeen::Waiting,
         RestoreStatus::Running => RestoreSeen::Running,
-        RestoreStatus::Following(ImportProgress { cutting_over, waits_for, bytes_behind: _ }) => {
+        RestoreStatus::Following(ImportProgress { cutting_over, waits_for }) => {
             RestoreSeen::Following { cutting_over, waits_for }
         }
         RestoreStatus::Done => RestoreSeen::Done,
+        RestoreStatus::HadData => RestoreSeen::HadData,
         RestoreStatus::Failed(failure) => {
             RestoreSeen::Failed { passing: failure.passing, message: failure.message }
         }

@@ -26,13 +26,26 @@ const LAG: Duration = Duration::from_secs(3);
 pub(in crate::controller) struct Clusters {
     known: Mutex<HashMap<Box<str>, Known>>,
     pub(in crate::controller) wakers: Wakers,
-    pods: Mutex<Vec<Store<Pod>>>,
+    pods: Mutex<Vec<PodStore>>,
+}
+
+/// The pods of a namespace, or of all of them.
+#[derive(Clone)]
+pub(super) struct PodStore {
+    pub(super) namespace: Option<String>,
+    pub(super) store: Store<Pod>,
+}
+
+impl PodStore {
+    pub(super) fn state(&self) -> Vec<Arc<Pod>> {
+        self.store.state()
+    }
 }
 
 /// What all clusters share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) pods: Vec<Store<Pod>>,
+    pub(super) pods: Vec<PodStore>,
 }
 
 /// What is remembered of one.
@@ -81,22 +94,26 @@ pub(super) struct LeaseLook {
     pub(super) began: Duration,
 }
 
-/// Between two attempts to restore.
+/// Between the first two attempts to restore; longer after each, because one may be a burden for where the data is.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
+/// How often it doubles.
+const DOUBLINGS: u32 = 5;
 
 /// A restoration that was asked for.
 #[derive(Clone, Default)]
 pub(super) struct Restoration {
     asked: Option<Instant>,
+    attempts: u32,
 }
 
 impl Restoration {
     pub(super) fn backs_off(&self) -> bool {
-        self.asked.is_some_and(|at| at.elapsed() < BETWEEN_ATTEMPTS)
+        let doublings = self.attempts.saturating_sub(1).min(DOUBLINGS);
+        self.asked.is_some_and(|at| at.elapsed() < BETWEEN_ATTEMPTS * 2_u32.pow(doublings))
     }
 
     pub(super) fn asked(&mut self) {
-        self.asked = Some(Instant::now());
+        (self.asked, self.attempts) = (Some(Instant::now()), self.attempts.saturating_add(1));
     }
 }
 
@@ -235,7 +252,7 @@ impl Clusters {
     }
 
     /// Pods are shown here as well.
-    pub(super) fn add_pods(&self, store: Store<Pod>) {
+    pub(super) fn add_pods(&self, store: PodStore) {
         lock(&self.pods).push(store);
     }
 }

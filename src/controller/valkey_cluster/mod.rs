@@ -160,6 +160,10 @@ impl Reconciliation {
 
     /// Goes on until there is nothing to do now, and publishes what is true then.
     async fn run(&mut self) -> Result<RequeueClass, ReconcileError> {
+        // Pods that are not seen yet would be taken for none.
+        if !reach::has_pods(&self.shared.pods, &self.namespace) {
+            return Ok(RequeueClass::Active);
+        }
         if self.is_still_at_rest(&self.desired()).await? {
             return Ok(self.went_well(RequeueClass::Steady));
         }

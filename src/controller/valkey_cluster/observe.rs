@@ -4,19 +4,20 @@
 use super::{
     Reconciliation, certificates, clock,
     instances::Door,
-    known::{LeaseLook, ObservedObjects},
+    known::{LeaseLook, ObservedObjects, PodStore},
     password_text::password_in,
     pod_seen::pod_seen,
 };
 use crate::{
-    cluster::{data_objects, metadata::is_controlled_by, objects},
+    cluster::{data_objects, metadata::is_controlled_by, objects, secrets},
     controller::error::ReconcileError,
 };
+use chrono::{DateTime, Utc};
 use k8s_openapi::{
     api::core::v1::{Pod, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{ResourceExt as _, runtime::reflector::Store};
+use kube::ResourceExt as _;
 use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -74,7 +75,7 @@ impl Reconciliation {
             pod.namespace().as_deref() == Some(&self.namespace)
                 && pod.labels().get(names::CLUSTER) == Some(&desired.name)
         };
-        let watched: Vec<_> = self.shared.pods.iter().flat_map(Store::state).filter(ours).collect();
+        let watched: Vec<_> = self.shared.pods.iter().flat_map(PodStore::state).filter(ours).collect();
         let pods = self.known.merged(watched);
         let seen = pods.iter().filter_map(|pod| {
             let ordinal = names::ordinal(&desired.name, &pod.name_any())?;
@@ -141,7 +142,7 @@ impl Reconciliation {
             unwanted: self.unwanted(desired).await?,
             passwords,
             authority: certificate_seen(desired, authority.as_ref()),
-            certificate: certificate_seen(desired, certificate.as_ref()),
+            certificate: servers_certificate_seen(desired, certificate.as_ref(), authority.as_ref()),
             source: SourceSeen::Unknown,
             serving: ServingSeen::Unknown,
             secured: has_tls(desired),
@@ -229,6 +230,22 @@ pub(super) fn password_seen(
     match password_in(secret, (name, key), "spec.access.passwordSecretRef") {
         Ok(password) => (Password::Present, Some(password)),
         Err(message) => (Password::Missing(message), None),
+    }
+}
+
+/// One that another authority has signed than that of now is no good: the servers and the operator would refuse each other.
+fn servers_certificate_seen(
+    desired: &Desired,
+    certificate: Option<&Secret>,
+    authority: Option<&Secret>,
+) -> Certificates {
+    let trusted = |secret: Option<&Secret>| secrets::text(secret?, "ca.crt");
+    let seen = certificate_seen(desired, certificate);
+    match (seen, trusted(authority)) {
+        (Certificates::Present(_), Some(current)) if trusted(certificate) != Some(current.clone()) => {
+            Certificates::Present(DateTime::<Utc>::UNIX_EPOCH)
+        }
+        _ => seen,
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 use valkeeper_api::valkey_cluster::FailoverRecord;
-use valkeeper_cluster::{Desired, Observed, PromotionCause, Step, claim, event, names, pod};
+use valkeeper_cluster::{Desired, Observed, PromotionCause, Step, event, names, pod};
 use valkeeper_engine::{connection, existing_secret};
 use valkeeper_failover::Name;
 use valkeeper_instance::client::{CallError, InstanceClient, Place};
@@ -94,8 +94,8 @@ impl Reconciliation {
         let client = &self.context.client;
         match step {
             Step::CreateClaim(ordinal) => {
-                let claim: PersistentVolumeClaim = rendered(claim(desired, *ordinal))?;
-                objects::create(client, &self.namespace, &claim).await?;
+                self.stale = true;
+                self.create_claim(desired, *ordinal).await?;
             }
             Step::DeleteClaim(ordinal) => {
                 let name = names::claim(&desired.name, *ordinal);
@@ -105,8 +105,10 @@ impl Reconciliation {
                 let pod: Pod = rendered(pod(desired, *ordinal))?;
                 match objects::create(client, &self.namespace, &pod).await? {
                     Some(created) => self.known.wrote(created),
-                    None => return Err(already_there(&desired.instance(*ordinal))),
+                    None => return Err(already_there("pod", &desired.instance(*ordinal))),
                 }
+                // Its volume may have gone with the pod before it.
+                self.stale = desired.spec.persists();
                 return Ok(());
             }
             Step::DeletePod(ordinal, uid) => {
@@ -264,25 +266,24 @@ impl Reconciliation {
         ordinal: u32,
     ) -> Option<InstanceClient> {
         let (pod, door) = (observed.pods.get(&ordinal)?, self.known.door.as_ref()?);
-        let commander = door.commander(&self.context.fence, desired, ordinal, pod);
-        commander
+        door.commander(&self.context.fence, desired, ordinal, pod)
             .inspect_err(|fenced| tracing::info!(%fenced, instance = desired.instance(ordinal), "no verb"))
             .ok()
     }
 }
 
-fn rendered<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K> {
+pub(super) fn rendered<K: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<K> {
     serde_json::from_value(value)
         .map_err(|error| ReconcileError::Defect(format!("malformed object: {error}")))
 }
 
 /// The watch shows it soon, or another owner has it.
-fn already_there(name: &str) -> ReconcileError {
+pub(super) fn already_there(kind: &str, name: &str) -> ReconcileError {
     ClusterError::Rejected {
-        doing: format!("create pod {name}"),
+        doing: format!("create {kind} {name}"),
         code: 409,
         reason: "AlreadyExists".to_owned(),
-        message: "a pod of this name exists".to_owned(),
+        message: format!("there is a {kind} of this name already"),
     }
     .into()
 }

@@ -1,5 +1,6 @@
 //! The watch of pods that belong to clusters. A pod that changes schedules a reconciliation of its cluster.
 
+use super::known::PodStore;
 use crate::controller::{context::Context, watch::sync};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -32,7 +33,7 @@ pub(in crate::controller) async fn watch(
         pod.metadata.managed_fields = None;
     });
     let (store, mut writer) = reflector::store();
-    context.clusters.add_pods(store);
+    context.clusters.add_pods(PodStore { namespace: namespace.clone(), store });
     let watch = sync::observed(watch, NAME, &context, namespace.as_deref());
     let mut watch = std::pin::pin!(watch.take_until(shutdown.cancelled_owned()));
     while let Some(event) = watch.next().await {

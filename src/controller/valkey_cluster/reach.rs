@@ -1,13 +1,13 @@
 //! The way to a cluster and to its instances, for who is not the reconciliation of that cluster.
 
 use super::{
-    known::{Clusters, ObservedObjects},
+    known::{Clusters, ObservedObjects, PodStore},
     pod_seen::pod_seen,
 };
 use crate::{cluster::metadata::is_controlled_by, ha::Fence};
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt as _, runtime::reflector::Store};
+use kube::ResourceExt as _;
 use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc};
 use valkeeper_api::ValkeyCluster;
@@ -30,11 +30,19 @@ pub(in crate::controller) fn instance(
             && pod.name_any() == name
             && is_controlled_by(&pod.metadata, &desired.uid)
     };
-    let pod = shared.pods.iter().flat_map(Store::state).find(is_it)?;
+    let pod = shared.pods.iter().flat_map(PodStore::state).find(is_it)?;
     let seen = pod_seen(&pod, false);
     let reachable = seen.address.is_some() && !seen.ended;
     let door = known.door.filter(|_| reachable)?;
     door.commander(fence, &desired, names::ordinal(&desired.name, name)?, &seen).ok()
+}
+
+/// Whether every pod of this namespace is known that there was when its watch began.
+pub(super) fn has_pods(pods: &[PodStore], namespace: &str) -> bool {
+    let covers = |pods: &&PodStore| pods.namespace.as_deref().is_none_or(|covered| covered == namespace);
+    let is_complete = |pods: &PodStore| matches!(pods.store.wait_until_ready().now_or_never(), Some(Ok(())));
+    let mut covering = pods.iter().filter(covers).peekable();
+    covering.peek().is_some() && covering.all(is_complete)
 }
 
 /// The instances of a cluster whose servers clients may reach, now or when they start, with a client for each that can be
@@ -45,10 +53,9 @@ pub(in crate::controller) fn instances(
     desired: &Desired,
 ) -> Option<BTreeMap<String, Option<InstanceClient>>> {
     let (known, shared) = clusters.recall(&desired.uid);
-    let is_complete = |store: &Store<Pod>| matches!(store.wait_until_ready().now_or_never(), Some(Ok(())));
-    let door = known.door.filter(|_| shared.pods.iter().all(is_complete))?;
+    let door = known.door.filter(|_| has_pods(&shared.pods, &desired.namespace))?;
     let mut instances = BTreeMap::new();
-    for pod in shared.pods.iter().flat_map(Store::state) {
+    for pod in shared.pods.iter().flat_map(PodStore::state) {
         let name = pod.name_any();
         let Some(ordinal) = names::ordinal(&desired.name, &name) else { continue };
         let seen = pod_seen(&pod, false);

@@ -1,6 +1,7 @@
 //! Where the data of a `ValkeyCluster` comes from when it is created.
 
 use crate::common::SecretKeyReference;
+use crate::rules::{PlacedRule, field};
 use crate::valkey_backup::BackupDestination;
 use regex::Regex;
 use schemars::JsonSchema;
@@ -25,8 +26,9 @@ pub struct Bootstrap {
     pub server: Option<BootstrapServer>,
 }
 
-/// A running Valkey or Redis, whose data is copied and kept up to date until the cluster takes over. It must be a primary,
-/// without TLS, not a part of Redis Cluster, and not later than the version of this cluster; for Valkey, Redis up to 7.2.
+/// A running server, whose data is copied and kept up to date until the cluster takes over. It must be a primary without TLS,
+/// cluster mode and modules, of a version that is not later than that of this cluster; a cluster of Valkey also follows Redis
+/// up to 7.2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub struct BootstrapServer {
@@ -38,7 +40,8 @@ pub struct BootstrapServer {
     #[schemars(range(min = 1, max = 65535))]
     #[validate(range(min = 1, max = 65535))]
     pub port: i32,
-    /// A user that may replicate, that is `PSYNC`, `REPLCONF`, `PING` and `INFO`; without it, the default user.
+    /// A user that may replicate, that is `PSYNC`, `REPLCONF`, `PING` and `INFO`; without it, the default user. It needs
+    /// `passwordSecretRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(min = 1, max = 128))]
     pub username: Option<String>,
@@ -46,9 +49,18 @@ pub struct BootstrapServer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub password_secret_ref: Option<SecretKeyReference>,
-    /// Whether the cluster takes over. Stop the clients of the server before: while it is written to, the cluster waits.
+    /// Whether the cluster takes over. Stop the clients of the server before: the cluster waits until there was no write for
+    /// two seconds, and notices none that comes later.
     #[serde(default)]
     pub cut_over: bool,
+}
+
+impl BootstrapServer {
+    /// Host and port, for people.
+    pub fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
 }
 
 fn server_port() -> i32 {
@@ -77,4 +89,52 @@ pub struct BackupSource {
     /// Key of the backup below the prefix: the folder that has its `manifest.json`.
     #[validate(length(min = 1, max = 512))]
     pub key: String,
+}
+
+/// Message about data that comes from nowhere, or from two places.
+pub(super) const BOOTSTRAP_RULE: &str = "must have either backup or server";
+/// Message about a user without a password.
+pub(super) const USERNAME_RULE: &str = "needs passwordSecretRef";
+/// Message about a backup with no source, or with two.
+pub(super) const BACKUP_RULE: &str = "must have either name or source";
+
+/// Where the data comes from is asked once, when the cluster is created. A wrong password can be corrected.
+pub(super) fn rules() -> [PlacedRule; 6] {
+    let same = |part: &str| format!("has(self.bootstrap.{part}) == has(oldSelf.bootstrap.{part})");
+    let fixed = format!(
+        "has(self.bootstrap) == has(oldSelf.bootstrap) && \
+         (!has(self.bootstrap) || {} && {} && \
+         (!has(self.bootstrap.backup) || self.bootstrap.backup == oldSelf.bootstrap.backup))",
+        same("backup"),
+        same("server")
+    );
+    let server = ["spec", "bootstrap", "server"];
+    [
+        field(&["spec"], &fixed, "bootstrap is immutable."),
+        field(
+            &["spec", "bootstrap"],
+            "has(self.backup) != has(self.server)",
+            &format!("bootstrap {BOOTSTRAP_RULE}."),
+        ),
+        field(
+            &["spec", "bootstrap", "backup"],
+            "has(self.name) != has(self.source)",
+            &format!("bootstrap.backup {BACKUP_RULE}."),
+        ),
+        field(
+            &server,
+            "!has(self.username) || has(self.passwordSecretRef)",
+            &format!("bootstrap.server.username {USERNAME_RULE}."),
+        ),
+        field(
+            &server,
+            "self.host == oldSelf.host && self.port == oldSelf.port",
+            "bootstrap.server: host and port are immutable.",
+        ),
+        field(
+            &server,
+            "self.cutOver || !oldSelf.cutOver",
+            "bootstrap.server: cutOver stays true once it is.",
+        ),
+    ]
 }

@@ -76,10 +76,6 @@ pub(super) const MOST_DIRECTIVES: usize = 64;
 /// Where destinations of backups are.
 pub(super) const DESTINATIONS: [&[&str]; 2] =
     [&["spec", "bootstrap", "backup", "source", "destination"], &["spec", "finalBackup", "destination"]];
-/// Message about data that comes from nowhere, or from two places.
-pub(super) const BOOTSTRAP_RULE: &str = "must have either backup or server";
-/// Message about a backup with no source, or with two.
-pub(super) const BACKUP_RULE: &str = "must have either name or source";
 /// What the names of labels begin with that the operator sets.
 pub(super) const OWN_LABELS: [&str; 2] = ["app.kubernetes.io/", "valkeeper.io/"];
 /// Message about such a label.
@@ -121,7 +117,7 @@ pub fn rules() -> Vec<PlacedRule> {
         &format!("self.all(name, name.matches('{DIRECTIVE}') && !(name in [{reserved}]))"),
         &format!("config {DIRECTIVE_RULE}."),
     ));
-    rules.extend(bootstrap());
+    rules.extend(super::bootstrap::rules());
     rules.extend(parameters());
     rules.extend(tls());
     rules.push(password());
@@ -173,7 +169,7 @@ fn servers() -> [PlacedRule; 3] {
 }
 
 /// Volumes stay as they were created, but for their size.
-fn persistence() -> [PlacedRule; 4] {
+fn persistence() -> [PlacedRule; 5] {
     [
         spec(
             ".persistence",
@@ -184,6 +180,11 @@ fn persistence() -> [PlacedRule; 4] {
         size(),
         field(
             &["spec", "persistence"],
+            "self.mode == oldSelf.mode || self.mode == 'None' || oldSelf.mode == 'None'",
+            "persistence.mode is immutable. Restore a backup into a new cluster.",
+        ),
+        field(
+            &["spec", "persistence"],
             "has(self.size) == has(oldSelf.size)",
             "persistence.size cannot be removed.",
         ),
@@ -192,42 +193,6 @@ fn persistence() -> [PlacedRule; 4] {
             "has(self.storageClassName) == has(oldSelf.storageClassName) && \
              (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
             "persistence.storageClassName is immutable.",
-        ),
-    ]
-}
-
-/// Where the data comes from is asked once, when the cluster is created. A wrong password can be corrected.
-fn bootstrap() -> [PlacedRule; 5] {
-    let same = |part: &str| format!("has(self.bootstrap.{part}) == has(oldSelf.bootstrap.{part})");
-    let fixed = format!(
-        "has(self.bootstrap) == has(oldSelf.bootstrap) && \
-         (!has(self.bootstrap) || {} && {} && \
-         (!has(self.bootstrap.backup) || self.bootstrap.backup == oldSelf.bootstrap.backup))",
-        same("backup"),
-        same("server")
-    );
-    let server = ["spec", "bootstrap", "server"];
-    [
-        field(&["spec"], &fixed, "bootstrap is immutable."),
-        field(
-            &["spec", "bootstrap"],
-            "has(self.backup) != has(self.server)",
-            &format!("bootstrap {BOOTSTRAP_RULE}."),
-        ),
-        field(
-            &["spec", "bootstrap", "backup"],
-            "has(self.name) != has(self.source)",
-            &format!("bootstrap.backup {BACKUP_RULE}."),
-        ),
-        field(
-            &server,
-            "self.host == oldSelf.host && self.port == oldSelf.port",
-            "bootstrap.server: host and port are immutable.",
-        ),
-        field(
-            &server,
-            "self.cutOver || !oldSelf.cutOver",
-            "bootstrap.server: cutOver stays true once it is.",
         ),
     ]
 }

@@ -44,6 +44,9 @@ pub struct ClusterStatus {
     /// The backup that the deletion waited for, when it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_backup: Option<FinalBackupStatus>,
+    /// How many instances there were when the servers last had a primary. As many are started before another is elected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<i32>,
     /// How the memory of a server is divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
@@ -168,7 +171,8 @@ pub struct FailoverRecord {
 /// What the data of a cluster comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoredStatus {
-    /// Key of the backup, or host and port of the server.
+    /// Key of the backup, or host and port of the server. Where the first server had data of an earlier cluster of this name,
+    /// that is kept, and this is the claim of its volume.
     pub key: String,
     /// When the operator saw it.
     pub at: DateTime<Utc>,

@@ -4,11 +4,12 @@ use regex::Regex;
 use serde_json::Value;
 use std::sync::LazyLock;
 
+use super::bootstrap::{BACKUP_RULE, BOOTSTRAP_RULE, USERNAME_RULE};
 use super::rules::{
-    ACCESS_SECRET, BACKUP_RULE, BOOTSTRAP_RULE, CLIENT_AUTH_RULE, DESTINATIONS, DIRECTIVE, DIRECTIVE_RULE,
-    DURABILITY_RULE, LABEL_RULE, MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, OWN_LABELS, OWN_SECRETS,
-    PARAMETERS_RULE, PASSWORD_SECRET_RULE, QUORUM_INSTANCES, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE,
-    TLS_SECRET_RULE, VALKEY_VERSION, VERSION_RULE,
+    ACCESS_SECRET, CLIENT_AUTH_RULE, DESTINATIONS, DIRECTIVE, DIRECTIVE_RULE, DURABILITY_RULE, LABEL_RULE,
+    MOST_DIRECTIVES, NAME_PATTERN, NAME_RULE, OWN_LABELS, OWN_SECRETS, PARAMETERS_RULE, PASSWORD_SECRET_RULE,
+    QUORUM_INSTANCES, REDIS_VERSION, RESERVED_DIRECTIVES, SIZE_RULE, TLS_SECRET_RULE, VALKEY_VERSION,
+    VERSION_RULE,
 };
 use super::{ValkeyCluster, ValkeyClusterSpec};
 use crate::crd;
@@ -32,6 +33,27 @@ pub fn manifest_violations(manifest: &Value) -> Vec<Violation> {
     sorted(violations)
 }
 
+/// Rules about where the data comes from.
+fn of_bootstrap(manifest: &Value) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    if let Some(bootstrap) = manifest.pointer("/spec/bootstrap")
+        && bootstrap.get("backup").is_some() == bootstrap.get("server").is_some()
+    {
+        violations.push(violation(&["spec", "bootstrap"], BOOTSTRAP_RULE.to_owned()));
+    }
+    if manifest.pointer("/spec/bootstrap/server/username").is_some()
+        && manifest.pointer("/spec/bootstrap/server/passwordSecretRef").is_none()
+    {
+        violations.push(violation(&["spec", "bootstrap", "server"], format!("username {USERNAME_RULE}")));
+    }
+    if let Some(backup) = manifest.pointer("/spec/bootstrap/backup")
+        && backup.get("name").is_some() == backup.get("source").is_some()
+    {
+        violations.push(violation(&["spec", "bootstrap", "backup"], BACKUP_RULE.to_owned()));
+    }
+    violations
+}
+
 fn of_spec(manifest: &Value) -> Vec<Violation> {
     let mut violations = BOUNDS.check(manifest);
     let text = |path: &str| manifest.pointer(path).and_then(Value::as_str);
@@ -52,16 +74,7 @@ fn of_spec(manifest: &Value) -> Vec<Violation> {
     if persists && manifest.pointer("/spec/persistence/size").is_none() {
         violations.push(violation(&["spec", "persistence", "size"], SIZE_RULE.to_owned()));
     }
-    if let Some(bootstrap) = manifest.pointer("/spec/bootstrap")
-        && bootstrap.get("backup").is_some() == bootstrap.get("server").is_some()
-    {
-        violations.push(violation(&["spec", "bootstrap"], BOOTSTRAP_RULE.to_owned()));
-    }
-    if let Some(backup) = manifest.pointer("/spec/bootstrap/backup")
-        && backup.get("name").is_some() == backup.get("source").is_some()
-    {
-        violations.push(violation(&["spec", "bootstrap", "backup"], BACKUP_RULE.to_owned()));
-    }
+    violations.extend(of_bootstrap(manifest));
     violations.extend(DESTINATIONS.iter().flat_map(|path| destination::violations(manifest, path)));
     if let Some(map) = text("/spec/connInfoConfigMapTarget/name")
         && text("/metadata/name").is_some_and(|name| map == format!("{name}-settings"))

@@ -125,9 +125,14 @@ pub(super) fn failover<'input>(input: &'input Value, draft: &mut Draft) -> Sourc
 
 /// The server that the data comes from. It has the password of the new servers.
 fn bootstrap_node(source: &mut Source<'_>, draft: &mut Draft, secret: Option<&str>) {
-    let port = source.text("spec.bootstrapNode.port").and_then(|port| port.parse::<u16>().ok());
+    let port = source.text("spec.bootstrapNode.port").unwrap_or_default();
     let Some(host) = source.text("spec.bootstrapNode.host") else { return };
-    let mut server = serde_json::json!({"host": host, "port": port.unwrap_or(6379)});
+    let mut server = serde_json::json!({"host": host});
+    match port.parse::<u16>() {
+        Ok(port) => server["port"] = port.into(),
+        Err(_) if port.is_empty() => {}
+        Err(_) => draft.remark("spec.bootstrapNode.port", format!("{port} is no port; 6379 is taken")),
+    }
     if let Some(secret) = secret {
         server["passwordSecretRef"] = serde_json::json!({"name": secret, "key": "password"});
     }

@@ -2,13 +2,14 @@
 
 use super::{desired, model::Model};
 use crate::{
-    Observed, Problem, Step, decide,
+    Observed, Problem, RestoreSeen, Step, decide,
     pod::revision,
     rollout::{concern, settings_revision},
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use valkeeper_engine::Ready;
+use valkeeper_failover::protocol::Role;
 
 fn at(time: &str) -> DateTime<Utc> {
     time.parse().unwrap()
@@ -119,4 +120,36 @@ fn server_that_keeps_ending_is_replaced_without_a_primary() {
     }
     let step = concern(&model.desired, &observed).step;
     assert!(matches!(step, Some(Step::DeletePod(2, _))), "{step:?}");
+}
+
+#[test]
+fn pod_whose_server_does_not_run_is_replaced_without_a_primary() {
+    let (mut model, mut observed) = outdated(&json!({"schedule": "0 3 * * 6", "duration": "30m"}));
+    model.desired.spec.update = None;
+    // Such as one that cannot read its data: its manager starts it again and again.
+    for instance in observed.instances.values_mut() {
+        (instance.host, instance.status.role) = (None, Role::Held);
+    }
+    let may_hang = concern(&model.desired, &with_pods(&observed, false)).step;
+    assert!(may_hang.is_none(), "{may_hang:?}");
+    for instance in observed.instances.values_mut() {
+        (instance.status.role, instance.status.restarted) = (Role::Changing, true);
+    }
+    let calm = concern(&model.desired, &with_pods(&observed, true)).step;
+    assert!(calm.is_none(), "{calm:?}");
+    let mut observed = with_pods(&observed, false);
+    let step = concern(&model.desired, &observed).step;
+    assert!(matches!(step, Some(Step::DeletePod(2, _))), "{step:?}");
+    // One that gets its first data has no server either.
+    for instance in observed.instances.values_mut() {
+        instance.restore = Some(RestoreSeen::Running);
+    }
+    let copies = concern(&model.desired, &observed).step;
+    assert!(copies.is_none(), "{copies:?}");
+}
+
+fn with_pods(observed: &Observed, ready: bool) -> Observed {
+    let mut observed = observed.clone();
+    observed.pods.values_mut().for_each(|pod| pod.ready = ready);
+    observed
 }

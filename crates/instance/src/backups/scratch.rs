@@ -6,7 +6,10 @@
 //! that it removes no expired key before they are counted.
 
 use super::Verification;
-use crate::{second_server, space};
+use crate::{
+    second_server::{self, Scratch},
+    space,
+};
 use std::{
     collections::BTreeMap,
     os::unix::process::ExitStatusExt as _,
@@ -100,7 +103,9 @@ async fn attempt(
     place::place(&dump, folder, false).map_err(failed)?;
     // The folder of the socket: a path on a volume may be too long for one.
     let socket = room.runtime_dir.join("verify.sock");
-    let mut server = second_server::start(room.program, room.silent_port, folder, &socket).map_err(io)?;
+    let scratch =
+        Scratch { silent_port: room.silent_port, folder, socket: &socket, databases: databases(manifest) };
+    let mut server = second_server::start(room.program, scratch).map_err(io)?;
     let counted = tokio::select! {
         counted = counted(&socket) => counted.map_err(Verification::inconclusive),
         ended = server.wait() => Err(match ended {
@@ -151,6 +156,12 @@ impl Room<'_> {
 fn needed_memory(manifest: &Manifest) -> u64 {
     // A server that has just read its data is seldom larger than the one that wrote it.
     manifest.used_memory.unwrap_or(manifest.bytes) / 4 * 5 + BESIDES
+}
+
+/// A server does not start that has fewer databases than its data.
+fn databases(manifest: &Manifest) -> u32 {
+    let last = manifest.keys.as_ref().and_then(|keys| keys.keys().next_back().copied());
+    last.map_or(0, |last| last.saturating_add(1)).max(second_server::DATABASES)
 }
 
 async fn counted(socket: &Path) -> Result<BTreeMap<u32, u64>, String> {

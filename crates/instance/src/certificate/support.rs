@@ -1,7 +1,10 @@
 //! Whether a server program was built with TLS. One that was not ends at once when its configuration names a port for TLS,
 //! for a reason that only its log has.
 
-use crate::{instance::Instance, second_server};
+use crate::{
+    instance::Instance,
+    second_server::{self, Scratch},
+};
 use std::{io, path::Path, time::Duration};
 use tokio::time::Instant;
 use valkeeper_server::{Connection, Endpoint, Server};
@@ -40,9 +43,16 @@ pub(crate) async fn until_supported(instance: &Instance) {
 async fn has_tls(instance: &Instance) -> io::Result<bool> {
     let folder = instance.settings.runtime_dir.join("tls-support");
     std::fs::create_dir_all(&folder)?;
-    let socket = folder.join("server.sock");
+    // No longer than that of the server, which has its place.
+    let socket = instance.settings.runtime_dir.join("tls.sock");
     let program = &instance.settings.server.program;
-    let mut server = second_server::start(program, instance.silent_port, &folder, &socket)?;
+    let scratch = Scratch {
+        silent_port: instance.silent_port,
+        folder: &folder,
+        socket: &socket,
+        databases: second_server::DATABASES,
+    };
+    let mut server = second_server::start(program, scratch)?;
     let answer = tokio::select! {
         answer = ask(&socket) => answer,
         ended = server.wait() => Err(io::Error::other(format!("the program ended with {}", ended?))),

@@ -56,6 +56,11 @@ impl ImportError {
         }
     }
 
+    /// Whether the password, or the user, is wrong.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Source { cause, .. } if cause.class() == valkeeper_server::ErrorClass::Denied)
+    }
+
     /// As it is reported.
     pub(crate) fn failure(&self) -> BackupFailure {
         BackupFailure { passing: self.class() == ErrorClass::Transient, message: self.to_string() }

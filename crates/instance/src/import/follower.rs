@@ -4,14 +4,19 @@
 //! source is in no file.
 
 use super::{SourceServer, error::ImportError};
-use crate::{instance::Instance, process::ServerProcess, second_server};
+use crate::{
+    instance::Instance,
+    process::ServerProcess,
+    second_server::{self, Scratch},
+    settings::Settings,
+};
 use std::{
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
-use valkeeper_server::{Connection, Endpoint, Replication, Server};
+use valkeeper_server::{Connection, Credentials, Endpoint, Replication, Server};
 
 /// Longest time until it answers after its start.
 const START: Duration = Duration::from_secs(30);
@@ -20,55 +25,105 @@ const PATIENCE: Duration = Duration::from_mins(30);
 /// Between two attempts to reach it.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What it says about itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FollowerState {
+    pub(super) replication: Replication,
+    pub(super) is_loading: bool,
+    /// How many commands of the source it could not carry out: it has other data since then.
+    pub(super) rejected: u64,
+}
+
 /// It, and where its files are.
 pub(super) struct Follower {
     process: Process,
     server: Server,
-    folder: Folder,
-    dump: PathBuf,
+    source: (String, u16),
+    silent_port: u16,
+    files: Files,
 }
 
 impl Follower {
     /// Starts it and has it follow the source.
-    pub(super) async fn start(instance: &Instance, source: &SourceServer) -> Result<Self, ImportError> {
+    pub(super) async fn start(
+        instance: &Instance,
+        source: &SourceServer,
+        files: Files,
+    ) -> Result<Self, ImportError> {
         let local = |error| ImportError::Local("start a second server", error);
         let settings = &instance.settings;
-        let folder = Folder::new(settings.data_dir.join("valkeeper-import")).map_err(local)?;
+        std::fs::create_dir_all(&files.folder).map_err(local)?;
         // A path on a volume may be too long for a socket.
         let socket = settings.runtime_dir.join("import.sock");
         std::fs::create_dir_all(&settings.runtime_dir).map_err(local)?;
-        let config = second_server::write_config(instance.silent_port, &folder.0, &socket).map_err(local)?;
+        let scratch = Scratch {
+            silent_port: instance.silent_port,
+            folder: &files.folder,
+            socket: &socket,
+            databases: databases(settings),
+        };
+        let config = second_server::write_config(scratch).map_err(local)?;
         let mut process = Process::start(instance, config).await.map_err(local)?;
         let mut server = process.connect(&socket).await?;
-        if let Some(credentials) = source.credentials() {
-            let pairs = [("masteruser", credentials.user.as_str()), ("masterauth", &credentials.password)];
-            server.config_set(&pairs).await?;
+        if let Some(Credentials { user, password }) = source.credentials() {
+            if !user.is_empty() {
+                server.config_set(&[("masteruser", &user)]).await?;
+            }
+            server.config_set(&[("masterauth", &password)]).await?;
         }
         // The first copy is read from the wire, without a file.
         server.config_set(&[("repl-diskless-load", "on-empty-db")]).await?;
         server.replicaof(&source.host, source.port).await?;
-        let dump = settings.data_dir.join("valkeeper-restore");
-        Ok(Self { process, server, folder, dump })
+        let source = (source.host.clone(), source.port);
+        Ok(Self { process, server, source, silent_port: instance.silent_port, files })
     }
 
     /// How far it is.
-    pub(super) async fn replication(&mut self) -> Result<Replication, ImportError> {
+    pub(super) async fn state(&mut self) -> Result<FollowerState, ImportError> {
         self.process.check()?;
-        Ok(self.server.info(&["replication"]).await?.replication())
+        let info = self.server.info(&[]).await?;
+        let state = FollowerState {
+            replication: info.replication(),
+            is_loading: info.persistence().loading,
+            rejected: info.number("unexpected_error_replies"),
+        };
+        if state.rejected > 0 {
+            let text =
+                "the second server could not carry out a command of the source; see the log of the instance";
+            return Err(ImportError::Unsuitable(text.to_owned()));
+        }
+        Ok(state)
+    }
+
+    /// Has it connect again, to where the name leads now.
+    pub(super) async fn follow_anew(&mut self) -> Result<(), ImportError> {
+        self.server.replicaof("127.0.0.1", self.silent_port).await?;
+        let (host, port) = &self.source;
+        Ok(self.server.replicaof(host, *port).await?)
     }
 
     /// Has it write what it has to the disk. It takes nothing new meanwhile.
     pub(super) async fn save(&mut self) -> Result<(), ImportError> {
+        let failed = |error| ImportError::Local("keep the data", error);
+        match std::fs::remove_file(&self.files.dump) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         self.server.call(&["SAVE"]).await?;
-        let saved = self.folder.0.join("dump.rdb");
-        std::fs::rename(saved, &self.dump).map_err(|error| ImportError::Local("keep the data", error))
+        std::fs::rename(self.files.folder.join("dump.rdb"), &self.files.dump).map_err(failed)
     }
 
     /// Ends it; answers where the data is that it has saved.
     pub(super) async fn end(self) -> PathBuf {
         self.process.end().await;
-        self.dump
+        self.files.dump.clone()
     }
+}
+
+/// How many databases the own server will have.
+pub(super) fn databases(settings: &Settings) -> u32 {
+    let declared = settings.server.directives.iter().find(|(name, _)| name.eq_ignore_ascii_case("databases"));
+    declared.and_then(|(_, count)| count.parse().ok()).unwrap_or(second_server::DATABASES)
 }
 
 /// Its process, which also ends with the manager.
@@ -110,20 +165,31 @@ impl Process {
     }
 }
 
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
+/// Where its files are. Its folder is removed in the end.
+pub(super) struct Files {
+    folder: PathBuf,
+    dump: PathBuf,
+}
 
-impl Folder {
-    fn new(path: PathBuf) -> io::Result<Self> {
-        // Of an earlier attempt that was ended in the middle.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
+impl Files {
+    /// Removes what an earlier attempt has left that was ended in the middle.
+    pub(super) fn anew(settings: &Settings) -> Result<Self, ImportError> {
+        let folder = settings.data_dir.join("valkeeper-import");
+        let dump = settings.data_dir.join("valkeeper-restore");
+        for removed in [std::fs::remove_dir_all(&folder), std::fs::remove_file(&dump)] {
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ImportError::Local("remove what an earlier attempt has left", error));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { folder, dump })
     }
 }
 
-impl Drop for Folder {
+impl Drop for Files {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

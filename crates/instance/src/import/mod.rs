@@ -15,6 +15,7 @@
 
 mod error;
 mod follower;
+mod obstacle;
 mod source;
 
 pub use source::SourceServer;
@@ -22,22 +23,24 @@ pub use source::SourceServer;
 use crate::{
     instance::Instance,
     restore::{self, RestoreStatus},
-    settings::Persistence,
     space,
 };
 use error::ImportError;
-use follower::Follower;
+use follower::{Files, Follower, FollowerState};
+use obstacle::Obstacle;
 use serde::{Deserialize, Serialize};
-use source::{Changes, Look, Source};
+use source::{Look, Source};
 use std::{io, sync::Arc, time::Duration};
 use tokio::time::Instant;
-use valkeeper_backup::place;
-use valkeeper_server::Replication;
 
 /// Between two looks at the source.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(500);
 /// How long the source must not have changed before it is taken over from.
 const QUIET: Duration = Duration::from_secs(2);
+/// The link may be down for so long before everything begins anew, with the password of then.
+const LINK_TIMEOUT: Duration = Duration::from_mins(5);
+/// The link may lead to another server than the name for so long before it is made anew.
+const DETOUR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The body of `POST /v1/import`. It has no `Debug`: it holds a password.
 #[derive(Clone, Serialize, Deserialize)]
@@ -57,9 +60,6 @@ pub struct ImportRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportProgress {
-    /// Bytes of changes that are still to come; none while all data is copied, or the source does not answer.
-    #[serde(default)]
-    pub bytes_behind: Option<u64>,
     /// It was asked to take over.
     #[serde(default)]
     pub cutting_over: bool,
@@ -81,103 +81,98 @@ pub(crate) fn begin(instance: &Arc<Instance>, request: ImportRequest) -> Option<
 }
 
 async fn run(instance: &Instance, request: &ImportRequest) -> Result<(), ImportError> {
-    let mut source = Source::new(&request.source);
+    let source = Source::new(&instance.settings, request);
+    let files = Files::anew(&instance.settings)?;
     let look = source.look().await?;
-    source.check(&look, request, instance.settings.server.max_memory)?;
-    let local = |error| ImportError::Local("read the free space", error);
-    let free = space::free(&instance.settings.data_dir).map_err(local)?;
-    let full = |why| ImportError::Local("copy the data", io::Error::new(io::ErrorKind::StorageFull, why));
-    space::check(free, look.used_memory, 0).map_err(full)?;
-    let mut follower = Follower::start(instance, &request.source).await?;
+    source.check(&look)?;
+    check_space(instance, look.used_memory)?;
+    let mut follower = Follower::start(instance, &request.source, files).await?;
     tracing::info!(source = request.source.address(), "follows a running server");
-    until_taken_over(instance, &mut source, &mut follower).await?;
+    until_taken_over(instance, &source, &mut follower).await?;
     let dump = follower.end().await;
-    let append_only = instance.settings.server.persistence == Persistence::AppendOnly;
-    place::place(&dump, &instance.settings.data_dir, append_only).map_err(ImportError::Place)?;
-    instance.memory().restored = true;
-    instance.store_memory().await;
+    restore::place_fetched(instance, &dump).await.map_err(ImportError::Place)?;
     tracing::info!(source = request.source.address(), "took over from a running server");
     Ok(())
+}
+
+fn check_space(instance: &Instance, bytes: u64) -> Result<(), ImportError> {
+    let local = |error| ImportError::Local("read the free space", error);
+    let free = space::free(&instance.settings.data_dir).map_err(local)?;
+    let full = |why| ImportError::Local("save the data", io::Error::new(io::ErrorKind::StorageFull, why));
+    space::check(free, bytes, 0).map_err(full)
 }
 
 /// Follows until it was asked to take over and everything is saved.
 async fn until_taken_over(
     instance: &Instance,
-    source: &mut Source<'_>,
+    source: &Source<'_>,
     follower: &mut Follower,
 ) -> Result<(), ImportError> {
-    let mut unchanged: Option<(Changes, Instant)> = None;
+    let mut unchanged: Option<(Look, Instant)> = None;
+    let mut up = Instant::now();
+    let mut direct = Instant::now();
     loop {
         let look = source.look().await;
-        let own = follower.replication().await?;
+        if let Some(denied) = look.as_ref().err().filter(|error| error.is_denied()) {
+            return Err(ImportError::Unready(denied.to_string()));
+        }
+        let now = Instant::now();
         unchanged = look.as_ref().ok().map(|look| match unchanged.take() {
-            Some((changes, since)) if changes == look.changes => (changes, since),
-            _ => (look.changes.clone(), Instant::now()),
+            Some((before, since)) if before.changes == look.changes => (look.clone(), since),
+            _ => (look.clone(), now),
         });
-        let behind = bytes_behind(&look, &own);
+        let quiet = unchanged.as_ref().filter(|(_, since)| now - *since >= QUIET);
+        let own = follower.state().await?;
+        let obstacle = Obstacle::of(&look, &own, source.max_memory());
+        if !matches!(obstacle, Some(Obstacle::Link)) {
+            up = Instant::now();
+        }
+        if !matches!(obstacle, Some(Obstacle::AnotherServer)) {
+            direct = Instant::now();
+        }
         let cutting_over = instance.restore.is_cutting_over();
-        let quiet = unchanged.as_ref().filter(|(_, since)| since.elapsed() >= QUIET);
-        let waits_for = match &behind {
-            Err(problem) => Some(problem.clone()),
-            Ok(_) if cutting_over && quiet.is_none() => {
-                Some("its clients to stop: it is written to".to_owned())
+        let is_written_to = (cutting_over && quiet.is_none()).then_some(Obstacle::Clients);
+        let mut waits_for = obstacle.or(is_written_to).map(|obstacle| obstacle.to_string());
+        if let (true, None, Some((before, _))) = (cutting_over, &waits_for, quiet) {
+            match take_over(instance, source, follower, before).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => unchanged = None,
+                Err(error) => waits_for = Some(error.to_string()),
             }
-            Ok(_) => None,
-        };
-        let bytes_behind = behind.ok();
-        instance.restore.follows(ImportProgress { bytes_behind, cutting_over, waits_for });
-        if let Some((changes, _)) = quiet.filter(|_| cutting_over && bytes_behind == Some(0)) {
-            follower.save().await?;
-            if source.look().await.is_ok_and(|after| after.changes == *changes) {
-                return Ok(());
-            }
-            unchanged = None;
+            (up, direct) = (Instant::now(), Instant::now());
+        }
+        instance.restore.follows(ImportProgress { cutting_over, waits_for });
+        if up.elapsed() > LINK_TIMEOUT {
+            let seconds = LINK_TIMEOUT.as_secs();
+            return Err(ImportError::Unready(format!("{} {seconds} s long", Obstacle::Link)));
+        }
+        if direct.elapsed() > DETOUR_TIMEOUT {
+            follower.follow_anew().await?;
+            direct = Instant::now();
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Bytes of changes that the second server does not have yet; what it waits for, if that is not known.
-fn bytes_behind(look: &Result<Look, ImportError>, own: &Replication) -> Result<u64, String> {
-    let look = look.as_ref().map_err(|error| format!("the server: {error}"))?;
-    if !look.is_primary {
-        return Err("the server to be a primary again".to_owned());
+/// Saves what is there; whether that is all of the source, as it was before and is still.
+async fn take_over(
+    instance: &Instance,
+    source: &Source<'_>,
+    follower: &mut Follower,
+    before: &Look,
+) -> Result<bool, ImportError> {
+    check_space(instance, before.used_memory)?;
+    let has_all = |own: &FollowerState| {
+        own.replication.id == before.changes.history && own.replication.offset >= before.offset
+    };
+    // Afterward it may have more than what was saved, and before it may have something else since.
+    if !has_all(&follower.state().await?) {
+        return Ok(false);
     }
-    if own.copying {
-        return Err("all data to be copied".to_owned());
+    follower.save().await?;
+    if !has_all(&follower.state().await?) {
+        return Ok(false);
     }
-    if !own.link_is_up || own.id != look.changes.history {
-        return Err("the replication link; the log of the instance says why it is down".to_owned());
-    }
-    Ok(look.offset.saturating_sub(own.offset))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look(is_primary: bool, offset: u64) -> Look {
-        let changes = Changes { history: "h".to_owned(), ..Changes::default() };
-        Look { is_primary, offset, changes, ..Look::default() }
-    }
-
-    fn own(link_is_up: bool, copying: bool, id: &str, offset: u64) -> Replication {
-        Replication { link_is_up, copying, id: id.to_owned(), offset, ..Replication::default() }
-    }
-
-    #[test]
-    fn distance_is_known_only_in_one_history() {
-        let up = own(true, false, "h", 70);
-        assert_eq!(bytes_behind(&Ok(look(true, 100)), &up), Ok(30));
-        assert_eq!(bytes_behind(&Ok(look(true, 60)), &up), Ok(0));
-        for (look, own, waits_for) in [
-            (look(false, 100), up.clone(), "primary"),
-            (look(true, 100), own(false, true, "h", 70), "copied"),
-            (look(true, 100), own(false, false, "h", 100), "link"),
-            (look(true, 100), own(true, false, "other", 100), "link"),
-        ] {
-            let found = bytes_behind(&Ok(look), &own).unwrap_err();
-            assert!(found.contains(waits_for), "{found}");
-        }
-    }
+    let after = source.look().await?;
+    Ok(after.is_primary && after.changes == before.changes)
 }

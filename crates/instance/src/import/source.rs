@@ -2,7 +2,8 @@
 //!
 //! Guarantees: it is asked `INFO` only.
 
-use super::{ImportRequest, error::ImportError};
+use super::{ImportRequest, error::ImportError, follower::databases};
+use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use valkeeper_backup::manifest::can_follow;
@@ -10,8 +11,6 @@ use valkeeper_server::{Connection, Credentials, Endpoint, Error, Info, Server};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The user of a password without a name.
-const DEFAULT_USER: &str = "default";
 
 /// A running server. It has no `Debug`: it holds a password.
 #[derive(Clone, Serialize, Deserialize)]
@@ -39,7 +38,7 @@ impl SourceServer {
     }
 
     pub(super) fn credentials(&self) -> Option<Credentials> {
-        let user = self.username.clone().unwrap_or_else(|| DEFAULT_USER.to_owned());
+        let user = self.username.clone().unwrap_or_default();
         self.password.clone().map(|password| Credentials { user, password })
     }
 }
@@ -52,7 +51,7 @@ pub(super) struct Changes {
     /// Name of its history.
     pub(super) history: String,
     /// Changes since the last snapshot, and when that was.
-    pub(super) since_snapshot: (u64, u64),
+    pub(super) since_snapshot: (String, String),
 }
 
 /// One look at it.
@@ -63,92 +62,111 @@ pub(super) struct Look {
     pub(super) offset: u64,
     pub(super) changes: Changes,
     pub(super) used_memory: u64,
+    /// The highest number of a database that has keys.
+    pub(super) last_database: Option<u32>,
     pub(super) is_loading: bool,
     pub(super) is_redis: bool,
     /// It holds a part of the keys.
     pub(super) is_sharded: bool,
+    pub(super) has_modules: bool,
     pub(super) version: String,
 }
 
 impl Look {
-    fn of(info: &Info) -> Self {
-        let (replication, persistence) = (info.replication(), info.persistence());
-        let since_snapshot = (persistence.unsaved_changes, info.number("rdb_last_save_time"));
-        Self {
+    /// From an answer to `INFO`; the name of a field that is missing.
+    fn of(info: &Info) -> Result<Self, &'static str> {
+        let text = |name: &'static str| match info.text(name) {
+            "" => Err(name),
+            text => Ok(text.to_owned()),
+        };
+        let replication = info.replication();
+        let changes = Changes {
+            run: text("run_id")?,
+            history: Some(replication.id).filter(|id| !id.is_empty()).ok_or("master_replid")?,
+            since_snapshot: (text("rdb_changes_since_last_save")?, text("rdb_last_save_time")?),
+        };
+        let number = |(name, _): (&str, &str)| name.strip_prefix("db")?.parse::<u32>().ok();
+        Ok(Self {
             is_primary: replication.is_primary,
             offset: replication.offset,
-            changes: Changes { run: info.run_id().to_owned(), history: replication.id, since_snapshot },
+            changes,
             used_memory: info.memory().used,
-            is_loading: persistence.loading,
+            last_database: info.fields().filter_map(number).max(),
+            is_loading: info.persistence().loading,
             is_redis: info.text("valkey_version").is_empty(),
             is_sharded: info.number("cluster_enabled") == 1,
-            version: info.version().to_owned(),
-        }
+            has_modules: !info.text("module").is_empty(),
+            version: text("redis_version").map(|_| info.version().to_owned())?,
+        })
     }
 }
 
-/// The way to it.
+/// The way to it, and what is to follow it.
 pub(super) struct Source<'a> {
-    server: &'a SourceServer,
-    open: Option<Server>,
+    request: &'a ImportRequest,
+    settings: &'a Settings,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(server: &'a SourceServer) -> Self {
-        Self { server, open: None }
+    pub(super) fn new(settings: &'a Settings, request: &'a ImportRequest) -> Self {
+        Self { request, settings }
     }
 
-    /// Looks at it.
-    pub(super) async fn look(&mut self) -> Result<Look, ImportError> {
-        let failed = |cause: Error| ImportError::Source { address: self.server.address(), cause };
-        let mut server = match self.open.take() {
-            Some(open) => open,
-            None => {
-                let endpoint = Endpoint::Tcp(self.server.host.clone(), self.server.port);
-                let credentials = self.server.credentials();
-                Connection::open(&endpoint, credentials.as_ref(), PATIENCE).await.map_err(failed)?.into()
-            }
-        };
+    /// Bytes that the own server has for its data; 0 for no limit.
+    pub(super) fn max_memory(&self) -> u64 {
+        self.settings.server.max_memory
+    }
+
+    /// Looks at it, wherever its name leads now.
+    pub(super) async fn look(&self) -> Result<Look, ImportError> {
+        let server = &self.request.source;
+        let failed = |cause: Error| ImportError::Source { address: server.address(), cause };
+        let endpoint = Endpoint::Tcp(server.host.clone(), server.port);
+        let open = Connection::open(&endpoint, server.credentials().as_ref(), PATIENCE).await;
         // Servers before 7.0 know one section at a time, or the default ones.
-        let info = server.info(&[]).await.map_err(failed)?;
-        self.open = Some(server);
-        Ok(Look::of(&info))
+        let info = Server::from(open.map_err(failed)?).info(&[]).await.map_err(failed)?;
+        Look::of(&info).map_err(|field| {
+            let reason = format!("{field} is missing");
+            failed(Error::Malformed { command: "INFO".to_owned(), reason })
+        })
     }
 
-    /// Whether the own server, with so many bytes for its data or 0 for no limit, can follow it.
-    pub(super) fn check(
-        &self,
-        look: &Look,
-        request: &ImportRequest,
-        max_memory: u64,
-    ) -> Result<(), ImportError> {
-        let address = self.server.address();
-        let unready = |why: String| Err(ImportError::Unready(why));
-        let unsuitable = |why: String| Err(ImportError::Unsuitable(why));
+    /// Whether the own server can follow it.
+    pub(super) fn check(&self, look: &Look) -> Result<(), ImportError> {
+        let (address, own) = (self.request.source.address(), &self.settings.name);
+        let unready = |why: &str| Err(ImportError::Unready(format!("{address} {why}")));
+        let unsuitable = |why: String| Err(ImportError::Unsuitable(format!("{address} {why}")));
+        let (is_redis, version) = (self.request.is_redis, self.request.version.as_str());
+        let databases = databases(self.settings);
+        let name = |is_redis| if is_redis { "Redis" } else { "Valkey" };
         if look.is_sharded {
-            return unsuitable(format!("{address} is in cluster mode and has a part of the keys"));
+            return unsuitable("is in cluster mode and has a part of the keys".to_owned());
         }
-        let own = (request.is_redis, request.version.as_str());
-        if !can_follow(own, (look.is_redis, &look.version)) {
-            let name = |is_redis| if is_redis { "Redis" } else { "Valkey" };
+        if look.has_modules {
+            return unsuitable("has modules loaded, whose commands the cluster does not know".to_owned());
+        }
+        if !can_follow((is_redis, version), (look.is_redis, &look.version)) {
+            let (theirs, ours) = (name(look.is_redis), name(is_redis));
             return unsuitable(format!(
-                "{address} is {} {}, whose data {} {} does not read",
-                name(look.is_redis),
-                look.version,
-                name(request.is_redis),
-                request.version
+                "is {theirs} {}, which {ours} {version} does not follow",
+                look.version
+            ));
+        }
+        if let Some(last) = look.last_database.filter(|last| *last >= databases) {
+            return unsuitable(format!(
+                "has keys in database {last}, and the cluster has {databases} databases: set databases in spec.config"
             ));
         }
         if !look.is_primary {
-            return unready(format!("{address} is a replica: its primary is needed"));
+            return unready("is a replica: its primary is needed");
         }
         if look.is_loading {
-            return unready(format!("{address} loads its data"));
+            return unready("loads its data");
         }
-        if max_memory > 0 && look.used_memory > max_memory {
-            return unready(format!(
-                "{address} uses {} bytes of memory, and maxmemory is {max_memory}: increase spec.resources.memory",
-                look.used_memory
+        let (used, limit) = (look.used_memory, self.max_memory());
+        if limit > 0 && used > limit {
+            return unready(&format!(
+                "uses {used} bytes of memory, and maxmemory is {limit}: increase spec.resources.memory, then delete pod {own}"
             ));
         }
         Ok(())
@@ -161,33 +179,38 @@ mod tests {
     use crate::import::error::ErrorClass;
 
     const INFO: &str = "redis_version:7.2.4\r\nrun_id:a\r\nrole:master\r\nmaster_replid:h\r\nmaster_repl_offset:90\r\n\
-                        rdb_changes_since_last_save:4\r\nrdb_last_save_time:17\r\nused_memory:500\r\ncluster_enabled:0\r\n";
+                        rdb_changes_since_last_save:4\r\nrdb_last_save_time:17\r\nused_memory:500\r\ncluster_enabled:0\r\n\
+                        db3:keys=1,expires=0\r\n";
+    const SETTINGS: &str =
+        "{name: a-0, pod: u, dataDir: /data, runtimeDir: /run/v, health: '127.0.0.1:1', lease: alone,
+          control: {address: '127.0.0.1:2'}, server: {program: valkey-server, host: a, maxMemory: 1000}}";
 
     fn checked(from: &str, to: &str) -> Result<(), ImportError> {
-        checked_with(from, to, 1000)
+        checked_with(from, to, SETTINGS)
     }
 
-    fn checked_with(from: &str, to: &str, max_memory: u64) -> Result<(), ImportError> {
+    fn checked_with(from: &str, to: &str, settings: &str) -> Result<(), ImportError> {
+        let settings: Settings = serde_yaml::from_str(settings).unwrap();
         let source = SourceServer { host: "old".to_owned(), port: 6379, username: None, password: None };
-        let request = ImportRequest {
-            source: source.clone(),
-            is_redis: false,
-            version: "8.1".to_owned(),
-            cut_over: false,
-        };
+        let request = ImportRequest { source, is_redis: false, version: "8.1".to_owned(), cut_over: false };
         let info = INFO.replace(from, to);
         assert!(from.is_empty() || info != INFO, "{from}");
-        Source::new(&source).check(&Look::of(&Info::parse(&info)), &request, max_memory)
+        Source::new(&settings, &request).check(&Look::of(&Info::parse(&info)).unwrap())
     }
 
     #[test]
     fn source_that_cannot_be_followed_is_refused_with_the_reason() {
         use ErrorClass::{Permanent, Transient};
         checked("", "").unwrap();
-        checked_with("", "", 0).unwrap();
+        checked_with("used_memory:500", "used_memory:5000", &SETTINGS.replace("1000", "0")).unwrap();
+        let many = SETTINGS.replace("1000", "0, directives: {databases: '32'}");
+        checked_with("db3", "db20", &many).unwrap();
         for (from, to, why, class) in [
             ("redis_version:7.2.4", "redis_version:7.4.0", "Redis 7.4.0", Permanent),
             ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:9.0.1", "Valkey 9.0.1", Permanent),
+            ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:8.2.0", "Valkey 8.2.0", Permanent),
+            ("db3", "db16", "database 16", Permanent),
+            ("run_id:a", "run_id:a\r\nmodule:name=search,ver=2", "modules", Permanent),
             ("cluster_enabled:0", "cluster_enabled:1", "cluster mode", Permanent),
             ("role:master", "role:slave", "is a replica", Transient),
             ("used_memory:500", "used_memory:1001", "uses 1001 bytes", Transient),
@@ -200,7 +223,7 @@ mod tests {
 
     #[test]
     fn everything_that_may_have_changed_the_data_shows() {
-        let of = |text: &str| Look::of(&Info::parse(text)).changes;
+        let of = |text: &str| Look::of(&Info::parse(text)).unwrap().changes;
         // Pings to replicas move the offset alone.
         assert_eq!(of(INFO), of(&INFO.replace("offset:90", "offset:104")));
         for (from, to) in [
@@ -210,6 +233,17 @@ mod tests {
             ("replid:h", "replid:i"),
         ] {
             assert_ne!(of(INFO), of(&INFO.replace(from, to)), "{from}");
+        }
+    }
+
+    #[test]
+    fn answer_without_what_is_needed_says_nothing() {
+        for field in
+            ["run_id", "master_replid", "rdb_changes_since_last_save", "rdb_last_save_time", "redis_version"]
+        {
+            let without: String =
+                INFO.split_inclusive("\r\n").filter(|line| !line.starts_with(field)).collect();
+            assert_eq!(Look::of(&Info::parse(&without)), Err(field));
         }
     }
 

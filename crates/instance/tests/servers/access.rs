@@ -208,23 +208,6 @@ async fn replicas_that_use_two_connections_may_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reload_applies_what_can_be_changed_and_names_the_rest() {
-    let Some(program) = valkey() else { return };
-    let world = World::started(&program, 1, &Setup::default()).await;
-    let node = &world.nodes[0];
-    let settings = fs::read_to_string(&node.settings).unwrap();
-    let changed = "  maxMemory: 50000000\n  directives: {timeout: '300', databases: '4'}\n";
-    fs::write(&node.settings, settings + changed).unwrap();
-    let answer = node.client.reload(Term(0)).await.unwrap();
-    assert_eq!(
-        (answer.applied, answer.need_restart),
-        (vec!["maxmemory".to_owned(), "timeout".to_owned()], vec!["databases".to_owned()],)
-    );
-    let directives = node.server().await.unwrap().config_get("timeout").await.unwrap();
-    assert_eq!(directives["timeout"], "300");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn verbs_are_taken_from_holders_of_a_certificate_only() {
     let Some(program) = valkey() else { return };
     let tls = "control: {address: 'HOST:7379', tls: {certificate: FOLDER/tls.crt, key: FOLDER/tls.key, \

@@ -154,7 +154,7 @@ async fn running_server_is_followed_until_it_is_taken_over() {
         let writer = Writer::start(&source).await;
         let is_redis = own.ends_with("redis-server");
         node.client.import(&source.request(is_redis, false)).await.unwrap();
-        let follows = |status: &StatusAnswer| progress(status).is_some_and(|now| now.bytes_behind.is_some());
+        let follows = |status: &StatusAnswer| progress(status).is_some_and(|now| now.waits_for.is_none());
         assert!(
             node.until("following", follows).await.server.is_none(),
             "no server before the data is there"
@@ -188,7 +188,7 @@ async fn running_server_is_followed_until_it_is_taken_over() {
         let names: Vec<_> =
             files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
         assert!(
-            !names.iter().any(|name| name.starts_with("valkeeper-im") || name.starts_with("valkeeper-re")),
+            !names.iter().any(|name| ["valkeeper-import", "valkeeper-restore"].contains(&name.as_str())),
             "{names:?}"
         );
         assert!(source.folder.path().exists() && !node.log().contains(PASSWORD));
@@ -230,8 +230,9 @@ async fn source_that_cannot_be_followed_is_named_and_tried_again() {
             |status: &StatusAnswer| status.restore == Some(RestoreStatus::Running) || failed(status);
         node.until("tried", running).await;
     }
+    source.client().await.unwrap().call(&["SET", "early", "v"]).await.unwrap();
     node.client.import(&source.request(false, false)).await.unwrap();
-    node.until("following", |status| progress(status).is_some_and(|now| now.bytes_behind.is_some())).await;
+    node.until("following", |status| progress(status).is_some_and(|now| now.waits_for.is_none())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,7 +243,7 @@ async fn import_begins_anew_after_a_crash_of_the_manager() {
     source.client().await.unwrap().call(&["SET", "early", "v"]).await.unwrap();
     let request = |cut_over| source.request(false, cut_over);
     let node = &mut world.nodes[0];
-    let follows = |status: &StatusAnswer| progress(status).is_some_and(|now| now.bytes_behind == Some(0));
+    let follows = |status: &StatusAnswer| progress(status).is_some_and(|now| now.waits_for.is_none());
     node.client.import(&request(false)).await.unwrap();
     node.until("following", follows).await;
     node.kill();

@@ -16,6 +16,7 @@ mod operator;
 mod pods;
 mod sentinel;
 mod sentinel_clients;
+mod settings;
 mod space;
 mod switchover;
 mod tls;
