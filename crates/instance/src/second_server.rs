@@ -12,6 +12,27 @@ use tokio::process::{Child, Command};
 /// Databases of a server that declares no other number.
 pub(crate) const DATABASES: u32 = 16;
 
+/// Where a second server listens. On most systems, the path of a socket has 107 bytes at most: no name is longer than that of
+/// the server itself, which fits.
+pub(crate) fn socket(runtime_dir: &Path, purpose: Purpose) -> PathBuf {
+    runtime_dir.join(match purpose {
+        Purpose::Verification => "verify.sock",
+        Purpose::Import => "import.sock",
+        Purpose::TlsSupport => "tls.sock",
+    })
+}
+
+/// What a second server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It reads a backup.
+    Verification,
+    /// It follows a running server.
+    Import,
+    /// It says whether the program has TLS.
+    TlsSupport,
+}
+
 /// What a second server is started with.
 #[derive(Clone, Copy)]
 pub(crate) struct Scratch<'a> {
@@ -39,4 +60,23 @@ pub(crate) fn write_config(scratch: Scratch<'_>) -> io::Result<PathBuf> {
     let config = scratch.folder.join("server.conf");
     std::fs::write(&config, server_config::scratch(scratch))?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn socket_is_no_longer_than_that_of_the_server() {
+        let settings: Settings = serde_yaml::from_str(
+            "{name: a, pod: u, dataDir: /data, runtimeDir: /run/v, health: '127.0.0.1:1', lease: alone,
+              control: {address: '127.0.0.1:2'}, server: {program: valkey-server, host: a}}",
+        )
+        .unwrap();
+        let longest = server_config::socket(&settings).as_os_str().len();
+        for purpose in [Purpose::Verification, Purpose::Import, Purpose::TlsSupport] {
+            assert!(socket(&settings.runtime_dir, purpose).as_os_str().len() <= longest, "{purpose:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 
 use super::Verification;
 use crate::{
-    second_server::{self, Scratch},
+    second_server::{self, Purpose, Scratch},
     space,
 };
 use std::{
@@ -101,8 +101,7 @@ async fn attempt(
     let dump = folder.join("fetched");
     store.fetch(key, manifest, &dump).await.map_err(failed)?;
     place::place(&dump, folder, false).map_err(failed)?;
-    // The folder of the socket: a path on a volume may be too long for one.
-    let socket = room.runtime_dir.join("verify.sock");
+    let socket = second_server::socket(room.runtime_dir, Purpose::Verification);
     let scratch =
         Scratch { silent_port: room.silent_port, folder, socket: &socket, databases: databases(manifest) };
     let mut server = second_server::start(room.program, scratch).map_err(io)?;

@@ -3,7 +3,7 @@
 
 use crate::{
     instance::Instance,
-    second_server::{self, Scratch},
+    second_server::{self, Purpose, Scratch},
 };
 use std::{io, path::Path, time::Duration};
 use tokio::time::Instant;
@@ -43,8 +43,7 @@ pub(crate) async fn until_supported(instance: &Instance) {
 async fn has_tls(instance: &Instance) -> io::Result<bool> {
     let folder = instance.settings.runtime_dir.join("tls-support");
     std::fs::create_dir_all(&folder)?;
-    // No longer than that of the server, which has its place.
-    let socket = instance.settings.runtime_dir.join("tls.sock");
+    let socket = second_server::socket(&instance.settings.runtime_dir, Purpose::TlsSupport);
     let program = &instance.settings.server.program;
     let scratch = Scratch {
         silent_port: instance.silent_port,

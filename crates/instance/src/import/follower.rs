@@ -7,7 +7,7 @@ use super::{SourceServer, error::ImportError};
 use crate::{
     instance::Instance,
     process::ServerProcess,
-    second_server::{self, Scratch},
+    second_server::{self, Purpose, Scratch},
     settings::Settings,
 };
 use std::{
@@ -53,8 +53,7 @@ impl Follower {
         let local = |error| ImportError::Local("start a second server", error);
         let settings = &instance.settings;
         std::fs::create_dir_all(&files.folder).map_err(local)?;
-        // A path on a volume may be too long for a socket.
-        let socket = settings.runtime_dir.join("import.sock");
+        let socket = second_server::socket(&settings.runtime_dir, Purpose::Import);
         std::fs::create_dir_all(&settings.runtime_dir).map_err(local)?;
         let scratch = Scratch {
             silent_port: instance.silent_port,
