@@ -96,9 +96,8 @@ impl Instance {
         let mut next = InForce::of(settings);
         next.status.need_restart.clone_from(&answer.need_restart);
         next.status.refused.clone_from(&answer.refused);
-        let is_refused =
-            |name: &str| answer.refused.iter().any(|text| text.starts_with(&format!("{name}: ")));
-        next.directives.retain(|name| !is_refused(name));
+        // Others have the value that they had, and keep it when they are not declared any more.
+        next.directives.retain(|name| answer.applied.contains(name));
         let mut in_force = lock(&self.in_force);
         next.directives.append(&mut in_force.directives);
         *in_force = next;

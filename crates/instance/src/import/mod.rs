@@ -39,6 +39,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_secs(2);
 /// The link may be down for so long before everything begins anew, with the password of then.
 const LINK_TIMEOUT: Duration = Duration::from_mins(5);
+/// A link that was down for less is being made.
+const LINK_SETUP: Duration = Duration::from_secs(10);
 /// The link may lead to another server than the name for so long before it is made anew.
 const DETOUR_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -132,6 +134,10 @@ async fn until_taken_over(
         }
         let cutting_over = instance.restore.is_cutting_over();
         let is_written_to = (cutting_over && quiet.is_none()).then_some(Obstacle::Clients);
+        let obstacle = match obstacle {
+            Some(Obstacle::Link) if up.elapsed() < LINK_SETUP => Some(Obstacle::Copy),
+            other => other,
+        };
         let mut waits_for = obstacle.or(is_written_to).map(|obstacle| obstacle.to_string());
         if let (true, None, Some((before, _))) = (cutting_over, &waits_for, quiet) {
             match take_over(instance, source, follower, before).await {

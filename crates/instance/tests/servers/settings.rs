@@ -38,7 +38,8 @@ async fn restart_is_asked_for_only_where_a_value_needs_one() {
         node.start();
         node.until("held", |status| status.status.role == Role::Held).await;
         // What is in force already needs nothing, though no server takes it while it runs.
-        let answer = reload(node, &settings, "databases: '32', hz: '20', timeout: '300'").await;
+        let same = "databases: '32', hz: '20', timeout: '300', tcp-keepalive: '300'";
+        let answer = reload(node, &settings, same).await;
         assert_eq!(answer, ReloadAnswer { applied: vec!["hz".to_owned()], ..ReloadAnswer::default() });
         let answer = reload(node, &settings, "databases: '64', hz: '20', timeout: '300'").await;
         assert_eq!(answer.need_restart, ["databases"]);
