@@ -5,7 +5,7 @@ use crate::bucket::{Bucket, until_deleted};
 use crate::world::{World, named};
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use valkeeper_api::ValkeyBackup;
 use valkeeper_testbed::{
@@ -94,11 +94,6 @@ async fn backup_under_load_is_verified_and_restored(world: World) {
     }
 }
 
-async fn pod_uids(world: &World) -> Vec<String> {
-    let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
-    pods.into_iter().filter_map(|pod| pod.metadata.uid).collect()
-}
-
 /// Nothing is left but the bucket: the namespace is deleted with everything in it.
 async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
     world.move_to_shop().await;
@@ -128,7 +123,7 @@ async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
     assert_eq!(missing(&acknowledged, &url).await, Vec::<u64>::new());
     until("a write", async || ask(&url, &["SET", "later", "v"]).await.filter(|answer| answer == "OK")).await;
     // It is a cluster like any other: what was written since survives the end of every pod.
-    let before = pod_uids(&world).await;
+    let before = world.pod_uids().await;
     let soon = DeleteParams::default().grace_period(1);
     for pod in world.pods().await {
         world.api::<Pod>().delete(&pod, &soon).await.unwrap();
@@ -136,7 +131,7 @@ async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
     // Those that end still answer.
     let are_new =
         |now: &Vec<String>| now.len() == before.len() && !now.iter().any(|uid| before.contains(uid));
-    until("other pods", async || Some(pod_uids(&world).await).filter(are_new)).await;
+    until("other pods", async || Some(world.pod_uids().await).filter(are_new)).await;
     world.until_ready("trio").await;
     until("the later write", async || ask(&url, &["GET", "later"]).await.filter(|answer| answer == "v"))
         .await;

@@ -4,13 +4,8 @@ use crate::asking::until;
 use crate::world::World;
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
-
-async fn uids(world: &World) -> Vec<String> {
-    let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
-    pods.into_iter().filter_map(|pod| pod.metadata.uid).collect()
-}
 
 async fn fewer_instances_while_powered_off_lose_no_write(world: World) {
     world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}})).await;
@@ -42,7 +37,7 @@ async fn fewer_instances_while_powered_off_lose_no_write(world: World) {
 async fn value_that_no_server_takes_replaces_no_pod(world: World) {
     world.create("trio", json!({"config": {"databases": "32", "timeout": "300"}})).await;
     world.until_ready("trio").await;
-    let before = uids(&world).await;
+    let before = world.pod_uids().await;
     world.change("trio", json!({"config": {"timeout": "5m"}})).await;
     let refused = |status: &Value| status["Ready"]["reason"] == "SettingRefused";
     let status = world.until_status("trio", "refused", refused).await;
@@ -51,7 +46,7 @@ async fn value_that_no_server_takes_replaces_no_pod(world: World) {
     world.change("trio", json!({"config": {"timeout": "200"}})).await;
     world.until_ready("trio").await;
     // Neither for that, nor for a directive that was there from the beginning.
-    assert_eq!(uids(&world).await, before);
+    assert_eq!(world.pod_uids().await, before);
 }
 
 crate::scenarios!(; fewer_instances_while_powered_off_lose_no_write, value_that_no_server_takes_replaces_no_pod);

@@ -100,7 +100,7 @@ async fn running_server_is_taken_over_from(mut world: World) {
     }
 }
 
-async fn import_begins_anew_in_another_pod(world: World) {
+async fn import_is_repeated_in_another_pod(world: World) {
     let source = Source::start().await;
     world.set_secret("old", "password", PASSWORD).await;
     let mut spec = source.spec();
@@ -121,4 +121,4 @@ async fn import_begins_anew_in_another_pod(world: World) {
     assert_eq!(ask(&url, &["GET", "early"]).await.as_deref(), Some("v"));
 }
 
-crate::scenarios!(running_server_is_taken_over_from; import_begins_anew_in_another_pod);
+crate::scenarios!(running_server_is_taken_over_from; import_is_repeated_in_another_pod);

@@ -35,15 +35,10 @@ async fn until_all_have(world: &World, size: &str) {
     .await;
 }
 
-async fn pod_uids(world: &World) -> Vec<String> {
-    let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
-    pods.into_iter().filter_map(|pod| pod.metadata.uid).collect()
-}
-
 async fn volumes_grow_under_load(world: World) {
     world.create("trio", json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}})).await;
     world.until_ready("trio").await;
-    let pods = pod_uids(&world).await;
+    let pods = world.pod_uids().await;
     let url = world.url("trio", "leader").await;
     let writer = Writer::start(&url);
     until("writes", async || (writer.count() > 300).then_some(())).await;
@@ -52,7 +47,7 @@ async fn volumes_grow_under_load(world: World) {
     world.until_ready("trio").await;
     let (acknowledged, _) = writer.stop().await;
     assert_eq!(missing(&acknowledged, &url).await, Vec::<u64>::new());
-    assert_eq!(pod_uids(&world).await, pods, "no pod is replaced");
+    assert_eq!(world.pod_uids().await, pods, "no pod is replaced");
     let events = world.events().await;
     assert!(
         events.iter().any(|event| event.contains("Asked for 2Gi in volume claim data-trio-0.")),

@@ -259,6 +259,12 @@ impl World {
         let pods = self.api::<Pod>().list(&ListParams::default()).await.unwrap();
         pods.items.iter().map(kube::ResourceExt::name_any).collect()
     }
+
+    /// Their identities.
+    pub(crate) async fn pod_uids(&self) -> Vec<String> {
+        let pods = self.api::<Pod>().list(&ListParams::default()).await.unwrap();
+        pods.into_iter().filter_map(|pod| pod.metadata.uid).collect()
+    }
 }
 
 impl Drop for World {

@@ -52,18 +52,13 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         Concern::is_stuck(RequeueClass::Active, State::Creating, reason::RESTORE_FAILED, message)
     };
     let name = desired.instance(0);
-    let restore = observed.instances.get(&0).map(|first| first.restore.as_ref());
+    let restore = observed.instances.get(&0).and_then(|first| first.restore.as_ref());
     // What is under way, or done, needs nothing any more.
-    let is_asked = matches!(
-        restore,
-        Some(Some(
-            RestoreSeen::Running | RestoreSeen::Following { .. } | RestoreSeen::Done | RestoreSeen::HadData
-        ))
-    );
-    if let (false, RestoreSource::Problem(message)) = (is_asked, &observed.restore_source) {
+    let is_open = matches!(restore, None | Some(RestoreSeen::Waiting | RestoreSeen::Failed { .. }));
+    if let (true, RestoreSource::Problem(message)) = (is_open, &observed.restore_source) {
         return fails(message.clone());
     }
-    match restore.flatten() {
+    match restore {
         Some(RestoreSeen::Waiting) if members::has_earlier_volumes(desired, observed) => {
             fails(earlier_volumes(desired))
         }

@@ -13,8 +13,9 @@ use crate::{lease_mode, pod, rollout};
 
 /// What is to be done so that all servers have the settings.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
-    if let Some(used) = too_much_data(desired, observed) {
-        return memory_too_small(desired, used);
+    let (_, _, limit) = max_memory(desired);
+    if let Some(used) = too_much_data(desired, observed, limit) {
+        return memory_too_small(used, limit);
     }
     let reloading = reload(desired, observed);
     match refused(desired, observed) {
@@ -24,18 +25,17 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     }
 }
 
-/// Bytes that the primary uses, if it would refuse writes with the memory that is declared.
-fn too_much_data(desired: &Desired, observed: &Observed) -> Option<u64> {
+/// Bytes that the primary uses, if it would refuse writes with the lower limit that is declared.
+fn too_much_data(desired: &Desired, observed: &Observed, limit: u64) -> Option<u64> {
     let policy = desired.spec.memory.as_ref().map_or("noeviction", |memory| &memory.policy);
     let (primary, _) = observed.primary()?;
     let seen = observed.instances.get(&primary)?;
-    let is_less = seen.max_memory.is_some_and(|before| max_memory(desired).2 < before);
-    let used = seen.used_memory.filter(|used| *used > max_memory(desired).2);
+    let is_less = seen.max_memory.is_some_and(|before| limit < before);
+    let used = seen.used_memory.filter(|used| *used > limit);
     used.filter(|_| is_less && policy == "noeviction")
 }
 
-fn memory_too_small(desired: &Desired, used: u64) -> Concern {
-    let (_, _, limit) = max_memory(desired);
+fn memory_too_small(used: u64, limit: u64) -> Concern {
     let message = format!(
         "Cannot lower the memory: the primary uses {used} bytes, and maxmemory would be {limit}. Delete keys, or increase \
          spec.resources.memory or spec.memory.maxMemoryPercent."

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn program_of_another_engine_is_taken_only_where_the_declared_one_is_missing() {
+    fn other_program_is_taken_where_the_declared_one_is_missing() {
         let chosen = |program: &str, there: &[&str]| {
             let chosen =
                 choose(Path::new(program), |name| there.iter().any(|known| Path::new(known) == name));

@@ -108,7 +108,7 @@ impl Reconciliation {
                     None => return Err(already_there("pod", &desired.instance(*ordinal))),
                 }
                 // Its volume may have gone with the pod before it.
-                self.stale = desired.spec.persists();
+                self.stale |= desired.spec.persists();
                 return Ok(());
             }
             Step::DeletePod(ordinal, uid) => {

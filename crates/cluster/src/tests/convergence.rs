@@ -91,6 +91,15 @@ impl Model {
         }
     }
 
+    /// Goes on for as long as a cluster without trouble needs, whether or not it comes to rest.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..200 {
+            if !self.step() {
+                self.pass();
+            }
+        }
+    }
+
     /// Goes on until nothing is to be done.
     pub(super) fn rest(&mut self) {
         for pod in self.pods.values_mut() {

@@ -123,11 +123,7 @@ fn config_map_of_another_owner_is_named_and_stops_no_server() {
 fn serving_clients_of_sentinel_replaces_no_pod_and_is_undone() {
     let mut model = Model::new(desired(&json!({})));
     let rest = |model: &mut Model| {
-        for _ in 0..200 {
-            if !model.step() {
-                model.pass();
-            }
-        }
+        model.settle();
     };
     rest(&mut model);
     let pods = |model: &Model| model.pods.values().map(|pod| pod.seen.uid.clone()).collect::<Vec<_>>();

@@ -1,8 +1,8 @@
 //! The first data of a cluster: from a backup or from a running server.
 
 use super::{desired, model::Model};
-use crate::{RestoreSeen, RestoreSource, Step, decide};
-use serde_json::json;
+use crate::{Observed, RestoreSeen, RestoreSource, Step, decide};
+use serde_json::{Value, json};
 use valkeeper_engine::Ready;
 
 #[test]
@@ -10,11 +10,7 @@ fn cluster_from_a_backup_starts_with_the_instance_that_has_it() {
     for instances in [1, 3] {
         let bootstrap = json!({"backup": {"name": "one"}});
         let mut model = Model::new(desired(&json!({"instances": instances, "bootstrap": bootstrap})));
-        for _ in 0..200 {
-            if !model.step() {
-                model.pass();
-            }
-        }
+        model.settle();
         let at = |what: &str, is: fn(&Step) -> bool| {
             let found = model.steps.iter().position(is);
             found.unwrap_or_else(|| panic!("never: {what}"))
@@ -35,6 +31,17 @@ fn cluster_from_a_backup_starts_with_the_instance_that_has_it() {
     }
 }
 
+/// A cluster whose first pod was started.
+fn with_first_pod(bootstrap: &Value) -> (Model, Observed) {
+    let mut model = Model::new(desired(&json!({"bootstrap": bootstrap})));
+    while !matches!(model.steps.last(), Some(Step::CreatePod(0))) {
+        model.step();
+    }
+    model.pass();
+    let observed = model.observe();
+    (model, observed)
+}
+
 fn is_restore(step: &Step) -> bool {
     matches!(step, Step::Restore(0))
 }
@@ -52,12 +59,7 @@ fn server_is_taken_over_from_once_and_only_on_request() {
         (true, true, None, false, "c-0 takes over from old:6379."),
     ] {
         let server = json!({"host": "old", "cutOver": wanted});
-        let mut model = Model::new(desired(&json!({"bootstrap": {"server": server}})));
-        while !matches!(model.steps.last(), Some(Step::CreatePod(0))) {
-            model.step();
-        }
-        model.pass();
-        let mut observed = model.observe();
+        let (model, mut observed) = with_first_pod(&json!({"server": server}));
         // A Secret that is deleted meanwhile changes nothing.
         observed.restore_source = RestoreSource::Problem("Secret old does not exist.".to_owned());
         observed.instances.get_mut(&0).unwrap().restore = following(cutting_over, waits_for);
@@ -74,14 +76,9 @@ fn server_is_taken_over_from_once_and_only_on_request() {
 #[test]
 fn backup_that_cannot_be_restored_is_named_and_starts_nothing() {
     let failed = |passing| Some(RestoreSeen::Failed { passing, message: "the SHA-256 differs".to_owned() });
-    let bootstrap = json!({"bootstrap": {"backup": {"name": "one"}}});
+    let bootstrap = json!({"backup": {"name": "one"}});
     for (passing, backs_off, acts) in [(true, false, true), (true, true, false), (false, false, false)] {
-        let mut model = Model::new(desired(&bootstrap));
-        while !matches!(model.steps.last(), Some(Step::CreatePod(0))) {
-            model.step();
-        }
-        model.pass();
-        let mut observed = model.observe();
+        let (model, mut observed) = with_first_pod(&bootstrap);
         observed.restore_backs_off = backs_off;
         observed.instances.get_mut(&0).unwrap().restore = failed(passing);
         let decision = decide(&model.desired, &observed);

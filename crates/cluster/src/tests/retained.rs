@@ -1,12 +1,8 @@
 //! Volumes that have data of before: of instances that are no longer asked for, and of an earlier cluster.
 
-use super::{convergence::start, desired, model::Model};
+use super::{convergence::start, desired, model::Model, volumes::with_volumes};
 use crate::{ClaimSeen, RestoreSeen, Step, decide};
-use serde_json::{Value, json};
-
-fn with_volumes(instances: u32) -> Value {
-    json!({"instances": instances, "persistence": {"mode": "AppendOnly", "size": "4Gi"}})
-}
+use serde_json::json;
 
 /// Where in the steps the first of these is.
 fn place(model: &Model, what: &str, is: impl Fn(&Step) -> bool) -> usize {
@@ -14,7 +10,7 @@ fn place(model: &Model, what: &str, is: impl Fn(&Step) -> bool) -> usize {
 }
 
 #[test]
-fn fewer_instances_while_powered_off_are_fewer_after_an_election_of_all() {
+fn fewer_instances_while_powered_off_wait_for_an_election() {
     let mut model = start(&with_volumes(3));
     assert_eq!(model.desired.status.members, Some(3));
     model.desired.spec.powered = Some(false);
@@ -54,7 +50,7 @@ fn volumes_of_an_earlier_cluster_are_all_looked_at() {
             continue;
         }
         model.rest();
-        // Nobody has accepted writes on its own.
+        // No instance has accepted writes on its own.
         place(&model, "promoted", |step| matches!(step, Step::Promote(..)));
         assert_eq!(model.pods.len(), usize::try_from(instances).unwrap());
     }
@@ -79,11 +75,7 @@ fn backup_is_not_fetched_beside_volumes_of_an_earlier_cluster() {
 #[test]
 fn data_that_was_there_is_not_called_a_backup() {
     let mut model = Model::new(desired(&json!({"instances": 1, "bootstrap": {"backup": {"name": "one"}}})));
-    for _ in 0..200 {
-        if !model.step() {
-            model.pass();
-        }
-    }
+    model.settle();
     model.desired.status.restored = None;
     let mut observed = model.observe();
     observed.instances.get_mut(&0).unwrap().restore = Some(RestoreSeen::HadData);
@@ -93,7 +85,7 @@ fn data_that_was_there_is_not_called_a_backup() {
 }
 
 #[test]
-fn lost_volume_of_a_pod_that_waits_is_made_anew() {
+fn lost_volume_of_a_pod_that_waits_is_recreated() {
     let mut model = start(&with_volumes(3));
     let mut observed = model.observe();
     observed.claims.remove(&1);

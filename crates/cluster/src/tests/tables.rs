@@ -12,11 +12,7 @@ fn decided(spec: &Value, change: impl FnOnce(&mut Model, &mut Observed)) -> Deci
     let mut model = Model::new(desired(spec));
     // The user's own, if it is not to be made.
     model.password = spec.get("access").map(|_| 1);
-    for _ in 0..200 {
-        if !model.step() {
-            model.pass();
-        }
-    }
+    model.settle();
     let mut observed = model.observe();
     change(&mut model, &mut observed);
     decide(&model.desired, &observed)
@@ -128,11 +124,7 @@ fn memory_of_a_server_leaves_room_for_what_is_not_data() {
 #[test]
 fn operator_of_another_version_replaces_no_pod() {
     let mut model = Model::new(desired(&json!({})));
-    for _ in 0..200 {
-        if !model.step() {
-            model.pass();
-        }
-    }
+    model.settle();
     model.desired.defaults.manager_image = "manager:2".to_owned();
     let before = model.steps.len();
     for _ in 0..20 {
@@ -195,11 +187,7 @@ fn claims_of_removed_instances_stay_unless_they_are_to_go() {
 #[test]
 fn server_takes_no_more_memory_than_its_container_has() {
     let mut model = Model::new(desired(&json!({})));
-    for _ in 0..200 {
-        if !model.step() {
-            model.pass();
-        }
-    }
+    model.settle();
     let first = model.steps.len();
     "4Gi".clone_into(&mut model.desired.spec.resources.memory);
     for _ in 0..400 {

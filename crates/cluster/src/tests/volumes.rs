@@ -39,7 +39,7 @@ impl Model {
     }
 }
 
-fn with_volumes(instances: u32) -> Value {
+pub(super) fn with_volumes(instances: u32) -> Value {
     json!({"instances": instances, "persistence": {"mode": "AppendOnly", "size": "4Gi"}})
 }
 

@@ -18,16 +18,9 @@ fn at(time: &str) -> DateTime<Utc> {
 /// A cluster with this window whose servers all work, and wait for it because they are to have more memory.
 fn outdated(window: &Value) -> (Model, Observed) {
     let mut model = Model::new(desired(&json!({"update": {"primary": "Automatic", "window": window}})));
-    let settle = |model: &mut Model| {
-        for _ in 0..200 {
-            if !model.step() {
-                model.pass();
-            }
-        }
-    };
-    settle(&mut model);
+    model.settle();
     model.desired.spec.resources.memory = "2Gi".to_owned();
-    settle(&mut model);
+    model.settle();
     let observed = model.observe();
     (model, observed)
 }

@@ -95,7 +95,7 @@ impl Follower {
     }
 
     /// Has it connect again, to where the name leads now.
-    pub(super) async fn follow_anew(&mut self) -> Result<(), ImportError> {
+    pub(super) async fn reconnect(&mut self) -> Result<(), ImportError> {
         self.server.replicaof("127.0.0.1", self.silent_port).await?;
         let (host, port) = &self.source;
         Ok(self.server.replicaof(host, *port).await?)
@@ -172,7 +172,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Removes what an earlier attempt has left that was ended in the middle.
-    pub(super) fn anew(settings: &Settings) -> Result<Self, ImportError> {
+    pub(super) fn prepare(settings: &Settings) -> Result<Self, ImportError> {
         let folder = settings.data_dir.join("valkeeper-import");
         let dump = settings.data_dir.join("valkeeper-restore");
         for removed in [std::fs::remove_dir_all(&folder), std::fs::remove_file(&dump)] {

@@ -9,7 +9,7 @@
 //!
 //! Guarantees: the source is asked and followed, and never changed; it is taken over from only if it was not written to
 //! from before it was caught up with until after the data was saved, so that no write that it has acknowledged is missing;
-//! what was copied counts for nothing before that, and is copied anew after an end in the middle.
+//! what was copied counts for nothing before that, and is copied again after an end in the middle.
 //!
 //! Left to others: that no client writes to the source afterward.
 
@@ -37,11 +37,11 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long the source must not have changed before it is taken over from.
 const QUIET: Duration = Duration::from_secs(2);
-/// The link may be down for so long before everything begins anew, with the password of then.
+/// The link may be down for so long before everything is retried, with the password of then.
 const LINK_TIMEOUT: Duration = Duration::from_mins(5);
 /// A link that was down for less is being made.
 const LINK_SETUP: Duration = Duration::from_secs(10);
-/// The link may lead to another server than the name for so long before it is made anew.
+/// The link may lead to another server than the name for so long before it is replaced.
 const DETOUR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The body of `POST /v1/import`. It has no `Debug`: it holds a password.
@@ -84,7 +84,7 @@ pub(crate) fn begin(instance: &Arc<Instance>, request: ImportRequest) -> Option<
 
 async fn run(instance: &Instance, request: &ImportRequest) -> Result<(), ImportError> {
     let source = Source::new(&instance.settings, request);
-    let files = Files::anew(&instance.settings)?;
+    let files = Files::prepare(&instance.settings)?;
     let look = source.look().await?;
     source.check(&look)?;
     check_space(instance, look.used_memory)?;
@@ -114,10 +114,10 @@ async fn until_taken_over(
     let mut up = Instant::now();
     let mut direct = Instant::now();
     loop {
-        let look = source.look().await;
-        if let Some(denied) = look.as_ref().err().filter(|error| error.is_denied()) {
-            return Err(ImportError::Unready(denied.to_string()));
-        }
+        let look = match source.look().await {
+            Err(denied) if denied.is_denied() => return Err(denied),
+            look => look,
+        };
         let now = Instant::now();
         unchanged = look.as_ref().ok().map(|look| match unchanged.take() {
             Some((before, since)) if before.changes == look.changes => (look.clone(), since),
@@ -153,7 +153,7 @@ async fn until_taken_over(
             return Err(ImportError::Unready(format!("{} {seconds} s long", Obstacle::Link)));
         }
         if direct.elapsed() > DETOUR_TIMEOUT {
-            follower.follow_anew().await?;
+            follower.reconnect().await?;
             direct = Instant::now();
         }
         tokio::time::sleep(PAUSE).await;

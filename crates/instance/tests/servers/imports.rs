@@ -236,7 +236,7 @@ async fn source_that_cannot_be_followed_is_named_and_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn import_begins_anew_after_a_crash_of_the_manager() {
+async fn import_is_repeated_after_a_crash_of_the_manager() {
     let Some(program) = all_programs().into_iter().next() else { return };
     let mut world = first_instance(&program, "AppendOnly").await;
     let source = Source::start(&program, &source_host(&world.nodes[0]), &[]).await;

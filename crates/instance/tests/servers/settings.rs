@@ -81,7 +81,7 @@ async fn moved(program: &Path, [from, to]: [&str; 2]) -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn snapshot_on_the_volume_is_read_by_a_server_with_an_append_only_file() {
+async fn snapshot_on_the_volume_is_read_with_an_append_only_file() {
     for program in all_programs() {
         let mut world = moved(&program, ["Snapshot", "AppendOnly"]).await;
         let node = &mut world.nodes[0];
