@@ -41,7 +41,8 @@ fn happening() -> impl Strategy<Value = Happening> {
 struct Promises {
     model: Model,
     promised: Position,
-    /// How many instances have lost their memory since, which none does by the will of the operator.
+    /// How many instances have lost their memory since, or will because the user had deleted them before; none loses it
+    /// by the will of the operator.
     lost: usize,
 }
 
@@ -144,8 +145,14 @@ impl Promises {
         let asked = self.model.desired.status.durability.map(|durability| durability.acknowledgments);
         let is_promised = asked.is_some_and(|asked| confirmed >= usize::try_from(asked).unwrap());
         if is_promised && position > self.promised {
-            (self.promised, self.lost) = (position, 0);
+            (self.promised, self.lost) = (position, self.ending_holders(position));
         }
+    }
+
+    fn ending_holders(&self, position: Position) -> usize {
+        let ending = self.model.pods.values().filter(|pod| pod.seen.deleting);
+        let statuses = ending.filter_map(|pod| pod.instance.as_ref()).map(|instance| &instance.status);
+        statuses.filter(|status| status.position == Some(position)).count()
     }
 
     fn primary(&self) -> Option<u32> {
@@ -189,6 +196,19 @@ fn promised_write_survives_whatever_happens() {
         Ok(())
     });
     judged.unwrap();
+}
+
+/// No replica could keep it: the write is confirmed by a pod that is ending.
+#[test]
+fn write_that_only_ending_pods_have_may_be_lost() {
+    let mut promises = Promises::new();
+    let primary = promises.primary().unwrap();
+    let replica = if primary == 0 { 2 } else { 0 };
+    for happening in [Happening::Delete(replica), Happening::Delete(primary), Happening::Write(1 << replica)] {
+        promises.undergo(&happening);
+    }
+    assert_eq!(promises.lost, 2);
+    promises.settle();
 }
 
 #[test]
