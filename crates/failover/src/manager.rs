@@ -19,7 +19,9 @@
 //! Architecture invariant: an instance accepts writes only in `Promoting` and `Primary`, both of which carry a
 //! grant, and neither outlives the grant's hard deadline on this machine's own clock.
 
+mod lease;
 mod messages;
+mod verbs;
 
 pub use messages::{Command, Effect, Input, LeaseAnswer, Reaction, Refusal};
 
@@ -229,177 +231,6 @@ impl Manager {
         vec![self.command(Command::Hold)]
     }
 
-    fn tick(&mut self, timing: &Timing, now: Moment) -> Vec<Effect> {
-        match self.state.clone() {
-            State::Taking { request, .. } if now >= request.begun + timing.request_timeout => {
-                self.state = State::Held;
-                Vec::new()
-            }
-            State::Primary { grant, pending: Pending::Answer(request) }
-                if now >= request.begun + timing.request_timeout =>
-            {
-                self.read(now, grant)
-            }
-            State::Primary { grant, pending: Pending::Retry(at) } if now >= at => self.read(now, grant),
-            State::Primary { grant, pending: Pending::Nothing }
-                if now >= grant.renewed + timing.renew_interval =>
-            {
-                self.renew(now, grant)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn promote(&mut self, now: Moment, term: Term, version: u64) -> Result<Vec<Effect>, Refusal> {
-        if term < self.seen || term <= self.reigned {
-            return Err(Refusal::Stale);
-        }
-        if self.stopping {
-            return Err(Refusal::Stopping);
-        }
-        if self.state != State::Held || self.restarted {
-            return Err(Refusal::NotHeld);
-        }
-        let request = self.request(now);
-        self.state = State::Taking { term, request };
-        let mut effects = self.learn(term);
-        effects.push(Effect::WriteLease {
-            request: request.number,
-            version,
-            term,
-            holder: Some(self.identity.clone()),
-        });
-        Ok(effects)
-    }
-
-    fn hold(&mut self, now: Moment, term: Term) -> Result<Vec<Effect>, Refusal> {
-        if term < self.seen || term <= self.reigned {
-            return Err(Refusal::Stale);
-        }
-        let mut effects = self.learn(term);
-        self.restarted &= matches!(self.state, State::Killing { .. } | State::Dead);
-        match self.state.clone() {
-            State::Promoting { grant } | State::Primary { grant, .. } => {
-                effects.extend(self.fence(now, grant));
-            }
-            State::Following { .. } => {
-                self.state = State::Detaching;
-                effects.push(self.command(Command::Hold));
-            }
-            // The verb may outrun the answer to the request; the lease decides then, and the term is not taken.
-            State::Taking { .. } => self.state = State::Held,
-            State::Held | State::Detaching | State::Fencing { .. } | State::Killing { .. } | State::Dead => {}
-        }
-        Ok(effects)
-    }
-
-    fn follow(&mut self, now: Moment, term: Term, primary: Name) -> Result<Vec<Effect>, Refusal> {
-        if primary == self.identity.name || term == self.reigned && self.accepts_writes() {
-            return Err(Refusal::IsPrimary);
-        }
-        if term < self.seen {
-            return Err(Refusal::Stale);
-        }
-        let mut effects = self.learn(term);
-        match self.state.clone() {
-            State::Promoting { grant } | State::Primary { grant, .. } => {
-                effects.extend(self.fence(now, grant));
-            }
-            State::Held | State::Following { .. } => {
-                self.handing_over = false;
-                self.state = State::Following { primary: primary.clone(), confirmed: false };
-                effects.push(self.command(Command::Follow(primary)));
-            }
-            State::Taking { .. } => return Err(Refusal::NotHeld),
-            State::Detaching | State::Fencing { .. } | State::Killing { .. } | State::Dead => {}
-        }
-        Ok(effects)
-    }
-
-    fn lease(&mut self, timing: &Timing, now: Moment, number: u64, answer: LeaseAnswer) -> Vec<Effect> {
-        match self.state.clone() {
-            State::Taking { term, request } if request.number == number => {
-                self.taken(timing, now, term, request, &answer)
-            }
-            State::Primary { grant, pending: Pending::Answer(request) } if request.number == number => {
-                self.renewed(timing, now, grant, request, answer)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn taken(
-        &mut self,
-        timing: &Timing,
-        now: Moment,
-        term: Term,
-        request: Request,
-        answer: &LeaseAnswer,
-    ) -> Vec<Effect> {
-        self.state = State::Held;
-        let LeaseAnswer::Written { version } = *answer else { return Vec::new() };
-        self.reigned = term;
-        let grant = Grant { term, version, renewed: request.begun };
-        if now >= grant.renewed + timing.soft_deadline {
-            return self.release(now, &grant).into_iter().collect();
-        }
-        self.state = State::Promoting { grant };
-        self.handing_over = false;
-        vec![self.command(Command::Promote)]
-    }
-
-    fn renewed(
-        &mut self,
-        timing: &Timing,
-        now: Moment,
-        grant: Grant,
-        request: Request,
-        answer: LeaseAnswer,
-    ) -> Vec<Effect> {
-        match answer {
-            LeaseAnswer::Written { version } => {
-                let grant = Grant { version, renewed: request.begun, ..grant };
-                self.state = State::Primary { grant, pending: Pending::Nothing };
-                Vec::new()
-            }
-            LeaseAnswer::Read { holder, term, version }
-                if holder.as_ref() == Some(&self.identity) && term == grant.term =>
-            {
-                self.renew(now, Grant { version, ..grant })
-            }
-            LeaseAnswer::Read { .. } => self.fence(now, grant),
-            LeaseAnswer::Conflict => self.read(now, grant),
-            // A connection that is refused is refused again at once.
-            LeaseAnswer::Unknown => {
-                let pending = Pending::Retry(now + timing.retry_interval);
-                self.state = State::Primary { grant, pending };
-                Vec::new()
-            }
-        }
-    }
-
-    fn renew(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
-        let request = self.request(now);
-        let (version, term) = (grant.version, grant.term);
-        self.state = State::Primary { grant, pending: Pending::Answer(request) };
-        let holder = Some(self.identity.clone());
-        vec![Effect::WriteLease { request: request.number, version, term, holder }]
-    }
-
-    fn read(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
-        let request = self.request(now);
-        self.state = State::Primary { grant, pending: Pending::Answer(request) };
-        vec![Effect::ReadLease { request: request.number }]
-    }
-
-    fn release(&mut self, now: Moment, grant: &Grant) -> Option<Effect> {
-        if grant.version == ALONE {
-            return None;
-        }
-        let request = self.request(now).number;
-        Some(Effect::WriteLease { request, version: grant.version, term: grant.term, holder: None })
-    }
-
     fn confirmed(&mut self, now: Moment) -> Vec<Effect> {
         match self.state.clone() {
             State::Promoting { grant } => self.state = State::Primary { grant, pending: Pending::Nothing },
@@ -450,27 +281,6 @@ impl Manager {
                 vec![Effect::KillServer]
             }
             _ => Vec::new(),
-        }
-    }
-
-    fn kick(&mut self, term: Term) -> Result<Vec<Effect>, Refusal> {
-        if term < self.seen {
-            return Err(Refusal::Stale);
-        }
-        if self.accepts_writes() {
-            return Err(Refusal::IsPrimary);
-        }
-        Ok(vec![Effect::KickClients])
-    }
-
-    fn hand_over(&mut self, term: Term) -> Result<Vec<Effect>, Refusal> {
-        match &self.state {
-            State::Primary { grant, .. } if grant.term == term => {
-                self.handing_over = true;
-                Ok(Vec::new())
-            }
-            _ if term < self.seen => Err(Refusal::Stale),
-            _ => Err(Refusal::NotPrimary),
         }
     }
 
@@ -529,10 +339,5 @@ impl Manager {
     fn command(&mut self, command: Command) -> Effect {
         self.commands += 1;
         Effect::Server { number: self.commands, command }
-    }
-
-    fn request(&mut self, now: Moment) -> Request {
-        self.requests += 1;
-        Request { number: self.requests, begun: now }
     }
 }

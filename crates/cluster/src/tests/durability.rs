@@ -204,7 +204,8 @@ fn write_that_only_ending_pods_have_may_be_lost() {
     let mut promises = Promises::new();
     let primary = promises.primary().unwrap();
     let replica = if primary == 0 { 2 } else { 0 };
-    for happening in [Happening::Delete(replica), Happening::Delete(primary), Happening::Write(1 << replica)] {
+    for happening in [Happening::Delete(replica), Happening::Delete(primary), Happening::Write(1 << replica)]
+    {
         promises.undergo(&happening);
     }
     assert_eq!(promises.lost, 2);
