@@ -75,6 +75,7 @@ impl PodContext {
             address: address.to_string(),
             host: machine.address.to_string(),
             mounted: false,
+            over: false,
         };
         let uid = present.uid().unwrap_or_default();
         let (changed, token) = (Notify::new(), Mutex::new(None));
@@ -164,6 +165,11 @@ impl PodContext {
     pub(super) fn note_mounted(&self) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).mounted = true;
         self.changed.notify_one();
+    }
+
+    /// No container of it is started any more.
+    pub(super) fn note_over(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).over = true;
     }
 
     /// Calls with what references of this pod may lead to.

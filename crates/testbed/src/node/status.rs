@@ -108,6 +108,8 @@ pub(super) struct Knowledge {
     pub(super) host: String,
     /// The volumes are there, so that containers may run.
     pub(super) mounted: bool,
+    /// The pod is being deleted, and nothing of it runs any more.
+    pub(super) over: bool,
 }
 
 fn time(moment: DateTime<Utc>) -> String {
@@ -142,12 +144,18 @@ pub(super) fn phase(spec: &PodSpec, containers: &[Record]) -> &'static str {
     if all().any(|record| !record.has_run()) { "Pending" } else { "Running" }
 }
 
+/// The phase that a kubelet reports before it lets go of a pod that is being deleted.
+fn last_phase(containers: &[Record]) -> &'static str {
+    let mut ended = containers.iter().filter_map(Record::ended);
+    if ended.any(|ended| ended.code != 0) { "Failed" } else { "Succeeded" }
+}
+
 /// The status of the pod, as a strategic merge patch of it.
 pub(super) fn status(pod: &Pod, known: &Knowledge, now: DateTime<Utc>) -> Value {
     let empty = PodSpec::default();
     let spec = pod.spec.as_ref().unwrap_or(&empty);
     let records = &known.containers;
-    let phase = phase(spec, records);
+    let phase = if known.over { last_phase(records) } else { phase(spec, records) };
     let conditions: Vec<Value> =
         findings(pod, spec, known, phase).into_iter().map(|finding| finding.json(pod, now)).collect();
     let of = |init: bool| -> Vec<Value> {
@@ -300,6 +308,7 @@ mod tests {
             address: "127.1.1.2".to_owned(),
             host: "127.1.1.1".to_owned(),
             mounted: true,
+            over: false,
         };
         let find = |status: &Value, kind: &str| {
             let conditions = status["conditions"].as_array().unwrap().iter();

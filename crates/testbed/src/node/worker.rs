@@ -60,6 +60,9 @@ async fn live(context: Arc<PodContext>, orders: watch::Receiver<Order>) {
     }
     helpers.shutdown().await;
     context.disconnect();
+    if *orders.borrow() != Order::Run {
+        context.note_over();
+    }
     context.publish().await;
     if *orders.borrow() != Order::Run {
         context.confirm_end().await;
