@@ -30,6 +30,7 @@ mod matrix;
 mod metrics;
 mod namespaces;
 mod passwords;
+mod plans;
 mod report;
 mod roles;
 mod scale;
@@ -82,6 +83,8 @@ macro_rules! scenarios {
     };
 }
 use scenarios;
+use std::time::Duration;
+use valkeeper::settings::Settings;
 
 /// Once per process is enough.
 fn prepare() {
@@ -89,4 +92,17 @@ fn prepare() {
     let filter = std::env::var("TEST_LOG").unwrap_or_else(|_| "warn".to_owned());
     let subscriber = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::new(filter));
     let _ = subscriber.with_test_writer().try_init();
+}
+
+/// Of an operator that looks this often at what is in sync.
+fn settings(resync_interval: Duration) -> Settings {
+    Settings {
+        self_hosted: true,
+        manager_image: world::MANAGER_IMAGE.to_owned(),
+        service_addresses: true,
+        no_project_vpcs: true,
+        resync_interval,
+        watched_namespaces: vec!["default".to_owned(), namespaces::SHOP.to_owned()],
+        ..Settings::default()
+    }
 }

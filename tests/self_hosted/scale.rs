@@ -4,7 +4,7 @@
 
 use crate::asking::until;
 use crate::simulated::SimulatedNodes;
-use crate::world::{World, settings};
+use crate::{settings, world::World};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, ListParams, PostParams};
 use kube::client::ClientBuilder;

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use valkeeper::settings::Settings;
 use valkeeper_api::ValkeyCluster;
 use valkeeper_apiserver::{KubeOptions, KubeServer};
 use valkeeper_testbed::envtest::RealApiServer;
@@ -35,11 +34,11 @@ pub(crate) struct World {
     pub(crate) identity: IdentityAgent,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
     config: Config,
+    pub(crate) kubeconfig: String,
     /// Where everything is.
     pub(crate) namespace: &'static str,
     /// How often the operator looks at what is in sync.
     pub(crate) resync: Duration,
-    /// Keeps the API server.
     _server: Box<dyn std::any::Any + Send + Sync>,
 }
 
@@ -98,7 +97,7 @@ impl World {
         config.default_retry = false;
         let client = Client::try_from(config.clone()).unwrap();
         crate::definitions::install(&client).await;
-        options.kubeconfig = Some(kubeconfig);
+        options.kubeconfig = Some(kubeconfig.clone());
         options.images.add(Image {
             repository: MANAGER.to_owned(),
             program: Some(env!("CARGO_BIN_EXE_valkeeper").into()),
@@ -113,7 +112,17 @@ impl World {
         options.environment.extend(identity.environment());
         let nodes = Nodes::start(client.clone(), options).await.unwrap();
         let (operator, namespace, resync) = (None, "default", Duration::from_secs(2));
-        let world = Self { client, nodes, identity, operator, config, namespace, resync, _server: server };
+        let world = Self {
+            _server: server,
+            client,
+            nodes,
+            identity,
+            operator,
+            config,
+            kubeconfig,
+            namespace,
+            resync,
+        };
         until("the namespace", async || world.namespaces().get_opt("default").await.unwrap()).await;
         world
     }
@@ -133,7 +142,7 @@ impl World {
     }
 
     fn start_operator_with(&mut self, client: Client) {
-        let settings = settings(self.resync);
+        let settings = crate::settings(self.resync);
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let task = tokio::spawn(async move {
@@ -272,19 +281,6 @@ impl Drop for World {
         if let Some((_, task)) = &self.operator {
             task.abort();
         }
-    }
-}
-
-/// Of an operator that looks this often at what is in sync.
-pub(crate) fn settings(resync_interval: Duration) -> Settings {
-    Settings {
-        self_hosted: true,
-        manager_image: MANAGER_IMAGE.to_owned(),
-        service_addresses: true,
-        no_project_vpcs: true,
-        resync_interval,
-        watched_namespaces: vec!["default".to_owned(), crate::namespaces::SHOP.to_owned()],
-        ..Settings::default()
     }
 }
 

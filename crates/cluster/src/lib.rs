@@ -22,6 +22,7 @@ mod deletion;
 mod desired;
 mod difference;
 mod durability;
+pub mod effects;
 mod event;
 mod failover;
 pub mod final_backup;

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{io::Read as _, path::Path, sync::Arc};
-use valkeeper_api::{GROUP, Kind, ProjectVpc, Redis, Valkey};
+use valkeeper_api::{GROUP, Kind, ProjectVpc, Redis, Valkey, valkey_cluster};
 
 /// The identity of a resource that was never applied.
 const NOT_APPLIED: &str = "00000000-0000-0000-0000-000000000000";
@@ -148,12 +148,12 @@ impl Session {
         }
     }
 
-    /// The resources of a file as they would be if it were applied, and what else is in the file.
-    pub(super) async fn declared(&self, path: &Path) -> anyhow::Result<(Vec<Declared>, usize)> {
-        let (mut declared, mut skipped) = (Vec::new(), 0);
+    /// The resources of a file as they would be if it were applied, and the other manifests in the file.
+    pub(super) async fn declared(&self, path: &Path) -> anyhow::Result<(Vec<Declared>, Vec<Value>)> {
+        let (mut declared, mut others) = (Vec::new(), Vec::new());
         for manifest in manifests_of(path)? {
             let Some(kind) = kind_of_manifest(&manifest) else {
-                skipped += 1;
+                others.push(manifest);
                 continue;
             };
             let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
@@ -163,7 +163,7 @@ impl Session {
             let object = applied(live.as_ref().map(|live| &live.object), &manifest, &namespace);
             declared.push(Declared { resource: Resource { kind, object }, live, manifest });
         }
-        Ok((declared, skipped))
+        Ok((declared, others))
     }
 }
 
@@ -198,6 +198,12 @@ fn kind_of_manifest(manifest: &Value) -> Option<Kind> {
     kind.filter(|_| group == GROUP)
 }
 
+/// Whether a manifest is one of a self-hosted cluster.
+pub(super) fn is_cluster(manifest: &Value) -> bool {
+    let group = manifest["apiVersion"].as_str().and_then(|version| version.split('/').next());
+    group == Some(valkey_cluster::GROUP) && manifest["kind"] == valkey_cluster::NAME
+}
+
 /// Every manifest in a file, those of lists one by one; `-` is standard input.
 fn manifests_of(path: &Path) -> anyhow::Result<Vec<Value>> {
     let bytes = if path.as_os_str() == "-" {
@@ -221,7 +227,7 @@ fn manifests_of(path: &Path) -> anyhow::Result<Vec<Value>> {
 }
 
 /// The object after `manifest` was applied over `live`; the manifest counts as the whole spec.
-fn applied(live: Option<&Value>, manifest: &Value, namespace: &str) -> Value {
+pub(super) fn applied(live: Option<&Value>, manifest: &Value, namespace: &str) -> Value {
     let Some(live) = live else {
         let mut object = manifest.clone();
         object["metadata"]["namespace"] = json!(namespace);

@@ -1,5 +1,5 @@
 //! Read-only commands. They write nothing anywhere: both clients are behind a fence that is closed from the start and
-//! admits only reads.
+//! admits only reads. What the API server would do with a manifest is asked of it as a dry run, which stores nothing.
 //!
 //! ```text
 //! Connection (flags) -> Session (clients, namespace) -> find (resources) -> controller::preview (what would be done)

@@ -2,17 +2,24 @@
 //! decision function of the operator and writes nothing.
 
 mod check;
+mod cluster;
 mod output;
 mod planned;
 
-use self::planned::{Outcome, Planned, Price, refused};
+use self::{
+    cluster::PlannedCluster,
+    planned::{Outcome, Planned, Price, refused},
+};
 use super::{
-    find::{Declared, Resource},
+    find::{Declared, Resource, is_cluster},
     session::{Connection, Output, Session},
 };
 use crate::controller::{Ordered, Preview};
+use anyhow::Context as _;
 use clap::Args;
+use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};
+use valkeeper_api::{Kind, valkey_cluster::NAME};
 use valkeeper_engine::Ready;
 
 /// The exit code for changes with `--detailed-exitcode`.
@@ -30,9 +37,11 @@ Exit codes:
 Examples:
   kubectl valkeeper plan -f valkey.yaml
   kubectl valkeeper plan my-valkey
-  kubectl valkeeper plan redis/cache -o json")]
+  kubectl valkeeper plan redis/cache -o json
+  kubectl valkeeper plan -f valkeycluster.yaml
+  kubectl valkeeper plan valkeycluster/orders")]
 pub(in crate::cli) struct Plan {
-    /// Resources that exist: NAME, valkey/NAME or redis/NAME
+    /// Resources that exist: NAME, valkey/NAME, redis/NAME or valkeycluster/NAME
     #[arg(value_name = "NAME", required_unless_present = "file", conflicts_with = "file")]
     names: Vec<String>,
 
@@ -59,31 +68,83 @@ impl Plan {
         let mut skipped = 0;
         if let Some(file) = &self.file {
             let (declared, others) = session.declared(file).await?;
-            skipped = others;
             for one in declared {
-                plans.push(session.planned(one).await?);
+                plans.push(ResourcePlan::Service(Box::new(session.planned(one).await?)));
+            }
+            let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_cluster);
+            skipped = others.len();
+            for manifest in clusters {
+                plans.push(ResourcePlan::Cluster(Box::new(session.planned_cluster(&manifest).await?)));
             }
         }
         for name in &self.names {
-            let live = session.named(name).await?;
-            let manifest = live.object.clone();
-            plans.push(
-                session.planned(Declared { resource: live.clone(), live: Some(live), manifest }).await?,
-            );
+            plans.push(session.planned_by_name(name).await?);
         }
-        let text: String = plans.iter().map(Planned::text).collect();
+        let text: String = plans.iter().map(ResourcePlan::text).collect();
         let text = if skipped == 0 { text } else { format!("{text}{skipped} other resources skipped.\n") };
         self.output.write(&text, &plans)?;
-        let fails = |plan: &Planned| plan.outcome.stuck || !plan.problems.is_empty();
         Ok(match () {
-            () if plans.is_empty() || plans.iter().any(fails) => ExitCode::FAILURE,
-            () if self.detailed_exitcode && plans.iter().any(Planned::changes) => ExitCode::from(CHANGES),
+            () if plans.is_empty() || plans.iter().any(ResourcePlan::fails) => ExitCode::FAILURE,
+            () if self.detailed_exitcode && plans.iter().any(ResourcePlan::changes) => {
+                ExitCode::from(CHANGES)
+            }
             () => ExitCode::SUCCESS,
         })
     }
 }
 
+/// The plan of a resource of any kind.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ResourcePlan {
+    Service(Box<Planned>),
+    Cluster(Box<PlannedCluster>),
+}
+
+impl ResourcePlan {
+    fn text(&self) -> String {
+        match self {
+            Self::Service(plan) => plan.text(),
+            Self::Cluster(plan) => plan.text(),
+        }
+    }
+
+    fn fails(&self) -> bool {
+        match self {
+            Self::Service(plan) => plan.outcome.stuck || !plan.problems.is_empty(),
+            Self::Cluster(plan) => !plan.problems.is_empty(),
+        }
+    }
+
+    fn changes(&self) -> bool {
+        match self {
+            Self::Service(plan) => plan.changes(),
+            Self::Cluster(plan) => plan.changes(),
+        }
+    }
+}
+
 impl Session {
+    /// The next reconciliation of a resource that exists. A name without a kind is that of a cluster if nothing else has it.
+    async fn planned_by_name(&self, name: &str) -> anyhow::Result<ResourcePlan> {
+        let named = Self::cluster_name(name);
+        let found = match named {
+            Some(_) => None,
+            None if name.contains('/') => Some(self.named(name).await?),
+            None => self.only(&Kind::ALL, name).await?,
+        };
+        if let Some(live) = found {
+            let manifest = live.object.clone();
+            let declared = Declared { resource: live.clone(), live: Some(live), manifest };
+            return Ok(ResourcePlan::Service(Box::new(self.planned(declared).await?)));
+        }
+        let (name, namespace) = (named.unwrap_or(name), &self.namespace);
+        let kinds = if named.is_some() { NAME } else { "Valkey, Redis or ValkeyCluster" };
+        let missing = || format!("namespace {namespace} has no {kinds} {name}");
+        let cluster = self.cluster(namespace, name).await?.with_context(missing)?;
+        Ok(ResourcePlan::Cluster(Box::new(self.planned_cluster(&cluster).await?)))
+    }
+
     async fn planned(&self, declared: Declared) -> anyhow::Result<Planned> {
         let Declared { resource, live, manifest } = declared;
         let mut problems = check::manifest(&resource, live.as_ref(), &manifest);

@@ -96,7 +96,7 @@ impl Output {
 pub(in crate::cli) struct Session {
     /// Sends reads and nothing else.
     pub(super) client: Client,
-    /// Sends everything: for questions about permissions, which are POST requests and store nothing.
+    /// Sends everything: for questions about permissions and dry runs, which store nothing.
     pub(super) asking: Client,
     pub(super) namespace: String,
     pub(super) context: Arc<Context>,

@@ -5,6 +5,7 @@
 mod checks;
 mod convergence;
 mod durability;
+mod effects;
 mod model;
 mod objects;
 mod passwords;

@@ -1,6 +1,9 @@
 //! A plan for people.
 
-use super::planned::Planned;
+use super::{
+    cluster::{ChangedField, PlannedCluster},
+    planned::Planned,
+};
 use crate::cli::inspect::table::table;
 use std::fmt::Write as _;
 
@@ -77,6 +80,52 @@ impl Planned {
         });
         text.push_str(&table("    ", &left.collect::<Vec<_>>()));
         text
+    }
+}
+
+impl PlannedCluster {
+    pub(super) fn text(&self) -> String {
+        let Self { kind, namespace, name, .. } = self;
+        let mut text = format!("{kind} {namespace}/{name}");
+        text.push_str(if self.resource_exists { "\n" } else { " (not applied yet)\n" });
+        let problems = self.problems.iter().map(|one| vec![format!("{}:", one.field), one.message.clone()]);
+        text.push_str(&table("  refused  ", &problems.collect::<Vec<_>>()));
+        let changes = self.changes.iter().map(|change| {
+            let ChangedField { field, from, to, effect } = change;
+            let value = format!("{} -> {}", short(&from.to_string()), short(&to.to_string()));
+            vec![field.clone(), value, cluster_effect(effect).to_owned()]
+        });
+        text.push_str(&table("    ", &changes.collect::<Vec<_>>()));
+        for (what, pods) in
+            [("creates", &self.created), ("replaces", &self.replaced), ("removes", &self.removed)]
+        {
+            if !pods.is_empty() {
+                // A text takes everything.
+                let _ = writeln!(text, "  {what}: {}", pods.join(", "));
+            }
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {note}");
+        }
+        if !self.changes() && self.problems.is_empty() {
+            text.push_str("  no changes\n");
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// What an effect means for servers.
+fn cluster_effect(word: &str) -> &str {
+    match word {
+        "none" => "no server is touched",
+        "live" => "running servers take it",
+        "restart" => "restart: servers are replaced one by one",
+        "replace" => "servers are replaced one by one",
+        "scale" => "servers are added or removed",
+        "grow" => "volumes are enlarged",
+        "power" => "all servers end or start",
+        other => other,
     }
 }
 

@@ -1,0 +1,265 @@
+//! The plan of a `ValkeyCluster`: what applying a manifest does to its servers.
+//!
+//! Guarantees: the API server judges the manifest in a dry run, so that defaults, rules and admission policies are its own;
+//! nothing is stored. Pods are replaced if the operator's own revision of them differs.
+
+use super::planned::Problem;
+use crate::cli::inspect::{find::applied, session::Session};
+use anyhow::{Context as _, bail};
+use chrono::Utc;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt as _,
+    api::{ApiResource, DynamicObject, ListParams, PostParams},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use valkeeper_api::{ValkeyCluster, valkey_cluster::NAME};
+use valkeeper_cluster::{
+    Defaults, Desired,
+    effects::{self, Beginning, Change, Effect},
+    names,
+};
+
+/// The plan of one cluster.
+#[derive(Serialize)]
+pub(super) struct PlannedCluster {
+    pub(super) kind: &'static str,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// The resource exists.
+    pub(super) resource_exists: bool,
+    /// Why it would not work.
+    pub(super) problems: Vec<Problem>,
+    /// Field by field.
+    pub(super) changes: Vec<ChangedField>,
+    /// Pods that are created.
+    pub(super) created: Vec<String>,
+    /// Pods that are replaced, in this order.
+    pub(super) replaced: Vec<String>,
+    /// Pods that end without a successor.
+    pub(super) removed: Vec<String>,
+    /// What else follows from it.
+    pub(super) notes: Vec<String>,
+}
+
+/// A field that changes.
+#[derive(Serialize)]
+pub(super) struct ChangedField {
+    pub(super) field: String,
+    pub(super) from: Value,
+    pub(super) to: Value,
+    pub(super) effect: &'static str,
+}
+
+impl PlannedCluster {
+    /// Whether something would be different.
+    pub(super) fn changes(&self) -> bool {
+        let pods = self.created.len() + self.replaced.len() + self.removed.len();
+        !self.changes.is_empty() || pods > 0
+    }
+}
+
+/// A pod of the cluster, and what it is made of.
+struct PodFound {
+    ordinal: u32,
+    revision: String,
+}
+
+impl Session {
+    /// Whether a name means a cluster: `valkeycluster/orders`, or `vkc/orders`.
+    pub(super) fn cluster_name(name: &str) -> Option<&str> {
+        let (kind, name) = name.split_once('/')?;
+        let kind = kind.split('.').next().unwrap_or_default().to_ascii_lowercase();
+        ["valkeycluster", "valkeyclusters", "vkc"].contains(&kind.as_str()).then_some(name)
+    }
+
+    /// A cluster, if it exists and its kind is defined.
+    pub(super) async fn cluster(&self, namespace: &str, name: &str) -> anyhow::Result<Option<Value>> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind());
+        let doing = || format!("read {NAME} {namespace}/{name}");
+        let found = crate::cluster::bounded(doing, api.get_opt(name)).await?;
+        Ok(found.map(serde_json::to_value).transpose()?)
+    }
+
+    /// What applying this manifest does.
+    pub(super) async fn planned_cluster(&self, manifest: &Value) -> anyhow::Result<PlannedCluster> {
+        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+        let namespace = text("/metadata/namespace").unwrap_or(&self.namespace).to_owned();
+        let name = text("/metadata/name").unwrap_or_default().to_owned();
+        let live = if name.is_empty() { None } else { self.cluster(&namespace, &name).await? };
+        let mut planned = PlannedCluster {
+            kind: NAME,
+            resource_exists: live.is_some(),
+            problems: Vec::new(),
+            changes: Vec::new(),
+            created: Vec::new(),
+            replaced: Vec::new(),
+            removed: Vec::new(),
+            notes: Vec::new(),
+            namespace,
+            name,
+        };
+        match self.dry_run(&planned.namespace, live.as_ref(), manifest).await? {
+            Err(problems) => planned.problems = problems,
+            Ok(object) => self.compare(&mut planned, live.as_ref(), &object).await?,
+        }
+        Ok(planned)
+    }
+
+    /// The object as the API server would store it, or what it refuses.
+    async fn dry_run(
+        &self,
+        namespace: &str,
+        live: Option<&Value>,
+        manifest: &Value,
+    ) -> anyhow::Result<Result<Value, Vec<Problem>>> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.asking.clone(), namespace, &kind());
+        let mut object = applied(live, manifest, namespace);
+        if let (None, Some(meta)) = (live, object["metadata"].as_object_mut()) {
+            // The server gives these.
+            meta.retain(|key, _| key != "uid" && key != "generation");
+        }
+        let object: DynamicObject = serde_json::from_value(object).context("cannot read the manifest")?;
+        let name = object.name_any();
+        let parameters = PostParams { dry_run: true, ..PostParams::default() };
+        let answer = match live {
+            Some(_) => api.replace(&name, &parameters, &object).await,
+            None => api.create(&parameters, &object).await,
+        };
+        match answer {
+            Ok(object) => Ok(Ok(serde_json::to_value(object)?)),
+            Err(kube::Error::Api(status)) if status.code == 422 || status.code == 400 => {
+                Ok(Err(problems(&status)))
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                bail!("the kind {NAME} is not defined in this cluster: install chart valkeeper-crds")
+            }
+            Err(error) => Err(error).context(format!("cannot try {NAME} {namespace}/{name}")),
+        }
+    }
+
+    async fn compare(
+        &self,
+        planned: &mut PlannedCluster,
+        live: Option<&Value>,
+        object: &Value,
+    ) -> anyhow::Result<()> {
+        let desired = |object: &Value| -> anyhow::Result<Desired> {
+            let cluster: ValkeyCluster =
+                serde_json::from_value(object.clone()).context("cannot read the cluster")?;
+            Ok(Desired::of(&cluster, Defaults::default()))
+        };
+        let after = desired(object)?;
+        let Some(live) = live else {
+            let count = if after.is_powered() { after.instances() } else { 0 };
+            planned.created = (0..count).map(|ordinal| after.instance(ordinal)).collect();
+            return Ok(());
+        };
+        let before = desired(live)?;
+        let pods = self.pods(&planned.namespace, &planned.name).await?;
+        let changes = effects::changes(&before, &after);
+        let primary = live.pointer("/status/currentPrimary").and_then(Value::as_str);
+        let primary = primary.and_then(|name| names::ordinal(&after.name, name));
+        let wanted = if after.is_powered() { after.instances() } else { 0 };
+        let there = |ordinal: &u32| pods.iter().any(|pod| pod.ordinal == *ordinal);
+        let name = |ordinal: u32| after.instance(ordinal);
+        let revisions: Vec<_> = pods.iter().map(|pod| (pod.ordinal, pod.revision.clone())).collect();
+        let replaced = effects::replaced(&after, &revisions, &changes, primary);
+        planned.created = (0..wanted).filter(|ordinal| !there(ordinal)).map(name).collect();
+        planned.removed = pods.iter().map(|pod| pod.ordinal).filter(|at| *at >= wanted).map(name).collect();
+        planned.notes = notes(&after, &changes, &replaced, primary);
+        planned.replaced = replaced.into_iter().map(name).collect();
+        planned.changes = changes.into_iter().map(shown).collect();
+        Ok(())
+    }
+
+    async fn pods(&self, namespace: &str, name: &str) -> anyhow::Result<Vec<PodFound>> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let of = ListParams::default().labels(&format!("{}={name}", names::CLUSTER));
+        let list =
+            crate::cluster::bounded(|| format!("list pods of {namespace}/{name}"), api.list(&of)).await?;
+        let pods = list.items.iter().filter_map(|pod| {
+            let ordinal = names::ordinal(name, &pod.name_any())?;
+            let revision = pod.annotations().get(names::REVISION).cloned().unwrap_or_default();
+            Some(PodFound { ordinal, revision })
+        });
+        Ok(pods.collect())
+    }
+}
+
+fn kind() -> ApiResource {
+    ApiResource::erase::<ValkeyCluster>(&())
+}
+
+/// What the API server refuses, field by field.
+fn problems(status: &kube::core::Status) -> Vec<Problem> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let problems: Vec<_> =
+        causes.map(|cause| Problem { field: cause.field.clone(), message: cause.message.clone() }).collect();
+    if problems.is_empty() {
+        return vec![Problem { field: "metadata.name".to_owned(), message: status.message.clone() }];
+    }
+    problems
+}
+
+fn shown(change: Change) -> ChangedField {
+    let effect = match change.effect {
+        Effect::None => "none",
+        Effect::Live => "live",
+        Effect::Restart => "restart",
+        Effect::Replace => "replace",
+        Effect::Scale => "scale",
+        Effect::Grow => "grow",
+        Effect::Power => "power",
+    };
+    ChangedField { field: change.field, from: change.from, to: change.to, effect }
+}
+
+/// What a user should know before it happens.
+fn notes(after: &Desired, changes: &[Change], replaced: &[u32], primary: Option<u32>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let of = |field: &str| changes.iter().find(|change| change.field == field);
+    if after.paused {
+        notes.push(
+            "The cluster is paused: nothing of this happens until the annotation is removed.".to_owned(),
+        );
+    }
+    let lost = "ALL DATA IS LOST: it is kept in memory only";
+    if of("spec.powered").is_some_and(|change| change.to == json!(false)) {
+        let data = if after.spec.persists() { "Volumes stay" } else { lost };
+        notes.push(format!("All servers end. {data}."));
+    }
+    if of("spec.instances").is_some_and(|change| change.to.as_i64() < change.from.as_i64()) {
+        let volumes = if after.retains_volumes() { "stay" } else { "are deleted" };
+        notes.push(format!("Volumes of servers that are removed {volumes}."));
+    }
+    if replaced.is_empty() {
+        return notes;
+    }
+    if after.instances() == 1 {
+        let data = if after.spec.persists() { String::new() } else { format!(" {lost}.") };
+        notes.push(format!("The only server is replaced: clients cannot connect meanwhile.{data}"));
+    } else if let Some(primary) = primary.filter(|primary| replaced.contains(primary)) {
+        let name = after.instance(primary);
+        notes.push(format!(
+            "Primary {name} is replaced last, after a switchover: clients connect again once."
+        ));
+    }
+    if let Some(value) = effects::approval(after).filter(|_| primary.is_some_and(|at| replaced.contains(&at)))
+    {
+        let annotation = names::APPROVE_UPDATE;
+        notes.push(format!("The primary waits for the annotation {annotation}: \"{value}\"."));
+    }
+    match effects::beginning(after, Utc::now()) {
+        Beginning::Now => {}
+        Beginning::Window(Some(begin)) => {
+            let begin = begin.format("%Y-%m-%d %H:%M UTC");
+            notes.push(format!("Servers that work are replaced in the window that begins at {begin}."));
+        }
+        Beginning::Window(None) => {
+            notes.push("No window for updates can be found in spec.update.window.".to_owned());
+        }
+    }
+    notes
+}
