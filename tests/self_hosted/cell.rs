@@ -68,9 +68,8 @@ fn stops_everything(scenario: &str) -> bool {
     ["hibernate and wake", "cold start"].contains(&scenario)
 }
 
-/// One run; with networks and volumes of their own for pods, in namespaces that this program was started in.
-pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
-    let mut world = World::for_cell(crate::report::is_real(), isolated).await.expect("there are servers");
+/// Of a cluster that is made as the variables say.
+fn spec() -> Value {
     let mut spec = json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}});
     if std::env::var("VALKEEPER_TLS").is_ok_and(|value| value == "1") {
         spec["tls"] = json!({});
@@ -78,8 +77,22 @@ pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
     if let Ok(durability) = std::env::var("VALKEEPER_DURABILITY") {
         spec["durability"] = durability.into();
     }
+    if let Ok(outage) = std::env::var("VALKEEPER_API_OUTAGE") {
+        spec["failover"] = json!({"apiServerOutage": outage});
+    }
+    spec
+}
+
+/// One run; with networks and volumes of their own for pods, in namespaces that this program was started in.
+pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
+    let mut world = World::for_cell(crate::report::is_real(), isolated).await.expect("there are servers");
+    let spec = spec();
+    let needs_consent = spec["failover"]["apiServerOutage"] == "Continue";
     world.create("trio", spec).await;
     let first = world.until_ready("trio").await;
+    if needs_consent {
+        crate::outages::until_replicas_are_named(&world, "trio").await;
+    }
     let primary = named(first["currentPrimary"].as_str().unwrap());
     let recorder = Recorder::new();
     until("a Secret", async || world.try_secret("trio").await).await;

@@ -29,6 +29,7 @@ mod looking;
 mod matrix;
 mod metrics;
 mod namespaces;
+mod outages;
 mod passwords;
 mod plans;
 mod report;

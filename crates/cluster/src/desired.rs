@@ -116,6 +116,11 @@ impl Desired {
         Duration::from_secs(after.and_then(|seconds| seconds.parse().ok()).unwrap_or(5))
     }
 
+    /// Whether a primary goes on without the Kubernetes API while its replicas consent.
+    pub fn continues_without_api(&self) -> bool {
+        self.spec.failover.as_ref().is_some_and(|failover| failover.api_server_outage == "Continue")
+    }
+
     /// Whether clients that are set up for Sentinel are served.
     pub fn serves_sentinel_clients(&self) -> bool {
         self.spec.clients.as_ref().is_some_and(|clients| clients.sentinel)

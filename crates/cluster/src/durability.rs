@@ -71,3 +71,8 @@ fn has_all(desired: &Desired, observed: &Observed, ordinal: u32) -> bool {
     let complete = seen.status.position.is_some() && seen.status.position >= leader.status.position;
     ordinal == primary || follows && complete
 }
+
+/// Whether the primary accepts writes for as long as each of its replicas consents.
+pub(crate) fn needs_every_replica(observed: &Observed) -> bool {
+    observed.primary().is_some_and(|(_, primary)| primary.status.by_consent)
+}

@@ -3,15 +3,17 @@
 
 use crate::concern::Concern;
 use crate::desired::Desired;
+use crate::durability;
 use crate::lease_mode;
 use crate::names::{self, reason};
 use crate::observed::{LeaseSeen, Observed};
 use crate::report::State;
 use crate::step::{PromotionCause, RequeueClass, Step};
+use valkeeper_engine::Ready;
 use valkeeper_failover::{
     Name, Term,
     operator::{self, View, Wait},
-    protocol::{Role, Timing},
+    protocol::{Peer, Role, Timing},
 };
 
 /// What is to be done so that there is one primary.
@@ -103,7 +105,7 @@ fn leased(desired: &Desired, observed: &Observed, view: &View) -> Concern {
         },
         operator::Step::Kick(name, term) => Concern::act(Step::Kick(name, term)),
         operator::Step::Follow(name, primary, term) => Concern::act(Step::Follow(name, primary, term)),
-        operator::Step::Wait(wait) => waiting(desired, observed, wait),
+        operator::Step::Wait(wait) => waiting(desired, observed, view, wait),
         operator::Step::Settled(..) => settled(desired, observed),
     }
 }
@@ -152,7 +154,8 @@ fn cause(view: &View) -> PromotionCause {
     let member = view.members.get(&holder.name);
     let leaving = member
         .is_some_and(|member| member.leaving || member.status.as_ref().is_some_and(|status| status.leaving));
-    let ended = member.is_some_and(|member| member.ended.is_some() || member.status.is_some());
+    let ended = view.gone.contains(&Peer::from(holder))
+        || member.is_some_and(|member| member.ended.is_some() || member.status.is_some());
     PromotionCause { from: Some(holder.name.to_string()), planned: leaving, confirmed: ended }
 }
 
@@ -184,6 +187,11 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
     });
     match stale {
         Some((ordinal, pod)) => Concern::act(Step::Label(*ordinal, pod.uid.clone(), names::REPLICA)),
+        None if durability::needs_every_replica(observed) => {
+            let message = "The primary cannot reach the Kubernetes API. It accepts writes while all its replicas answer it.";
+            let (again, why) = (RequeueClass::Active, reason::DEGRADED);
+            Concern::finds(Ready::Yes, again, State::Degraded, why, message.to_owned())
+        }
         None if primary.is_none() => {
             let message = "The primary does not answer.".to_owned();
             Concern::waits(RequeueClass::Urgent, failing_over(desired), why(desired, false), message)
@@ -192,12 +200,25 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
     }
 }
 
-fn waiting(desired: &Desired, observed: &Observed, wait: Wait) -> Concern {
+fn waiting(desired: &Desired, observed: &Observed, view: &View, wait: Wait) -> Concern {
     let state = failing_over(desired);
     let progress =
         |message: String| Concern::waits(RequeueClass::Urgent, state, why(desired, false), message);
     match wait {
         Wait::Term => progress("The primary does not answer. Waiting until its term has elapsed.".to_owned()),
+        Wait::Consent(peers) => {
+            let peers: Vec<_> = peers.iter().map(Name::as_str).collect();
+            let message = format!(
+                "Cannot elect a primary: the one of term {term} does not answer, and may accept writes with the consent of \
+                 {peers}. Make one of them reachable, or, if the primary does not run, set annotation {annotation}: \
+                 \"{term}/{version}\".",
+                term = desired.remembered().0,
+                version = view.lease.as_ref().map_or(0, |lease| lease.version),
+                peers = peers.join(", "),
+                annotation = names::ELECT_WITHOUT_MISSING,
+            );
+            Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::INSTANCES_MISSING, message)
+        }
         Wait::Change(name) => progress(format!("Waiting for {name}, which changes its role.")),
         Wait::Drain(name) => progress(format!("Waiting until {name} has taken in what was sent to it.")),
         Wait::Missing(names) => {

@@ -73,6 +73,9 @@ fn excess(desired: &Desired, observed: &Observed) -> Concern {
         let Some(primary) = primary else {
             return scaling(format!("Waiting for a primary before {name} is removed."));
         };
+        if durability::needs_every_replica(observed) {
+            return scaling(format!("Waiting until the primary does not need {name}."));
+        }
         if primary == *ordinal {
             return scaling(format!("Moving the primary away from {name}, which is removed."));
         }

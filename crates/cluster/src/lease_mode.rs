@@ -14,6 +14,7 @@
 use crate::desired::Desired;
 use crate::members;
 use crate::observed::{LeaseSeen, Observed};
+use valkeeper_failover::protocol::Peer;
 
 /// Whether the settings name no lease.
 pub(crate) fn is_alone(desired: &Desired, observed: &Observed) -> bool {
@@ -29,8 +30,10 @@ pub(crate) fn may_leave_the_lease(desired: &Desired, observed: &Observed) -> boo
     let LeaseSeen::Present(lease) = &observed.lease else { return false };
     // Whoever holds it may know more than the instance that stays.
     let known = observed.instances.get(&0).is_some_and(|instance| instance.alone);
-    let holder = lease.holder.as_ref().map(|holder| holder.name.as_str() == desired.instance(0));
-    has_one_instance(desired, observed) && (known || holder == Some(true))
+    // Another pod of its name may run where nobody sees it.
+    let own = observed.instances.get(&0).map(|instance| Peer::from(&instance.status.identity));
+    let holder = lease.holder.as_ref().map(Peer::from);
+    has_one_instance(desired, observed) && (known || holder.is_some() && holder == own)
 }
 
 fn has_one_instance(desired: &Desired, observed: &Observed) -> bool {

@@ -26,7 +26,13 @@ pub fn policy(desired: &Desired) -> Policy {
         drain: DRAIN,
         quorum: durability::quorum(desired),
         without_missing: decided == Some(desired.remembered().0),
+        without_consent: desired.without_missing.as_deref().and_then(decided_lease),
     }
+}
+
+/// The version of the Lease whose holder does not run, as a user has said: `TERM/VERSION`.
+fn decided_lease(decision: &str) -> Option<u64> {
+    decision.split_once('/')?.1.parse().ok()
 }
 
 /// What was observed between these moments, for the protocol; none without a Lease.
@@ -47,7 +53,8 @@ pub fn reading(desired: &Desired, observed: &Observed, began: Moment, ended: Mom
         };
         members.insert(name, member);
     }
-    Some(Reading { began, ended, lease: Some(lease.clone()), members, remembered: desired.remembered() })
+    let (remembered, gone) = (desired.remembered(), observed.gone.clone());
+    Some(Reading { began, ended, lease: Some(lease.clone()), members, remembered, gone })
 }
 
 /// Instances that should be there, and those that still are. One that never had data is not missed.

@@ -7,7 +7,12 @@ use crate::serving::{ServingSeen, SourceSeen};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_engine::ConnectionSecret;
-use valkeeper_failover::{Name, observer::LeaseReading, operator::View, protocol::Status};
+use valkeeper_failover::{
+    Name,
+    observer::LeaseReading,
+    operator::View,
+    protocol::{Peers, Status},
+};
 
 /// Everything that one look shows.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +45,8 @@ pub struct Observed {
     pub growth_refused: Option<String>,
     /// Pods by ordinal.
     pub pods: BTreeMap<u32, PodSeen>,
+    /// Pods of now and before that have ended for good, as their kubelets have reported.
+    pub gone: Peers,
     /// Answers of instances by ordinal.
     pub instances: BTreeMap<u32, InstanceSeen>,
     /// The Lease.

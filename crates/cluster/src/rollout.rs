@@ -78,6 +78,9 @@ pub(crate) fn primary_to_replace(desired: &Desired, observed: &Observed) -> Opti
 
 /// The next pod to replace.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
+    if durability::needs_every_replica(observed) {
+        return Concern::fine();
+    }
     let outdated = outdated(desired, observed);
     // What has never run has nothing to lose.
     let unstarted = outdated.iter().find(|ordinal| {

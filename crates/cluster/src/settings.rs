@@ -96,6 +96,11 @@ fn content(desired: &Desired, alone: bool) -> Value {
             "password": spec.clients.as_ref().map_or("Required", |clients| &clients.sentinel_password),
         });
     }
+    if desired.continues_without_api() && !alone {
+        // The certificate of the servers is for every name of this form.
+        let host = names::host("peer", &desired.name, &desired.namespace);
+        content["peers"] = json!({"host": host, "port": names::CONTROL_PORT});
+    }
     if restore::is_due(desired) {
         content["restore"] = desired.instance(0).into();
     }

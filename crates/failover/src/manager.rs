@@ -16,16 +16,21 @@
 //! A promotion rests on what the instance had when it was held. If its server has been started since, that may be gone:
 //! the promotion is refused until another verb to hold, whose answer says what there is.
 //!
+//! A primary that cannot renew its lease goes on while the peers consent that the lease names: see `consent`.
+//!
 //! Architecture invariant: an instance accepts writes only in `Promoting` and `Primary`, both of which carry a
 //! grant, and neither outlives the grant's hard deadline on this machine's own clock.
 
+mod consent;
 mod lease;
 mod messages;
+mod named;
 mod verbs;
 
-pub use messages::{Command, Effect, Input, LeaseAnswer, Reaction, Refusal};
+pub use messages::{Command, ConsentAnswer, Effect, Input, LeaseAnswer, Reaction, Refusal};
 
-use crate::protocol::{Identity, Name, Role, Term, Timing};
+use crate::protocol::{Identity, Name, Peers, Role, Term, Timing};
+use named::Named;
 use std::time::Duration;
 
 /// A moment on a clock that counts suspend, as time since some start.
@@ -39,8 +44,22 @@ const ALONE: u64 = 0;
 struct Grant {
     term: Term,
     version: u64,
-    /// When the last good renewal began.
+    /// When the last good renewal began, or the last question to peers to which all of them consented.
     renewed: Moment,
+    /// It was such a question.
+    by_consent: bool,
+    /// When the last good renewal began.
+    leased: Moment,
+    named: Named,
+    /// Peers are asked now.
+    asking: Option<Request>,
+}
+
+impl Grant {
+    fn new(term: Term, version: u64, renewed: Moment) -> Self {
+        let (by_consent, named, asking) = (false, Named::default(), None);
+        Self { term, version, renewed, by_consent, leased: renewed, named, asking }
+    }
 }
 
 /// A request to the API server under way.
@@ -89,6 +108,8 @@ pub struct Manager {
     leaving: bool,
     handing_over: bool,
     stopping: bool,
+    /// Those that can be asked for consent now.
+    peers: Peers,
 }
 
 impl Manager {
@@ -105,6 +126,7 @@ impl Manager {
             leaving: false,
             handing_over: false,
             stopping: false,
+            peers: Peers::new(),
         }
     }
 
@@ -153,6 +175,11 @@ impl Manager {
         self.grant().is_some_and(|grant| grant.version == ALONE)
     }
 
+    /// Whether it accepts writes because its peers consent, not because it has renewed its lease.
+    pub fn reigns_by_consent(&self) -> bool {
+        matches!(&self.state, State::Primary { grant, .. } if grant.by_consent)
+    }
+
     /// Takes in what happened at `now`, and answers what to do. A refused verb has effects too: a deadline that
     /// has passed is noticed whatever the input.
     pub fn on(&mut self, timing: &Timing, now: Moment, input: Input) -> Reaction {
@@ -170,6 +197,11 @@ impl Manager {
             Input::Hold { term } => self.hold(now, term)?,
             Input::Follow { term, primary } => self.follow(now, term, primary)?,
             Input::Lease { request, answer } => self.lease(timing, now, request, answer),
+            Input::Peers(peers) => {
+                self.peers = peers;
+                Vec::new()
+            }
+            Input::Consent { request, answer } => self.consent(now, request, answer),
             Input::Confirmed(number) if number == self.commands => self.confirmed(now),
             Input::Confirmed(_) => Vec::new(),
             Input::Exited => self.exited(now),
@@ -300,7 +332,7 @@ impl Manager {
     /// In a term of its own in any case: no other instance has what is written from now on.
     fn reign_alone(&mut self, now: Moment) -> Vec<Effect> {
         let term = self.seen.next();
-        let grant = Grant { term, version: ALONE, renewed: now };
+        let grant = Grant::new(term, ALONE, now);
         let takes = match &self.state {
             State::Held if !self.stopping => {
                 self.state = State::Promoting { grant };

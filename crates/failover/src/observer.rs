@@ -10,7 +10,7 @@
 use crate::{
     manager::Moment,
     operator::{self, Lease, Member, Policy, Step, View},
-    protocol::{Identity, Name, Status, Term, Timing},
+    protocol::{Identity, Name, Peer, Peers, Status, Term, Timing},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The lease as one reading shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseReading {
     /// Who holds it.
     pub holder: Option<Identity>,
@@ -26,6 +26,8 @@ pub struct LeaseReading {
     pub term: Term,
     /// Its version.
     pub version: u64,
+    /// Those whose consent its holder may go on with.
+    pub peers: Peers,
 }
 
 /// One instance as one reading shows it.
@@ -56,6 +58,8 @@ pub struct Reading {
     pub members: BTreeMap<Name, MemberReading>,
     /// The highest term that the status of the cluster remembers.
     pub remembered: Term,
+    /// Pods that have ended for good: no manager is started in them any more.
+    pub gone: Peers,
 }
 
 /// What is remembered of one cluster between readings.
@@ -63,6 +67,10 @@ pub struct Reading {
 pub struct Observer {
     lease: Option<(LeaseReading, Moment)>,
     heard: BTreeMap<Name, Moment>,
+    /// When the last reading was complete.
+    read: Option<Moment>,
+    /// Pods that do not consent to this term any more, and since when that is known.
+    refusals: (Term, BTreeMap<Peer, Moment>),
     vacant_since: Option<Moment>,
 }
 
@@ -78,6 +86,14 @@ impl Observer {
     pub fn view(&mut self, policy: &Policy, timing: &Timing, reading: Reading) -> View {
         let now = reading.ended;
         let lease = self.lease(&reading);
+        // While nothing was read, nobody was silent.
+        if self
+            .read
+            .replace(now)
+            .is_some_and(|last| reading.began.saturating_sub(last) > policy.failover_after)
+        {
+            self.heard.clear();
+        }
         self.heard.retain(|name, _| reading.members.contains_key(name));
         let mut routed = BTreeSet::new();
         let mut members = BTreeMap::new();
@@ -90,7 +106,8 @@ impl Observer {
             members.insert(name, Member { status, silent_for, ended, leaving, preference });
         }
         let remembered = reading.remembered;
-        let mut view = View { lease, members, remembered, vacant_for: Duration::ZERO, routed };
+        let (vacant_for, gone) = (Duration::ZERO, reading.gone);
+        let mut view = View { lease, members, remembered, vacant_for, routed, gone };
         if operator::is_vacant(policy, timing, &view) {
             view.vacant_for = now.saturating_sub(*self.vacant_since.get_or_insert(now));
         } else {
@@ -111,8 +128,32 @@ impl Observer {
                 reading.ended
             }
         };
-        let LeaseReading { holder, term, version } = read.clone();
-        Some(Lease { holder, term, version, unchanged_for: reading.began.saturating_sub(since) })
+        let LeaseReading { holder, term, version, peers } = read.clone();
+        let unchanged_for = reading.began.saturating_sub(since);
+        let refused_for = self.refusal(reading, term, &peers);
+        Some(Lease { holder, term, version, peers, unchanged_for, refused_for })
+    }
+
+    /// For how long the first of the peers is known not to consent: a later term is on its disk, or its pod is no more.
+    fn refusal(&mut self, reading: &Reading, term: Term, peers: &Peers) -> Duration {
+        if self.refusals.0 != term {
+            self.refusals = (term, BTreeMap::new());
+        }
+        let known = &mut self.refusals.1;
+        for status in reading.members.values().filter_map(|member| member.status.as_ref()) {
+            let peer = Peer::from(&status.identity);
+            if status.stored > term {
+                known.entry(peer).or_insert(reading.ended);
+            } else {
+                // It has lost what it stored.
+                known.remove(&peer);
+            }
+        }
+        for peer in &reading.gone {
+            known.entry(peer.clone()).or_insert(reading.ended);
+        }
+        let since = peers.iter().filter_map(|peer| known.get(peer)).min();
+        since.map_or(Duration::ZERO, |since| reading.began.saturating_sub(*since))
     }
 
     fn silence(&mut self, name: &Name, answers: bool, now: Moment) -> Duration {
@@ -134,13 +175,14 @@ mod tests {
     }
 
     fn reading(began: u64, ended: u64, version: u64) -> Reading {
-        let lease = LeaseReading { holder: None, term: Term(3), version };
+        let lease = LeaseReading { holder: None, term: Term(3), version, peers: Peers::new() };
         Reading {
             began: seconds(began),
             ended: seconds(ended),
             lease: Some(lease),
             members: BTreeMap::from([("a".into(), MemberReading::default())]),
             remembered: Term(3),
+            gone: Peers::new(),
         }
     }
 
@@ -150,6 +192,7 @@ mod tests {
             drain: Duration::from_millis(500),
             quorum: None,
             without_missing: false,
+            without_consent: None,
         }
     }
 
@@ -189,5 +232,46 @@ mod tests {
         taken.lease.as_mut().unwrap().holder = Some(Identity { name: "a".into(), pod: "u".into(), boot: 1 });
         assert_eq!(view(taken).vacant_for, seconds(0));
         assert_eq!(view(reading(110, 110, 3)).vacant_for, seconds(0));
+    }
+
+    #[test]
+    fn peer_refuses_since_a_later_term_is_on_its_disk_or_its_pod_is_gone() {
+        let status = |stored: u64| Status {
+            identity: Identity { name: "a".into(), pod: "u".into(), boot: 1 },
+            seen: Term(4),
+            stored: Term(stored),
+            ..crate::protocol::tests::status()
+        };
+        let refused = |readings: Vec<(u64, MemberReading, &str)>| {
+            let mut observer = Observer::default();
+            let seen = readings.into_iter().map(|(at, member, gone)| {
+                let members = BTreeMap::from([("a".into(), member)]);
+                let gone = crate::protocol::peers_in(gone);
+                let mut reading = Reading { members, gone, ..reading(at, at, 1) };
+                reading.lease.as_mut().unwrap().peers = crate::protocol::peers_in("a/u,b/v");
+                observer.view(&policy(), &Timing::default(), reading).lease.unwrap().refused_for
+            });
+            seen.last().unwrap()
+        };
+        let answers = |stored| MemberReading { status: Some(status(stored)), ..MemberReading::default() };
+        let silent = MemberReading::default;
+        // It has seen a later term, which its next start may not know of.
+        assert_eq!(refused(vec![(0, answers(3), ""), (20, answers(3), "")]), seconds(0));
+        assert_eq!(refused(vec![(0, answers(4), ""), (20, silent(), "")]), seconds(20));
+        assert_eq!(refused(vec![(0, silent(), "a/u"), (20, silent(), "")]), seconds(20));
+        assert_eq!(refused(vec![(0, silent(), "a/another"), (20, silent(), "a/another")]), seconds(0));
+        // What it stored is lost.
+        assert_eq!(refused(vec![(0, answers(4), ""), (20, answers(3), ""), (40, silent(), "")]), seconds(0));
+    }
+
+    #[test]
+    fn nobody_is_silent_while_nothing_is_read() {
+        let mut observer = Observer::default();
+        let mut silence = |at| {
+            let view = observer.view(&policy(), &Timing::default(), reading(at, at, 1));
+            view.members[&"a".into()].silent_for
+        };
+        assert_eq!((silence(0), silence(4), silence(8)), (seconds(0), seconds(4), seconds(8)));
+        assert_eq!((silence(60), silence(63)), (seconds(0), seconds(3)), "the API server was away");
     }
 }

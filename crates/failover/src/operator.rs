@@ -9,12 +9,16 @@
 //!
 //! Every verb is safe to lose and to repeat: the decision is made again from what is observed.
 //!
+//! A holder that cannot renew may go on by consent of the peers that its lease names. For it to be over, one of them has to
+//! refuse as well, for as long as a term may last: it has a later term on its disk, or its pod has ended for good.
+//!
 //! Architecture invariant: a holder counts as held only if it has seen a later term than that of its lease. It
 //! refuses that lease's term from then on, so the order in which lease and statuses are read does not matter.
 
+mod suspicion;
 mod vacancy;
 
-use crate::protocol::{Identity, Name, Position, Role, Status, Term, Timing};
+use crate::protocol::{Identity, Name, Peer, Peers, Position, Role, Status, Term, Timing};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -29,8 +33,23 @@ pub struct Lease {
     pub term: Term,
     /// Its version.
     pub version: u64,
+    /// Those whose consent its holder may go on with.
+    pub peers: Peers,
     /// For how long this process has seen that version.
     pub unchanged_for: Duration,
+    /// For how long this process has known that one of the peers does not consent: it has a later term on its disk, or is no
+    /// more. Zero if it knows of none.
+    pub refused_for: Duration,
+}
+
+impl Lease {
+    /// Whether its holder must have stopped, though nothing is known of it.
+    fn has_elapsed(&self, policy: &Policy, timing: &Timing) -> bool {
+        let is_refused = self.peers.is_empty() || self.refused_for >= timing.lease_duration;
+        let is_decided = policy.without_consent == Some(self.version);
+        let is_over = is_refused || is_decided || self.unchanged_for >= timing.consent_elapsed;
+        self.unchanged_for >= timing.lease_duration && is_over
+    }
 }
 
 /// One instance as last observed.
@@ -67,6 +86,8 @@ pub struct View {
     pub vacant_for: Duration,
     /// The instances to which clients that want to write are directed.
     pub routed: BTreeSet<Name>,
+    /// Pods that have ended for good: no manager is started in them any more.
+    pub gone: Peers,
 }
 
 /// How patient the operator is.
@@ -80,6 +101,8 @@ pub struct Policy {
     pub quorum: Option<Quorum>,
     /// A user has decided that missing instances are not waited for.
     pub without_missing: bool,
+    /// A user knows that the holder of the lease of this version does not run. The next renewal voids it.
+    pub without_consent: Option<u64>,
 }
 
 /// A write that `holders` of `members` instances have survives.
@@ -124,6 +147,8 @@ pub enum Step {
 pub enum Wait {
     /// The holder may still accept writes.
     Term,
+    /// The holder may accept writes for as long as these consent, and none of them is known not to.
+    Consent(Vec<Name>),
     /// An instance changes its role.
     Change(Name),
     /// Replicas take in what was already sent to them.
@@ -146,7 +171,7 @@ pub fn decide(policy: &Policy, timing: &Timing, view: &View) -> Step {
     let next = lease.term.next().max(seen);
     match reign(policy, timing, view, lease, next) {
         Reign::Serving(primary) => serving(view, lease, next, primary),
-        Reign::Suspect(holder) => suspect(timing, view, lease, next, &holder),
+        Reign::Suspect(holder) => suspicion::suspect(timing, view, lease, next, &holder),
         Reign::Vacant => vacancy::vacant(policy, view, lease, next),
     }
 }
@@ -181,7 +206,10 @@ fn reign<'view>(
             let held = status.role == Role::Held && status.seen >= next;
             return match status.role {
                 _ if held => Reign::Vacant,
-                Role::Primary(term) if term == lease.term && lease.unchanged_for < timing.lease_duration => {
+                Role::Primary(term)
+                    if term == lease.term
+                        && (status.by_consent || lease.unchanged_for < timing.lease_duration) =>
+                {
                     Reign::Serving(&holder.name)
                 }
                 _ => Reign::Suspect(holder.clone()),
@@ -189,8 +217,10 @@ fn reign<'view>(
         }
     }
     let ended = member.and_then(|member| member.ended.as_ref());
-    let is_over = ended == Some(holder) || ended.is_some_and(|ended| holder.is_succeeded_by(ended));
-    if is_over || lease.unchanged_for >= timing.lease_duration {
+    let is_over = ended == Some(holder)
+        || ended.is_some_and(|ended| holder.is_succeeded_by(ended))
+        || view.gone.contains(&Peer::from(holder));
+    if is_over || lease.has_elapsed(policy, timing) {
         return Reign::Vacant;
     }
     let patient = member.is_some_and(|member| member.silent_for < policy.failover_after);
@@ -234,30 +264,6 @@ fn has_successor(view: &View, primary: &Name, term: Term) -> bool {
         !member.is_leaving()
             && member.status.as_ref().is_some_and(|status| status.synced && at(status).term == term)
     })
-}
-
-/// The holder may accept writes: it is asked to stop, and its replicas are left to it until it must have.
-fn suspect(timing: &Timing, view: &View, lease: &Lease, next: Term, holder: &Identity) -> Step {
-    let member = view.members.get(&holder.name);
-    let status = member.and_then(|member| member.status.as_ref());
-    if let Some(status) = status.filter(|status| status.identity == *holder)
-        && status.role != Role::Changing
-    {
-        return Step::Hold(holder.name.clone(), next);
-    }
-    if lease.unchanged_for < timing.hard_deadline {
-        return Step::Wait(Wait::Term);
-    }
-    // Its own deadline has passed, so its replicas can be prepared while the rest of the duration passes.
-    for (name, member) in others(view, &holder.name) {
-        if let Some(status) = &member.status
-            && !is_held_for(status, next)
-            && status.role != Role::Changing
-        {
-            return Step::Hold(name.clone(), next);
-        }
-    }
-    Step::Wait(Wait::Term)
 }
 
 fn is_held_for(status: &Status, next: Term) -> bool {

@@ -2,7 +2,7 @@
 //! status that a manager reports.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
 
 /// Name of an instance; the name of its pod. It outlives pods, addresses and volumes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +61,39 @@ impl fmt::Display for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}/{}", self.name, self.pod, self.boot)
     }
+}
+
+/// One pod of an instance, through all starts of its manager.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Peer {
+    /// Which instance.
+    pub name: Name,
+    /// UID of its pod. What a manager has seen stays on the disk for as long as there is this pod.
+    pub pod: Arc<str>,
+}
+
+impl From<&Identity> for Peer {
+    fn from(identity: &Identity) -> Self {
+        Self { name: identity.name.clone(), pod: Arc::clone(&identity.pod) }
+    }
+}
+
+/// Those whose consent the holder of a lease may go on with, when it cannot renew.
+pub type Peers = BTreeSet<Peer>;
+
+/// As a lease names them: `NAME/POD`, separated by commas.
+pub fn peers_text(peers: &Peers) -> String {
+    let texts: Vec<String> = peers.iter().map(|peer| format!("{}/{}", peer.name, peer.pod)).collect();
+    texts.join(",")
+}
+
+/// From the text of a lease. What is no peer names one that never answers: whoever wrote it meant somebody.
+pub fn peers_in(text: &str) -> Peers {
+    let peer = |text: &str| {
+        let (name, pod) = text.split_once('/').unwrap_or((text, ""));
+        Peer { name: name.into(), pod: pod.into() }
+    };
+    text.split(',').filter(|text| !text.is_empty()).map(peer).collect()
 }
 
 /// Why a text is not an identity.
@@ -141,6 +174,12 @@ pub struct Status {
     /// Whether clients that want to write are connected to it, though it refuses writes.
     #[serde(default)]
     pub misrouted: bool,
+    /// The highest term on its disk: it has seen it also after its next start.
+    #[serde(default)]
+    pub stored: Term,
+    /// Whether it accepts writes by consent of its peers, because it cannot renew the lease.
+    #[serde(default)]
+    pub by_consent: bool,
 }
 
 /// Intervals of the protocol.
@@ -160,6 +199,13 @@ pub struct Timing {
     pub request_timeout: Duration,
     /// How long the server may take to confirm that it is held, before it is killed.
     pub fence_timeout: Duration,
+    /// How long after the last good renewal peers are asked for their consent.
+    pub consent_after: Duration,
+    /// For how long after the last renewal of the lease consent counts.
+    pub consent_limit: Duration,
+    /// How long the lease must be seen unchanged before peers do not matter; more than `consent_limit` by as much as
+    /// `lease_duration` is more than `hard_deadline`.
+    pub consent_elapsed: Duration,
 }
 
 impl Timing {
@@ -180,13 +226,35 @@ impl Default for Timing {
             retry_interval: Duration::from_millis(500),
             request_timeout: Duration::from_secs(2),
             fence_timeout: Duration::from_secs(1),
+            consent_after: Duration::from_secs(4),
+            consent_limit: Duration::from_hours(1),
+            consent_elapsed: Duration::from_mins(90),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// What a manager reports that has just started.
+    pub(crate) fn status() -> Status {
+        Status {
+            identity: Identity { name: "a".into(), pod: "u".into(), boot: 1 },
+            seen: Term(0),
+            role: Role::Held,
+            position: None,
+            live: false,
+            streaming: false,
+            synced: false,
+            restarted: true,
+            leaving: false,
+            stopping: false,
+            misrouted: false,
+            stored: Term(0),
+            by_consent: false,
+        }
+    }
 
     #[test]
     fn identity_is_read_back_from_its_text() {
@@ -196,5 +264,15 @@ mod tests {
         for text in ["", "a", "a/b", "a/b/c", "/b/1", "a//1", "a/b/1/2"] {
             assert_eq!(text.parse::<Identity>(), Err(NoIdentity), "{text}");
         }
+    }
+
+    #[test]
+    fn peers_are_read_back_from_their_text() {
+        let peer = |name: &str, pod: &str| Peer { name: name.into(), pod: pod.into() };
+        let peers = Peers::from([peer("cache-1", "0f3c"), peer("cache-2", "77")]);
+        assert_eq!(peers_text(&peers), "cache-1/0f3c,cache-2/77");
+        assert_eq!(peers_in(&peers_text(&peers)), peers);
+        assert_eq!(peers_in(""), Peers::new());
+        assert_eq!(peers_in("x"), Peers::from([peer("x", "")]));
     }
 }

@@ -4,7 +4,9 @@ use crate::backups::{BackupAnswer, BackupRequest, EraseRequest};
 use crate::import::ImportRequest;
 use crate::instance::lock;
 use crate::restore::{RestoreRequest, RestoreStatus};
-use crate::status::{FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermRequest};
+use crate::status::{
+    FollowRequest, PromoteRequest, RefusalAnswer, ReloadAnswer, StatusAnswer, TermAnswer, TermRequest,
+};
 use crate::users::{CheckAnswer, CheckRequest, UserAnswer};
 use reqwest::{
     Certificate, Client, ClientBuilder, Identity, StatusCode,
@@ -94,6 +96,15 @@ pub fn http_at(
     secured(builder().dns_resolver(addresses), identity)?.build()
 }
 
+/// A client for what an instance answers to anybody who knows its authority.
+pub(crate) fn http_without_identity(
+    addresses: Addresses,
+    authority: &str,
+) -> Result<reqwest::Client, reqwest::Error> {
+    let authority = Certificate::from_pem_bundle(authority.as_bytes())?;
+    builder().dns_resolver(addresses).tls_certs_only(authority).build()
+}
+
 /// A client for many instances.
 pub fn http(identity: Option<ClientIdentity<'_>>) -> Result<reqwest::Client, reqwest::Error> {
     let builder = builder();
@@ -123,6 +134,12 @@ impl InstanceClient {
     /// Its status.
     pub async fn status(&self) -> Result<StatusAnswer, CallError> {
         let response = self.http.get(format!("{}/v1/status", self.address)).send().await;
+        read(response.map_err(CallError::Unreachable)?).await
+    }
+
+    /// Which term it has seen.
+    pub async fn term(&self) -> Result<TermAnswer, CallError> {
+        let response = self.http.get(format!("{}/v1/term", self.address)).send().await;
         read(response.map_err(CallError::Unreachable)?).await
     }
 

@@ -2,7 +2,7 @@
 //! from them; requests to the lease run beside each other; the server is started again with growing delays.
 
 use crate::{
-    certificate,
+    certificate, consent,
     instance::{Instance, Misrouted, Order},
     process::ServerProcess,
     progress::Progress,
@@ -36,10 +36,10 @@ pub(crate) async fn run(instance: Arc<Instance>, mut effects: mpsc::UnboundedRec
     while let Some(effect) = effects.recv().await {
         match effect {
             Effect::StoreTerm(term) => store_term(&instance, term).await,
-            Effect::WriteLease { request, version, term, holder } => {
+            Effect::WriteLease { request, version, term, holder, peers } => {
                 let (instance, lease) = (Arc::clone(&instance), instance.lease());
                 tokio::spawn(async move {
-                    let writing = lease.write(version, term, holder);
+                    let writing = lease.write(version, term, holder, peers);
                     let answer = tokio::time::timeout(request_timeout(&instance), writing).await;
                     answered(&instance, request, answer.unwrap_or(LeaseAnswer::Unknown));
                 });
@@ -49,6 +49,12 @@ pub(crate) async fn run(instance: Arc<Instance>, mut effects: mpsc::UnboundedRec
                 tokio::spawn(async move {
                     let answer = tokio::time::timeout(request_timeout(&instance), lease.read()).await;
                     answered(&instance, request, answer.unwrap_or(LeaseAnswer::Unknown));
+                });
+            }
+            Effect::AskPeers { request, term, peers } => {
+                let instance = Arc::clone(&instance);
+                tokio::spawn(async move {
+                    consent::ask_all(&instance, request, term, peers, request_timeout(&instance)).await;
                 });
             }
             Effect::Server { number, command } => {

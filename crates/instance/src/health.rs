@@ -62,6 +62,7 @@ async fn render(State(instance): State<Arc<Instance>>) -> Response {
         starts: instance.starts.load(Ordering::Relaxed),
         kills: instance.kills.load(Ordering::Relaxed),
         certificate: instance.certificate.remaining(),
+        by_consent: manager.reigns_by_consent(),
         alone: instance.is_alone(),
         synced,
         volume: volume(&instance),

@@ -1,11 +1,11 @@
 //! The settings that are in force, as far as they can change while the manager runs: the lease, its intervals, how many
-//! replicas a primary needs, and what is reported of them.
+//! replicas a primary needs, whose consent lets it go on without the lease, and what is reported of them.
 
 use crate::{
     instance::{Instance, lock},
     lease::LeaseStore,
     server_config::live_directives,
-    settings::{LeaseSettings, MinReplicas, Settings},
+    settings::{LeaseSettings, MinReplicas, PeerSettings, Settings},
     status::{ReloadAnswer, SettingsStatus},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -20,6 +20,7 @@ pub(crate) struct InForce {
     pub(crate) status: SettingsStatus,
     pub(crate) timing: Timing,
     pub(crate) min_replicas: MinReplicas,
+    peers: Option<PeerSettings>,
     /// Directives that the server was given since it was started.
     directives: BTreeSet<String>,
 }
@@ -32,7 +33,7 @@ impl InForce {
             SettingsStatus { revision: settings.revision.clone(), alone, ..SettingsStatus::default() };
         let directives = settings.server.directives.keys().cloned().collect();
         let (timing, min_replicas) = (settings.intervals.timing(), settings.server.min_replicas);
-        Self { status, timing, min_replicas, directives }
+        Self { status, timing, min_replicas, peers: settings.peers.clone(), directives }
     }
 }
 
@@ -65,6 +66,11 @@ impl Instance {
     /// How many replicas a primary needs.
     pub(crate) fn min_replicas(&self) -> MinReplicas {
         lock(&self.in_force).min_replicas
+    }
+
+    /// Whose consent a primary needs to go on without its lease; none where it stops.
+    pub(crate) fn peer_settings(&self) -> Option<PeerSettings> {
+        lock(&self.in_force).peers.clone()
     }
 
     /// The settings that are in force.

@@ -27,7 +27,8 @@ use crate::{
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    path::PathBuf,
+    net::IpAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -35,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use valkeeper_failover::{
     Identity, Name, Term,
     manager::{Command, Effect, Input, Manager, Moment, Refusal},
-    protocol::Role,
+    protocol::{Peer, Role},
 };
 
 /// What the task that talks to the server is asked to do.
@@ -80,7 +81,7 @@ pub(crate) struct Instance {
     pub(crate) certificate: Certificate,
     pub(crate) access: InForceAccess,
     pub(crate) users: InForceUsers,
-    memory_file: MemoryFile,
+    pub(crate) memory_file: MemoryFile,
     pub(crate) lease: Mutex<Arc<dyn LeaseStore>>,
     pub(crate) in_force: Mutex<InForce>,
     /// Held while settings are replaced, or what they allow is begun.
@@ -91,10 +92,12 @@ pub(crate) struct Instance {
     process: Mutex<Option<ServerProcess>>,
     memory: Mutex<Memory>,
     /// The highest term on the disk; the lock lets one store at a time.
-    stored: (tokio::sync::Mutex<()>, watch::Sender<Term>),
+    pub(crate) stored: (tokio::sync::Mutex<()>, watch::Sender<Term>),
     progress: Mutex<Progress>,
     following: Mutex<Following>,
     misrouted: Mutex<Misrouted>,
+    /// Where the managers of the replicas are that were last looked for.
+    peers: Mutex<BTreeMap<Peer, IpAddr>>,
     orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     effects: mpsc::UnboundedSender<Effect>,
     changes: watch::Sender<u64>,
@@ -162,6 +165,7 @@ impl Instance {
             progress: Mutex::new(Progress::default()),
             following: Mutex::new(Following::default()),
             misrouted: Mutex::new(Misrouted::default()),
+            peers: Mutex::default(),
             orders: Mutex::new(None),
             effects,
             changes: watch::Sender::new(0),
@@ -264,6 +268,18 @@ impl Instance {
         lock(&self.misrouted)
     }
 
+    pub(crate) fn known_peers(&self) -> BTreeMap<Peer, IpAddr> {
+        lock(&self.peers).clone()
+    }
+
+    /// Notes where they are. One that is lost from sight may still be named by the lease, and is where it was unless another
+    /// pod has its name.
+    pub(crate) fn note_peers(&self, found: BTreeMap<Peer, IpAddr>) {
+        let mut known = lock(&self.peers);
+        known.retain(|peer, _| !found.keys().any(|other| other.name == peer.name));
+        known.extend(found);
+    }
+
     /// Orders go to this task from now on.
     pub(crate) fn set_orders(&self, orders: Option<mpsc::UnboundedSender<Order>>) {
         *lock(&self.orders) = orders;
@@ -276,24 +292,8 @@ impl Instance {
         }
     }
 
-    /// Writes to the disk what is to be remembered. One write follows the other: none replaces what is newer.
-    pub(crate) async fn store_memory(&self) {
-        let _one_at_a_time = self.stored.0.lock().await;
-        let (file, memory) = (self.memory_file.clone(), self.memory().clone());
-        let seen = memory.seen;
-        let stored = tokio::task::spawn_blocking(move || file.store(&memory)).await;
-        match stored {
-            Ok(Ok(())) => drop(self.stored.1.send_replace(seen)),
-            Ok(Err(error)) => tracing::error!(%error, "cannot store memory of instance"),
-            Err(error) => tracing::error!(%error, "cannot store memory of instance"),
-        }
-    }
-
-    /// Waits, at most this long, until the highest term that was seen is on the disk; whether it is.
-    pub(crate) async fn remembers(&self, patience: Duration) -> bool {
-        let seen = self.manager().seen();
-        let mut stored = self.stored.1.subscribe();
-        let stored = stored.wait_for(|stored| *stored >= seen);
-        matches!(tokio::time::timeout(patience, stored).await, Ok(Ok(_)))
+    /// The authority of other managers; none where verbs come without TLS.
+    pub(crate) fn authority_file(&self) -> Option<&Path> {
+        self.settings.control.tls.as_ref().map(|files| files.authority.as_path())
     }
 }

@@ -12,6 +12,7 @@
 //! * a server is started held, and accepts writes only while its manager holds the lease;
 //! * when the lease cannot be renewed, the server is held before another may be promoted; if it does not confirm
 //!   that, or the manager stands still, it is killed;
+//! * where the settings allow to go on without the lease, all that it names have to consent, again and again;
 //! * a verb of an older term is refused;
 //! * a planned end asks for a successor first;
 //! * clients that ask for the primary as they would ask a Sentinel are told what is so, or that it is not known;
@@ -33,6 +34,7 @@ pub mod users;
 
 mod certificate;
 mod clock;
+mod consent;
 mod executor;
 mod guard;
 mod health;
@@ -41,6 +43,7 @@ mod instance;
 mod memory;
 mod metrics;
 mod observe;
+mod open;
 mod peer;
 mod probe;
 mod process;
@@ -53,6 +56,7 @@ mod server_config;
 mod shutdown;
 mod silent;
 mod space;
+mod stored;
 mod tls;
 mod verbs;
 mod worker;

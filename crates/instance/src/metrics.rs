@@ -75,6 +75,8 @@ pub(crate) struct Own {
     pub(crate) kills: u64,
     /// Seconds until the certificate expires that the server presents.
     pub(crate) certificate: Option<f64>,
+    /// It accepts writes because its peers consent.
+    pub(crate) by_consent: bool,
     /// It is the only instance of its cluster.
     pub(crate) alone: bool,
     /// A replica that has caught up.
@@ -184,6 +186,7 @@ impl Page {
         let remaining = remaining.map(|seconds| ("", format!("{seconds:.3}")));
         self.family("valkeeper_instance_lease_remaining_seconds", "gauge", remaining);
         let flag = |truth: bool| [("", u8::from(truth).to_string())];
+        self.family("valkeeper_instance_by_consent", "gauge", flag(own.by_consent));
         self.family("valkeeper_instance_alone", "gauge", flag(own.alone));
         self.family("valkeeper_instance_synced", "gauge", flag(own.synced));
         let certificate = own.certificate.map(|seconds| ("", format!("{seconds:.0}")));
@@ -214,6 +217,7 @@ mod tests {
             now: Duration::from_secs(10),
             starts: 2,
             kills: 1,
+            by_consent: true,
             alone: false,
             synced: true,
             volume: Some((4096, 1024)),
@@ -250,6 +254,7 @@ mod tests {
             "valkeeper_instance_term 5",
             "valkeeper_instance_lease_remaining_seconds 2.500",
             "valkeeper_instance_server_kills_total 1",
+            "valkeeper_instance_by_consent 1",
             "valkeeper_instance_alone 0",
             "valkeeper_instance_synced 1",
             "valkeeper_instance_certificate_remaining_seconds 86400",

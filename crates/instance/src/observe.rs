@@ -73,6 +73,8 @@ fn answer(instance: &Instance, manager: &Manager, info: Result<Info, Error>) -> 
         leaving: manager.is_leaving(),
         stopping: manager.is_stopping(),
         misrouted,
+        stored: instance.stored_term(),
+        by_consent: manager.reigns_by_consent(),
     };
     StatusAnswer {
         status,
@@ -147,7 +149,10 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
             }
             answer(&instance, &before, Ok(info));
         }
-        if clock::now().saturating_sub(stored.0) >= STORE_INTERVAL && *instance.memory() != stored.1 {
+        let is_behind = instance.stored_term() < instance.memory().seen;
+        if clock::now().saturating_sub(stored.0) >= STORE_INTERVAL
+            && (is_behind || *instance.memory() != stored.1)
+        {
             instance.store_memory().await;
             stored = (clock::now(), instance.memory().clone());
         }

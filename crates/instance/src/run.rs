@@ -1,10 +1,12 @@
 //! One instance from start to end: the parts, and what runs beside each other.
 
 use crate::{
-    access, certificate, executor, health,
+    access, certificate, consent, executor, health,
     instance::{Instance, Parts},
     memory::MemoryFile,
-    observe, program, sentinel,
+    observe,
+    open::OpenDoor,
+    program, sentinel,
     settings::{Settings, SettingsError},
     shutdown::{self, Signals},
     silent,
@@ -75,6 +77,7 @@ pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), Insta
     tokio::spawn(users::watch(Arc::clone(&instance)));
     tokio::spawn(certificate::watch(Arc::clone(&instance)));
     tokio::spawn(sentinel::run(Arc::clone(&instance)));
+    tokio::spawn(consent::watch(Arc::clone(&instance)));
     serve(&instance, control, probes).map_err(at("cannot use the certificates for verbs"))?;
     tracing::info!(identity = %instance.manager().identity(), "instance manager started");
     signals.first.cancelled().await;
@@ -87,7 +90,7 @@ fn serve(instance: &Arc<Instance>, control: TcpListener, probes: TcpListener) ->
     let verbs = verbs::router(Arc::clone(instance));
     match instance.settings.control.tls.clone() {
         Some(files) => {
-            let listener = TlsListener::start(control, files)?;
+            let listener = TlsListener::start(control, files, OpenDoor::of(instance))?;
             tokio::spawn(async move { axum::serve(listener, verbs).await });
         }
         None => drop(tokio::spawn(async move { axum::serve(control, verbs).await })),

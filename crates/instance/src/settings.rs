@@ -204,6 +204,16 @@ pub struct SentinelSettings {
     pub password: SentinelPassword,
 }
 
+/// Where the managers of other instances are, whose consent a primary needs to go on without its lease.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeerSettings {
+    /// A name that the certificates of all of them are for.
+    pub host: String,
+    /// The port for verbs of all of them.
+    pub port: u16,
+}
+
 /// Intervals, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -222,6 +232,8 @@ pub struct Intervals {
     pub request_timeout: u64,
     /// How long the server may take to confirm that it is held.
     pub fence_timeout: u64,
+    /// How long after the last renewal peers are asked for their consent, where the settings name them.
+    pub consent_after: u64,
     /// How long the server of a primary may not answer.
     pub server_timeout: u64,
     /// How long the whole end may take, of which the last third is for the server.
@@ -238,6 +250,7 @@ impl Default for Intervals {
             retry_interval: 500,
             request_timeout: 2_000,
             fence_timeout: 1_000,
+            consent_after: 4_000,
             server_timeout: 5_000,
             grace_period: 30_000,
         }
@@ -255,6 +268,8 @@ impl Intervals {
             retry_interval: Duration::from_millis(self.retry_interval),
             request_timeout: Duration::from_millis(self.request_timeout),
             fence_timeout: Duration::from_millis(self.fence_timeout),
+            consent_after: Duration::from_millis(self.consent_after),
+            ..Timing::default()
         }
     }
 }
@@ -285,6 +300,9 @@ pub struct Settings {
     /// The lease.
     #[serde(deserialize_with = "serde_yaml::with::singleton_map::deserialize")]
     pub lease: LeaseSettings,
+    /// With them, a primary that cannot renew its lease goes on while they consent; it stops otherwise.
+    #[serde(default)]
+    pub peers: Option<PeerSettings>,
     /// Name of the instance whose data comes from a backup: before the first start of its server, one has to be named.
     #[serde(default)]
     pub restore: Option<String>,
@@ -360,6 +378,9 @@ impl Settings {
         {
             return Err("intervals: renewInterval < softDeadline < hardDeadline < leaseDuration is required"
                 .to_owned());
+        }
+        if self.peers.is_some() && self.intervals.consent_after >= soft_deadline {
+            return Err("intervals: consentAfter < softDeadline is required".to_owned());
         }
         Ok(())
     }

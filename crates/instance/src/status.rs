@@ -2,13 +2,24 @@
 
 use crate::restore::RestoreStatus;
 use serde::{Deserialize, Serialize};
-use valkeeper_failover::{Name, Term, manager::Refusal, protocol::Status};
+use valkeeper_failover::{Identity, Name, Term, manager::Refusal, protocol::Status};
 
 /// The body of most verbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermRequest {
     /// The term that the verb belongs to.
     pub term: Term,
+}
+
+/// The answer to whoever asks for the term.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermAnswer {
+    /// Who answers.
+    pub identity: Identity,
+    /// The highest term that it has seen.
+    pub seen: Term,
+    /// The last term in which it accepted writes, or may have.
+    pub reigned: Term,
 }
 
 /// The body of `promote`.

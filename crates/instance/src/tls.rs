@@ -1,4 +1,4 @@
-//! Mutual TLS for verbs, and TLS for clients that ask like those of Sentinel. Certificates are read again for
+//! Mutual TLS for verbs, TLS for peers that only ask for a term, and TLS for clients that ask like those of Sentinel. Certificates are read again for
 //! every connection: a renewed one needs no restart.
 
 use crate::settings::{ClientAuth, ServerTls, TlsFiles};
@@ -20,6 +20,15 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Connections that may wait to be served.
 const WAITING: usize = 16;
 
+/// What happens to a connection whose client has not proved who it is.
+pub(crate) trait Unproven: Clone + Send + 'static {
+    /// Whether there is anything for it; its handshake fails otherwise.
+    fn is_open(&self) -> bool;
+
+    /// Serves it.
+    fn serve(&self, stream: TlsStream<TcpStream>) -> impl Future<Output = ()> + Send;
+}
+
 /// Hands out connections whose client has proved who it is.
 pub(crate) struct TlsListener {
     connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
@@ -27,17 +36,22 @@ pub(crate) struct TlsListener {
 }
 
 impl TlsListener {
-    pub(crate) fn start(mut listener: TcpListener, files: TlsFiles) -> io::Result<Self> {
-        acceptor(&files)?;
+    pub(crate) fn start(
+        mut listener: TcpListener,
+        files: TlsFiles,
+        unproven: impl Unproven,
+    ) -> io::Result<Self> {
+        acceptor(&files, false)?;
         let address = listener.local_addr()?;
         let (sender, connections) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             loop {
                 let (stream, peer) = Listener::accept(&mut listener).await;
-                let (sender, files) = (sender.clone(), files.clone());
+                let (sender, files, unproven) = (sender.clone(), files.clone(), unproven.clone());
                 tokio::spawn(async move {
-                    match shake_hands(stream, &files).await {
-                        Ok(stream) => drop(sender.send((stream, peer)).await),
+                    match shake_hands(stream, &files, unproven.is_open()).await {
+                        Ok(stream) if is_proven(&stream) => drop(sender.send((stream, peer)).await),
+                        Ok(stream) => unproven.serve(stream).await,
                         Err(error) => tracing::warn!(%error, %peer, "TLS handshake failed"),
                     }
                 });
@@ -63,8 +77,13 @@ impl Listener for TlsListener {
     }
 }
 
-async fn shake_hands(stream: TcpStream, files: &TlsFiles) -> io::Result<TlsStream<TcpStream>> {
-    let acceptor = acceptor(files)?;
+/// Whether the client has presented a certificate. One of another authority fails the handshake.
+fn is_proven(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty())
+}
+
+async fn shake_hands(stream: TcpStream, files: &TlsFiles, is_open: bool) -> io::Result<TlsStream<TcpStream>> {
+    let acceptor = acceptor(files, is_open)?;
     tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await?
 }
 
@@ -84,9 +103,10 @@ pub(crate) async fn accept_client(tls: &ServerTls, stream: TcpStream) -> io::Res
     acceptor_with(&files, verifier)?.accept(stream).await
 }
 
-fn acceptor(files: &TlsFiles) -> io::Result<TlsAcceptor> {
-    let verifier = WebPkiClientVerifier::builder(Arc::new(authority(&files.authority)?)).build();
-    acceptor_with(files, verifier.map_err(|error| unusable(&files.authority, &error))?)
+fn acceptor(files: &TlsFiles, is_open: bool) -> io::Result<TlsAcceptor> {
+    let verifier = WebPkiClientVerifier::builder(Arc::new(authority(&files.authority)?));
+    let verifier = if is_open { verifier.allow_unauthenticated() } else { verifier };
+    acceptor_with(files, verifier.build().map_err(|error| unusable(&files.authority, &error))?)
 }
 
 fn acceptor_with(files: &TlsFiles, verifier: Arc<dyn ClientCertVerifier>) -> io::Result<TlsAcceptor> {

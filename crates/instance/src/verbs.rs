@@ -3,6 +3,7 @@
 //! | path | does |
 //! |---|---|
 //! | `GET /v1/status` | answers role, term, position and what the server says |
+//! | `GET /v1/term` | answers which term it has seen; to every client where a primary may go on by consent |
 //! | `POST /v1/hold` | stop accepting writes or following, for the sake of a coming term |
 //! | `POST /v1/promote` | take the lease with this term, then accept writes |
 //! | `POST /v1/follow` | follow the primary of this term |
@@ -26,7 +27,7 @@ use crate::{
     instance::Instance,
     observe, reload,
     restore::{self, RestoreRequest},
-    status::{FollowRequest, PromoteRequest, RefusalAnswer, StatusAnswer, TermRequest},
+    status::{FollowRequest, PromoteRequest, RefusalAnswer, StatusAnswer, TermAnswer, TermRequest},
     users::{self, CheckRequest, UserAnswer},
 };
 use axum::{
@@ -44,8 +45,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 type Shared = State<Arc<Instance>>;
 
+/// For clients that have not proved who they are.
+pub(crate) fn open_router(instance: Arc<Instance>) -> Router {
+    Router::new().route("/v1/term", get(term)).with_state(instance)
+}
+
+/// For clients that have, or are on the same machine.
 pub(crate) fn router(instance: Arc<Instance>) -> Router {
     Router::new()
+        .route("/v1/term", get(term))
         .route("/v1/status", get(status))
         .route("/v1/hold", post(hold))
         .route("/v1/promote", post(promote))
@@ -65,6 +73,12 @@ pub(crate) fn router(instance: Arc<Instance>) -> Router {
 
 async fn status(State(instance): Shared) -> Json<StatusAnswer> {
     Json(observe::status(&instance).await)
+}
+
+async fn term(State(instance): Shared) -> Json<TermAnswer> {
+    let manager = instance.manager();
+    let (identity, seen, reigned) = (manager.identity().clone(), manager.seen(), manager.reigned());
+    Json(TermAnswer { identity, seen, reigned })
 }
 
 async fn hold(State(instance): Shared, Json(TermRequest { term }): Json<TermRequest>) -> Response {

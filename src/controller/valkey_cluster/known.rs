@@ -6,7 +6,7 @@ use crate::{cluster::version, controller::schedule::wakers::Wakers};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::time::{Duration, Instant};
@@ -16,7 +16,13 @@ use valkeeper_cluster::{
     ServingSeen, SourceSeen,
 };
 use valkeeper_engine::ConnectionSecret;
-use valkeeper_failover::observer::Observer;
+use valkeeper_failover::{
+    observer::Observer,
+    protocol::{Peer, Peers},
+};
+
+/// So many ends of pods are remembered of a cluster; it has nine pods at most.
+const ENDS: usize = 64;
 
 /// How long the watch of pods may be behind what this process wrote.
 const LAG: Duration = Duration::from_secs(3);
@@ -27,6 +33,8 @@ pub(in crate::controller) struct Clusters {
     known: Mutex<HashMap<Box<str>, Known>>,
     pub(in crate::controller) wakers: Wakers,
     pods: Mutex<Vec<PodStore>>,
+    /// By the identity of their clusters, the pods that have ended for good, the last at the end.
+    ends: Mutex<HashMap<Box<str>, VecDeque<Peer>>>,
 }
 
 /// The pods of a namespace, or of all of them.
@@ -248,7 +256,25 @@ impl Clusters {
     /// Forgets a cluster that is gone.
     pub(in crate::controller) fn forget(&self, uid: &str) {
         lock(&self.known).remove(uid);
+        lock(&self.ends).remove(uid);
         self.wakers.forget(uid);
+    }
+
+    /// Notes that a pod of a cluster has ended for good.
+    pub(super) fn note_end(&self, cluster: &str, pod: Peer) {
+        let mut all = lock(&self.ends);
+        let ends = all.entry(cluster.into()).or_default();
+        if !ends.contains(&pod) {
+            ends.push_back(pod);
+        }
+        if ends.len() > ENDS {
+            ends.pop_front();
+        }
+    }
+
+    /// The pods of a cluster that have ended for good.
+    pub(super) fn gone(&self, cluster: &str) -> Peers {
+        lock(&self.ends).get(cluster).map(|ends| ends.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// Pods are shown here as well.

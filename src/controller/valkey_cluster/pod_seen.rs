@@ -11,7 +11,7 @@ const FINE: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
     let status = pod.status.clone().unwrap_or_default();
     let phase = status.phase.as_deref().unwrap_or_default();
-    let finished = ["Failed", "Succeeded"].contains(&phase);
+    let finished = is_terminal(phase);
     let container =
         status.container_statuses.iter().flatten().find(|container| container.name == names::CONTAINER);
     let state = container.and_then(|container| container.state.as_ref());
@@ -29,7 +29,7 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
         role: pod.labels().get(names::ROLE).cloned(),
         foreign,
         deleting: pod.metadata.deletion_timestamp.is_some(),
-        ended: finished || terminated || (ran && !running),
+        ended: finished && !is_collected(pod) || terminated || (ran && !running),
         finished,
         unstarted: !finished && !running && !terminated && !ran,
         starts_alone: pod.annotations().contains_key(names::STARTS_ALONE),
@@ -39,6 +39,29 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
         zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
         problem: problem(pod),
     }
+}
+
+fn is_terminal(phase: &str) -> bool {
+    ["Failed", "Succeeded"].contains(&phase)
+}
+
+/// Whether Kubernetes has given up the node of a pod: what it says of the pod's end then, no kubelet has said.
+fn is_collected(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| {
+        condition.type_ == "DisruptionTarget" && condition.reason.as_deref() == Some("DeletionByPodGC")
+    })
+}
+
+/// Whether the kubelet has reported that the server has ended, and that no container of the pod is started any more.
+pub(super) fn has_ended_for_good(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let mut containers = status.container_statuses.iter().flatten();
+    let terminated = containers.any(|container| {
+        container.name == names::CONTAINER
+            && container.state.as_ref().is_some_and(|state| state.terminated.is_some())
+    });
+    terminated && status.phase.as_deref().is_some_and(is_terminal) && !is_collected(pod)
 }
 
 /// Why a pod does not start, if that will not pass by itself.
@@ -61,4 +84,40 @@ pub(in crate::controller) fn problem(pod: &Pod) -> Option<Problem> {
     let init = status.init_container_statuses.iter().flatten();
     let text = init.chain(status.container_statuses.iter().flatten()).find_map(waiting)?;
     Some(Problem { unscheduled: false, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(phase: &str, state: &Value, conditions: &Value) -> Pod {
+        let container = json!({
+            "name": names::CONTAINER, "image": "x", "imageID": "x", "ready": false, "restartCount": 0, "state": state,
+        });
+        let status = json!({"phase": phase, "conditions": conditions, "containerStatuses": [container]});
+        serde_json::from_value(json!({"metadata": {"name": "c-0"}, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn pod_has_ended_for_good_when_its_kubelet_says_so() {
+        let (ended, runs) = (json!({"terminated": {"exitCode": 0}}), json!({"running": {}}));
+        let collected = json!([{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}]);
+        let evicted =
+            json!([{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]);
+        for (pod, is_over) in [
+            (pod("Succeeded", &ended, &json!([])), true),
+            (pod("Failed", &ended, &evicted), true),
+            // Its container may be started again.
+            (pod("Running", &ended, &json!([])), false),
+            // Its node was given up: nobody has seen its end.
+            (pod("Failed", &runs, &collected), false),
+            (pod("Failed", &ended, &collected), false),
+            (pod("Failed", &runs, &json!([])), false),
+        ] {
+            assert_eq!(has_ended_for_good(&pod), is_over, "{pod:?}");
+        }
+        assert!(!pod_seen(&pod("Failed", &runs, &collected), false).ended, "its processes may run");
+        assert!(pod_seen(&pod("Failed", &runs, &json!([])), false).ended);
+    }
 }

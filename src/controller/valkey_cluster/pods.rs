@@ -1,6 +1,6 @@
 //! The watch of pods that belong to clusters. A pod that changes schedules a reconciliation of its cluster.
 
-use super::known::PodStore;
+use super::{known::PodStore, pod_seen::has_ended_for_good};
 use crate::controller::{context::Context, watch::sync};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -13,7 +13,9 @@ use kube::{
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use valkeeper_api::valkey_cluster;
 use valkeeper_cluster::names;
+use valkeeper_failover::protocol::Peer;
 
 /// What probes, metrics and logs call this watch.
 const NAME: &str = "Pod";
@@ -40,9 +42,21 @@ pub(in crate::controller) async fn watch(
         let Ok(event) = event else { continue };
         writer.apply_watcher_event(&event);
         match &event {
-            Event::Apply(pod) | Event::Delete(pod) | Event::InitApply(pod) => wake(&context, pod),
+            Event::Apply(pod) | Event::Delete(pod) | Event::InitApply(pod) => {
+                note_end(&context, pod);
+                wake(&context, pod);
+            }
             Event::Init | Event::InitDone => {}
         }
+    }
+}
+
+/// A pod is often gone before anybody looks; what its kubelet has said of its end stays.
+fn note_end(context: &Context, pod: &Pod) {
+    let owner = pod.owner_references().iter().find(|owner| owner.kind == valkey_cluster::NAME);
+    if let (Some(owner), Some(uid), true) = (owner, pod.uid(), has_ended_for_good(pod)) {
+        let peer = Peer { name: pod.name_any().as_str().into(), pod: uid.as_str().into() };
+        context.clusters.note_end(&owner.uid, peer);
     }
 }
 

@@ -116,9 +116,9 @@ impl Instance {
     pub(super) fn carry_out(self: Arc<Self>, effect: Effect) {
         match effect {
             Effect::Server { number, .. } => drop(self.input(Input::Confirmed(number))),
-            Effect::WriteLease { request, version, term, holder } => {
+            Effect::WriteLease { request, version, term, holder, peers } => {
                 tokio::spawn(async move {
-                    let answer = self.lease.write(version, term, holder).await;
+                    let answer = self.lease.write(version, term, holder, peers).await;
                     let _ = self.input(Input::Lease { request, answer });
                 });
             }
@@ -132,7 +132,7 @@ impl Instance {
                 let _ = self.input(Input::Exited);
             }
             Effect::StartServer => drop(self.input(Input::Started)),
-            Effect::KickClients | Effect::StoreTerm(_) => {}
+            Effect::KickClients | Effect::StoreTerm(_) | Effect::AskPeers { .. } => {}
         }
     }
 
@@ -153,6 +153,8 @@ impl Instance {
             leaving: false,
             stopping: false,
             misrouted: false,
+            stored: manager.seen(),
+            by_consent: manager.reigns_by_consent(),
         };
         let server = ServerStatus {
             host: self.host.clone(),

@@ -154,9 +154,11 @@ pub struct Failover {
     #[serde(default = "five_seconds")]
     #[validate(regex(path = *SECONDS))]
     pub after: String,
-    /// What the primary does when it cannot reach the Kubernetes API for 9 seconds: it stops accepting writes.
+    /// What the primary does when it cannot reach the Kubernetes API for 9 seconds. `StepDown` stops accepting writes.
+    /// `Continue` accepts writes while all its replicas answer that they know of no other primary, for at most an hour. A
+    /// primary that stands still or is cut off is replaced 10 seconds later than with `StepDown`.
     #[serde(default = "step_down")]
-    #[schemars(extend("enum" = ["StepDown"]))]
+    #[schemars(extend("enum" = ["StepDown", "Continue"]))]
     pub api_server_outage: String,
 }
 

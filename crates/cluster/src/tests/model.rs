@@ -15,7 +15,7 @@ use valkeeper_engine::ConnectionSecret;
 use valkeeper_failover::{
     Name, Position,
     observer::{LeaseReading, Observer},
-    protocol::{Role, Timing},
+    protocol::{Peers, Role, Timing},
 };
 
 /// Between two looks.
@@ -164,7 +164,7 @@ impl Model {
             }
             Step::CreateLease(term) => {
                 assert!(self.lease.is_none());
-                self.lease = Some(LeaseReading { holder: None, term, version: 1 });
+                self.lease = Some(LeaseReading { holder: None, term, version: 1, peers: Peers::new() });
                 self.lease_is_optional = false;
             }
             Step::MakeLeaseOptional(version) => {

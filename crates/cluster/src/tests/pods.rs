@@ -5,7 +5,7 @@ use crate::{InstanceSeen, PodSeen, RestoreSeen};
 use valkeeper_failover::{
     Identity, Name, Position, Term,
     observer::LeaseReading,
-    protocol::{Role, Status},
+    protocol::{Peers, Role, Status},
 };
 
 /// What an instance reads of its settings.
@@ -31,6 +31,8 @@ pub(crate) fn instance(ordinal: u32) -> InstanceSeen {
             stopping: false,
             restarted: true,
             misrouted: false,
+            stored: Term(0),
+            by_consent: false,
         },
         settings: String::new(),
         access: String::new(),
@@ -117,8 +119,8 @@ impl Pod {
             && term >= instance.status.seen;
         if may && lease.version == version {
             assert!(term > lease.term, "terms go up");
-            *lease =
-                LeaseReading { holder: Some(instance.status.identity.clone()), term, version: version + 1 };
+            let (holder, peers) = (Some(instance.status.identity.clone()), Peers::new());
+            *lease = LeaseReading { holder, term, version: version + 1, peers };
             self.reigned = term;
             instance.status.seen = term;
             instance.status.role = Role::Primary(term);

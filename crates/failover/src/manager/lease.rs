@@ -1,10 +1,16 @@
 //! The lease of a primary: taken, renewed, read again after an answer that tells nothing, and released.
 
 use super::{ALONE, Command, Effect, Grant, LeaseAnswer, Manager, Moment, Pending, Request, State};
-use crate::protocol::{Term, Timing};
+use crate::protocol::{Peers, Term, Timing};
 
 impl Manager {
     pub(super) fn tick(&mut self, timing: &Timing, now: Moment) -> Vec<Effect> {
+        let mut effects = self.keep_lease(timing, now);
+        effects.extend(self.ask_for_consent(timing, now));
+        effects
+    }
+
+    fn keep_lease(&mut self, timing: &Timing, now: Moment) -> Vec<Effect> {
         match self.state.clone() {
             State::Taking { request, .. } if now >= request.begun + timing.request_timeout => {
                 self.state = State::Held;
@@ -17,7 +23,8 @@ impl Manager {
             }
             State::Primary { grant, pending: Pending::Retry(at) } if now >= at => self.read(now, grant),
             State::Primary { grant, pending: Pending::Nothing }
-                if now >= grant.renewed + timing.renew_interval =>
+                if now >= grant.renewed + timing.renew_interval
+                    || grant.version != ALONE && grant.named.differs_from(&self.peers) =>
             {
                 self.renew(now, grant)
             }
@@ -54,7 +61,7 @@ impl Manager {
         self.state = State::Held;
         let LeaseAnswer::Written { version } = *answer else { return Vec::new() };
         self.reigned = term;
-        let grant = Grant { term, version, renewed: request.begun };
+        let grant = Grant::new(term, version, request.begun);
         if now >= grant.renewed + timing.soft_deadline {
             return self.release(now, &grant).into_iter().collect();
         }
@@ -73,7 +80,10 @@ impl Manager {
     ) -> Vec<Effect> {
         match answer {
             LeaseAnswer::Written { version } => {
-                let grant = Grant { version, renewed: request.begun, ..grant };
+                let mut grant = Grant { version, ..grant };
+                grant.named.written();
+                (grant.renewed, grant.by_consent) = (grant.renewed.max(request.begun), false);
+                grant.leased = request.begun;
                 self.state = State::Primary { grant, pending: Pending::Nothing };
                 Vec::new()
             }
@@ -93,12 +103,13 @@ impl Manager {
         }
     }
 
-    fn renew(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
+    fn renew(&mut self, now: Moment, mut grant: Grant) -> Vec<Effect> {
         let request = self.request(now);
         let (version, term) = (grant.version, grant.term);
+        let peers = grant.named.next_write(&self.peers);
         self.state = State::Primary { grant, pending: Pending::Answer(request) };
         let holder = Some(self.identity.clone());
-        vec![Effect::WriteLease { request: request.number, version, term, holder }]
+        vec![Effect::WriteLease { request: request.number, version, term, holder, peers }]
     }
 
     fn read(&mut self, now: Moment, grant: Grant) -> Vec<Effect> {
@@ -112,7 +123,8 @@ impl Manager {
             return None;
         }
         let request = self.request(now).number;
-        Some(Effect::WriteLease { request, version: grant.version, term: grant.term, holder: None })
+        let (version, term, peers) = (grant.version, grant.term, Peers::new());
+        Some(Effect::WriteLease { request, version, term, holder: None, peers })
     }
 
     pub(super) fn request(&mut self, now: Moment) -> Request {

@@ -1,6 +1,6 @@
 //! What a manager takes in and what it wants done: the words between the pure state machine and its shell.
 
-use crate::protocol::{Identity, Name, Term};
+use crate::protocol::{Identity, Name, Peers, Term};
 
 /// What one write of the lease led to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,17 @@ pub enum LeaseAnswer {
         /// Its version.
         version: u64,
     },
+}
+
+/// What the peers say to a primary that cannot renew its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConsentAnswer {
+    /// None of them has seen a later term.
+    Given,
+    /// One of them has.
+    Refused,
+    /// One of them does not answer.
+    Unknown,
 }
 
 /// What happens to a manager.
@@ -55,6 +66,15 @@ pub enum Input {
         request: u64,
         /// The answer.
         answer: LeaseAnswer,
+    },
+    /// These replicas can be asked for their consent from now on; none where a primary is to stop without the lease.
+    Peers(Peers),
+    /// The answer to request number `request` for consent.
+    Consent {
+        /// The number that came with the effect.
+        request: u64,
+        /// The answer.
+        answer: ConsentAnswer,
     },
     /// The server has confirmed the command of this number.
     Confirmed(u64),
@@ -96,11 +116,22 @@ pub enum Effect {
         term: Term,
         /// Its new holder; none to release it.
         holder: Option<Identity>,
+        /// Those whose consent the holder may go on with.
+        peers: Peers,
     },
     /// Read the lease.
     ReadLease {
         /// Number to answer with.
         request: u64,
+    },
+    /// Ask each of these which term it has seen.
+    AskPeers {
+        /// Number to answer with.
+        request: u64,
+        /// The term in which the primary wants to go on.
+        term: Term,
+        /// All of them have to answer.
+        peers: Peers,
     },
     /// Send the server a command; its confirmation carries the same number.
     Server {

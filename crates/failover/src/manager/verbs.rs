@@ -1,7 +1,7 @@
 //! What the operator and people ask for: each verb belongs to a term, and is refused when that is over.
 
 use super::{Command, Effect, Manager, Moment, Refusal, State};
-use crate::protocol::{Name, Term};
+use crate::protocol::{Name, Peers, Term};
 
 impl Manager {
     pub(super) fn promote(&mut self, now: Moment, term: Term, version: u64) -> Result<Vec<Effect>, Refusal> {
@@ -22,6 +22,7 @@ impl Manager {
             version,
             term,
             holder: Some(self.identity.clone()),
+            peers: Peers::new(),
         });
         Ok(effects)
     }

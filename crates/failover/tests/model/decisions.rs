@@ -25,25 +25,37 @@ impl World {
             stopping: pod.manager.is_stopping(),
             restarted: pod.manager.is_restarted(),
             misrouted: false,
+            stored: pod.manager.seen(),
+            by_consent: pod.manager.reigns_by_consent(),
         }
     }
 
     /// What the operator sees, if the members of `answering` answer now.
     pub(crate) fn view(&self, bounds: &Bounds, answering: &[bool]) -> Option<View> {
-        let (holder, term, version) = self.read.clone()?;
-        let unchanged = if bounds.mutation == Mutation::NoWait { 5 } else { self.watched.into() };
+        let LeaseReading { holder, term, version, peers } = self.read.clone()?;
+        let unchanged = if bounds.mutation == Mutation::NoWait { bounds.lease() } else { self.watched };
+        let refused =
+            if bounds.mutation == Mutation::NoRefusal { bounds.lease() } else { self.refused.unwrap_or(0) };
         let members = (0..self.pods.len()).map(|at| {
             let status = answering[at].then(|| self.status(bounds, at));
             (name(at), Member { status, ..Member::default() })
         });
         let mut view = View {
-            lease: Some(Lease { holder, term, version, unchanged_for: Duration::from_secs(unchanged) }),
+            lease: Some(Lease {
+                holder,
+                term,
+                version,
+                peers,
+                unchanged_for: Duration::from_secs(unchanged.into()),
+                refused_for: Duration::from_secs(refused.into()),
+            }),
             members: members.collect(),
             remembered: Term(0),
             vacant_for: Duration::ZERO,
             routed: self.routed.map(name).into_iter().collect(),
+            gone: Peers::new(),
         };
-        if operator::is_vacant(&policy(bounds), &timing(Mutation::None), &view) {
+        if operator::is_vacant(&policy(bounds), &timing(bounds, Mutation::None), &view) {
             view.vacant_for = Duration::from_secs(self.vacant.into());
         }
         Some(view)
@@ -53,7 +65,7 @@ impl World {
     pub(crate) fn decide(&self, bounds: &Bounds, answering: &[bool]) -> Option<Verb> {
         let view = self.view(bounds, answering)?;
         let drain = if bounds.mutation == Mutation::NoDrain { Duration::ZERO } else { POLICY.drain };
-        match operator::decide(&Policy { drain, ..policy(bounds) }, &timing(Mutation::None), &view) {
+        match operator::decide(&Policy { drain, ..policy(bounds) }, &timing(bounds, Mutation::None), &view) {
             Step::Hold(name, term) => Some(Verb::Hold(index(&name), term)),
             Step::Promote(name, term, _)
                 if bounds.mutation == Mutation::LabelFirst && self.routed != Some(index(&name)) =>
@@ -88,8 +100,9 @@ impl World {
                 let pod = &self.pods[*at];
                 let elsewhere = others(*at).fold(0, |all, (_, pod)| all | pod.data);
                 let view = self.view(bounds, answering);
-                let vacant = view
-                    .is_some_and(|view| operator::is_vacant(&policy(bounds), &timing(Mutation::None), &view));
+                let vacant = view.is_some_and(|view| {
+                    operator::is_vacant(&policy(bounds), &timing(bounds, Mutation::None), &view)
+                });
                 if vacant && self.vacant == 0 && pod.incoming & self.kept & !elsewhere != 0 {
                     return Err("what lies in the socket of a replica is thrown away".to_owned());
                 }
@@ -113,8 +126,8 @@ impl World {
     pub(crate) fn note_vacancy(&mut self, bounds: &Bounds) {
         let answering: Vec<_> = self.pods.iter().map(Pod::hears).collect();
         let view = self.view(bounds, &answering);
-        let vacant =
-            view.is_some_and(|view| operator::is_vacant(&policy(bounds), &timing(Mutation::None), &view));
+        let vacant = view
+            .is_some_and(|view| operator::is_vacant(&policy(bounds), &timing(bounds, Mutation::None), &view));
         self.vacant = u8::from(vacant);
     }
 }

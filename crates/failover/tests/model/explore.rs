@@ -93,9 +93,36 @@ pub(crate) fn run(
         states: STATES,
         disk,
         durability,
+        consent: false,
         mutation,
     };
     report(bounds, World::start(&bounds))
+}
+
+/// A primary whose lease names its replicas, and that neither the API server nor the operator reaches.
+pub(crate) fn run_with_consent(
+    members: usize,
+    deviations: u8,
+    operator_rate: u8,
+    mutation: Mutation,
+) -> Explored {
+    let bounds = Bounds {
+        members,
+        horizon: 32,
+        deviations,
+        operator_rate,
+        states: CONSENT_STATES,
+        disk: Disk::Whole,
+        durability: Durability::BestEffort,
+        consent: true,
+        mutation,
+    };
+    let mut world = World::start(&bounds);
+    while world.peers.len() + 1 < members {
+        world = successors(&bounds, &world).swap_remove(0).1;
+    }
+    (world.pods[0].cut, world.pods[0].deaf) = (true, true);
+    report(bounds, world)
 }
 
 /// Three instances that have replicated a write.
@@ -108,6 +135,7 @@ pub(crate) fn run_with_quorum(deviations: u8, disk: Disk, mutation: Mutation) ->
         states: QUORUM_STATES,
         disk,
         durability: Durability::Quorum,
+        consent: false,
         mutation,
     };
     let mut world = World::start(&bounds);
@@ -130,7 +158,8 @@ fn report(bounds: Bounds, start: World) -> Explored {
 pub(crate) fn run_after_a_return(mutation: Mutation) -> Explored {
     let (members, horizon, deviations, operator_rate) = (2, 24, 3, 2);
     let (disk, durability) = (Disk::Behind, Durability::BestEffort);
+    let (states, consent) = (STATES, false);
     let bounds =
-        Bounds { members, horizon, deviations, operator_rate, states: STATES, disk, durability, mutation };
+        Bounds { members, horizon, deviations, operator_rate, states, disk, durability, consent, mutation };
     report(bounds, after_a_return(&bounds))
 }

@@ -1,82 +1,32 @@
 //! The protocol, explored exhaustively: an operator that crashes and stands still, two or three managers that
 //! freeze and restart, servers that end, verbs and lease requests that are lost, late or repeated, and an
-//! operator's clock that runs up to twice as fast as the managers'. Every state within the bounds is visited once.
+//! operator's clock that runs up to twice as fast as the managers'; with and without consent of peers. Every state within the bounds is visited once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod bounds;
 mod decisions;
 mod explore;
 mod moves;
+mod peers;
 mod world;
 
-use explore::{run, run_after_a_return, run_with_quorum};
+use bounds::{Bounds, Disk, Durability, Mutation, POLICY, policy, timing};
+use explore::{run, run_after_a_return, run_with_consent, run_with_quorum};
 use moves::successors;
+use peers::peer;
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     hash::Hash,
     time::Duration,
 };
 use valkeeper_failover::{
     Identity, Name, Position, Term,
-    manager::{Command, Effect, Input, LeaseAnswer, Manager},
-    operator::{self, Lease, Member, Policy, Quorum, Step, View},
-    protocol::{Role, Status, Timing},
+    manager::{Command, ConsentAnswer, Effect, Input, LeaseAnswer, Manager},
+    observer::LeaseReading,
+    operator::{self, Lease, Member, Policy, Step, View},
+    protocol::{Peer, Peers, Role, Status},
 };
-
-/// What is done wrong on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mutation {
-    None,
-    /// The operator does not wait for the term of a silent holder to end.
-    NoWait,
-    /// A server accepts writes as soon as it is started.
-    BootAsPrimary,
-    /// A manager takes the command to hold for its confirmation.
-    FenceUnconfirmed,
-    /// The API server does not compare versions.
-    UnguardedLease,
-    /// Nobody looks at the clock.
-    NoDeadline,
-    /// Offsets are compared across histories.
-    OffsetsAlone,
-    /// Clients are directed to an instance before its promotion.
-    LabelFirst,
-    /// Replicas are held before they have taken in what lies in their sockets.
-    NoDrain,
-    /// A replica counts as synced as soon as its link is up.
-    LinkIsSync,
-    /// An instance that was started again is an elector.
-    RestartedElector,
-}
-
-/// What servers keep when they end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Disk {
-    None,
-    /// All but what came last.
-    Behind,
-    Whole,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    members: usize,
-    horizon: u8,
-    deviations: u8,
-    operator_rate: u8,
-    states: usize,
-    disk: Disk,
-    durability: Durability,
-    mutation: Mutation,
-}
-
-/// What is promised of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Durability {
-    BestEffort,
-    /// One that two of three instances have had survives for as long as one of them has it.
-    Quorum,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Server {
@@ -133,19 +83,34 @@ struct Response {
     answer: LeaseAnswer,
 }
 
+/// A primary asks its peers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    from: usize,
+    boot: u64,
+    request: u64,
+    term: Term,
+    waits_for: BTreeSet<usize>,
+    answer: ConsentAnswer,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
     now: u8,
     holder: Option<Identity>,
     term: Term,
     version: u64,
+    peers: Peers,
     pods: Vec<Pod>,
     verbs: Vec<Verb>,
     requests: Vec<Request>,
     responses: Vec<Response>,
-    /// Version and term that the operator has read last, and for how long by its clock.
-    read: Option<(Option<Identity>, Term, u64)>,
+    questions: Vec<Question>,
+    /// What the operator has read last, and for how long by its clock it is the same.
+    read: Option<LeaseReading>,
     watched: u8,
+    /// For how long it knows of a peer that refuses.
+    refused: Option<u8>,
     fresh: bool,
     granted: BTreeMap<Term, Identity>,
     deviations: u8,
@@ -170,38 +135,8 @@ const WRITES: u8 = 3;
 const STATES: usize = 1_000_000;
 /// The most of one with quorum durability, which begins later.
 const QUORUM_STATES: usize = 400_000;
-
-const POLICY: Policy = Policy {
-    failover_after: Duration::ZERO,
-    drain: Duration::from_secs(1),
-    quorum: None,
-    without_missing: true,
-};
-
-/// The operator's policy; with quorum durability, no user decides to go on without what is promised.
-fn policy(bounds: &Bounds) -> Policy {
-    match bounds.durability {
-        Durability::BestEffort => POLICY,
-        Durability::Quorum => {
-            let quorum = Some(Quorum { members: bounds.members, holders: 2 });
-            Policy { quorum, without_missing: false, ..POLICY }
-        }
-    }
-}
-
-fn timing(mutation: Mutation) -> Timing {
-    let ticks = |ticks| Duration::from_secs(ticks);
-    let (soft, hard) = if mutation == Mutation::NoDeadline { (100, 100) } else { (1, 2) };
-    Timing {
-        lease_duration: ticks(5),
-        hard_deadline: ticks(hard),
-        soft_deadline: ticks(soft),
-        renew_interval: ticks(0),
-        retry_interval: ticks(0),
-        request_timeout: ticks(1),
-        fence_timeout: ticks(1),
-    }
-}
+/// The most of one with consent of peers.
+const CONSENT_STATES: usize = 400_000;
 
 fn name(index: usize) -> Name {
     ["a", "b", "c"][index].into()
@@ -268,6 +203,22 @@ fn quorum_with_restarted_electors_is_found() {
 #[test]
 fn protocol_holds_when_an_old_primary_returns() {
     assert_eq!(run_after_a_return(Mutation::None).violation, None);
+}
+
+#[test]
+fn protocol_holds_with_consent_of_peers() {
+    for (members, deviations, rate) in [(2, 3, 2), (3, 2, 2), (3, 2, 1)] {
+        let explored = run_with_consent(members, deviations, rate, Mutation::None);
+        assert_eq!(explored.violation, None);
+        assert!(explored.reigns >= 2, "{members}");
+    }
+}
+
+#[test]
+fn consent_that_nobody_gave_is_found() {
+    for mutation in [Mutation::NoRefusal, Mutation::RefusalIsConsent] {
+        assert!(run_with_consent(2, 2, 2, mutation).violation.is_some(), "{mutation:?} was not found");
+    }
 }
 
 #[test]

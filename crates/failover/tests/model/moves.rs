@@ -9,6 +9,7 @@ pub(crate) fn successors(bounds: &Bounds, world: &World) -> Vec<(String, World)>
     moves.servers(bounds);
     moves.answers(bounds);
     moves.requests(bounds);
+    moves.questions(bounds);
     moves.verbs(bounds);
     moves.operator(bounds);
     moves.streams();
@@ -22,6 +23,7 @@ pub(crate) fn successors(bounds: &Bounds, world: &World) -> Vec<(String, World)>
         }
         let mut faults = Moves { world, found: Vec::new() };
         faults.faults(bounds);
+        faults.losses(bounds);
         found.extend(faults.found.into_iter().map(|(what, mut next)| {
             next.deviations -= 1;
             (what, next)
@@ -73,6 +75,20 @@ impl Moves<'_> {
         for at in 0..self.world.requests.len() {
             let from = self.world.requests[at].from;
             self.add(format!("a request of {from} takes effect"), |world| world.serve(bounds, at, true));
+        }
+    }
+
+    fn questions(&mut self, bounds: &Bounds) {
+        for (which, question) in self.world.questions.iter().enumerate() {
+            let from = question.from;
+            if question.waits_for.is_empty() && !self.world.pods[from].frozen {
+                self.add(format!("{from} hears that consent is {:?}", question.answer), |world| {
+                    world.hear_answer(bounds, which);
+                });
+            }
+            for at in question.waits_for.iter().filter(|at| !self.world.pods[**at].frozen) {
+                self.add(format!("{at} answers {from}"), |world| world.answer_question(bounds, which, *at));
+            }
         }
     }
 
@@ -142,10 +158,12 @@ impl Moves<'_> {
             world.note_vacancy(bounds);
             world.now += 1;
             world.write();
-            world.watched = (world.watched + bounds.operator_rate).min(5);
+            world.watched = (world.watched + bounds.operator_rate).min(bounds.lease());
+            world.refused = world.refused.map(|ticks| (ticks + bounds.operator_rate).min(bounds.lease()));
             world.fresh = false;
             for at in 0..world.pods.len() {
                 if !world.pods[at].frozen {
+                    world.look_for_peers(bounds, at);
                     world.input(bounds, at, Input::Tick);
                 }
             }
@@ -187,12 +205,30 @@ impl Moves<'_> {
             }
             self.add(format!("{at} has to stop"), |world| world.input(bounds, at, Input::Stop));
         }
+        self.add("another operator takes over".to_owned(), |world| {
+            world.read = None;
+            (world.watched, world.refused) = (0, None);
+            world.vacant = 0;
+            world.fresh = false;
+        });
+    }
+
+    /// Requests, questions and verbs that are lost, late or repeated.
+    fn losses(&mut self, bounds: &Bounds) {
         for at in 0..self.world.requests.len() {
             self.add(format!("request {at} is lost"), |world| {
                 world.requests.remove(at);
             });
             self.add(format!("request {at} takes effect, its answer is lost"), |world| {
                 world.serve(bounds, at, false);
+            });
+        }
+        for (which, question) in self.world.questions.iter().enumerate() {
+            if self.world.pods[question.from].frozen {
+                continue;
+            }
+            self.add(format!("question {which} is not answered"), |world| {
+                world.give_up_question(bounds, which);
             });
         }
         for (at, verb) in self.world.verbs.iter().enumerate() {
@@ -205,11 +241,5 @@ impl Moves<'_> {
                 });
             }
         }
-        self.add("another operator takes over".to_owned(), |world| {
-            world.read = None;
-            world.watched = 0;
-            world.vacant = 0;
-            world.fresh = false;
-        });
     }
 }

@@ -27,12 +27,15 @@ impl World {
             holder: None,
             term: Term(0),
             version: 1,
+            peers: Peers::new(),
             pods: (0..bounds.members).map(pod).collect(),
             verbs: Vec::new(),
             requests: Vec::new(),
             responses: Vec::new(),
+            questions: Vec::new(),
             read: None,
             watched: 0,
+            refused: None,
             fresh: false,
             granted: BTreeMap::new(),
             deviations: bounds.deviations,
@@ -57,7 +60,7 @@ impl World {
 
     pub(crate) fn input(&mut self, bounds: &Bounds, at: usize, input: Input) {
         let now = Duration::from_secs(self.now.into());
-        for effect in self.pods[at].manager.on(&timing(bounds.mutation), now, input).effects {
+        for effect in self.pods[at].manager.on(&timing(bounds, bounds.mutation), now, input).effects {
             match effect {
                 Effect::WriteLease { .. } | Effect::ReadLease { .. } if self.pods[at].cut => {}
                 Effect::WriteLease { .. } | Effect::ReadLease { .. } => {
@@ -71,6 +74,7 @@ impl World {
                         self.input(bounds, at, Input::Confirmed(number));
                     }
                 }
+                Effect::AskPeers { request, term, peers } => self.ask_peers(at, request, term, &peers),
                 Effect::KillServer => self.end_server(bounds, at),
                 Effect::StartServer | Effect::StoreTerm(_) | Effect::KickClients => {}
             }
@@ -96,7 +100,7 @@ impl World {
     }
 
     pub(crate) fn answer(&mut self, bounds: &Bounds, effect: &Effect) -> LeaseAnswer {
-        let Effect::WriteLease { version, term, holder, .. } = effect else {
+        let Effect::WriteLease { version, term, holder, peers, .. } = effect else {
             return LeaseAnswer::Read { holder: self.holder.clone(), term: self.term, version: self.version };
         };
         if *version != self.version && bounds.mutation != Mutation::UnguardedLease {
@@ -105,6 +109,7 @@ impl World {
         self.version += 1;
         self.term = *term;
         self.holder.clone_from(holder);
+        self.peers.clone_from(peers);
         LeaseAnswer::Written { version: self.version }
     }
 
@@ -190,10 +195,19 @@ impl World {
     }
 
     pub(crate) fn read_lease(&mut self) {
-        if self.read.as_ref().map(|(_, _, version)| *version) != Some(self.version) {
+        if self.read.as_ref().map(|read| read.version) != Some(self.version) {
             self.watched = 0;
         }
-        self.read = Some((self.holder.clone(), self.term, self.version));
+        if self.read.as_ref().is_some_and(|read| read.term != self.term) {
+            self.refused = None;
+        }
+        let (holder, peers) = (self.holder.clone(), self.peers.clone());
+        let refuses =
+            |pod: &&Pod| pod.hears() && pod.manager.seen() > self.term && peers.contains(&peer(pod));
+        if self.pods.iter().any(|pod| refuses(&pod)) {
+            self.refused.get_or_insert(0);
+        }
+        self.read = Some(LeaseReading { holder, term: self.term, version: self.version, peers });
         self.fresh = true;
     }
 

@@ -1,7 +1,8 @@
 //! What the operator decides in the situations of a cluster's life, one table each.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod consent;
 mod views;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What the operator may see in the tables.
 
 use crate::*;
+use valkeeper_failover::protocol::Peers;
 
 pub(crate) fn policy() -> Policy {
     Policy {
@@ -8,6 +9,7 @@ pub(crate) fn policy() -> Policy {
         drain: Duration::from_millis(500),
         quorum: None,
         without_missing: false,
+        without_consent: None,
     }
 }
 
@@ -24,6 +26,8 @@ pub(crate) fn member(name: &str, role: Role, seen: u64, term: u64, offset: u64) 
         stopping: false,
         restarted: false,
         misrouted: false,
+        stored: Term(seen),
+        by_consent: false,
         role,
     };
     (name.into(), Member { status: Some(status), preference: 1, ..Member::default() })
@@ -38,6 +42,8 @@ pub(crate) fn view(holder: Option<&str>, unchanged: u64, members: Vec<(Name, Mem
         holder: holder.map(|name| identity(name, 1)),
         term: Term(7),
         version: 70,
+        peers: Peers::new(),
+        refused_for: Duration::ZERO,
         unchanged_for: Duration::from_secs(unchanged),
     };
     View {
@@ -46,6 +52,7 @@ pub(crate) fn view(holder: Option<&str>, unchanged: u64, members: Vec<(Name, Mem
         remembered: Term(7),
         vacant_for: Duration::ZERO,
         routed: holder.map(Name::from).into_iter().collect(),
+        gone: Peers::new(),
     }
 }
 

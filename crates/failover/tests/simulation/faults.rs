@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     CutFromApi,
     CutFromOperator,
     CutFromPeers,
+    /// Its peers reach it, and nothing else does.
+    CutFromControl,
     Isolate,
     LoseNode,
     Delete,
@@ -28,7 +30,7 @@ pub(crate) enum Kind {
     SecondOperator,
 }
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     Kind::KillServer,
     Kind::KillManager,
     Kind::FreezePod,
@@ -37,6 +39,7 @@ const KINDS: [Kind; 18] = [
     Kind::CutFromApi,
     Kind::CutFromOperator,
     Kind::CutFromPeers,
+    Kind::CutFromControl,
     Kind::Isolate,
     Kind::LoseNode,
     Kind::Delete,
@@ -108,6 +111,9 @@ impl World {
             Kind::CutFromApi => self.cut_for(vec![(own, Place::Api)], length),
             Kind::CutFromOperator => self.cut_for(vec![(own, Place::Operator)], length),
             Kind::CutFromPeers => self.cut_for(self.peers(pod), length),
+            Kind::CutFromControl => {
+                self.cut_for(vec![(own, Place::Api), (own, Place::Operator)], length);
+            }
             Kind::Isolate => self.isolate(pod, length),
             Kind::LoseNode => self.lose_node(pod, length),
             Kind::Delete => self.delete_pod(pod),

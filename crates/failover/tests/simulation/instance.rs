@@ -4,6 +4,7 @@
 //! When a whole container stood still, its guard runs first: the instant before that is excepted from what is promised.
 
 use crate::{
+    observe::Progress,
     server::Server,
     world::{Action, World},
 };
@@ -14,6 +15,7 @@ use std::{
 use valkeeper_failover::{
     Identity, Name, Term,
     manager::{Command, Effect, Input, Manager},
+    protocol::Peers,
 };
 
 /// Of a planned end.
@@ -48,17 +50,9 @@ pub(crate) struct Pod {
     pub(crate) progress: Progress,
     /// On the disk, or lost with it.
     pub(crate) stored: Term,
+    /// The question to peers that is under way: its number, and who has not answered.
+    pub(crate) question: Option<(u64, Peers)>,
     pub(crate) histories: BTreeMap<u64, Term>,
-}
-
-#[derive(Clone, Default)]
-pub(crate) struct Progress {
-    pub(crate) live: bool,
-    pub(crate) anchor: Option<(Term, u64, usize)>,
-    pub(crate) begun: Option<usize>,
-    pub(crate) synced: bool,
-    pub(crate) promoted: Option<Term>,
-    pub(crate) reigned: bool,
 }
 
 impl Pod {
@@ -89,6 +83,7 @@ impl Pod {
             following: Term(0),
             progress: Progress::default(),
             stored: Term(0),
+            question: None,
             histories: BTreeMap::new(),
         }
     }
@@ -152,6 +147,7 @@ impl World {
         (own.deadline, own.is_storing, own.is_commanding, own.silent_since) = (None, false, false, None);
         own.effects.clear();
         own.requests.clear();
+        own.question = None;
         own.commands.clear();
         let boot = own.boot;
         self.report_pods();
@@ -159,6 +155,7 @@ impl World {
         self.manager_does(pod, boot, delay, move |world| world.begin_server(pod));
         self.tick(pod, boot);
         self.watch(pod, boot);
+        self.look_for_peers(pod, boot);
         self.guard(pod, boot);
     }
 

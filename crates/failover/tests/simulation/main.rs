@@ -14,6 +14,7 @@ mod faults;
 mod instance;
 mod observe;
 mod operator;
+mod peers;
 mod record;
 mod server;
 mod shell;
@@ -182,10 +183,15 @@ fn schedule_replays_from_its_seed() {
 
 #[test]
 fn every_mutation_is_found_in_random_schedules() {
-    for mutation in
-        [Mutation::NoWait, Mutation::BootAsPrimary, Mutation::FenceUnconfirmed, Mutation::UnguardedLease]
-    {
-        let (found, [runs, ..]) = search(1..3 * RUNS + 1, mutation);
+    for mutation in [
+        Mutation::NoWait,
+        Mutation::BootAsPrimary,
+        Mutation::FenceUnconfirmed,
+        Mutation::UnguardedLease,
+        Mutation::NoRefusal,
+        Mutation::SilenceIsConsent,
+    ] {
+        let (found, [runs, ..]) = search(1..6 * RUNS + 1, mutation);
         let (seed, text) = found.unwrap_or_else(|| panic!("{mutation:?} was not found"));
         let broken = text.lines().find(|line| line.contains("broken")).unwrap_or_default();
         println!("{mutation:?}: found by seed {seed} of {runs}: {broken}");

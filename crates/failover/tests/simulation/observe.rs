@@ -7,10 +7,21 @@ use crate::{
 };
 use std::time::Duration;
 use valkeeper_failover::{
-    Position,
+    Position, Term,
     manager::Input,
     protocol::{Role, Status},
 };
+
+/// What is known of the data since the server was started or got another role.
+#[derive(Clone, Default)]
+pub(crate) struct Progress {
+    pub(crate) live: bool,
+    pub(crate) anchor: Option<(Term, u64, usize)>,
+    pub(crate) begun: Option<usize>,
+    pub(crate) synced: bool,
+    pub(crate) promoted: Option<Term>,
+    pub(crate) reigned: bool,
+}
 
 impl World {
     /// Asks the server every 250 ms how it is.
@@ -108,6 +119,8 @@ impl World {
             stopping: own.manager.is_stopping(),
             restarted: own.manager.is_restarted(),
             misrouted: own.progress.reigned && !own.manager.accepts_writes(),
+            stored: own.stored,
+            by_consent: own.manager.reigns_by_consent(),
         }
     }
 }

@@ -8,8 +8,8 @@ use valkeeper_failover::{
     Identity, Name,
     manager::Input,
     observer::{LeaseReading, MemberReading, Observer, Reading},
-    operator::{self, Policy, Step},
-    protocol::Status,
+    operator::{self, Policy, Step, Wait},
+    protocol::{Peer, Peers, Status},
 };
 
 /// One process.
@@ -21,6 +21,8 @@ pub(crate) struct OperatorProcess {
     clock: (Duration, u32),
     /// What its watch shows.
     pods: BTreeMap<Name, PodReport>,
+    /// Pods that it has shown to have ended for good.
+    gone: Peers,
     /// When the last message of the watch arrives.
     arrives: Duration,
     round: u64,
@@ -43,6 +45,8 @@ struct PodReport {
     pod: usize,
     ended: Option<Identity>,
     leaving: bool,
+    /// No manager is started in it any more. One that crashes while its pod is being deleted may be.
+    gone: Option<Peer>,
 }
 
 const POLICY: Policy = Policy {
@@ -50,6 +54,7 @@ const POLICY: Policy = Policy {
     drain: Duration::from_millis(500),
     quorum: None,
     without_missing: false,
+    without_consent: None,
 };
 
 impl World {
@@ -63,6 +68,7 @@ impl World {
             observer: Observer::default(),
             clock,
             pods: self.reports(),
+            gone: Peers::new(),
             arrives: Duration::ZERO,
             round: 0,
             reading: None,
@@ -76,7 +82,8 @@ impl World {
             let own = &self.pods[*pod];
             let ran = own.boot > 0 && !own.manager_runs;
             let life = Identity { boot: u64::MAX, ..own.manager.identity().clone() };
-            let report = PodReport { pod: *pod, ended: ran.then_some(life), leaving: own.leaving };
+            let gone = own.gone.then(|| Peer::from(own.manager.identity()));
+            let report = PodReport { pod: *pod, ended: ran.then_some(life), leaving: own.leaving, gone };
             (name.clone(), report)
         };
         self.current.iter().map(report).collect()
@@ -91,7 +98,11 @@ impl World {
             let at = (self.now + delay).max(process.arrives + Duration::from_micros(1));
             process.arrives = at;
             let reports = reports.clone();
-            self.after(at.saturating_sub(self.now), move |world| world.operators[number].pods = reports);
+            self.after(at.saturating_sub(self.now), move |world| {
+                let process = &mut world.operators[number];
+                process.gone.extend(reports.values().filter_map(|report| report.gone.clone()));
+                process.pods = reports;
+            });
         }
     }
 
@@ -137,10 +148,10 @@ impl World {
     }
 
     fn has_lease(&mut self, number: usize, round: u64, lease: Lease) {
-        let Lease { holder, term, version } = lease;
+        let Lease { holder, term, version, peers } = lease;
         let process = &mut self.operators[number];
         if let Some(reading) = process.reading.as_mut().filter(|reading| reading.number == round) {
-            reading.lease = Some(LeaseReading { holder, term, version });
+            reading.lease = Some(LeaseReading { holder, term, version, peers });
             self.judge_if_complete(number, round);
         }
     }
@@ -156,7 +167,7 @@ impl World {
 
     fn create_lease(&mut self, number: usize) {
         let term = self.remembered;
-        self.lease.get_or_insert(Lease { holder: None, term, version: 1 });
+        self.lease.get_or_insert(Lease { holder: None, term, version: 1, peers: Peers::new() });
         self.reconcile_after(number, Duration::from_millis(20));
     }
 
@@ -215,8 +226,10 @@ impl World {
         });
         let members = members.collect();
         self.remembered = self.remembered.max(lease.term);
-        let reading = Reading { began, ended, lease: Some(lease), members, remembered: self.remembered };
-        let mut view = process.observer.view(&POLICY, &self.timing, reading);
+        let (remembered, gone) = (self.remembered, process.gone.clone());
+        let reading = Reading { began, ended, lease: Some(lease), members, remembered, gone };
+        let policy = Policy { without_consent: self.user_decided, ..POLICY };
+        let mut view = process.observer.view(&policy, &self.timing, reading);
         if self.mutation == Mutation::NoWait
             && let Some(lease) = &mut view.lease
             && let Some(holder) = &lease.holder
@@ -225,7 +238,12 @@ impl World {
             lease.unchanged_for = self.timing.lease_duration;
             view.vacant_for = POLICY.drain;
         }
-        let step = operator::decide(&POLICY, &self.timing, &view);
+        if self.mutation == Mutation::NoRefusal
+            && let Some(lease) = &mut view.lease
+        {
+            lease.refused_for = self.timing.lease_duration;
+        }
+        let step = operator::decide(&policy, &self.timing, &view);
         process.settled = matches!(step, Step::Settled(..));
         let acts = !matches!(step, Step::Settled(..) | Step::Wait(_));
         self.perform(number, step);
@@ -263,6 +281,7 @@ impl World {
                     }
                 });
             }
+            Step::Wait(Wait::Consent(_)) => self.user_decided = self.nobody_runs(),
             Step::CreateLease(_) | Step::Wait(_) | Step::Settled(..) => {}
         }
     }

@@ -2,7 +2,7 @@
 //! to the server one after another.
 
 use crate::{
-    instance::Progress,
+    observe::Progress,
     world::{Mutation, Place, World},
 };
 use std::time::Duration;
@@ -31,6 +31,7 @@ impl World {
                 Effect::WriteLease { request, .. } | Effect::ReadLease { request } => {
                     self.ask_api(pod, request, effect);
                 }
+                Effect::AskPeers { request, term, peers } => self.ask_peers(pod, request, term, peers),
                 Effect::Server { number, command } => {
                     let term = self.pods[pod].manager.reigned();
                     if command == Command::Hold && self.mutation == Mutation::FenceUnconfirmed {

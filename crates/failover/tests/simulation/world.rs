@@ -12,7 +12,7 @@ use std::{
 use valkeeper_failover::{
     Identity, Name, Term,
     manager::{Effect, LeaseAnswer},
-    protocol::Timing,
+    protocol::{Peers, Timing},
 };
 
 /// What happens at a moment.
@@ -30,6 +30,10 @@ pub(crate) enum Mutation {
     FenceUnconfirmed,
     /// The API server does not compare versions.
     UnguardedLease,
+    /// The operator does not wait for a peer that refuses.
+    NoRefusal,
+    /// A peer that does not answer counts as one that consents.
+    SilenceIsConsent,
 }
 
 /// One end of a wire.
@@ -46,6 +50,7 @@ pub(crate) struct Lease {
     pub(crate) holder: Option<Identity>,
     pub(crate) term: Term,
     pub(crate) version: u64,
+    pub(crate) peers: Peers,
 }
 
 /// Everything there is.
@@ -56,6 +61,8 @@ pub(crate) struct World {
     pub(crate) timing: Timing,
     /// Servers keep their data when they end.
     pub(crate) persists: bool,
+    /// Primaries go on without the lease while their replicas consent.
+    pub(crate) consent: bool,
     queue: BTreeMap<(Duration, u64), Action>,
     events: u64,
     pub(crate) lease: Option<Lease>,
@@ -64,6 +71,8 @@ pub(crate) struct World {
     /// Requests to the API server take so much longer.
     pub(crate) api_delay: Duration,
     cut: BTreeMap<(Place, Place), u32>,
+    /// The version of the Lease whose holder and peers do not run, as a user has said.
+    pub(crate) user_decided: Option<u64>,
     /// Of a hundred messages, so many are lost.
     pub(crate) loss: u32,
     /// All pods that ever were.
@@ -84,18 +93,28 @@ impl World {
     pub(crate) fn new(seed: u64, mutation: Mutation) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let persists = random.random_bool(0.5);
+        let is_about_consent = [Mutation::NoRefusal, Mutation::SilenceIsConsent].contains(&mutation);
+        let consent = random.random_bool(0.5) || is_about_consent;
+        let mut timing = Timing::default();
+        if random.random_bool(0.5) && !is_about_consent {
+            // Otherwise, no schedule is long enough for it to matter.
+            (timing.consent_limit, timing.consent_elapsed) =
+                (Duration::from_secs(20), Duration::from_secs(30));
+        }
         Self {
             now: Duration::ZERO,
             mutation,
             random,
-            timing: Timing::default(),
+            timing,
             persists,
+            consent,
             queue: BTreeMap::new(),
             events: 0,
             lease: None,
             api_is_down: false,
             api_delay: Duration::ZERO,
             cut: BTreeMap::new(),
+            user_decided: None,
             loss: 0,
             pods: Vec::new(),
             current: BTreeMap::new(),
@@ -171,14 +190,15 @@ impl World {
     /// What the API server does with a request for the Lease.
     pub(crate) fn serve(&mut self, effect: &Effect) -> LeaseAnswer {
         let Some(lease) = &mut self.lease else { return LeaseAnswer::Unknown };
-        let Effect::WriteLease { version, term, holder, .. } = effect else {
-            let Lease { holder, term, version } = lease.clone();
+        let Effect::WriteLease { version, term, holder, peers, .. } = effect else {
+            let Lease { holder, term, version, .. } = lease.clone();
             return LeaseAnswer::Read { holder, term, version };
         };
         if *version != lease.version && self.mutation != Mutation::UnguardedLease {
             return LeaseAnswer::Conflict;
         }
-        *lease = Lease { holder: holder.clone(), term: *term, version: lease.version + 1 };
+        let (version, peers) = (lease.version + 1, peers.clone());
+        *lease = Lease { holder: holder.clone(), term: *term, version, peers };
         let version = lease.version;
         if let Some(holder) = holder {
             self.record.claim(self.now, holder, *term);

@@ -7,13 +7,15 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
-use valkeeper_failover::{Identity, Term, manager::LeaseAnswer};
+use valkeeper_failover::{Identity, Term, manager::LeaseAnswer, protocol::Peers};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Content {
     version: u64,
     term: Term,
     holder: Option<Identity>,
+    #[serde(default)]
+    peers: Peers,
 }
 
 /// The file; a link to it works as well.
@@ -30,15 +32,21 @@ impl FileLease {
 
     /// Creates it, without a holder.
     pub fn create(&self, term: Term) -> io::Result<()> {
-        replace(&self.path, &Content { version: 1, term, holder: None })
+        replace(&self.path, &Content { version: 1, term, holder: None, peers: Peers::new() })
     }
 
     fn try_read(&self) -> io::Result<LeaseAnswer> {
-        let Content { version, term, holder } = load(&self.path)?;
+        let Content { version, term, holder, .. } = load(&self.path)?;
         Ok(LeaseAnswer::Read { holder, term, version })
     }
 
-    fn try_write(&self, version: u64, term: Term, holder: Option<Identity>) -> io::Result<LeaseAnswer> {
+    fn try_write(
+        &self,
+        version: u64,
+        term: Term,
+        holder: Option<Identity>,
+        peers: Peers,
+    ) -> io::Result<LeaseAnswer> {
         let path = self.path.canonicalize()?;
         let lock = File::options().create(true).append(true).open(path.with_extension("lock"))?;
         lock.lock()?;
@@ -47,7 +55,7 @@ impl FileLease {
             return Ok(LeaseAnswer::Conflict);
         }
         let version = version + 1;
-        replace(&path, &Content { version, term, holder })?;
+        replace(&path, &Content { version, term, holder, peers })?;
         Ok(LeaseAnswer::Written { version })
     }
 }
@@ -74,8 +82,8 @@ impl LeaseStore for FileLease {
         Box::pin(async move { known(self.try_read()) })
     }
 
-    fn write(&self, version: u64, term: Term, holder: Option<Identity>) -> LeaseFuture<'_> {
-        Box::pin(async move { known(self.try_write(version, term, holder)) })
+    fn write(&self, version: u64, term: Term, holder: Option<Identity>, peers: Peers) -> LeaseFuture<'_> {
+        Box::pin(async move { known(self.try_write(version, term, holder, peers)) })
     }
 }
 
@@ -90,10 +98,10 @@ mod tests {
         assert_eq!(lease.read().await, LeaseAnswer::Unknown);
         lease.create(Term(3)).unwrap();
         let holder = Identity { name: "a".into(), pod: "u".into(), boot: 1 };
-        assert_eq!(lease.write(9, Term(4), None).await, LeaseAnswer::Conflict);
-        let written = lease.write(1, Term(4), Some(holder.clone())).await;
+        assert_eq!(lease.write(9, Term(4), None, Peers::new()).await, LeaseAnswer::Conflict);
+        let written = lease.write(1, Term(4), Some(holder.clone()), Peers::new()).await;
         assert_eq!(written, LeaseAnswer::Written { version: 2 });
-        assert_eq!(lease.write(1, Term(5), None).await, LeaseAnswer::Conflict);
+        assert_eq!(lease.write(1, Term(5), None, Peers::new()).await, LeaseAnswer::Conflict);
         let read = LeaseAnswer::Read { holder: Some(holder), term: Term(4), version: 2 };
         assert_eq!(lease.read().await, read);
     }

@@ -1,7 +1,7 @@
 //! The lease as a Lease of the Kubernetes API: its holder is the instance's identity, its term the number of
 //! transitions, its version the resource version.
 //!
-//! Guarantees: a write changes the holder, the term and the times, and nothing else of the object. Times are for
+//! Guarantees: a write changes the holder, the term, the peers and the times, and nothing else of the object. Times are for
 //! people; no decision reads them.
 
 use super::{LeaseFuture, LeaseStore};
@@ -14,7 +14,15 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use valkeeper_failover::{Identity, Term, manager::LeaseAnswer, observer::LeaseReading};
+use valkeeper_failover::{
+    Identity, Term,
+    manager::LeaseAnswer,
+    observer::LeaseReading,
+    protocol::{Peers, peers_in, peers_text},
+};
+
+/// The annotation that names the pods whose consent the holder may go on with.
+const CONSENT_OF: &str = "valkeeper.io/consent-of";
 
 /// The lease.
 #[derive(Clone)]
@@ -42,10 +50,11 @@ impl KubernetesLease {
 }
 
 /// The change, on condition of the version.
-fn change(version: u64, term: Term, holder: Option<&Identity>, duration: Duration) -> Value {
+fn change(version: u64, term: Term, holder: Option<&Identity>, peers: &Peers, duration: Duration) -> Value {
     let now = MicroTime(Timestamp::now());
+    let peers = (!peers.is_empty()).then(|| peers_text(peers));
     json!({
-        "metadata": {"resourceVersion": version.to_string()},
+        "metadata": {"resourceVersion": version.to_string(), "annotations": {CONSENT_OF: peers}},
         "spec": {
             "holderIdentity": holder.map(ToString::to_string),
             "leaseTransitions": i32::try_from(term.0).unwrap_or(i32::MAX),
@@ -64,7 +73,10 @@ pub fn reading(lease: &Lease) -> Option<LeaseReading> {
     let holder = holder.map(|holder| {
         holder.parse().unwrap_or_else(|_| Identity { name: holder.as_str().into(), pod: "".into(), boot: 0 })
     });
-    Some(LeaseReading { holder, term: Term(term.unwrap_or(0)), version })
+    let annotations = lease.metadata.annotations.as_ref();
+    let peers = annotations.and_then(|annotations| annotations.get(CONSENT_OF));
+    let peers = peers.map(|text| peers_in(text)).unwrap_or_default();
+    Some(LeaseReading { holder, term: Term(term.unwrap_or(0)), version, peers })
 }
 
 impl LeaseStore for KubernetesLease {
@@ -72,7 +84,7 @@ impl LeaseStore for KubernetesLease {
         Box::pin(async move {
             match self.api.get(&self.name).await {
                 Ok(lease) => match reading(&lease) {
-                    Some(LeaseReading { holder, term, version }) => {
+                    Some(LeaseReading { holder, term, version, .. }) => {
                         LeaseAnswer::Read { holder, term, version }
                     }
                     None => LeaseAnswer::Unknown,
@@ -82,9 +94,9 @@ impl LeaseStore for KubernetesLease {
         })
     }
 
-    fn write(&self, version: u64, term: Term, holder: Option<Identity>) -> LeaseFuture<'_> {
+    fn write(&self, version: u64, term: Term, holder: Option<Identity>, peers: Peers) -> LeaseFuture<'_> {
         Box::pin(async move {
-            let change = change(version, term, holder.as_ref(), self.duration);
+            let change = change(version, term, holder.as_ref(), &peers, self.duration);
             match self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(change)).await {
                 Ok(lease) => match reading(&lease) {
                     Some(LeaseReading { version, .. }) => LeaseAnswer::Written { version },
@@ -107,9 +119,13 @@ mod tests {
         };
         let held = lease(json!({"holderIdentity": "a/u/2", "leaseTransitions": 5}));
         let identity = Identity { name: "a".into(), pod: "u".into(), boot: 2 };
-        let expected = LeaseReading { holder: Some(identity), term: Term(5), version: 71 };
-        assert_eq!(reading(&held), Some(expected));
-        let released = LeaseReading { holder: None, term: Term(0), version: 71 };
+        let peers = Peers::new();
+        let expected = LeaseReading { holder: Some(identity), term: Term(5), version: 71, peers };
+        assert_eq!(reading(&held), Some(expected.clone()));
+        let mut named = held;
+        named.metadata.annotations = Some([(CONSENT_OF.to_owned(), "b/v".to_owned())].into());
+        assert_eq!(reading(&named), Some(LeaseReading { peers: peers_in("b/v"), ..expected }));
+        let released = LeaseReading { holder: None, term: Term(0), version: 71, peers: Peers::new() };
         assert_eq!(reading(&lease(json!({"holderIdentity": ""}))), Some(released));
         let foreign = reading(&lease(json!({"holderIdentity": "somebody"}))).unwrap().holder.unwrap();
         assert_eq!(foreign.name, "somebody".into());
@@ -117,9 +133,10 @@ mod tests {
 
     #[test]
     fn change_names_the_version_and_releases_by_removing_the_holder() {
-        let released = change(71, Term(5), None, Duration::from_secs(15));
+        let released = change(71, Term(5), None, &Peers::new(), Duration::from_secs(15));
         assert_eq!(released["metadata"]["resourceVersion"], "71");
         assert_eq!(released["spec"]["holderIdentity"], Value::Null);
+        assert_eq!(released["metadata"]["annotations"], json!({CONSENT_OF: null}));
         assert_eq!(released["spec"]["leaseTransitions"], 5);
     }
 }

@@ -10,7 +10,7 @@ pub use file::FileLease;
 pub use kubernetes::{KubernetesLease, reading};
 
 use std::pin::Pin;
-use valkeeper_failover::{Identity, Term, manager::LeaseAnswer};
+use valkeeper_failover::{Identity, Term, manager::LeaseAnswer, protocol::Peers};
 
 /// The answer to come.
 pub type LeaseFuture<'store> = Pin<Box<dyn Future<Output = LeaseAnswer> + Send + 'store>>;
@@ -20,8 +20,8 @@ pub trait LeaseStore: Send + Sync {
     /// Reads it.
     fn read(&self) -> LeaseFuture<'_>;
 
-    /// Writes it if it has this version; no holder releases it.
-    fn write(&self, version: u64, term: Term, holder: Option<Identity>) -> LeaseFuture<'_>;
+    /// Writes it if it has this version; no holder releases it. The peers are those whose consent the holder may go on with.
+    fn write(&self, version: u64, term: Term, holder: Option<Identity>, peers: Peers) -> LeaseFuture<'_>;
 }
 
 /// No lease at all: nobody can take it.
@@ -33,7 +33,7 @@ impl LeaseStore for NoLease {
         Box::pin(std::future::ready(LeaseAnswer::Unknown))
     }
 
-    fn write(&self, _: u64, _: Term, _: Option<Identity>) -> LeaseFuture<'_> {
+    fn write(&self, _: u64, _: Term, _: Option<Identity>, _: Peers) -> LeaseFuture<'_> {
         Box::pin(std::future::ready(LeaseAnswer::Conflict))
     }
 }

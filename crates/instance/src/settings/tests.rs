@@ -41,6 +41,10 @@ fn settings_that_would_be_unsafe_are_refused() {
         (COMPLETE.replace("host: a.cache", "host: a, directives: {ReplicaOf: x 1}"), "ReplicaOf"),
         (COMPLETE.replace("host: a.cache", "host: a, directives: {\"a\\nuser\": x}"), "not the name"),
         (format!("{COMPLETE}\nintervals: {{hardDeadline: 20000}}"), "hardDeadline < leaseDuration"),
+        (
+            format!("{COMPLETE}\npeers: {{host: x, port: 1}}\nintervals: {{consentAfter: 9000}}"),
+            "consentAfter < softDeadline",
+        ),
         (format!("{COMPLETE}\nsurprise: 1"), "surprise"),
     ];
     for (text, reason) in table {

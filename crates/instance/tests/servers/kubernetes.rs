@@ -10,8 +10,12 @@ use kube::{Api, Client, api::PostParams};
 use serde_json::json;
 use std::{path::Path, sync::Arc, time::Duration};
 use valkeeper_apiserver::{KubeOptions, KubeServer};
-use valkeeper_failover::{Identity, Term, manager::LeaseAnswer, protocol::Role};
-use valkeeper_instance::lease::{KubernetesLease, LeaseStore};
+use valkeeper_failover::{
+    Identity, Term,
+    manager::LeaseAnswer,
+    protocol::{Peers, Role, peers_in},
+};
+use valkeeper_instance::lease::{KubernetesLease, LeaseStore, reading};
 use valkeeper_testbed::{envtest::RealApiServer, tools};
 
 /// Creates the Lease as the operator does, with a label that is not the instances' to change.
@@ -36,17 +40,26 @@ async fn lease_is_written_by_its_version_only(config: kube::Config) {
     let api = create(&client).await;
     let LeaseAnswer::Read { holder: None, term: Term(0), version } = lease.read().await else { panic!() };
     let holder = Identity { name: "a".into(), pod: "a-uid".into(), boot: 3 };
-    let taken = lease.write(version, Term(1), Some(holder.clone())).await;
+    let peers = peers_in("b/b-uid,c/c-uid");
+    let taken = lease.write(version, Term(1), Some(holder.clone()), peers.clone()).await;
     let LeaseAnswer::Written { version: second } = taken else { panic!("{taken:?}") };
-    assert_eq!(lease.write(version, Term(2), None).await, LeaseAnswer::Conflict);
+    assert_eq!(lease.write(version, Term(2), None, Peers::new()).await, LeaseAnswer::Conflict);
     let expected = LeaseAnswer::Read { holder: Some(holder.clone()), term: Term(1), version: second };
     assert_eq!(lease.read().await, expected);
+    let named = async || reading(&api.get("cache").await.unwrap()).unwrap().peers;
+    assert_eq!(named().await, peers);
     // A renewal changes the version even when nothing else changes.
-    let LeaseAnswer::Written { version: third } = lease.write(second, Term(1), Some(holder)).await else {
+    let LeaseAnswer::Written { version: third } =
+        lease.write(second, Term(1), Some(holder), Peers::new()).await
+    else {
         panic!()
     };
     assert_ne!(second, third);
-    let LeaseAnswer::Written { version: fourth } = lease.write(third, Term(1), None).await else { panic!() };
+    assert_eq!(named().await, Peers::new());
+    let LeaseAnswer::Written { version: fourth } = lease.write(third, Term(1), None, Peers::new()).await
+    else {
+        panic!()
+    };
     let expected = LeaseAnswer::Read { holder: None, term: Term(1), version: fourth };
     assert_eq!(lease.read().await, expected);
     let labels = api.get("cache").await.unwrap().metadata.labels.unwrap();

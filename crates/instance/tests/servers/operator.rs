@@ -11,7 +11,7 @@ use valkeeper_failover::{
     manager::LeaseAnswer,
     observer::{LeaseReading, MemberReading, Observer, Reading},
     operator::{Policy, Step},
-    protocol::Timing,
+    protocol::{Peers, Timing},
 };
 use valkeeper_instance::{client::Place, status::StatusAnswer};
 
@@ -45,6 +45,7 @@ impl Operator {
             drain: Duration::from_millis(500),
             quorum: None,
             without_missing: false,
+            without_consent: None,
         };
         Self {
             observer: Observer::default(),
@@ -62,7 +63,9 @@ impl Operator {
     pub(crate) async fn step(&mut self, world: &World) -> Step {
         let began = self.started.elapsed();
         let lease = match world.lease().read().await {
-            LeaseAnswer::Read { holder, term, version } => LeaseReading { holder, term, version },
+            LeaseAnswer::Read { holder, term, version } => {
+                LeaseReading { holder, term, version, peers: Peers::new() }
+            }
             other => panic!("{other:?}"),
         };
         let answers = self.read(world).await;

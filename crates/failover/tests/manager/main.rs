@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod consent;
+
 use std::time::Duration;
 use valkeeper_failover::{
     Identity, Term,
