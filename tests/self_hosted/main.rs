@@ -37,6 +37,7 @@ mod roles;
 mod scale;
 mod schedules;
 mod sentinel;
+mod sentinel_libraries;
 mod simulated;
 mod switchover;
 mod tls;

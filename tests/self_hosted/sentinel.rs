@@ -1,160 +1,14 @@
 //! Clients that are set up for Sentinel: real libraries find the primary through the Service, and follow a failover.
 
 use crate::asking::{ask, until};
+use crate::sentinel_libraries::Library;
 use crate::world::{World, named};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use redis::sentinel::{Sentinel, SentinelNodeConnectionInfo};
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
 use valkeeper_testbed::node::NodeFault;
-use valkeeper_testbed::tools;
 
-const NAME: &str = "mymaster";
-
-/// The page whose recipes are run.
-const PAGE: &str = include_str!("../../docs/self-hosted/clients.md");
-
-/// Writes again and again with the client of the recipe, and prints the host of the primary after each write that succeeded.
-const PYTHON: &str = r#"
-import sys, time, redis
-while True:
-    try:
-        client.set("redis-py", time.time())
-        print(sentinel.discover_master(os.environ["VALKEY_PRIMARY_NAME"])[0], flush=True)
-    except redis.RedisError as error:
-        print("error", repr(error), file=sys.stderr)
-    time.sleep(0.02)
-"#;
-
-/// The same; the host is that of its connection.
-const NODE: &str = r#"
-const write = async () => {
-  try {
-    await client.set("ioredis", Date.now());
-    console.log(client.stream.remoteAddress);
-  } catch (error) {
-    console.error("error " + error.message);
-  }
-  setTimeout(write, 20);
-};
-write();
-"#;
-
-/// The same.
-const NODE_REDIS: &str = r#"
-const write = async () => {
-  try {
-    await client.set("node-redis", Date.now());
-    console.log(client.getMasterNode().host);
-  } catch (error) {
-    console.error("error " + error.message);
-  }
-  setTimeout(write, 20);
-};
-client.connect().then(write);
-"#;
-
-/// The code below the heading of a library.
-fn recipe(library: &str) -> &'static str {
-    let section = PAGE.split(&format!("\n### {library}\n")).nth(1).unwrap();
-    section.split("\n```").nth(1).unwrap().split_once('\n').unwrap().1
-}
-
-/// A program of a client library, and the hosts that it has written to, in their order.
-struct Library {
-    name: &'static str,
-    hosts: Arc<Mutex<Vec<String>>>,
-    _process: Option<Child>,
-    reading: JoinHandle<()>,
-}
-
-impl Drop for Library {
-    fn drop(&mut self) {
-        self.reading.abort();
-    }
-}
-
-impl Library {
-    fn note(hosts: &Mutex<Vec<String>>, host: String) {
-        let mut hosts = hosts.lock().unwrap();
-        if hosts.last() != Some(&host) {
-            hosts.push(host);
-        }
-    }
-
-    /// Every library that can be run here.
-    fn all(folder: &std::path::Path, secret: &BTreeMap<String, String>) -> Vec<Self> {
-        let programs = [
-            (tools::REDIS_PY, "program.py", PYTHON),
-            (tools::IOREDIS, "program.js", NODE),
-            (tools::NODE_REDIS, "other.js", NODE_REDIS),
-        ];
-        let mut running = vec![Self::rust(&secret["VALKEY_SENTINEL_HOST"], &secret["VALKEY_PASSWORD"])];
-        for (library, file, code) in programs {
-            let Some(program) = library.or_skip() else { continue };
-            let path = folder.join(file);
-            std::fs::write(&path, recipe(library.name).to_owned() + code).unwrap();
-            let mut command = Command::new(program);
-            command.arg(path).envs(secret);
-            let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-            let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-            let hosts = Arc::<Mutex<Vec<String>>>::default();
-            let noted = Arc::clone(&hosts);
-            let reading = tokio::spawn(async move {
-                while let Ok(Some(host)) = lines.next_line().await {
-                    Self::note(&noted, host);
-                }
-            });
-            running.push(Self { name: library.name, hosts, _process: Some(process), reading });
-        }
-        running
-    }
-
-    fn rust(sentinel: &str, password: &str) -> Self {
-        let hosts = Arc::<Mutex<Vec<String>>>::default();
-        let (noted, sentinel, password) = (Arc::clone(&hosts), sentinel.to_owned(), password.to_owned());
-        let reading = tokio::spawn(async move {
-            loop {
-                let writing = write_by_rust(&sentinel, &password, &noted);
-                let _ = tokio::time::timeout(Duration::from_secs(5), writing).await;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        Self { name: "redis-rs", hosts, _process: None, reading }
-    }
-
-    async fn until_writes_to(&self, host: &str) {
-        let what = format!("{} writes to {host}", self.name);
-        until(&what, async || (self.hosts.lock().unwrap().last()? == host).then_some(())).await;
-    }
-}
-
-async fn write_by_rust(sentinel: &str, password: &str, hosts: &Mutex<Vec<String>>) -> redis::RedisResult<()> {
-    let mut sentinel = Sentinel::build(vec![format!("redis://:{password}@{sentinel}:26379")])?;
-    let access = redis::RedisConnectionInfo::default().set_password(password);
-    let access = SentinelNodeConnectionInfo::default().set_redis_connection_info(access);
-    let client = sentinel.async_master_for(NAME, Some(&access)).await?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
-    for number in 0..20 {
-        let () = redis::cmd("SET").arg("redis-rs").arg(number).query_async(&mut connection).await?;
-        let host = match client.get_connection_info().addr() {
-            redis::ConnectionAddr::Tcp(host, _) => host.clone(),
-            other => other.to_string(),
-        };
-        Library::note(hosts, host);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
-}
+pub(crate) const NAME: &str = "mymaster";
 
 /// The address of the Service for them.
 async fn service(world: &World) -> String {
@@ -171,14 +25,30 @@ async fn primary(world: &World, status: &Value) -> String {
 async fn client_libraries_follow_a_failover_through_the_sentinel_service(world: World) {
     let clients = json!({"clients": {"sentinel": true, "primaryName": NAME}});
     world.create("trio", clients).await;
-    let mut status = world.until_ready("trio").await;
+    let status = world.until_ready("trio").await;
     let folder = tempfile::tempdir().unwrap();
     let libraries = Library::all(folder.path(), &world.secret("trio").await);
-    let host = primary(&world, &status).await;
-    for library in &libraries {
+    follow_a_failover(&world, status, &libraries).await;
+}
+
+/// What they verify is a name of the certificate, or its authority.
+async fn client_libraries_follow_a_failover_over_tls(world: World) {
+    let spec = json!({"tls": {}, "clients": {"sentinel": true, "primaryName": NAME}});
+    world.create("trio", spec).await;
+    let status = world.until_ready("trio").await;
+    let mut secret = until("a Secret", async || world.try_secret("trio").await).await;
+    secret.insert("SERVER_NAME".to_owned(), format!("trio-leader.{}.svc", world.namespace));
+    let folder = tempfile::tempdir().unwrap();
+    let libraries = Library::over_tls(folder.path(), &secret);
+    follow_a_failover(&world, status, &libraries).await;
+}
+
+/// Planned, then unplanned.
+async fn follow_a_failover(world: &World, mut status: Value, libraries: &[Library]) {
+    let host = primary(world, &status).await;
+    for library in libraries {
         library.until_writes_to(&host).await;
     }
-    // Planned, then unplanned.
     for kills in [false, true] {
         let old = status["currentPrimary"].as_str().unwrap().to_owned();
         if kills {
@@ -189,8 +59,8 @@ async fn client_libraries_follow_a_failover_through_the_sentinel_service(world: 
         let before = status["term"].as_i64();
         let moved = |status: &Value| status["Ready"]["status"] == "True" && status["term"].as_i64() > before;
         status = world.until_status("trio", "moved", moved).await;
-        let host = primary(&world, &status).await;
-        for library in &libraries {
+        let host = primary(world, &status).await;
+        for library in libraries {
             library.until_writes_to(&host).await;
         }
     }
@@ -269,5 +139,6 @@ crate::scenarios!(
     network_policy_follows_the_spec,
     parameters_are_in_the_secret_and_a_config_map_under_the_prefix_of_the_user;
     client_libraries_follow_a_failover_through_the_sentinel_service,
+    client_libraries_follow_a_failover_over_tls,
     sentinel_clients_are_served_and_left_without_a_change_of_pods,
 );
