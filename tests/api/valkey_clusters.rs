@@ -100,9 +100,9 @@ fn wrong() -> Vec<(Value, &'static str, &'static str, Operator)> {
         (grace, "spec.access.rotation.grace", "must match", Agrees),
         (json!({"failover": {"after": "5m"}}), "spec.failover.after", "must match", Agrees),
         (
-            json!({"failover": {"apiServerOutage": "Continue"}}),
+            json!({"failover": {"apiServerOutage": "Never"}}),
             "spec.failover.apiServerOutage",
-            "must be",
+            "must be one of",
             Agrees,
         ),
         (json!({"update": {"primary": "Never"}}), "spec.update.primary", "must be one of", Agrees),

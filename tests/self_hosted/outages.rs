@@ -33,9 +33,8 @@ pub(crate) async fn until_replicas_are_named(world: &World, name: &str) {
 /// The pods that the Lease names.
 async fn consents_of(world: &World, name: &str) -> Vec<String> {
     let lease = world.api::<Lease>().get(name).await.unwrap();
-    let annotations = lease.metadata.annotations.unwrap_or_default();
-    let named = annotations.get("valkeeper.io/consent-of").cloned().unwrap_or_default();
-    named.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    let named = lease.metadata.annotations.unwrap_or_default().remove("valkeeper.io/consent-of");
+    named.iter().flat_map(|text| text.split(',')).map(str::to_owned).collect()
 }
 
 async fn primary_goes_on_without_the_api_by_consent(mut world: World) {
@@ -86,7 +85,7 @@ async fn primary_without_the_api_stops_without_consent(mut world: World) {
 }
 
 /// Only that: whoever has no certificate learns which term it is, and sends no verb.
-async fn everybody_may_ask_for_the_term_where_peers_consent(world: World) {
+async fn term_is_readable_without_certificate_with_continue(world: World) {
     cluster_with_consent(&world).await;
     let url = |path: &str| format!("https://trio-0.trio.{}.valkeeper:7379/v1/{path}", world.namespace);
     let http = http_without_certificate(&world).await;
@@ -127,5 +126,5 @@ async fn http_without_certificate(world: &World) -> reqwest::Client {
 crate::scenarios!(
     primary_goes_on_without_the_api_by_consent,
     primary_without_the_api_stops_without_consent;
-    everybody_may_ask_for_the_term_where_peers_consent,
+    term_is_readable_without_certificate_with_continue,
 );

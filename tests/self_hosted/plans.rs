@@ -53,7 +53,7 @@ fn effects(plan: &Value) -> Vec<(&str, &str)> {
     changes.map(|one| (one["field"].as_str().unwrap(), one["effect"].as_str().unwrap())).collect()
 }
 
-async fn plan_says_what_happens_to_the_servers_of_a_cluster(world: World) {
+async fn cluster_plan_matches_what_happens_to_pods(world: World) {
     let mut spec = json!({"version": version(), "instances": 3, "resources": {"memory": "64Mi"}});
     let (code, planned) = plan(&world, &spec).await;
     assert_eq!((code, &planned["created"]), (3, &json!(["trio-0", "trio-1", "trio-2"])), "{planned:#}");
@@ -62,11 +62,11 @@ async fn plan_says_what_happens_to_the_servers_of_a_cluster(world: World) {
     world.until_ready("trio").await;
     assert_eq!(plan(&world, &spec).await.0, 0, "nothing changes");
     for (part, expected) in [
-        (json!({"config": {"timeout": "300"}}), ("spec.config.timeout", "live")),
+        (json!({"config": {"timeout": "300"}}), ("spec.config.timeout", "online")),
         (json!({"config": {"timeout": "300", "databases": "20"}}), ("spec.config.databases", "restart")),
         (json!({"resources": {"memory": "96Mi"}}), ("spec.resources.memory", "replace")),
         (json!({"instances": 4}), ("spec.instances", "scale")),
-        (json!({"failover": {"after": "7s"}}), ("spec.failover.after", "live")),
+        (json!({"failover": {"after": "7s"}}), ("spec.failover.after", "online")),
         (json!({"instances": 3}), ("spec.instances", "scale")),
         (
             json!({"connInfoConfigMapTarget": {"name": "parameters"}}),
@@ -104,6 +104,11 @@ async fn plan_names_what_the_api_server_refuses_about_a_cluster(world: World) {
     let spec = json!({"version": version(), "instances": 12, "resources": {"memory": "64Mi"}});
     let (code, planned) = plan(&world, &spec).await;
     assert_eq!((code, &planned["problems"][0]["field"]), (1, &json!("spec.instances")), "{planned:#}");
+    let spec =
+        json!({"version": version(), "resources": {"memory": "64Mi"}, "failover": {"apiServerOutages": "x"}});
+    let (code, planned) = plan(&world, &spec).await;
+    let field = &planned["problems"][0]["field"];
+    assert_eq!((code, field), (1, &json!("spec.failover.apiServerOutages")), "{planned:#}");
     world.create("trio", json!({"persistence": {"mode": "Snapshot", "size": "1Gi"}})).await;
     let spec = json!({
         "version": version(), "resources": {"memory": "64Mi"}, "persistence": {"mode": "AppendOnly", "size": "1Gi"},
@@ -157,6 +162,6 @@ async fn directives_that_need_a_restart_are_those_of_real_servers() {
 }
 
 crate::scenarios!(;
-    plan_says_what_happens_to_the_servers_of_a_cluster,
+    cluster_plan_matches_what_happens_to_pods,
     plan_names_what_the_api_server_refuses_about_a_cluster,
 );

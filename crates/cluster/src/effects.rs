@@ -1,12 +1,13 @@
 //! What another spec does to the servers of a cluster: for `kubectl valkeeper plan`. Pure.
 //!
-//! Guarantees: whether pods are replaced is told by the revision that the operator itself compares. Whether a directive
-//! needs a restart is known for those that servers have said so of; of others, the server decides.
+//! Guarantees: pods are replaced if the revision that the operator compares differs. [`RESTART_DIRECTIVES`] lists directives
+//! that need a restart; for others, the server decides.
 
 use crate::desired::Desired;
 use crate::pod::revision;
 use crate::settings;
-use crate::update_window::{self, UpdateTime};
+use crate::update_window;
+pub use crate::update_window::UpdateTime;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -80,22 +81,13 @@ pub struct Change {
     pub effect: Effect,
 }
 
-/// When servers are replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beginning {
-    /// When the others are in sync.
-    Now,
-    /// In the next window; none where it cannot be told.
-    Window(Option<DateTime<Utc>>),
-}
-
 /// The fields in which two specs of a cluster differ.
 pub fn changes(before: &Desired, after: &Desired) -> Vec<Change> {
     let (old, new) = (json(&before.spec), json(&after.spec));
     let fields: BTreeSet<Vec<String>> = leaves(&old).into_iter().chain(leaves(&new)).collect();
     let changed = fields.into_iter().filter_map(|path| {
         let (from, to) = (at(&old, &path), at(&new, &path));
-        // A part that exists on one side only is told field by field.
+        // A section that exists on one side only is listed field by field.
         let is_part = from.is_object() || to.is_object();
         (from != to && !is_part).then_some((path, from, to))
     });
@@ -126,17 +118,19 @@ pub fn replaced(
     outdated
 }
 
-/// When they are replaced.
-pub fn beginning(desired: &Desired, now: DateTime<Utc>) -> Beginning {
-    let is_approved = desired.approved.as_deref() == Some(revision(desired).as_str());
-    match update_window::of(desired, now) {
-        UpdateTime::From(begin) if !is_approved => Beginning::Window(begin),
-        _ => Beginning::Now,
-    }
+/// Whether one of these pods is made of something else than declared.
+pub fn are_other_pods(desired: &Desired, revisions: &[(u32, String)]) -> bool {
+    let wanted = revision(desired);
+    revisions.iter().any(|(ordinal, found)| *ordinal < desired.instances() && *found != wanted)
+}
+
+/// When they are replaced; `others` where they are made of something else than declared.
+pub fn update_time(desired: &Desired, others: bool, now: DateTime<Utc>) -> UpdateTime {
+    update_window::for_pods(desired, others, now)
 }
 
 /// The value of the annotation that approves the update; none where none is asked for, or it is given.
-pub fn approval(desired: &Desired) -> Option<String> {
+pub fn required_approval(desired: &Desired) -> Option<String> {
     let wanted = revision(desired);
     let is_needed = desired.asks_for_approval() && desired.approved.as_ref() != Some(&wanted);
     is_needed.then_some(wanted)

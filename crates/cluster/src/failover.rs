@@ -188,7 +188,8 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
     match stale {
         Some((ordinal, pod)) => Concern::act(Step::Label(*ordinal, pod.uid.clone(), names::REPLICA)),
         None if durability::needs_every_replica(observed) => {
-            let message = "The primary cannot reach the Kubernetes API. It accepts writes while all its replicas answer it.";
+            let message = "The primary cannot reach the Kubernetes API. It accepts writes while all its replicas consent. Restore its connection \
+                 to the API.";
             let (again, why) = (RequeueClass::Active, reason::DEGRADED);
             Concern::finds(Ready::Yes, again, State::Degraded, why, message.to_owned())
         }
@@ -200,6 +201,14 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
     }
 }
 
+/// At most two names, and how many more there are.
+fn a_few(names: &[Name]) -> String {
+    match names {
+        [one, other, more @ ..] if !more.is_empty() => format!("{one}, {other} and {} more", more.len()),
+        few => few.iter().map(Name::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
 fn waiting(desired: &Desired, observed: &Observed, view: &View, wait: Wait) -> Concern {
     let state = failing_over(desired);
     let progress =
@@ -207,14 +216,12 @@ fn waiting(desired: &Desired, observed: &Observed, view: &View, wait: Wait) -> C
     match wait {
         Wait::Term => progress("The primary does not answer. Waiting until its term has elapsed.".to_owned()),
         Wait::Consent(peers) => {
-            let peers: Vec<_> = peers.iter().map(Name::as_str).collect();
             let message = format!(
-                "Cannot elect a primary: the one of term {term} does not answer, and may accept writes with the consent of \
-                 {peers}. Make one of them reachable, or, if the primary does not run, set annotation {annotation}: \
-                 \"{term}/{version}\".",
+                "Cannot elect a primary: the primary of term {term} may accept writes with consent of {peers}. Restore one of \
+                 them. Only if no process of the primary runs, set annotation {annotation}: \"{term}/{version}\".",
                 term = desired.remembered().0,
                 version = view.lease.as_ref().map_or(0, |lease| lease.version),
-                peers = peers.join(", "),
+                peers = a_few(&peers),
                 annotation = names::ELECT_WITHOUT_MISSING,
             );
             Concern::is_stuck(RequeueClass::Active, State::Unavailable, reason::INSTANCES_MISSING, message)

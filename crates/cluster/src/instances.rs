@@ -74,7 +74,9 @@ fn excess(desired: &Desired, observed: &Observed) -> Concern {
             return scaling(format!("Waiting for a primary before {name} is removed."));
         };
         if durability::needs_every_replica(observed) {
-            return scaling(format!("Waiting until the primary does not need {name}."));
+            return scaling(format!(
+                "Waiting to remove {name}: the primary cannot reach the Kubernetes API and needs the consent of all replicas."
+            ));
         }
         if primary == *ordinal {
             return scaling(format!("Moving the primary away from {name}, which is removed."));

@@ -30,7 +30,7 @@ pub(crate) fn may_leave_the_lease(desired: &Desired, observed: &Observed) -> boo
     let LeaseSeen::Present(lease) = &observed.lease else { return false };
     // Whoever holds it may know more than the instance that stays.
     let known = observed.instances.get(&0).is_some_and(|instance| instance.alone);
-    // Another pod of its name may run where nobody sees it.
+    // Another pod with its name may still run unobserved.
     let own = observed.instances.get(&0).map(|instance| Peer::from(&instance.status.identity));
     let holder = lease.holder.as_ref().map(Peer::from);
     has_one_instance(desired, observed) && (known || holder.is_some() && holder == own)

@@ -30,7 +30,7 @@ pub fn policy(desired: &Desired) -> Policy {
     }
 }
 
-/// The version of the Lease whose holder does not run, as a user has said: `TERM/VERSION`.
+/// The version of the Lease in `TERM/VERSION`: a user confirms that its holder does not run.
 fn decided_lease(decision: &str) -> Option<u64> {
     decision.split_once('/')?.1.parse().ok()
 }

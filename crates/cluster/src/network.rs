@@ -22,7 +22,8 @@ pub(crate) fn policy(desired: &Desired) -> Option<Value> {
     let among: Vec<Value> = among.collect();
     let mut ingress = vec![
         json!({"from": [{"podSelector": pods}], "ports": among}),
-        // Mutual TLS lets in the operator only; others may ask which term it is. The kubelet probes from its node, which is no pod.
+        // Mutual TLS admits verbs of the operator only; every client may read the term with `Continue`. The kubelet probes
+        // from its node, which is no pod.
         json!({"ports": [port(names::CONTROL_PORT), port(names::HEALTH_PORT)]}),
     ];
     // A rule without peers would let in everybody.

@@ -67,6 +67,9 @@ fn is_approved(desired: &Desired) -> bool {
 
 /// The primary, if everything but it is replaced and it may be.
 pub(crate) fn primary_to_replace(desired: &Desired, observed: &Observed) -> Option<u32> {
+    if durability::needs_every_replica(observed) {
+        return None;
+    }
     let (primary, _) = observed.primary()?;
     let due = outdated(desired, observed) == [primary]
         && desired.instances() > 1
@@ -144,15 +147,11 @@ fn waits_for_a_user(desired: &Desired, primary: &str) -> Concern {
     Concern::finds(Ready::Yes, RequeueClass::Steady, State::Running, reason::APPROVAL_NEEDED, message)
 }
 
-/// When a server may be replaced that works. An approval is for other pods: one of the same revision that is to start again
-/// may have been approved long ago.
+/// When a server may be replaced that works.
 fn update_time(desired: &Desired, observed: &Observed, ordinal: u32) -> UpdateTime {
     let wanted = revision(desired);
     let is_other = observed.pods.get(&ordinal).is_some_and(|pod| pod.revision != wanted);
-    if is_other && desired.approved.as_deref() == Some(wanted.as_str()) {
-        return UpdateTime::Now;
-    }
-    update_window::of(desired, observed.now)
+    update_window::for_pods(desired, is_other, observed.now)
 }
 
 /// A server that ends again and again, or does not run in its pod, may be what keeps a primary from being elected.

@@ -3,16 +3,26 @@
 //! Guarantees: with a window that cannot be read, nothing that works is replaced.
 
 use crate::desired::Desired;
+use crate::pod::revision;
 use chrono::{DateTime, Utc};
 use valkeeper_api::valkey_scheduled_backup::Schedule;
 
 /// Whether servers may be replaced now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UpdateTime {
+pub enum UpdateTime {
     /// They may.
     Now,
-    /// They may from then on.
+    /// They may from then on; none if the schedule has no next window.
     From(Option<DateTime<Utc>>),
+}
+
+/// When pods may be replaced; `others` where they are made of something else than declared. An approval is for those: pods
+/// of the same revision that are to start again may have been approved long ago.
+pub(crate) fn for_pods(desired: &Desired, others: bool, now: DateTime<Utc>) -> UpdateTime {
+    if others && desired.approved.as_deref() == Some(revision(desired).as_str()) {
+        return UpdateTime::Now;
+    }
+    of(desired, now)
 }
 
 pub(crate) fn of(desired: &Desired, now: DateTime<Utc>) -> UpdateTime {

@@ -23,14 +23,14 @@
 
 mod consent;
 mod lease;
+mod lease_peers;
 mod messages;
-mod named;
 mod verbs;
 
 pub use messages::{Command, ConsentAnswer, Effect, Input, LeaseAnswer, Reaction, Refusal};
 
 use crate::protocol::{Identity, Name, Peers, Role, Term, Timing};
-use named::Named;
+use lease_peers::LeasePeers;
 use std::time::Duration;
 
 /// A moment on a clock that counts suspend, as time since some start.
@@ -50,15 +50,15 @@ struct Grant {
     by_consent: bool,
     /// When the last good renewal began.
     leased: Moment,
-    named: Named,
+    peers: LeasePeers,
     /// Peers are asked now.
     asking: Option<Request>,
 }
 
 impl Grant {
     fn new(term: Term, version: u64, renewed: Moment) -> Self {
-        let (by_consent, named, asking) = (false, Named::default(), None);
-        Self { term, version, renewed, by_consent, leased: renewed, named, asking }
+        let (by_consent, peers, asking) = (false, LeasePeers::default(), None);
+        Self { term, version, renewed, by_consent, leased: renewed, peers, asking }
     }
 }
 

@@ -86,13 +86,10 @@ impl Observer {
     pub fn view(&mut self, policy: &Policy, timing: &Timing, reading: Reading) -> View {
         let now = reading.ended;
         let lease = self.lease(&reading);
-        // While nothing was read, nobody was silent.
-        if self
-            .read
-            .replace(now)
-            .is_some_and(|last| reading.began.saturating_sub(last) > policy.failover_after)
-        {
-            self.heard.clear();
+        // Silence is not measured while the operator cannot read.
+        let gap = self.read.replace(now).map_or(Duration::ZERO, |last| reading.began.saturating_sub(last));
+        if gap > policy.failover_after {
+            self.heard.values_mut().for_each(|heard| *heard = (*heard + gap).min(now));
         }
         self.heard.retain(|name, _| reading.members.contains_key(name));
         let mut routed = BTreeSet::new();
@@ -246,9 +243,9 @@ mod tests {
             let mut observer = Observer::default();
             let seen = readings.into_iter().map(|(at, member, gone)| {
                 let members = BTreeMap::from([("a".into(), member)]);
-                let gone = crate::protocol::peers_in(gone);
+                let gone = crate::protocol::parse_peers(gone);
                 let mut reading = Reading { members, gone, ..reading(at, at, 1) };
-                reading.lease.as_mut().unwrap().peers = crate::protocol::peers_in("a/u,b/v");
+                reading.lease.as_mut().unwrap().peers = crate::protocol::parse_peers("a/u,b/v");
                 observer.view(&policy(), &Timing::default(), reading).lease.unwrap().refused_for
             });
             seen.last().unwrap()
@@ -265,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_silent_while_nothing_is_read() {
+    fn silence_is_not_counted_while_nothing_is_read() {
         let mut observer = Observer::default();
         let mut silence = |at| {
             let view = observer.view(&policy(), &Timing::default(), reading(at, at, 1));
             view.members[&"a".into()].silent_for
         };
         assert_eq!((silence(0), silence(4), silence(8)), (seconds(0), seconds(4), seconds(8)));
-        assert_eq!((silence(60), silence(63)), (seconds(0), seconds(3)), "the API server was away");
+        assert_eq!((silence(60), silence(63)), (seconds(8), seconds(11)), "the API server was away");
     }
 }

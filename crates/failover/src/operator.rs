@@ -208,7 +208,7 @@ fn reign<'view>(
                 _ if held => Reign::Vacant,
                 Role::Primary(term)
                     if term == lease.term
-                        && (status.by_consent || lease.unchanged_for < timing.lease_duration) =>
+                        && (!lease.peers.is_empty() || lease.unchanged_for < timing.lease_duration) =>
                 {
                     Reign::Serving(&holder.name)
                 }
@@ -229,13 +229,23 @@ fn reign<'view>(
 
 /// There is a primary: whoever answers and does not follow it, should; one that is leaving hands over.
 fn serving(view: &View, lease: &Lease, next: Term, primary: &Name) -> Step {
-    let leaving = view.members.get(primary).is_some_and(Member::is_leaving);
+    let status = view.members.get(primary).and_then(|member| member.status.as_ref());
+    // Without the API, no other may take the lease: one that has to stop does, and others wait.
+    let by_consent = status.is_some_and(|status| status.by_consent);
+    let leaving = match status {
+        Some(status) if by_consent => status.leaving,
+        _ => view.members.get(primary).is_some_and(Member::is_leaving),
+    };
     let answers = view.members.get(primary).is_some_and(|member| member.status.is_some());
     if leaving && answers && has_successor(view, primary, lease.term) {
         return Step::Hold(primary.clone(), next);
     }
     // Prepared for a term that nobody took: they refuse to go back to this one, so another is begun.
-    let ahead = |member: &Member| member.status.as_ref().is_some_and(|status| status.seen > lease.term);
+    let is_named = |status: &Status| lease.peers.contains(&Peer::from(&status.identity));
+    let ahead = |member: &Member| {
+        let status = member.status.as_ref().filter(|status| !by_consent || is_named(status));
+        status.is_some_and(|status| status.seen > lease.term)
+    };
     if answers && others(view, primary).any(|(_, member)| ahead(member)) {
         return Step::Hold(primary.clone(), next);
     }

@@ -82,13 +82,13 @@ impl From<&Identity> for Peer {
 pub type Peers = BTreeSet<Peer>;
 
 /// As a lease names them: `NAME/POD`, separated by commas.
-pub fn peers_text(peers: &Peers) -> String {
+pub fn format_peers(peers: &Peers) -> String {
     let texts: Vec<String> = peers.iter().map(|peer| format!("{}/{}", peer.name, peer.pod)).collect();
     texts.join(",")
 }
 
-/// From the text of a lease. What is no peer names one that never answers: whoever wrote it meant somebody.
-pub fn peers_in(text: &str) -> Peers {
+/// Parses the text of a lease. An invalid entry becomes a peer that never answers, so that its consent is never assumed.
+pub fn parse_peers(text: &str) -> Peers {
     let peer = |text: &str| {
         let (name, pod) = text.split_once('/').unwrap_or((text, ""));
         Peer { name: name.into(), pod: pod.into() }
@@ -270,9 +270,9 @@ pub(crate) mod tests {
     fn peers_are_read_back_from_their_text() {
         let peer = |name: &str, pod: &str| Peer { name: name.into(), pod: pod.into() };
         let peers = Peers::from([peer("cache-1", "0f3c"), peer("cache-2", "77")]);
-        assert_eq!(peers_text(&peers), "cache-1/0f3c,cache-2/77");
-        assert_eq!(peers_in(&peers_text(&peers)), peers);
-        assert_eq!(peers_in(""), Peers::new());
-        assert_eq!(peers_in("x"), Peers::from([peer("x", "")]));
+        assert_eq!(format_peers(&peers), "cache-1/0f3c,cache-2/77");
+        assert_eq!(parse_peers(&format_peers(&peers)), peers);
+        assert_eq!(parse_peers(""), Peers::new());
+        assert_eq!(parse_peers("x"), Peers::from([peer("x", "")]));
     }
 }

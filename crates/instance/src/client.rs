@@ -96,7 +96,7 @@ pub fn http_at(
     secured(builder().dns_resolver(addresses), identity)?.build()
 }
 
-/// A client for what an instance answers to anybody who knows its authority.
+/// A client without a certificate, for requests that need none.
 pub(crate) fn http_without_identity(
     addresses: Addresses,
     authority: &str,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Guarantees: who answers has a certificate for this cluster. An answer counts for the pod that the lease names and for no
-//! other of the same name. Whoever does not answer in time has not consented.
+//! other of the same name. A peer that does not answer in time has not consented.
 //!
 //! Left to others: what follows from it (the state machine of the manager).
 
@@ -33,17 +33,17 @@ use valkeeper_failover::{
 /// How often the primary looks which replicas it has.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait for a replica that is only looked for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const OBSERVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A replica that is not seen so often is named no more.
-const MISSES: u32 = 4;
+const MAX_MISSED_OBSERVATIONS: u32 = 4;
 /// A cluster has fewer.
-const MOST: usize = 16;
+const MAX_PEERS: usize = 16;
 
 /// Why a peer has not answered.
 #[derive(Debug, thiserror::Error)]
 enum AskError {
-    #[error("{0}: {1}")]
-    Unusable(String, std::io::Error),
+    #[error("cannot read {0}: {1}")]
+    Unreadable(String, std::io::Error),
     #[error(transparent)]
     Http(#[from] reqwest::Error),
     #[error(transparent)]
@@ -59,7 +59,7 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
         match instance.peer_settings() {
             Some(settings) if matches!(instance.manager().role(), Role::Primary(_)) => {
                 // What is not known changes nothing.
-                if let Some(found) = look(&instance, &settings).await {
+                if let Some(found) = observe_replicas(&instance, &settings).await {
                     replicas.note(found);
                     instance.note_peers(replicas.addresses());
                     let _ = instance.input(Input::Peers(replicas.peers()));
@@ -79,11 +79,12 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
 struct Replicas(BTreeMap<Peer, (IpAddr, u32)>);
 
 impl Replicas {
-    /// Notes a look. One that is missed a few times is still named: to name more is safe, to name nobody stops the primary.
+    /// Records an observation. A replica stays named until it is missed several times: naming more is safe, naming none
+    /// stops the primary.
     fn note(&mut self, found: BTreeMap<Peer, IpAddr>) {
         self.0.retain(|peer, (_, misses)| {
             *misses += 1;
-            *misses < MISSES && !found.keys().any(|other| other.name == peer.name)
+            *misses < MAX_MISSED_OBSERVATIONS && !found.keys().any(|other| other.name == peer.name)
         });
         self.0.extend(found.into_iter().map(|(peer, address)| (peer, (address, 0))));
     }
@@ -98,14 +99,16 @@ impl Replicas {
 }
 
 /// The replicas whose managers answer, and where they are; none while the server does not say which it has.
-async fn look(instance: &Instance, settings: &PeerSettings) -> Option<BTreeMap<Peer, IpAddr>> {
+async fn observe_replicas(instance: &Instance, settings: &PeerSettings) -> Option<BTreeMap<Peer, IpAddr>> {
     let info = instance.prober.ask_for(&["replication"]).await.ok()?;
     let replicas = info.replication().replicas.into_iter().filter(|replica| replica.is_online);
     let addresses: BTreeSet<IpAddr> = replicas.filter_map(|replica| replica.host.parse().ok()).collect();
     let mut asking = JoinSet::new();
-    for address in addresses.into_iter().take(MOST) {
+    for address in addresses.into_iter().take(MAX_PEERS) {
         let (settings, authority) = (settings.clone(), instance.authority_file().map(Path::to_owned));
-        asking.spawn(async move { (address, ask(&settings, authority.as_deref(), address, PATIENCE).await) });
+        asking.spawn(async move {
+            (address, ask(&settings, authority.as_deref(), address, OBSERVE_TIMEOUT).await)
+        });
     }
     // Not every replica is an instance: a backup reads the data as one. Whoever may write can claim any address.
     let own = Peer::from(instance.manager().identity());
@@ -114,7 +117,7 @@ async fn look(instance: &Instance, settings: &PeerSettings) -> Option<BTreeMap<P
     Some(found.filter(|(peer, _)| *peer != own).collect())
 }
 
-/// Asks all of them at once, and tells the manager.
+/// Asks all peers concurrently and reports the result to the manager.
 pub(crate) async fn ask_all(instance: &Instance, request: u64, term: Term, peers: Peers, patience: Duration) {
     let (known, settings) = (instance.known_peers(), instance.peer_settings());
     let mut asking = JoinSet::new();
@@ -128,20 +131,21 @@ pub(crate) async fn ask_all(instance: &Instance, request: u64, term: Term, peers
             let answer = ask(&settings, authority.as_deref(), address, patience).await;
             answer.map_or_else(
                 |error| {
-                    tracing::warn!(%error, peer = %peer.name, "a peer does not say whether it consents");
+                    tracing::warn!(%error, peer = %peer.name, "cannot read term of peer");
                     ConsentAnswer::Unknown
                 },
-                |answer| judged(&peer, term, &answer),
+                |answer| evaluate_answer(&peer, term, &answer),
             )
         });
     }
-    let answer = together(&asking.join_all().await);
-    tracing::warn!(?answer, term = term.0, "asked peers for consent to go on without the lease");
+    let answer = combine_answers(&asking.join_all().await);
+    tracing::debug!(?answer, term = term.0, "requested consent of peers");
     let _ = instance.input(Input::Consent { request, answer });
 }
 
-fn judged(peer: &Peer, term: Term, answer: &TermAnswer) -> ConsentAnswer {
-    if Peer::from(&answer.identity) != *peer {
+fn evaluate_answer(peer: &Peer, term: Term, answer: &TermAnswer) -> ConsentAnswer {
+    // One that has not seen this term, which its primary is in, has lost what it stored.
+    if Peer::from(&answer.identity) != *peer || answer.seen < term {
         ConsentAnswer::Unknown
     } else if answer.seen > term || answer.reigned >= term {
         ConsentAnswer::Refused
@@ -151,7 +155,7 @@ fn judged(peer: &Peer, term: Term, answer: &TermAnswer) -> ConsentAnswer {
 }
 
 /// One refusal is enough; consent is that of all.
-fn together(answers: &[ConsentAnswer]) -> ConsentAnswer {
+fn combine_answers(answers: &[ConsentAnswer]) -> ConsentAnswer {
     let is_any = |wanted: ConsentAnswer| answers.contains(&wanted);
     match () {
         () if is_any(ConsentAnswer::Refused) => ConsentAnswer::Refused,
@@ -172,7 +176,7 @@ async fn ask(
         Some(path) => {
             let authority = tokio::fs::read_to_string(path).await;
             let authority =
-                authority.map_err(|error| AskError::Unusable(path.display().to_string(), error))?;
+                authority.map_err(|error| AskError::Unreadable(path.display().to_string(), error))?;
             let addresses = Addresses::default();
             addresses.replace(BTreeMap::from([(settings.host.clone(), address)]));
             ("https", http_without_identity(addresses, &authority)?)
@@ -200,7 +204,7 @@ mod tests {
             (vec![Unknown, Refused, Given], Refused),
             (vec![], Unknown),
         ] {
-            assert_eq!(together(&answers), expected, "{answers:?}");
+            assert_eq!(combine_answers(&answers), expected, "{answers:?}");
         }
     }
 
@@ -212,7 +216,7 @@ mod tests {
         };
         let mut replicas = Replicas::default();
         replicas.note(found(&[("a", "1"), ("b", "2")]));
-        for _ in 0..MISSES - 1 {
+        for _ in 0..MAX_MISSED_OBSERVATIONS - 1 {
             replicas.note(found(&[("b", "2")]));
             assert_eq!(replicas.peers(), Peers::from([peer("a", "1"), peer("b", "2")]));
         }
@@ -230,11 +234,12 @@ mod tests {
             seen: Term(seen),
             reigned: Term(seen - 1),
         };
-        let judge = |pod: &str, seen: u64| judged(&peer, Term(7), &answer(pod, seen));
+        let judge = |pod: &str, seen: u64| evaluate_answer(&peer, Term(7), &answer(pod, seen));
         assert_eq!(judge("u", 7), ConsentAnswer::Given);
         assert_eq!(judge("u", 8), ConsentAnswer::Refused);
         assert_eq!(judge("v", 7), ConsentAnswer::Unknown);
+        assert_eq!(judge("u", 6), ConsentAnswer::Unknown);
         let rival = TermAnswer { reigned: Term(7), ..answer("u", 7) };
-        assert_eq!(judged(&peer, Term(7), &rival), ConsentAnswer::Refused);
+        assert_eq!(evaluate_answer(&peer, Term(7), &rival), ConsentAnswer::Refused);
     }
 }

@@ -4,13 +4,12 @@ use crate::{
     access, certificate, consent, executor, health,
     instance::{Instance, Parts},
     memory::MemoryFile,
-    observe,
-    open::OpenDoor,
-    program, sentinel,
+    observe, program, sentinel,
     settings::{Settings, SettingsError},
     shutdown::{self, Signals},
     silent,
     tls::TlsListener,
+    unauthenticated::UnauthenticatedServer,
     users, verbs,
 };
 use std::{
@@ -90,7 +89,7 @@ fn serve(instance: &Arc<Instance>, control: TcpListener, probes: TcpListener) ->
     let verbs = verbs::router(Arc::clone(instance));
     match instance.settings.control.tls.clone() {
         Some(files) => {
-            let listener = TlsListener::start(control, files, OpenDoor::of(instance))?;
+            let listener = TlsListener::start(control, files, UnauthenticatedServer::of(instance))?;
             tokio::spawn(async move { axum::serve(listener, verbs).await });
         }
         None => drop(tokio::spawn(async move { axum::serve(control, verbs).await })),

@@ -11,7 +11,7 @@ pub struct TermRequest {
     pub term: Term,
 }
 
-/// The answer to whoever asks for the term.
+/// The answer to `GET /v1/term`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermAnswer {
     /// Who answers.

@@ -21,7 +21,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const WAITING: usize = 16;
 
 /// What happens to a connection whose client has not proved who it is.
-pub(crate) trait Unproven: Clone + Send + 'static {
+pub(crate) trait UnauthenticatedHandler: Clone + Send + 'static {
     /// Whether there is anything for it; its handshake fails otherwise.
     fn is_open(&self) -> bool;
 
@@ -39,7 +39,7 @@ impl TlsListener {
     pub(crate) fn start(
         mut listener: TcpListener,
         files: TlsFiles,
-        unproven: impl Unproven,
+        unauthenticated: impl UnauthenticatedHandler,
     ) -> io::Result<Self> {
         acceptor(&files, false)?;
         let address = listener.local_addr()?;
@@ -47,11 +47,14 @@ impl TlsListener {
         tokio::spawn(async move {
             loop {
                 let (stream, peer) = Listener::accept(&mut listener).await;
-                let (sender, files, unproven) = (sender.clone(), files.clone(), unproven.clone());
+                let (sender, files, unauthenticated) =
+                    (sender.clone(), files.clone(), unauthenticated.clone());
                 tokio::spawn(async move {
-                    match shake_hands(stream, &files, unproven.is_open()).await {
-                        Ok(stream) if is_proven(&stream) => drop(sender.send((stream, peer)).await),
-                        Ok(stream) => unproven.serve(stream).await,
+                    match shake_hands(stream, &files, unauthenticated.is_open()).await {
+                        Ok(stream) if has_client_certificate(&stream) => {
+                            drop(sender.send((stream, peer)).await);
+                        }
+                        Ok(stream) => unauthenticated.serve(stream).await,
                         Err(error) => tracing::warn!(%error, %peer, "TLS handshake failed"),
                     }
                 });
@@ -78,7 +81,7 @@ impl Listener for TlsListener {
 }
 
 /// Whether the client has presented a certificate. One of another authority fails the handshake.
-fn is_proven(stream: &TlsStream<TcpStream>) -> bool {
+fn has_client_certificate(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.peer_certificates().is_some_and(|certificates| !certificates.is_empty())
 }
 

@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 type Shared = State<Arc<Instance>>;
 
 /// For clients that have not proved who they are.
-pub(crate) fn open_router(instance: Arc<Instance>) -> Router {
+pub(crate) fn unauthenticated_router(instance: Arc<Instance>) -> Router {
     Router::new().route("/v1/term", get(term)).with_state(instance)
 }
 

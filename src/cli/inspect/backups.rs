@@ -4,6 +4,7 @@
 mod lines;
 
 use self::lines::{List, of_cluster, of_service};
+use super::kinds::is_cluster_kind;
 use super::session::{Connection, Output, Session};
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -51,7 +52,7 @@ impl Backups {
 impl Session {
     async fn backups(&self, name: &str) -> anyhow::Result<List> {
         if let Some((kind, cluster)) = name.split_once('/') {
-            if !is_cluster(kind) {
+            if !is_cluster_kind(kind) {
                 return Ok(of_service(&self.named(name).await?));
             }
             return self.backups_of_cluster(cluster).await?.with_context(|| {
@@ -106,9 +107,4 @@ impl Session {
             .map(|object| serde_json::from_value(serde_json::to_value(object)?).with_context(cannot))
             .collect()
     }
-}
-
-fn is_cluster(kind: &str) -> bool {
-    let word = kind.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    ["valkeycluster", "valkeyclusters", "vkc"].contains(&&*word)
 }

@@ -1,6 +1,9 @@
 //! The resources that a command is about: by name, all of a namespace, or from a file.
 
-use super::session::Session;
+use super::{
+    kinds::{kind_of, kind_of_manifest},
+    session::Session,
+};
 use crate::{
     cli::manifests,
     controller::{Preview, preview},
@@ -12,7 +15,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{io::Read as _, path::Path, sync::Arc};
-use valkeeper_api::{GROUP, Kind, ProjectVpc, Redis, Valkey, valkey_cluster};
+use valkeeper_api::{Kind, ProjectVpc, Redis, Valkey};
 
 /// The identity of a resource that was never applied.
 const NOT_APPLIED: &str = "00000000-0000-0000-0000-000000000000";
@@ -104,11 +107,20 @@ impl Session {
         namespace: &str,
         name: &str,
     ) -> anyhow::Result<Option<Resource>> {
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), namespace, &api_resource(kind));
-        let doing = || format!("read {} {namespace}/{name}", kind.name());
-        let object = crate::cluster::bounded(doing, api.get_opt(name)).await?;
+        let object = self.get_object(&api_resource(kind), namespace, name).await?;
         object.map(|object| resource(kind, &object)).transpose()
+    }
+
+    /// An object, if it exists and its kind is defined.
+    pub(super) async fn get_object(
+        &self,
+        of: &ApiResource,
+        namespace: &str,
+        name: &str,
+    ) -> anyhow::Result<Option<DynamicObject>> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, of);
+        let doing = || format!("read {} {namespace}/{name}", of.kind);
+        Ok(crate::cluster::bounded(doing, api.get_opt(name)).await?)
     }
 
     /// All resources of the namespace, or of all namespaces; none of a kind that is not defined.
@@ -182,26 +194,6 @@ fn resource(kind: Kind, object: &DynamicObject) -> anyhow::Result<Resource> {
     let object =
         serde_json::to_value(object).with_context(|| format!("cannot read {} {name}", kind.name()))?;
     Ok(Resource { kind, object })
-}
-
-fn kind_of(text: &str) -> anyhow::Result<Kind> {
-    match text.split('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
-        "valkey" | "valkeys" | "vk" => Ok(Kind::Valkey),
-        "redis" => Ok(Kind::Redis),
-        _ => bail!("{text:?} is not a kind of service: write valkey or redis"),
-    }
-}
-
-fn kind_of_manifest(manifest: &Value) -> Option<Kind> {
-    let group = manifest["apiVersion"].as_str()?.split('/').next()?;
-    let kind = Kind::ALL.into_iter().find(|kind| manifest["kind"] == kind.name());
-    kind.filter(|_| group == GROUP)
-}
-
-/// Whether a manifest is one of a self-hosted cluster.
-pub(super) fn is_cluster(manifest: &Value) -> bool {
-    let group = manifest["apiVersion"].as_str().and_then(|version| version.split('/').next());
-    group == Some(valkey_cluster::GROUP) && manifest["kind"] == valkey_cluster::NAME
 }
 
 /// Every manifest in a file, those of lists one by one; `-` is standard input.
@@ -282,12 +274,5 @@ mod tests {
             (&new["metadata"]["namespace"], &new["metadata"]["uid"]),
             (&json!("n"), &json!(NOT_APPLIED))
         );
-    }
-
-    #[test]
-    fn kinds_are_named_as_for_kubectl() {
-        assert_eq!(kind_of("valkeys.aiven.io").unwrap(), Kind::Valkey);
-        assert_eq!(kind_of("Redis").unwrap(), Kind::Redis);
-        assert!(kind_of("pods").is_err());
     }
 }

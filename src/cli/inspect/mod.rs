@@ -9,6 +9,7 @@ pub(super) mod backups;
 pub(super) mod doctor;
 mod find;
 pub(super) mod import;
+mod kinds;
 pub(super) mod migrate;
 pub(super) mod plan;
 pub(super) mod report;

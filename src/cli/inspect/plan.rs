@@ -11,7 +11,8 @@ use self::{
     planned::{Outcome, Planned, Price, refused},
 };
 use super::{
-    find::{Declared, Resource, is_cluster},
+    find::{Declared, Resource},
+    kinds::{is_cluster_kind, is_cluster_manifest},
     session::{Connection, Output, Session},
 };
 use crate::controller::{Ordered, Preview};
@@ -71,7 +72,7 @@ impl Plan {
             for one in declared {
                 plans.push(ResourcePlan::Service(Box::new(session.planned(one).await?)));
             }
-            let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_cluster);
+            let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_cluster_manifest);
             skipped = others.len();
             for manifest in clusters {
                 plans.push(ResourcePlan::Cluster(Box::new(session.planned_cluster(&manifest).await?)));
@@ -127,7 +128,7 @@ impl ResourcePlan {
 impl Session {
     /// The next reconciliation of a resource that exists. A name without a kind is that of a cluster if nothing else has it.
     async fn planned_by_name(&self, name: &str) -> anyhow::Result<ResourcePlan> {
-        let named = Self::cluster_name(name);
+        let named = name.split_once('/').filter(|(kind, _)| is_cluster_kind(kind)).map(|(_, name)| name);
         let found = match named {
             Some(_) => None,
             None if name.contains('/') => Some(self.named(name).await?),

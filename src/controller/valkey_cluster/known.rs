@@ -22,7 +22,7 @@ use valkeeper_failover::{
 };
 
 /// So many ends of pods are remembered of a cluster; it has nine pods at most.
-const ENDS: usize = 64;
+const MAX_TERMINATED_PODS: usize = 64;
 
 /// How long the watch of pods may be behind what this process wrote.
 const LAG: Duration = Duration::from_secs(3);
@@ -261,19 +261,19 @@ impl Clusters {
     }
 
     /// Notes that a pod of a cluster has ended for good.
-    pub(super) fn note_end(&self, cluster: &str, pod: Peer) {
+    pub(super) fn record_terminated_pod(&self, cluster: &str, pod: Peer) {
         let mut all = lock(&self.ends);
         let ends = all.entry(cluster.into()).or_default();
         if !ends.contains(&pod) {
             ends.push_back(pod);
         }
-        if ends.len() > ENDS {
+        if ends.len() > MAX_TERMINATED_PODS {
             ends.pop_front();
         }
     }
 
     /// The pods of a cluster that have ended for good.
-    pub(super) fn gone(&self, cluster: &str) -> Peers {
+    pub(super) fn terminated_pods(&self, cluster: &str) -> Peers {
         lock(&self.ends).get(cluster).map(|ends| ends.iter().cloned().collect()).unwrap_or_default()
     }
 

@@ -42,7 +42,7 @@ impl Reconciliation {
         let addresses = self.addresses(self.known.objects.as_deref());
         let mut observed = Observed { now: clock::now(), addresses, ..Observed::default() };
         (observed.pods, observed.reloaded) = (self.pods(desired), self.reloaded.clone());
-        observed.gone = self.context.clusters.gone(&desired.uid);
+        observed.gone = self.context.clusters.terminated_pods(&desired.uid);
         let LeaseLook { seen, is_optional, began } = lease;
         (observed.lease, observed.lease_is_optional) = (seen, is_optional);
         observed.instances = self.instances(desired, &observed.pods).await;

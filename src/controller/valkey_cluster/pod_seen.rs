@@ -29,7 +29,8 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
         role: pod.labels().get(names::ROLE).cloned(),
         foreign,
         deleting: pod.metadata.deletion_timestamp.is_some(),
-        ended: finished && !is_collected(pod) || terminated || (ran && !running),
+        // What others say of a pod's end, no kubelet has seen.
+        ended: terminated || (ran && !running && !finished),
         finished,
         unstarted: !finished && !running && !terminated && !ran,
         starts_alone: pod.annotations().contains_key(names::STARTS_ALONE),
@@ -46,7 +47,7 @@ fn is_terminal(phase: &str) -> bool {
 }
 
 /// Whether Kubernetes has given up the node of a pod: what it says of the pod's end then, no kubelet has said.
-fn is_collected(pod: &Pod) -> bool {
+fn is_deleted_by_pod_gc(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| {
         condition.type_ == "DisruptionTarget" && condition.reason.as_deref() == Some("DeletionByPodGC")
@@ -54,14 +55,14 @@ fn is_collected(pod: &Pod) -> bool {
 }
 
 /// Whether the kubelet has reported that the server has ended, and that no container of the pod is started any more.
-pub(super) fn has_ended_for_good(pod: &Pod) -> bool {
+pub(super) fn has_terminated(pod: &Pod) -> bool {
     let Some(status) = &pod.status else { return false };
     let mut containers = status.container_statuses.iter().flatten();
     let terminated = containers.any(|container| {
         container.name == names::CONTAINER
             && container.state.as_ref().is_some_and(|state| state.terminated.is_some())
     });
-    terminated && status.phase.as_deref().is_some_and(is_terminal) && !is_collected(pod)
+    terminated && status.phase.as_deref().is_some_and(is_terminal) && !is_deleted_by_pod_gc(pod)
 }
 
 /// Why a pod does not start, if that will not pass by itself.
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn pod_has_ended_for_good_when_its_kubelet_says_so() {
+    fn pod_has_terminated_when_its_kubelet_says_so() {
         let (ended, runs) = (json!({"terminated": {"exitCode": 0}}), json!({"running": {}}));
         let collected = json!([{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}]);
         let evicted =
@@ -110,14 +111,15 @@ mod tests {
             (pod("Failed", &ended, &evicted), true),
             // Its container may be started again.
             (pod("Running", &ended, &json!([])), false),
-            // Its node was given up: nobody has seen its end.
+            // Kubernetes gave up its node: no kubelet reported its end.
             (pod("Failed", &runs, &collected), false),
             (pod("Failed", &ended, &collected), false),
             (pod("Failed", &runs, &json!([])), false),
         ] {
-            assert_eq!(has_ended_for_good(&pod), is_over, "{pod:?}");
+            assert_eq!(has_terminated(&pod), is_over, "{pod:?}");
         }
         assert!(!pod_seen(&pod("Failed", &runs, &collected), false).ended, "its processes may run");
-        assert!(pod_seen(&pod("Failed", &runs, &json!([])), false).ended);
+        assert!(!pod_seen(&pod("Failed", &runs, &json!([])), false).ended, "its processes may run");
+        assert!(pod_seen(&pod("Failed", &ended, &json!([])), false).ended);
     }
 }

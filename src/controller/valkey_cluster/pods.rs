@@ -1,6 +1,6 @@
 //! The watch of pods that belong to clusters. A pod that changes schedules a reconciliation of its cluster.
 
-use super::{known::PodStore, pod_seen::has_ended_for_good};
+use super::{known::PodStore, pod_seen::has_terminated};
 use crate::controller::{context::Context, watch::sync};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -43,7 +43,7 @@ pub(in crate::controller) async fn watch(
         writer.apply_watcher_event(&event);
         match &event {
             Event::Apply(pod) | Event::Delete(pod) | Event::InitApply(pod) => {
-                note_end(&context, pod);
+                record_end(&context, pod);
                 wake(&context, pod);
             }
             Event::Init | Event::InitDone => {}
@@ -51,12 +51,12 @@ pub(in crate::controller) async fn watch(
     }
 }
 
-/// A pod is often gone before anybody looks; what its kubelet has said of its end stays.
-fn note_end(context: &Context, pod: &Pod) {
+/// Keeps the reported end of a pod that is deleted before the next reconciliation.
+fn record_end(context: &Context, pod: &Pod) {
     let owner = pod.owner_references().iter().find(|owner| owner.kind == valkey_cluster::NAME);
-    if let (Some(owner), Some(uid), true) = (owner, pod.uid(), has_ended_for_good(pod)) {
+    if let (Some(owner), Some(uid), true) = (owner, pod.uid(), has_terminated(pod)) {
         let peer = Peer { name: pod.name_any().as_str().into(), pod: uid.as_str().into() };
-        context.clusters.note_end(&owner.uid, peer);
+        context.clusters.record_terminated_pod(&owner.uid, peer);
     }
 }
 

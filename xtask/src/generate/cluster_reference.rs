@@ -22,7 +22,7 @@ const CLUSTER_ANNOTATIONS: [(&str, &str); 5] = [
     (
         "valkeeper.io/elect-without-missing",
         "the term in `status.term` lets the operator elect a primary although servers that may have later data are \
-         missing",
+         missing; TERM/VERSION also confirms that the holder of that version of the Lease does not run",
     ),
     (
         "valkeeper.io/skip-final-backup",

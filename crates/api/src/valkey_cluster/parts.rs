@@ -154,9 +154,9 @@ pub struct Failover {
     #[serde(default = "five_seconds")]
     #[validate(regex(path = *SECONDS))]
     pub after: String,
-    /// What the primary does when it cannot reach the Kubernetes API for 9 seconds. `StepDown` stops accepting writes.
-    /// `Continue` accepts writes while all its replicas answer that they know of no other primary, for at most an hour. A
-    /// primary that stands still or is cut off is replaced 10 seconds later than with `StepDown`.
+    /// What the primary does when it cannot renew its Lease for 9 seconds. With `StepDown`, it stops accepting writes. With
+    /// `Continue`, it accepts writes for at most one hour while all its replicas answer that they know of no later term. With
+    /// `Continue`, the operator replaces a frozen or isolated primary 10 seconds later.
     #[serde(default = "step_down")]
     #[schemars(extend("enum" = ["StepDown", "Continue"]))]
     pub api_server_outage: String,

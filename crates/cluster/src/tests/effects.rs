@@ -1,19 +1,19 @@
 //! What another spec does to servers.
 
 use super::desired;
-use crate::effects::{Beginning, Effect, approval, beginning, changes, replaced};
+use crate::effects::{Effect, UpdateTime, changes, replaced, required_approval, update_time};
 use crate::pod::revision;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 /// Fields and effects of a change from one spec to another.
-fn told(before: &Value, after: &Value) -> Vec<(String, Effect)> {
+fn effects_of(before: &Value, after: &Value) -> Vec<(String, Effect)> {
     let changes = changes(&desired(before), &desired(after));
     changes.into_iter().map(|change| (change.field, change.effect)).collect()
 }
 
 #[test]
-fn each_field_is_told_with_what_it_does_to_servers() {
+fn changed_field_has_its_effect_on_servers() {
     let table = [
         (json!({}), json!({"version": "8.2"}), "spec.version", Effect::Replace),
         (json!({}), json!({"resources": {"memory": "2Gi"}}), "spec.resources.memory", Effect::Replace),
@@ -40,22 +40,22 @@ fn each_field_is_told_with_what_it_does_to_servers() {
         ),
     ];
     for (before, after, field, effect) in table {
-        let told = told(&before, &after);
-        assert!(told.contains(&(field.to_owned(), effect)), "{after}: {told:?}");
+        let found = effects_of(&before, &after);
+        assert!(found.contains(&(field.to_owned(), effect)), "{after}: {found:?}");
     }
-    assert_eq!(told(&json!({"config": {"a": "1"}}), &json!({"config": {"a": "1"}})), []);
+    assert_eq!(effects_of(&json!({"config": {"a": "1"}}), &json!({"config": {"a": "1"}})), []);
 }
 
 #[test]
 fn fields_of_one_change_are_judged_on_their_own() {
     let after = json!({"version": "8.2", "config": {"timeout": "1"}, "update": {"primary": "Approve"}});
-    let told = told(&json!({}), &after);
+    let found = effects_of(&json!({}), &after);
     for expected in [
         ("spec.config.timeout", Effect::Live),
         ("spec.update.primary", Effect::None),
         ("spec.version", Effect::Replace),
     ] {
-        assert!(told.contains(&(expected.0.to_owned(), expected.1)), "{told:?}");
+        assert!(found.contains(&(expected.0.to_owned(), expected.1)), "{found:?}");
     }
 }
 
@@ -84,12 +84,12 @@ fn update_waits_for_an_approval_and_a_window() {
     }});
     let mut asked = desired(&spec);
     let begin = "2026-12-02T02:00:00Z".parse().unwrap();
-    assert_eq!(beginning(&asked, now), Beginning::Window(Some(begin)));
-    let value = approval(&asked).unwrap();
+    assert_eq!(update_time(&asked, true, now), UpdateTime::From(Some(begin)));
+    let value = required_approval(&asked).unwrap();
     asked.approved = Some(value);
-    assert_eq!((approval(&asked), beginning(&asked, now)), (None, Beginning::Now));
-    assert_eq!(
-        (approval(&desired(&json!({}))), beginning(&desired(&json!({})), now)),
-        (None, Beginning::Now)
-    );
+    assert_eq!((required_approval(&asked), update_time(&asked, true, now)), (None, UpdateTime::Now));
+    // An approval is for other pods, not for a restart of the same.
+    assert_eq!(update_time(&asked, false, now), UpdateTime::From(Some(begin)));
+    let usual = desired(&json!({}));
+    assert_eq!((required_approval(&usual), update_time(&usual, true, now)), (None, UpdateTime::Now));
 }

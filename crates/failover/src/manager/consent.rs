@@ -6,8 +6,8 @@
 //!                                                            └──┘ no answer: again, until the soft deadline
 //! ```
 //!
-//! Guarantees: whoever takes a lease that names peers without its holder's word knows of one that does not consent any more,
-//! and waits for the duration of a term from then on; so the holder has stopped. Consent counts for a limited time after the
+//! Guarantees: the operator promotes another instance without a release of the lease only after a named peer has refused for
+//! one term; so the holder has stopped. Consent counts for a limited time after the
 //! last renewal, so that a lease whose peers are all lost is free at last.
 
 use super::{ConsentAnswer, Effect, Manager, Moment, State};
@@ -20,7 +20,7 @@ impl Manager {
         let is_due = now >= grant.renewed + timing.consent_after
             && now < grant.leased + timing.consent_limit
             && grant.asking.is_none_or(|request| now >= request.begun + timing.request_timeout);
-        let peers = grant.named.to_ask().filter(|_| is_due)?;
+        let peers = grant.peers.to_ask().filter(|_| is_due)?;
         let term = grant.term;
         let request = self.request(now);
         if let State::Primary { grant, .. } = &mut self.state {

@@ -24,7 +24,7 @@ impl Manager {
             State::Primary { grant, pending: Pending::Retry(at) } if now >= at => self.read(now, grant),
             State::Primary { grant, pending: Pending::Nothing }
                 if now >= grant.renewed + timing.renew_interval
-                    || grant.version != ALONE && grant.named.differs_from(&self.peers) =>
+                    || grant.version != ALONE && grant.peers.differs_from(&self.peers) =>
             {
                 self.renew(now, grant)
             }
@@ -81,7 +81,7 @@ impl Manager {
         match answer {
             LeaseAnswer::Written { version } => {
                 let mut grant = Grant { version, ..grant };
-                grant.named.written();
+                grant.peers.written();
                 (grant.renewed, grant.by_consent) = (grant.renewed.max(request.begun), false);
                 grant.leased = request.begun;
                 self.state = State::Primary { grant, pending: Pending::Nothing };
@@ -106,7 +106,7 @@ impl Manager {
     fn renew(&mut self, now: Moment, mut grant: Grant) -> Vec<Effect> {
         let request = self.request(now);
         let (version, term) = (grant.version, grant.term);
-        let peers = grant.named.next_write(&self.peers);
+        let peers = grant.peers.next_write(&self.peers);
         self.state = State::Primary { grant, pending: Pending::Answer(request) };
         let holder = Some(self.identity.clone());
         vec![Effect::WriteLease { request: request.number, version, term, holder, peers }]

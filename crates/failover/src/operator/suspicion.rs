@@ -1,5 +1,4 @@
-//! What to do while the holder of the lease may accept writes and is not trusted: it is asked to stop, and those that it may
-//! go on with are told of a later term.
+//! Next step while the holder may accept writes: ask it to stop, and send its peers a later term.
 
 use super::{Lease, Step, View, Wait, is_held_for, others};
 use crate::protocol::{Identity, Peer, Role, Term, Timing};
@@ -17,7 +16,7 @@ pub(super) fn suspect(timing: &Timing, view: &View, lease: &Lease, next: Term, h
     if lease.unchanged_for < timing.hard_deadline {
         return Step::Wait(Wait::Term);
     }
-    // One that consents must not any more, whatever its server does: it is told as long as it has not heard of a later term.
+    // A peer must stop consenting, whatever its server does: send it the later term until it has seen it.
     for (name, member) in others(view, &holder.name) {
         if let Some(status) = &member.status
             && lease.peers.contains(&Peer::from(&status.identity))

@@ -106,7 +106,8 @@ fn election(policy: &Policy, view: &View, lease: &Lease, next: Term) -> Step {
     let electors = held().filter(|status| status.position.is_some()).count();
     let is_met = policy.quorum.is_none_or(|quorum| quorum.is_met(electors, view.members.len()));
     let enough = is_met && held().any(knows_the_last_reign);
-    if !missing.is_empty() && !enough && !policy.without_missing {
+    let is_decided = policy.without_missing || policy.without_consent == Some(lease.version);
+    if !missing.is_empty() && !enough && !is_decided {
         return Step::Wait(Wait::Missing(missing));
     }
     match elect(&candidates).filter(|best| Some(best.position) >= ending) {

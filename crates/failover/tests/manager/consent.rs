@@ -5,17 +5,17 @@ use std::time::Duration;
 use valkeeper_failover::{
     Term,
     manager::{ConsentAnswer, Effect, Input, LeaseAnswer},
-    protocol::{Role, Timing, peers_in},
+    protocol::{Role, Timing, parse_peers},
 };
 
 impl Harness {
     /// A primary whose lease names two peers, since this moment.
     fn primary_with_peers() -> Self {
         let mut harness = Self::primary();
-        harness.on(Input::Peers(peers_in("b/v,c/w"))).unwrap();
+        harness.on(Input::Peers(parse_peers("b/v,c/w"))).unwrap();
         let effects = harness.after(0, Input::Tick);
         let [Effect::WriteLease { request, ref peers, .. }] = effects[..] else { panic!("{effects:?}") };
-        assert_eq!(*peers, peers_in("b/v,c/w"));
+        assert_eq!(*peers, parse_peers("b/v,c/w"));
         harness.on(Input::Lease { request, answer: LeaseAnswer::Written { version: 52 } }).unwrap();
         harness
     }
@@ -31,7 +31,7 @@ impl Harness {
                         self.on(Input::Lease { request, answer: LeaseAnswer::Unknown }).unwrap();
                     }
                     Effect::AskPeers { request, term: Term(5), peers } => {
-                        assert_eq!(peers, peers_in("b/v,c/w"));
+                        assert_eq!(peers, parse_peers("b/v,c/w"));
                         asked = Some(request);
                     }
                     _ => {}
@@ -88,7 +88,7 @@ fn late_consent_counts_from_the_question() {
 }
 
 #[test]
-fn primary_without_named_peers_asks_nobody() {
+fn primary_without_named_peers_sends_no_request() {
     let mut harness = Harness::primary();
     assert_eq!(harness.without_api(10), None);
     assert_ne!(harness.manager.role(), Role::Primary(Term(5)));

@@ -18,7 +18,7 @@ pub(crate) enum Mutation {
     FenceUnconfirmed,
     /// The API server does not compare versions.
     UnguardedLease,
-    /// Nobody looks at the clock.
+    /// Managers ignore their deadlines.
     NoDeadline,
     /// Offsets are compared across histories.
     OffsetsAlone,

@@ -215,7 +215,7 @@ fn protocol_holds_with_consent_of_peers() {
 }
 
 #[test]
-fn consent_that_nobody_gave_is_found() {
+fn missing_consent_is_found_by_the_model() {
     for mutation in [Mutation::NoRefusal, Mutation::RefusalIsConsent] {
         assert!(run_with_consent(2, 2, 2, mutation).violation.is_some(), "{mutation:?} was not found");
     }

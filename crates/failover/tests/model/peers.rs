@@ -30,6 +30,8 @@ impl World {
         question.waits_for.remove(&at);
         if seen > question.term && bounds.mutation != Mutation::RefusalIsConsent {
             question.answer = ConsentAnswer::Refused;
+        } else if seen < question.term && question.answer == ConsentAnswer::Given {
+            question.answer = ConsentAnswer::Unknown;
         }
     }
 
@@ -40,7 +42,7 @@ impl World {
         }
     }
 
-    /// Somebody does not answer in time.
+    /// A peer does not answer in time.
     pub(crate) fn give_up_question(&mut self, bounds: &Bounds, which: usize) {
         self.questions[which].answer = ConsentAnswer::Unknown;
         self.hear_answer(bounds, which);

@@ -281,7 +281,7 @@ impl World {
                     }
                 });
             }
-            Step::Wait(Wait::Consent(_)) => self.user_decided = self.nobody_runs(),
+            Step::Wait(Wait::Consent(_)) => self.user_decided = self.version_without_running_pods(),
             Step::CreateLease(_) | Step::Wait(_) | Step::Settled(..) => {}
         }
     }

@@ -66,9 +66,12 @@ impl World {
             self.manager_does(asked, life, there, move |world| {
                 let seen = world.pods[asked].manager.seen();
                 let Some(back) = world.wire(Place::Pod(asked), Place::Pod(pod)) else { return };
-                world.manager_does(pod, boot, back, move |world| {
-                    world.hears(pod, request, &peer, seen > term);
-                });
+                // One that has not seen this term has lost what it stored.
+                if seen >= term {
+                    world.manager_does(pod, boot, back, move |world| {
+                        world.hears(pod, request, &peer, seen > term);
+                    });
+                }
             });
         }
     }
@@ -86,7 +89,7 @@ impl World {
     }
 
     /// A user decides about this version of the Lease when neither its holder nor any of its peers runs.
-    pub(crate) fn nobody_runs(&self) -> Option<u64> {
+    pub(crate) fn version_without_running_pods(&self) -> Option<u64> {
         let lease = self.lease.as_ref()?;
         let peers = lease.peers.iter().cloned().chain(lease.holder.as_ref().map(Peer::from));
         let runs =

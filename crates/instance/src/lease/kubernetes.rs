@@ -18,7 +18,7 @@ use valkeeper_failover::{
     Identity, Term,
     manager::LeaseAnswer,
     observer::LeaseReading,
-    protocol::{Peers, peers_in, peers_text},
+    protocol::{Peers, format_peers, parse_peers},
 };
 
 /// The annotation that names the pods whose consent the holder may go on with.
@@ -52,7 +52,7 @@ impl KubernetesLease {
 /// The change, on condition of the version.
 fn change(version: u64, term: Term, holder: Option<&Identity>, peers: &Peers, duration: Duration) -> Value {
     let now = MicroTime(Timestamp::now());
-    let peers = (!peers.is_empty()).then(|| peers_text(peers));
+    let peers = (!peers.is_empty()).then(|| format_peers(peers));
     json!({
         "metadata": {"resourceVersion": version.to_string(), "annotations": {CONSENT_OF: peers}},
         "spec": {
@@ -75,7 +75,7 @@ pub fn reading(lease: &Lease) -> Option<LeaseReading> {
     });
     let annotations = lease.metadata.annotations.as_ref();
     let peers = annotations.and_then(|annotations| annotations.get(CONSENT_OF));
-    let peers = peers.map(|text| peers_in(text)).unwrap_or_default();
+    let peers = peers.map(|text| parse_peers(text)).unwrap_or_default();
     Some(LeaseReading { holder, term: Term(term.unwrap_or(0)), version, peers })
 }
 
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(reading(&held), Some(expected.clone()));
         let mut named = held;
         named.metadata.annotations = Some([(CONSENT_OF.to_owned(), "b/v".to_owned())].into());
-        assert_eq!(reading(&named), Some(LeaseReading { peers: peers_in("b/v"), ..expected }));
+        assert_eq!(reading(&named), Some(LeaseReading { peers: parse_peers("b/v"), ..expected }));
         let released = LeaseReading { holder: None, term: Term(0), version: 71, peers: Peers::new() };
         assert_eq!(reading(&lease(json!({"holderIdentity": ""}))), Some(released));
         let foreign = reading(&lease(json!({"holderIdentity": "somebody"}))).unwrap().holder.unwrap();

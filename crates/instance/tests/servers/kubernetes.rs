@@ -13,7 +13,7 @@ use valkeeper_apiserver::{KubeOptions, KubeServer};
 use valkeeper_failover::{
     Identity, Term,
     manager::LeaseAnswer,
-    protocol::{Peers, Role, peers_in},
+    protocol::{Peers, Role, parse_peers},
 };
 use valkeeper_instance::lease::{KubernetesLease, LeaseStore, reading};
 use valkeeper_testbed::{envtest::RealApiServer, tools};
@@ -40,7 +40,7 @@ async fn lease_is_written_by_its_version_only(config: kube::Config) {
     let api = create(&client).await;
     let LeaseAnswer::Read { holder: None, term: Term(0), version } = lease.read().await else { panic!() };
     let holder = Identity { name: "a".into(), pod: "a-uid".into(), boot: 3 };
-    let peers = peers_in("b/b-uid,c/c-uid");
+    let peers = parse_peers("b/b-uid,c/c-uid");
     let taken = lease.write(version, Term(1), Some(holder.clone()), peers.clone()).await;
     let LeaseAnswer::Written { version: second } = taken else { panic!("{taken:?}") };
     assert_eq!(lease.write(version, Term(2), None, Peers::new()).await, LeaseAnswer::Conflict);

@@ -14,14 +14,7 @@ const MOST_OFFERED: usize = 8;
 /// What the API server would refuse.
 pub(super) fn manifest(resource: &Resource, live: Option<&Resource>, manifest: &Value) -> Vec<Problem> {
     let violations = validate_manifest(resource.kind, manifest).into_iter();
-    let mut problems: Vec<_> = violations
-        .map(|violation| {
-            let field = violation.field.to_string();
-            let text = violation.to_string();
-            let message = text.strip_prefix(&format!("{field}: ")).unwrap_or(&text).to_owned();
-            Problem { field, message }
-        })
-        .collect();
+    let mut problems: Vec<_> = violations.map(|violation| Problem::from(&violation)).collect();
     if let Some(live) = live {
         problems.extend(immutable(resource, &live.object["spec"], &manifest["spec"]));
     }

@@ -5,7 +5,7 @@
 
 use super::planned::Problem;
 use crate::cli::inspect::{find::applied, session::Session};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chrono::Utc;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -14,12 +14,19 @@ use kube::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use valkeeper_api::{ValkeyCluster, valkey_cluster::NAME};
+use std::time::Duration;
+use valkeeper_api::{
+    ValkeyCluster, names as api_names,
+    valkey_cluster::{self, NAME},
+};
 use valkeeper_cluster::{
     Defaults, Desired,
-    effects::{self, Beginning, Change, Effect},
+    effects::{self, Change, Effect, UpdateTime},
     names,
 };
+
+/// Longest wait for the answer to a dry run.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The plan of one cluster.
 #[derive(Serialize)]
@@ -39,6 +46,8 @@ pub(super) struct PlannedCluster {
     pub(super) replaced: Vec<String>,
     /// Pods that end without a successor.
     pub(super) removed: Vec<String>,
+    /// Directives that wait for servers to be replaced.
+    pub(super) restart_needed: Vec<String>,
     /// What else follows from it.
     pub(super) notes: Vec<String>,
 }
@@ -56,7 +65,7 @@ impl PlannedCluster {
     /// Whether something would be different.
     pub(super) fn changes(&self) -> bool {
         let pods = self.created.len() + self.replaced.len() + self.removed.len();
-        !self.changes.is_empty() || pods > 0
+        !self.changes.is_empty() || pods > 0 || !self.restart_needed.is_empty()
     }
 }
 
@@ -67,18 +76,9 @@ struct PodFound {
 }
 
 impl Session {
-    /// Whether a name means a cluster: `valkeycluster/orders`, or `vkc/orders`.
-    pub(super) fn cluster_name(name: &str) -> Option<&str> {
-        let (kind, name) = name.split_once('/')?;
-        let kind = kind.split('.').next().unwrap_or_default().to_ascii_lowercase();
-        ["valkeycluster", "valkeyclusters", "vkc"].contains(&kind.as_str()).then_some(name)
-    }
-
     /// A cluster, if it exists and its kind is defined.
     pub(super) async fn cluster(&self, namespace: &str, name: &str) -> anyhow::Result<Option<Value>> {
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind());
-        let doing = || format!("read {NAME} {namespace}/{name}");
-        let found = crate::cluster::bounded(doing, api.get_opt(name)).await?;
+        let found = self.get_object(&kind(), namespace, name).await?;
         Ok(found.map(serde_json::to_value).transpose()?)
     }
 
@@ -96,10 +96,19 @@ impl Session {
             created: Vec::new(),
             replaced: Vec::new(),
             removed: Vec::new(),
+            restart_needed: Vec::new(),
             notes: Vec::new(),
             namespace,
             name,
         };
+        // The API server drops unknown fields of a dry run in silence. What it has stored has none.
+        if manifest.pointer("/metadata/uid").is_none() {
+            planned.problems =
+                valkey_cluster::manifest_violations(manifest).iter().map(Problem::from).collect();
+        }
+        if !planned.problems.is_empty() {
+            return Ok(planned);
+        }
         match self.dry_run(&planned.namespace, live.as_ref(), manifest).await? {
             Err(problems) => planned.problems = problems,
             Ok(object) => self.compare(&mut planned, live.as_ref(), &object).await?,
@@ -123,19 +132,17 @@ impl Session {
         let object: DynamicObject = serde_json::from_value(object).context("cannot read the manifest")?;
         let name = object.name_any();
         let parameters = PostParams { dry_run: true, ..PostParams::default() };
-        let answer = match live {
-            Some(_) => api.replace(&name, &parameters, &object).await,
-            None => api.create(&parameters, &object).await,
+        let trying = async {
+            match live {
+                Some(_) => api.replace(&name, &parameters, &object).await,
+                None => api.create(&parameters, &object).await,
+            }
         };
-        match answer {
+        let cannot = || format!("cannot dry-run {NAME} {namespace}/{name}");
+        match tokio::time::timeout(ANSWER_TIMEOUT, trying).await.with_context(cannot)? {
             Ok(object) => Ok(Ok(serde_json::to_value(object)?)),
-            Err(kube::Error::Api(status)) if status.code == 422 || status.code == 400 => {
-                Ok(Err(problems(&status)))
-            }
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                bail!("the kind {NAME} is not defined in this cluster: install chart valkeeper-crds")
-            }
-            Err(error) => Err(error).context(format!("cannot try {NAME} {namespace}/{name}")),
+            Err(kube::Error::Api(status)) if [400, 422].contains(&status.code) => Ok(Err(problems(&status))),
+            Err(error) => Err(error).with_context(cannot),
         }
     }
 
@@ -168,9 +175,11 @@ impl Session {
         let replaced = effects::replaced(&after, &revisions, &changes, primary);
         planned.created = (0..wanted).filter(|ordinal| !there(ordinal)).map(name).collect();
         planned.removed = pods.iter().map(|pod| pod.ordinal).filter(|at| *at >= wanted).map(name).collect();
-        planned.notes = notes(&after, &changes, &replaced, primary);
+        let others = effects::are_other_pods(&after, &revisions);
+        planned.notes = notes(&after, &changes, &replaced, primary, others);
         planned.replaced = replaced.into_iter().map(name).collect();
-        planned.changes = changes.into_iter().map(shown).collect();
+        planned.restart_needed.clone_from(&before.status.restart_needed);
+        planned.changes = changes.into_iter().map(changed_field).collect();
         Ok(())
     }
 
@@ -198,15 +207,15 @@ fn problems(status: &kube::core::Status) -> Vec<Problem> {
     let problems: Vec<_> =
         causes.map(|cause| Problem { field: cause.field.clone(), message: cause.message.clone() }).collect();
     if problems.is_empty() {
-        return vec![Problem { field: "metadata.name".to_owned(), message: status.message.clone() }];
+        return vec![Problem { field: "manifest".to_owned(), message: status.message.clone() }];
     }
     problems
 }
 
-fn shown(change: Change) -> ChangedField {
+fn changed_field(change: Change) -> ChangedField {
     let effect = match change.effect {
         Effect::None => "none",
-        Effect::Live => "live",
+        Effect::Live => "online",
         Effect::Restart => "restart",
         Effect::Replace => "replace",
         Effect::Scale => "scale",
@@ -216,49 +225,60 @@ fn shown(change: Change) -> ChangedField {
     ChangedField { field: change.field, from: change.from, to: change.to, effect }
 }
 
-/// What a user should know before it happens.
-fn notes(after: &Desired, changes: &[Change], replaced: &[u32], primary: Option<u32>) -> Vec<String> {
+/// What a user should know before it happens; `others` where pods are made of something else.
+fn notes(
+    after: &Desired,
+    changes: &[Change],
+    replaced: &[u32],
+    primary: Option<u32>,
+    others: bool,
+) -> Vec<String> {
     let mut notes = Vec::new();
     let of = |field: &str| changes.iter().find(|change| change.field == field);
     if after.paused {
-        notes.push(
-            "The cluster is paused: nothing of this happens until the annotation is removed.".to_owned(),
-        );
+        notes.push(format!(
+            "The cluster is paused: the operator changes nothing until you remove annotation {}.",
+            api_names::PAUSED
+        ));
     }
-    let lost = "ALL DATA IS LOST: it is kept in memory only";
+    let lost = "ALL DATA IS LOST: the cluster has no persistence";
     if of("spec.powered").is_some_and(|change| change.to == json!(false)) {
-        let data = if after.spec.persists() { "Volumes stay" } else { lost };
-        notes.push(format!("All servers end. {data}."));
+        let data = if after.spec.persists() { "Volumes are kept" } else { lost };
+        notes.push(format!("The operator stops all servers. {data}."));
     }
-    if of("spec.instances").is_some_and(|change| change.to.as_i64() < change.from.as_i64()) {
-        let volumes = if after.retains_volumes() { "stay" } else { "are deleted" };
-        notes.push(format!("Volumes of servers that are removed {volumes}."));
+    let shrinks = of("spec.instances").is_some_and(|change| change.to.as_i64() < change.from.as_i64());
+    if shrinks && after.spec.persists() {
+        let volumes = if after.retains_volumes() { "are kept" } else { "are deleted" };
+        notes.push(format!("Volumes of removed servers {volumes}."));
     }
     if replaced.is_empty() {
         return notes;
     }
     if after.instances() == 1 {
         let data = if after.spec.persists() { String::new() } else { format!(" {lost}.") };
-        notes.push(format!("The only server is replaced: clients cannot connect meanwhile.{data}"));
+        notes.push(format!(
+            "The operator replaces the only server: clients cannot connect until it runs again.{data}"
+        ));
     } else if let Some(primary) = primary.filter(|primary| replaced.contains(primary)) {
         let name = after.instance(primary);
         notes.push(format!(
-            "Primary {name} is replaced last, after a switchover: clients connect again once."
+            "The operator replaces primary {name} last, after a switchover: clients reconnect once."
         ));
     }
-    if let Some(value) = effects::approval(after).filter(|_| primary.is_some_and(|at| replaced.contains(&at)))
+    if let Some(value) =
+        effects::required_approval(after).filter(|_| primary.is_some_and(|at| replaced.contains(&at)))
     {
         let annotation = names::APPROVE_UPDATE;
-        notes.push(format!("The primary waits for the annotation {annotation}: \"{value}\"."));
+        notes.push(format!("To replace the primary, set annotation {annotation}: \"{value}\"."));
     }
-    match effects::beginning(after, Utc::now()) {
-        Beginning::Now => {}
-        Beginning::Window(Some(begin)) => {
+    match effects::update_time(after, others, Utc::now()) {
+        UpdateTime::Now => {}
+        UpdateTime::From(Some(begin)) => {
             let begin = begin.format("%Y-%m-%d %H:%M UTC");
-            notes.push(format!("Servers that work are replaced in the window that begins at {begin}."));
+            notes.push(format!("The operator replaces servers in the update window that starts at {begin}."));
         }
-        Beginning::Window(None) => {
-            notes.push("No window for updates can be found in spec.update.window.".to_owned());
+        UpdateTime::From(None) => {
+            notes.push("Cannot find the next update window. Correct spec.update.window.".to_owned());
         }
     }
     notes

@@ -104,6 +104,9 @@ impl PlannedCluster {
                 let _ = writeln!(text, "  {what}: {}", pods.join(", "));
             }
         }
+        if !self.restart_needed.is_empty() {
+            let _ = writeln!(text, "  waits for a restart: {}", self.restart_needed.join(", "));
+        }
         for note in &self.notes {
             let _ = writeln!(text, "  {note}");
         }
@@ -118,13 +121,12 @@ impl PlannedCluster {
 /// What an effect means for servers.
 fn cluster_effect(word: &str) -> &str {
     match word {
-        "none" => "no server is touched",
-        "live" => "running servers take it",
-        "restart" => "restart: servers are replaced one by one",
-        "replace" => "servers are replaced one by one",
-        "scale" => "servers are added or removed",
-        "grow" => "volumes are enlarged",
-        "power" => "all servers end or start",
+        "none" => "no effect on servers",
+        "restart" => "restart: pods are replaced one at a time",
+        "replace" => "replace: pods are replaced one at a time",
+        "scale" => "scale: pods are created or removed",
+        "grow" => "grow: volumes are enlarged",
+        "power" => "power: all servers stop or start",
         other => other,
     }
 }

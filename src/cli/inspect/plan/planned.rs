@@ -5,7 +5,7 @@ use crate::{
     controller::{Action, Changed},
 };
 use serde::Serialize;
-use valkeeper_api::status::DriftedField;
+use valkeeper_api::{Violation, status::DriftedField};
 
 /// The plan of one resource.
 #[derive(Serialize)]
@@ -53,6 +53,14 @@ pub(super) struct Problem {
     pub(super) field: String,
     /// What is wrong with it, and what to do.
     pub(super) message: String,
+}
+
+impl From<&Violation> for Problem {
+    fn from(violation: &Violation) -> Self {
+        let (field, text) = (violation.field.to_string(), violation.to_string());
+        let message = text.strip_prefix(&format!("{field}: ")).unwrap_or(&text).to_owned();
+        Self { field, message }
+    }
 }
 
 /// A plan in which nothing is done.

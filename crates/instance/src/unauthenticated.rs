@@ -3,7 +3,7 @@
 //!
 //! Guarantees: such clients change nothing, and take a bounded number of connections, each for a bounded time.
 
-use crate::{instance::Instance, tls::Unproven, verbs};
+use crate::{instance::Instance, tls::UnauthenticatedHandler, verbs};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -18,31 +18,31 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers such clients.
 #[derive(Clone)]
-pub(crate) struct OpenDoor {
+pub(crate) struct UnauthenticatedServer {
     instance: Arc<Instance>,
     router: Router,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-impl OpenDoor {
+impl UnauthenticatedServer {
     pub(crate) fn of(instance: &Arc<Instance>) -> Self {
-        let router = verbs::open_router(Arc::clone(instance));
-        Self { instance: Arc::clone(instance), router, places: Arc::new(Semaphore::new(CONNECTIONS)) }
+        let router = verbs::unauthenticated_router(Arc::clone(instance));
+        Self { instance: Arc::clone(instance), router, permits: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 }
 
-impl Unproven for OpenDoor {
+impl UnauthenticatedHandler for UnauthenticatedServer {
     fn is_open(&self) -> bool {
         self.instance.peer_settings().is_some()
     }
 
     async fn serve(&self, stream: TlsStream<TcpStream>) {
-        // One that finds no place is closed.
-        let Ok(_place) = self.places.try_acquire() else { return };
+        // One that gets no permit is closed.
+        let Ok(_permit) = self.permits.try_acquire() else { return };
         let service = TowerToHyperService::new(self.router.clone());
         let serving = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
         if let Ok(Err(error)) = timeout(PATIENCE, serving).await {
-            tracing::debug!(%error, "a client without a certificate was not answered");
+            tracing::debug!(%error, "request without client certificate failed");
         }
     }
 }
