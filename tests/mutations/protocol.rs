@@ -22,7 +22,7 @@ pub(crate) const PROTOCOL: &[Mutation] = &[
         judge: "servers",
         scenario: "fencing::primary_without_its_lease_stops_before_another_starts",
         file: "crates/failover/src/operator.rs",
-        from: "if is_over || lease.unchanged_for >= timing.lease_duration {",
+        from: "if is_over || lease.has_elapsed(policy, timing) {",
         to: "if is_over || member.is_some_and(|member| member.silent_for >= policy.failover_after) {",
     },
     Mutation {
