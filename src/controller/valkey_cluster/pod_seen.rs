@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn pod_has_terminated_when_its_kubelet_says_so() {
+    fn pod_has_terminated_when_its_kubelet_reports_it() {
         let (ended, runs) = (json!({"terminated": {"exitCode": 0}}), json!({"running": {}}));
         let collected = json!([{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}]);
         let evicted =
