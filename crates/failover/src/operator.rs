@@ -206,6 +206,7 @@ fn reign<'view>(
             let held = status.role == Role::Held && status.seen >= next;
             return match status.role {
                 _ if held => Reign::Vacant,
+                // A lease that names peers may be unchanged for longer: they have consented, or it was renewed after it was read.
                 Role::Primary(term)
                     if term == lease.term
                         && (!lease.peers.is_empty() || lease.unchanged_for < timing.lease_duration) =>

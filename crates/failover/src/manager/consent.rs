@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Guarantees: the operator promotes another instance without a release of the lease only after a named peer has refused for
-//! one term; so the holder has stopped. Consent counts for a limited time after the
-//! last renewal, so that a lease whose peers are all lost is free at last.
+//! one term; so the holder has stopped. Consent counts for a limited time after the last renewal, so that a lease whose peers
+//! are all lost is free at last.
 
 use super::{ConsentAnswer, Effect, Manager, Moment, State};
 use crate::protocol::Timing;

@@ -56,7 +56,7 @@ fn primary_goes_on_while_its_peers_consent() {
         assert!(harness.manager.reigns_by_consent());
     }
     harness.without_api(10);
-    assert_ne!(harness.manager.role(), Role::Primary(Term(5)), "nobody has consented since");
+    assert_ne!(harness.manager.role(), Role::Primary(Term(5)), "no peer has consented since");
 }
 
 #[test]

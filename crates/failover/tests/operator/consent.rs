@@ -85,7 +85,7 @@ fn user_decision_replaces_consent_for_one_lease_version() {
     assert_eq!(step(69), Step::Wait(Wait::Consent(vec!["c".into()])), "that was about another lease");
 }
 
-/// Nobody can take the lease while the API is away, so only a primary that has to stop is held.
+/// No instance can take the lease while the API is away, so only a primary that has to stop is held.
 #[test]
 fn primary_by_consent_is_held_only_if_it_has_to_stop() {
     let primary_with = |by_consent, has_to_stop| {
