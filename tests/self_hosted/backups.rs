@@ -7,6 +7,7 @@ use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use valkeeper_api::ValkeyBackup;
 use valkeeper_testbed::{
     node::NodeFault,
@@ -129,8 +130,10 @@ async fn cluster_is_rebuilt_from_the_bucket_alone(mut world: World) {
         world.api::<Pod>().delete(&pod, &soon).await.unwrap();
     }
     // Those that end still answer.
-    let are_new =
-        |now: &Vec<String>| now.len() == before.len() && !now.iter().any(|uid| before.contains(uid));
+    let old: Vec<_> = before.values().collect();
+    let are_new = |now: &BTreeMap<String, String>| {
+        now.len() == before.len() && now.values().all(|uid| !old.contains(&uid))
+    };
     until("other pods", async || Some(world.pod_uids().await).filter(are_new)).await;
     world.until_ready("trio").await;
     until("the later write", async || ask(&url, &["GET", "later"]).await.filter(|answer| answer == "v"))

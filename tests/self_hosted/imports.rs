@@ -1,62 +1,25 @@
 //! Clusters whose data comes from a running server, which clients write to until the cluster takes over.
 
 use crate::asking::{ask, until};
+use crate::plain_server::PlainServer;
 use crate::world::World;
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use tempfile::TempDir;
 use valkeeper_testbed::tools;
 
 const PASSWORD: &str = "word-of-the-old-server";
 
-/// A server that is no part of a cluster.
-struct Source {
-    child: Child,
-    _folder: TempDir,
-    port: u16,
+/// The server that data comes from.
+async fn source() -> PlainServer {
+    let program = tools::REDIS_SERVER.find().or_else(|| tools::VALKEY_SERVER.find()).unwrap();
+    PlainServer::start(&program, PASSWORD, &["--repl-diskless-sync-delay", "0"]).await
 }
 
-impl Source {
-    async fn start() -> Self {
-        let program = tools::REDIS_SERVER.find().or_else(|| tools::VALKEY_SERVER.find()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--requirepass", PASSWORD])
-            .args(["--save", "", "--repl-diskless-sync-delay", "0"])
-            .arg("--dir")
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        let source = Self { child: child.unwrap(), _folder: folder, port };
-        until("the source answers", async || ask(&source.url(), &["PING"]).await).await;
-        source
-    }
-
-    fn url(&self) -> String {
-        format!("redis://:{PASSWORD}@{}", self.address())
-    }
-
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    fn spec(&self) -> Value {
-        let password = json!({"name": "old", "key": "password"});
-        json!({"bootstrap": {"server": {"host": "127.0.0.1", "port": self.port, "passwordSecretRef": password}}})
-    }
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+fn spec_of(source: &PlainServer) -> Value {
+    let password = json!({"name": "old", "key": "password"});
+    json!({"bootstrap": {"server": {"host": "127.0.0.1", "port": source.port, "passwordSecretRef": password}}})
 }
 
 async fn cut_over(world: &World) {
@@ -69,9 +32,9 @@ fn says(status: &Value, reason: &str, text: &str) -> bool {
 }
 
 async fn running_server_is_taken_over_from(mut world: World) {
-    let source = Source::start().await;
+    let source = source().await;
     let writer = Writer::start(&source.url());
-    world.create("trio", source.spec()).await;
+    world.create("trio", spec_of(&source)).await;
     let missing_secret = |status: &Value| says(status, "RestoreFailed", "Secret old does not exist");
     world.until_status("trio", "waiting for the Secret", missing_secret).await;
     world.set_secret("old", "password", PASSWORD).await;
@@ -101,9 +64,9 @@ async fn running_server_is_taken_over_from(mut world: World) {
 }
 
 async fn import_is_repeated_in_another_pod(world: World) {
-    let source = Source::start().await;
+    let source = source().await;
     world.set_secret("old", "password", PASSWORD).await;
-    let mut spec = source.spec();
+    let mut spec = spec_of(&source);
     spec["persistence"] = json!({"mode": "AppendOnly", "size": "1Gi"});
     until("a write", async || ask(&source.url(), &["SET", "early", "v"]).await).await;
     world.create("trio", spec).await;

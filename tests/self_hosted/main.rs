@@ -31,6 +31,7 @@ mod metrics;
 mod namespaces;
 mod outages;
 mod passwords;
+mod plain_server;
 mod plans;
 mod report;
 mod roles;

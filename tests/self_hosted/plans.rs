@@ -1,13 +1,10 @@
 //! `valkeeper plan` about clusters says beforehand what then happens to servers.
 
-use crate::asking::{ask, until};
+use crate::plain_server::PlainServer;
 use crate::world::{World, version};
-use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use valkeeper_api::valkey_cluster::RESERVED_DIRECTIVES;
 use valkeeper_cluster::effects::RESTART_DIRECTIVES;
 use valkeeper_testbed::tools;
@@ -32,11 +29,6 @@ async fn plan(world: &World, spec: &Value) -> (i32, Value) {
     let error = String::from_utf8(output.stderr).unwrap();
     let plans: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{error}"));
     (output.status.code().unwrap(), plans[0].clone())
-}
-
-async fn uids(world: &World) -> BTreeMap<String, String> {
-    let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
-    pods.into_iter().map(|pod| (pod.name_any(), pod.uid().unwrap())).collect()
 }
 
 /// Pods that are new, other ones, and gone.
@@ -78,7 +70,7 @@ async fn cluster_plan_matches_what_happens_to_pods(world: World) {
         let (code, planned) = plan(&world, &spec).await;
         assert_eq!(code, 3, "{planned:#}");
         assert!(effects(&planned).contains(&expected), "{part}: {planned:#}");
-        let before = uids(&world).await;
+        let before = world.pod_uids().await;
         world.change("trio", part.clone()).await;
         let generation = world.cluster("trio").await.unwrap().metadata.generation;
         let is_done = |status: &Value| {
@@ -88,7 +80,7 @@ async fn cluster_plan_matches_what_happens_to_pods(world: World) {
                 && status["restartNeeded"].is_null()
         };
         world.until_status("trio", "as declared", is_done).await;
-        let found = difference(&before, &uids(&world).await);
+        let found = difference(&before, &world.pod_uids().await);
         let said = ["created", "replaced", "removed"].map(|key| {
             let names = planned[key].as_array().unwrap().iter();
             names.map(|name| name.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
@@ -120,18 +112,9 @@ async fn plan_names_what_the_api_server_refuses_about_a_cluster(world: World) {
 
 /// Every directive of this server that it does not take while it runs.
 async fn refused_while_running(program: &std::path::Path) -> BTreeSet<String> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(program)
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-        .arg(folder.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let url = format!("redis://127.0.0.1:{port}");
-    until("the server answers", async || ask(&url, &["PING"]).await).await;
-    let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let server = PlainServer::start(program, "", &[]).await;
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let all: BTreeMap<String, String> =
         redis::cmd("CONFIG").arg("GET").arg("*").query_async(&mut connection).await.unwrap();
     let mut refused = BTreeSet::new();
@@ -142,8 +125,6 @@ async fn refused_while_running(program: &std::path::Path) -> BTreeSet<String> {
             refused.insert(name);
         }
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
     refused
 }
 

@@ -12,7 +12,7 @@ use std::{
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-use valkeeper_testbed::tools;
+use valkeeper_testbed::{recipes::code_below, tools};
 
 /// The page whose recipes are run.
 const PAGE: &str = include_str!("../../docs/self-hosted/clients.md");
@@ -59,12 +59,6 @@ const write = async () => {
 client.connect().then(write);
 "#;
 
-/// The code below the heading of a library.
-fn recipe(page: &'static str, heading: &str) -> &'static str {
-    let section = page.split(&format!("\n### {heading}\n")).nth(1).unwrap();
-    section.split("\n```").nth(1).unwrap().split_once('\n').unwrap().1
-}
-
 /// A program of a client library, and the hosts that it has written to, in their order.
 pub(crate) struct Library {
     name: &'static str,
@@ -96,7 +90,7 @@ impl Library {
         ];
         let mut running = vec![Self::rust(&secret["VALKEY_SENTINEL_HOST"], &secret["VALKEY_PASSWORD"])];
         running.extend(programs.into_iter().filter_map(|(library, file, code)| {
-            let code = recipe(PAGE, library.name).to_owned() + code;
+            let code = code_below(PAGE, library.name).unwrap().to_owned() + code;
             Self::run(&library, &folder.join(file), &code, secret)
         }));
         running
@@ -107,7 +101,7 @@ impl Library {
         let programs = [(tools::REDIS_PY, "program.py", PYTHON), (tools::IOREDIS, "program.js", NODE)];
         let run = programs.into_iter().filter_map(|(library, file, code)| {
             let heading = format!("{} with Sentinel", library.name);
-            let code = recipe(TLS_PAGE, &heading).to_owned() + code;
+            let code = code_below(TLS_PAGE, &heading).unwrap().to_owned() + code;
             Self::run(&library, &folder.join(file), &code, secret)
         });
         run.collect()

@@ -13,16 +13,11 @@ use std::process::Stdio;
 use std::time::Duration;
 use valkeeper_testbed::certificates::{Authority, Issued, LATER, presented};
 use valkeeper_testbed::node::NodeFault;
+use valkeeper_testbed::recipes::code_below;
 use valkeeper_testbed::tools;
 
 /// The page whose recipes are run.
 const PAGE: &str = include_str!("../../docs/self-hosted/tls.md");
-
-/// The code below the heading of a library.
-fn recipe(library: &str) -> &'static str {
-    let section = PAGE.split(&format!("\n### {library}\n")).nth(1).unwrap();
-    section.split("\n```").nth(1).unwrap().split_once('\n').unwrap().1
-}
 
 /// A client that trusts this authority, and shows this certificate.
 fn client(url: &str, authority: &str, own: Option<&Issued>) -> Client {
@@ -60,7 +55,7 @@ async fn run_recipe(tool: tools::Tool, file: &str, then: &str, secret: &BTreeMap
     let Some(program) = tool.or_skip() else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(file);
-    std::fs::write(&path, recipe(tool.name).to_owned() + then).unwrap();
+    std::fs::write(&path, code_below(PAGE, tool.name).unwrap().to_owned() + then).unwrap();
     let mut command = tokio::process::Command::new(program);
     let command = command.arg(path).envs(secret).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(30), command.output()).await.unwrap().unwrap();

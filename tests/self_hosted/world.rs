@@ -269,10 +269,10 @@ impl World {
         pods.items.iter().map(kube::ResourceExt::name_any).collect()
     }
 
-    /// Their identities.
-    pub(crate) async fn pod_uids(&self) -> Vec<String> {
+    /// Their identities, by their names.
+    pub(crate) async fn pod_uids(&self) -> BTreeMap<String, String> {
         let pods = self.api::<Pod>().list(&ListParams::default()).await.unwrap();
-        pods.into_iter().filter_map(|pod| pod.metadata.uid).collect()
+        pods.into_iter().map(|pod| (pod.name_any(), pod.uid().unwrap())).collect()
     }
 }
 

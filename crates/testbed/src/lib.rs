@@ -15,6 +15,7 @@ pub mod history;
 pub mod identity_agent;
 pub mod node;
 pub mod provider;
+pub mod recipes;
 pub mod s3;
 pub mod servers;
 pub mod tools;

@@ -11,6 +11,7 @@ use crate::world::{PROJECT, World, until};
 use serde_json::json;
 use std::path::Path;
 use valkeeper_api::Kind;
+use valkeeper_testbed::recipes::code_below;
 
 super::with_servers![
     clients_connect_with_the_uri_of_the_secret,
@@ -25,10 +26,7 @@ fn page() -> String {
 
 /// The code below the heading of a library.
 fn recipe(library: &str) -> String {
-    let page = page();
-    let section = page.split(&format!("\n### {library}\n")).nth(1).unwrap();
-    let code = section.split("\n```").nth(1).unwrap();
-    code.split_once('\n').unwrap().1.to_owned()
+    code_below(&page(), library).unwrap().to_owned()
 }
 
 /// The client of a library in the table.
