@@ -54,19 +54,21 @@ enum AskError {
 
 /// Looks for replicas for as long as the manager runs.
 pub(crate) async fn watch(instance: Arc<Instance>) {
-    let mut replicas = Replicas::default();
     loop {
         match instance.peer_settings() {
             Some(settings) if matches!(instance.manager().role(), Role::Primary(_)) => {
                 // What is not known changes nothing.
                 if let Some(found) = observe_replicas(&instance, &settings).await {
-                    replicas.note(found);
-                    instance.note_peers(replicas.addresses());
-                    let _ = instance.input(Input::Peers(replicas.peers()));
+                    let peers = {
+                        let mut replicas = instance.replicas();
+                        replicas.note(found);
+                        replicas.peers()
+                    };
+                    let _ = instance.input(Input::Peers(peers));
                 }
             }
             _ => {
-                replicas = Replicas::default();
+                *instance.replicas() = Replicas::default();
                 let _ = instance.input(Input::Peers(Peers::new()));
             }
         }
@@ -74,27 +76,29 @@ pub(crate) async fn watch(instance: Arc<Instance>) {
     }
 }
 
-/// The replicas of a primary, through looks that miss some of them.
+/// The replicas of a primary, through observations that miss some of them: where each is, and how often it was missed since.
 #[derive(Debug, Default)]
-struct Replicas(BTreeMap<Peer, (IpAddr, u32)>);
+pub(crate) struct Replicas(BTreeMap<Peer, (IpAddr, u32)>);
 
 impl Replicas {
-    /// Records an observation. A replica stays named until it is missed several times: naming more is safe, naming none
-    /// stops the primary.
+    /// Records an observation. One that is missed may still be named by the lease, and is where it was unless another pod has
+    /// its name.
     fn note(&mut self, found: BTreeMap<Peer, IpAddr>) {
         self.0.retain(|peer, (_, misses)| {
             *misses += 1;
-            *misses < MAX_MISSED_OBSERVATIONS && !found.keys().any(|other| other.name == peer.name)
+            !found.keys().any(|other| other.name == peer.name)
         });
         self.0.extend(found.into_iter().map(|(peer, address)| (peer, (address, 0))));
     }
 
-    fn addresses(&self) -> BTreeMap<Peer, IpAddr> {
-        self.0.iter().map(|(peer, (address, _))| (peer.clone(), *address)).collect()
+    fn address(&self, peer: &Peer) -> Option<IpAddr> {
+        self.0.get(peer).map(|(address, _)| *address)
     }
 
+    /// Those to name, which were not missed several times: naming more is safe, naming none stops the primary.
     fn peers(&self) -> Peers {
-        self.0.keys().cloned().collect()
+        let seen = self.0.iter().filter(|(_, (_, misses))| *misses < MAX_MISSED_OBSERVATIONS);
+        seen.map(|(peer, _)| peer.clone()).collect()
     }
 }
 
@@ -119,10 +123,10 @@ async fn observe_replicas(instance: &Instance, settings: &PeerSettings) -> Optio
 
 /// Asks all peers concurrently and reports the result to the manager.
 pub(crate) async fn ask_all(instance: &Instance, request: u64, term: Term, peers: Peers, patience: Duration) {
-    let (known, settings) = (instance.known_peers(), instance.peer_settings());
+    let settings = instance.peer_settings();
     let mut asking = JoinSet::new();
     for peer in peers {
-        let (settings, address) = (settings.clone(), known.get(&peer).copied());
+        let (settings, address) = (settings.clone(), instance.replicas().address(&peer));
         let authority = instance.authority_file().map(Path::to_owned);
         asking.spawn(async move {
             let (Some(settings), Some(address)) = (settings, address) else {

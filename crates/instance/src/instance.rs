@@ -14,6 +14,7 @@ use crate::{
     backups::Backups,
     certificate::Certificate,
     clock,
+    consent::Replicas,
     in_force::InForce,
     lease::LeaseStore,
     memory::{Memory, MemoryFile},
@@ -27,7 +28,6 @@ use crate::{
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use valkeeper_failover::{
     Identity, Name, Term,
     manager::{Command, Effect, Input, Manager, Moment, Refusal},
-    protocol::{Peer, Role},
+    protocol::Role,
 };
 
 /// What the task that talks to the server is asked to do.
@@ -96,8 +96,7 @@ pub(crate) struct Instance {
     progress: Mutex<Progress>,
     following: Mutex<Following>,
     misrouted: Mutex<Misrouted>,
-    /// Where the managers of the replicas are that were last looked for.
-    peers: Mutex<BTreeMap<Peer, IpAddr>>,
+    replicas: Mutex<Replicas>,
     orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     effects: mpsc::UnboundedSender<Effect>,
     changes: watch::Sender<u64>,
@@ -165,7 +164,7 @@ impl Instance {
             progress: Mutex::new(Progress::default()),
             following: Mutex::new(Following::default()),
             misrouted: Mutex::new(Misrouted::default()),
-            peers: Mutex::default(),
+            replicas: Mutex::default(),
             orders: Mutex::new(None),
             effects,
             changes: watch::Sender::new(0),
@@ -268,16 +267,8 @@ impl Instance {
         lock(&self.misrouted)
     }
 
-    pub(crate) fn known_peers(&self) -> BTreeMap<Peer, IpAddr> {
-        lock(&self.peers).clone()
-    }
-
-    /// Notes where they are. One that is lost from sight may still be named by the lease, and is where it was unless another
-    /// pod has its name.
-    pub(crate) fn note_peers(&self, found: BTreeMap<Peer, IpAddr>) {
-        let mut known = lock(&self.peers);
-        known.retain(|peer, _| !found.keys().any(|other| other.name == peer.name));
-        known.extend(found);
+    pub(crate) fn replicas(&self) -> MutexGuard<'_, Replicas> {
+        lock(&self.replicas)
     }
 
     /// Orders go to this task from now on.
