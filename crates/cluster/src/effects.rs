@@ -5,12 +5,11 @@
 
 use crate::desired::Desired;
 use crate::pod::revision;
+use crate::rollout;
 use crate::settings;
-use crate::update_window;
-pub use crate::update_window::UpdateTime;
-use chrono::{DateTime, Utc};
+pub use crate::update_window::{UpdateTime, for_pods as update_time};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::ValkeyClusterSpec;
 
 /// Directives that a running server does not take, as `CONFIG SET` of Redis 7.2 to 8 and Valkey 8 to 9 answers.
@@ -102,7 +101,7 @@ pub fn changes(before: &Desired, after: &Desired) -> Vec<Change> {
 /// the primary.
 pub fn replaced(
     desired: &Desired,
-    revisions: &[(u32, String)],
+    revisions: &BTreeMap<u32, String>,
     changes: &[Change],
     primary: Option<u32>,
 ) -> Vec<u32> {
@@ -111,29 +110,22 @@ pub fn replaced(
     }
     let wanted = revision(desired);
     let restarts = changes.iter().any(|change| change.effect == Effect::Restart);
-    let stay = revisions.iter().filter(|(ordinal, _)| *ordinal < desired.instances());
+    let stay = revisions.range(..desired.instances());
     let mut outdated: Vec<u32> =
-        stay.filter(|(_, found)| restarts || *found != wanted).map(|(ordinal, _)| *ordinal).collect();
+        stay.filter(|(_, found)| restarts || **found != wanted).map(|(ordinal, _)| *ordinal).collect();
     outdated.sort_unstable_by_key(|ordinal| (Some(*ordinal) == primary, u32::MAX - ordinal));
     outdated
 }
 
 /// Whether one of these pods is made of something else than declared.
-pub fn are_other_pods(desired: &Desired, revisions: &[(u32, String)]) -> bool {
+pub fn are_other_pods(desired: &Desired, revisions: &BTreeMap<u32, String>) -> bool {
     let wanted = revision(desired);
-    revisions.iter().any(|(ordinal, found)| *ordinal < desired.instances() && *found != wanted)
-}
-
-/// When they are replaced; `others` where they are made of something else than declared.
-pub fn update_time(desired: &Desired, others: bool, now: DateTime<Utc>) -> UpdateTime {
-    update_window::for_pods(desired, others, now)
+    revisions.range(..desired.instances()).any(|(_, found)| *found != wanted)
 }
 
 /// The value of the annotation that approves the update; none where none is asked for, or it is given.
 pub fn required_approval(desired: &Desired) -> Option<String> {
-    let wanted = revision(desired);
-    let is_needed = desired.asks_for_approval() && desired.approved.as_ref() != Some(&wanted);
-    is_needed.then_some(wanted)
+    (!rollout::is_approved(desired)).then(|| revision(desired))
 }
 
 fn effect(after: &Desired, old: &Value, new: &Value, path: &[String]) -> Effect {

@@ -188,8 +188,8 @@ fn settled(desired: &Desired, observed: &Observed) -> Concern {
     match stale {
         Some((ordinal, pod)) => Concern::act(Step::Label(*ordinal, pod.uid.clone(), names::REPLICA)),
         None if durability::needs_every_replica(observed) => {
-            let message = "The primary cannot reach the Kubernetes API. It accepts writes while all its replicas consent. Restore its connection \
-                 to the API.";
+            let message = "The primary cannot reach the Kubernetes API. It accepts writes while all its replicas consent. \
+                           Restore its connection to the API.";
             let (again, why) = (RequeueClass::Active, reason::DEGRADED);
             Concern::finds(Ready::Yes, again, State::Degraded, why, message.to_owned())
         }

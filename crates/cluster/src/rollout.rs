@@ -61,7 +61,7 @@ fn others_are_in_sync(desired: &Desired, observed: &Observed, but: u32) -> bool 
     })
 }
 
-fn is_approved(desired: &Desired) -> bool {
+pub(crate) fn is_approved(desired: &Desired) -> bool {
     !desired.asks_for_approval() || desired.approved.as_deref() == Some(revision(desired).as_str())
 }
 

@@ -18,7 +18,7 @@ pub enum UpdateTime {
 
 /// When pods may be replaced; `others` where they are made of something else than declared. An approval is for those: pods
 /// of the same revision that are to start again may have been approved long ago.
-pub(crate) fn for_pods(desired: &Desired, others: bool, now: DateTime<Utc>) -> UpdateTime {
+pub fn for_pods(desired: &Desired, others: bool, now: DateTime<Utc>) -> UpdateTime {
     if others && desired.approved.as_deref() == Some(revision(desired).as_str()) {
         return UpdateTime::Now;
     }

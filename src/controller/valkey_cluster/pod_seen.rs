@@ -12,8 +12,7 @@ pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
     let status = pod.status.clone().unwrap_or_default();
     let phase = status.phase.as_deref().unwrap_or_default();
     let finished = is_terminal(phase);
-    let container =
-        status.container_statuses.iter().flatten().find(|container| container.name == names::CONTAINER);
+    let container = server(pod);
     let state = container.and_then(|container| container.state.as_ref());
     let running = state.is_some_and(|state| state.running.is_some());
     let ran = container.is_some_and(|container| {
@@ -54,15 +53,19 @@ fn is_deleted_by_pod_gc(pod: &Pod) -> bool {
     })
 }
 
+/// What the kubelet reports of the container of the server.
+fn server(pod: &Pod) -> Option<&ContainerStatus> {
+    let containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    containers.into_iter().find(|container| container.name == names::CONTAINER)
+}
+
 /// Whether the kubelet has reported that the server has ended, and that no container of the pod is started any more.
 pub(super) fn has_terminated(pod: &Pod) -> bool {
-    let Some(status) = &pod.status else { return false };
-    let mut containers = status.container_statuses.iter().flatten();
-    let terminated = containers.any(|container| {
-        container.name == names::CONTAINER
-            && container.state.as_ref().is_some_and(|state| state.terminated.is_some())
-    });
-    terminated && status.phase.as_deref().is_some_and(is_terminal) && !is_deleted_by_pod_gc(pod)
+    let state = server(pod).and_then(|container| container.state.as_ref());
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    state.is_some_and(|state| state.terminated.is_some())
+        && phase.is_some_and(is_terminal)
+        && !is_deleted_by_pod_gc(pod)
 }
 
 /// Why a pod does not start, if that will not pass by itself.

@@ -5,6 +5,7 @@ use crate::effects::{Effect, UpdateTime, changes, replaced, required_approval, u
 use crate::pod::revision;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Fields and effects of a change from one spec to another.
 fn effects_of(before: &Value, after: &Value) -> Vec<(String, Effect)> {
@@ -60,9 +61,9 @@ fn fields_of_one_change_are_judged_on_their_own() {
 }
 
 #[test]
-fn replicas_are_replaced_from_the_highest_number_and_the_primary_last() {
+fn highest_replica_is_replaced_first_and_the_primary_last() {
     let after = desired(&json!({"version": "8.2"}));
-    let of = |ordinals: &[u32], revision: &str| -> Vec<(u32, String)> {
+    let of = |ordinals: &[u32], revision: &str| -> BTreeMap<u32, String> {
         ordinals.iter().map(|ordinal| (*ordinal, revision.to_owned())).collect()
     };
     assert_eq!(replaced(&after, &of(&[0, 1, 2], "of before"), &[], Some(1)), [2, 0, 1]);

@@ -144,7 +144,7 @@ pub(super) fn phase(spec: &PodSpec, containers: &[Record]) -> &'static str {
     if all().any(|record| !record.has_run()) { "Pending" } else { "Running" }
 }
 
-/// The phase that a kubelet reports before it lets go of a pod that is being deleted.
+/// The phase that a kubelet reports before a pod that is being deleted is removed.
 fn last_phase(containers: &[Record]) -> &'static str {
     let mut ended = containers.iter().filter_map(Record::ended);
     if ended.any(|ended| ended.code != 0) { "Failed" } else { "Succeeded" }

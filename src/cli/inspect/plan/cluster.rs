@@ -14,7 +14,7 @@ use kube::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use valkeeper_api::{
     ValkeyCluster, names as api_names,
     valkey_cluster::{self, NAME},
@@ -29,7 +29,7 @@ use valkeeper_cluster::{
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The plan of one cluster.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct PlannedCluster {
     pub(super) kind: &'static str,
     pub(super) namespace: String,
@@ -69,12 +69,6 @@ impl PlannedCluster {
     }
 }
 
-/// A pod of the cluster, and what it is made of.
-struct PodFound {
-    ordinal: u32,
-    revision: String,
-}
-
 impl Session {
     /// A cluster, if it exists and its kind is defined.
     pub(super) async fn cluster(&self, namespace: &str, name: &str) -> anyhow::Result<Option<Value>> {
@@ -91,15 +85,9 @@ impl Session {
         let mut planned = PlannedCluster {
             kind: NAME,
             resource_exists: live.is_some(),
-            problems: Vec::new(),
-            changes: Vec::new(),
-            created: Vec::new(),
-            replaced: Vec::new(),
-            removed: Vec::new(),
-            restart_needed: Vec::new(),
-            notes: Vec::new(),
             namespace,
             name,
+            ..PlannedCluster::default()
         };
         // The API server drops unknown fields of a dry run in silence. What it has stored has none.
         if manifest.pointer("/metadata/uid").is_none() {
@@ -158,9 +146,10 @@ impl Session {
             Ok(Desired::of(&cluster, Defaults::default()))
         };
         let after = desired(object)?;
+        let wanted = if after.is_powered() { after.instances() } else { 0 };
+        let name = |ordinal: u32| after.instance(ordinal);
         let Some(live) = live else {
-            let count = if after.is_powered() { after.instances() } else { 0 };
-            planned.created = (0..count).map(|ordinal| after.instance(ordinal)).collect();
+            planned.created = (0..wanted).map(name).collect();
             return Ok(());
         };
         let before = desired(live)?;
@@ -168,14 +157,10 @@ impl Session {
         let changes = effects::changes(&before, &after);
         let primary = live.pointer("/status/currentPrimary").and_then(Value::as_str);
         let primary = primary.and_then(|name| names::ordinal(&after.name, name));
-        let wanted = if after.is_powered() { after.instances() } else { 0 };
-        let there = |ordinal: &u32| pods.iter().any(|pod| pod.ordinal == *ordinal);
-        let name = |ordinal: u32| after.instance(ordinal);
-        let revisions: Vec<_> = pods.iter().map(|pod| (pod.ordinal, pod.revision.clone())).collect();
-        let replaced = effects::replaced(&after, &revisions, &changes, primary);
-        planned.created = (0..wanted).filter(|ordinal| !there(ordinal)).map(name).collect();
-        planned.removed = pods.iter().map(|pod| pod.ordinal).filter(|at| *at >= wanted).map(name).collect();
-        let others = effects::are_other_pods(&after, &revisions);
+        let replaced = effects::replaced(&after, &pods, &changes, primary);
+        planned.created = (0..wanted).filter(|ordinal| !pods.contains_key(ordinal)).map(name).collect();
+        planned.removed = pods.range(wanted..).map(|(ordinal, _)| name(*ordinal)).collect();
+        let others = effects::are_other_pods(&after, &pods);
         planned.notes = notes(&after, &changes, &replaced, primary, others);
         planned.replaced = replaced.into_iter().map(name).collect();
         planned.restart_needed.clone_from(&before.status.restart_needed);
@@ -183,7 +168,8 @@ impl Session {
         Ok(())
     }
 
-    async fn pods(&self, namespace: &str, name: &str) -> anyhow::Result<Vec<PodFound>> {
+    /// The revisions of the pods of a cluster, by ordinal.
+    async fn pods(&self, namespace: &str, name: &str) -> anyhow::Result<BTreeMap<u32, String>> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let of = ListParams::default().labels(&format!("{}={name}", names::CLUSTER));
         let list =
@@ -191,7 +177,7 @@ impl Session {
         let pods = list.items.iter().filter_map(|pod| {
             let ordinal = names::ordinal(name, &pod.name_any())?;
             let revision = pod.annotations().get(names::REVISION).cloned().unwrap_or_default();
-            Some(PodFound { ordinal, revision })
+            Some((ordinal, revision))
         });
         Ok(pods.collect())
     }
