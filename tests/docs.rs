@@ -112,10 +112,11 @@ fn the_project_has_one_address_and_one_image() {
 #[test]
 fn every_reason_of_a_cluster_has_its_place_in_its_runbook() {
     let runbook = std::fs::read_to_string(repository("docs/self-hosted/runbook.md")).unwrap();
-    let names = std::fs::read_to_string(repository("crates/cluster/src/names.rs")).unwrap();
+    let reasons = std::fs::read_to_string(repository("crates/cluster/src/names/reason.rs")).unwrap();
     let pattern = Regex::new("pub const [A-Z_]+: &str = \"([A-Za-z]+)\"").unwrap();
-    let reasons = names.split("pub mod reason").nth(1).unwrap();
-    for (_, [reason]) in pattern.captures_iter(reasons).map(|found| found.extract()) {
+    let reasons: Vec<_> = pattern.captures_iter(&reasons).map(|found| found.extract::<1>().1[0]).collect();
+    assert!(reasons.contains(&"Running"), "{reasons:?}");
+    for reason in reasons {
         assert!(runbook.contains(&format!("\n### {reason}\n")), "{reason}");
     }
 }

@@ -36,6 +36,7 @@ mod objects;
 mod observed;
 pub mod parameters;
 mod pod;
+mod pod_seen;
 pub mod quantity;
 mod report;
 mod restore;
@@ -61,10 +62,11 @@ pub use event::{Event, of as event};
 pub use members::{policy, reading};
 pub use objects::{Owned, OwnedKind, owned, unwanted};
 pub use observed::{
-    BackupsSeen, Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password, PodSeen,
-    Problem, RestoreSeen, RestoreSource, TlsSeen,
+    BackupsSeen, Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password,
+    RestoreSeen, RestoreSource, TlsSeen,
 };
 pub use pod::{claim, pod};
+pub use pod_seen::{PodSeen, Problem, has_terminated, problem};
 pub use report::ClusterReport;
 pub use serving::{
     Pair, Serve, Serving, ServingSeen, SourceSeen, hosts as certificate_hosts, reaches_clients as has_tls,

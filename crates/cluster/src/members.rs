@@ -4,7 +4,8 @@
 use crate::desired::Desired;
 use crate::durability;
 use crate::names;
-use crate::observed::{LeaseSeen, Observed, PodSeen};
+use crate::observed::{LeaseSeen, Observed};
+use crate::pod_seen::PodSeen;
 use crate::rollout;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

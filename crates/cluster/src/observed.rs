@@ -2,6 +2,7 @@
 
 use crate::access::AccessSeen;
 use crate::final_backup::FinalBackupSeen;
+use crate::pod_seen::PodSeen;
 use crate::scheduled::Freshness;
 use crate::serving::{ServingSeen, SourceSeen};
 use chrono::{DateTime, Utc};
@@ -176,50 +177,6 @@ pub struct ClaimSeen {
     pub waits_for_pod_since: Option<DateTime<Utc>>,
     /// Why the driver cannot enlarge the volume.
     pub trouble: Option<String>,
-}
-
-/// A pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodSeen {
-    /// Its identity.
-    pub uid: String,
-    /// When it was created.
-    pub created: Option<DateTime<Utc>>,
-    /// What it is made of.
-    pub revision: String,
-    /// What its label says.
-    pub role: Option<String>,
-    /// It belongs to another owner.
-    pub foreign: bool,
-    /// It is being deleted.
-    pub deleting: bool,
-    /// The kubelet reports that its server container does not run.
-    pub ended: bool,
-    /// It will never run again.
-    pub finished: bool,
-    /// Its server container has never been started.
-    pub unstarted: bool,
-    /// It was created for a cluster of one instance: when it starts, it may accept writes without the Lease.
-    pub starts_alone: bool,
-    /// Its readiness probe succeeds.
-    pub ready: bool,
-    /// Where it is.
-    pub address: Option<String>,
-    /// The node that it is on.
-    pub node: Option<String>,
-    /// The zone of that node.
-    pub zone: Option<String>,
-    /// Why it does not start.
-    pub problem: Option<Problem>,
-}
-
-/// Why a pod does not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// It waits for a node.
-    pub unscheduled: bool,
-    /// In the words of Kubernetes.
-    pub text: String,
 }
 
 /// The answer of an instance.

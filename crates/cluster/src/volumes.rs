@@ -12,7 +12,8 @@
 use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::names::{self, reason};
-use crate::observed::{ClaimSeen, Observed, PodSeen};
+use crate::observed::{ClaimSeen, Observed};
+use crate::pod_seen::PodSeen;
 use crate::report::State;
 use crate::settings::bytes;
 use crate::step::{RequeueClass, Step};

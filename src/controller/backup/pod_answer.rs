@@ -4,13 +4,12 @@
 //! followed by one that has more, up to a limit.
 
 use super::answer::proof;
-use crate::controller::valkey_cluster::pod_seen::problem;
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
 use kube::ResourceExt as _;
 use valkeeper_cluster::{
     backup::{BackupFacts, Progress, Proof},
-    utc,
+    problem, utc,
     verification_pod::{CONTAINER, DEADLINE_SECONDS},
 };
 use valkeeper_instance::backups::Verification;

@@ -24,7 +24,7 @@ mod pair;
 mod password_text;
 mod passwords;
 mod perform;
-pub(in crate::controller) mod pod_seen;
+mod pod_changes;
 mod pods;
 mod publish;
 mod reach;

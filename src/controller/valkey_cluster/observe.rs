@@ -6,7 +6,6 @@ use super::{
     instances::Door,
     known::{LeaseLook, ObservedObjects, PodStore},
     password_text::password_in,
-    pod_seen::pod_seen,
 };
 use crate::{
     cluster::{data_objects, metadata::is_controlled_by, objects, secrets},
@@ -80,7 +79,7 @@ impl Reconciliation {
         let pods = self.known.merged(watched);
         let seen = pods.iter().filter_map(|pod| {
             let ordinal = names::ordinal(&desired.name, &pod.name_any())?;
-            Some((ordinal, pod_seen(pod, !is_ours(desired, &pod.metadata))))
+            Some((ordinal, PodSeen::of(pod, !is_ours(desired, &pod.metadata))))
         });
         seen.collect()
     }

@@ -1,6 +1,6 @@
 //! The watch of pods that belong to clusters. A pod that changes schedules a reconciliation of its cluster.
 
-use super::{known::PodStore, pod_seen::has_terminated};
+use super::known::PodStore;
 use crate::controller::{context::Context, watch::sync};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -14,7 +14,7 @@ use kube::{
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use valkeeper_api::valkey_cluster;
-use valkeeper_cluster::names;
+use valkeeper_cluster::{has_terminated, names};
 use valkeeper_failover::protocol::Peer;
 
 /// What probes, metrics and logs call this watch.

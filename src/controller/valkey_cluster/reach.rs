@@ -1,9 +1,6 @@
 //! The way to a cluster and to its instances, for who is not the reconciliation of that cluster.
 
-use super::{
-    known::{Clusters, ObservedObjects, PodStore},
-    pod_seen::pod_seen,
-};
+use super::known::{Clusters, ObservedObjects, PodStore};
 use crate::{cluster::metadata::is_controlled_by, ha::Fence};
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +8,9 @@ use kube::ResourceExt as _;
 use secrecy::SecretString;
 use std::{collections::BTreeMap, sync::Arc};
 use valkeeper_api::ValkeyCluster;
-use valkeeper_cluster::{Defaults, Desired, Observed, ServingSeen, has_tls, may_serve, names, parameters};
+use valkeeper_cluster::{
+    Defaults, Desired, Observed, PodSeen, ServingSeen, has_tls, may_serve, names, parameters,
+};
 use valkeeper_engine::{Connection, Replica};
 use valkeeper_instance::client::InstanceClient;
 
@@ -31,7 +30,7 @@ pub(in crate::controller) fn instance(
             && is_controlled_by(&pod.metadata, &desired.uid)
     };
     let pod = shared.pods.iter().flat_map(PodStore::state).find(is_it)?;
-    let seen = pod_seen(&pod, false);
+    let seen = PodSeen::of(&pod, false);
     let reachable = seen.address.is_some() && !seen.ended;
     let door = known.door.filter(|_| reachable)?;
     door.commander(fence, &desired, names::ordinal(&desired.name, name)?, &seen).ok()
@@ -58,7 +57,7 @@ pub(in crate::controller) fn instances(
     for pod in shared.pods.iter().flat_map(PodStore::state) {
         let name = pod.name_any();
         let Some(ordinal) = names::ordinal(&desired.name, &name) else { continue };
-        let seen = pod_seen(&pod, false);
+        let seen = PodSeen::of(&pod, false);
         if pod.namespace().as_deref() != Some(&desired.namespace)
             || !is_controlled_by(&pod.metadata, &desired.uid)
             || !may_serve(&seen)

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::decide;
-use crate::observed::{InstanceSeen, PodSeen, TlsSeen};
+use crate::observed::{InstanceSeen, TlsSeen};
+use crate::pod_seen::PodSeen;
 use crate::tests::{desired, instance};
 use serde_json::json;
 

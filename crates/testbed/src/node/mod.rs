@@ -47,6 +47,7 @@ mod session;
 mod slowness;
 mod start;
 mod status;
+mod token;
 mod view;
 mod volumes;
 mod worker;

@@ -1,43 +1,93 @@
-//! What a pod says: whether its server runs, has ended or has never been started, and why it does not start.
+//! What a pod shows: whether its server runs, has ended or has never been started, and why it does not start.
 
+use crate::names;
+use crate::times::utc;
+use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt as _;
-use valkeeper_cluster::{PodSeen, Problem, names, utc};
 
 /// Reasons of a container that waits which are no trouble.
 const FINE: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// A pod of a cluster, or one that stands in its way.
-pub(super) fn pod_seen(pod: &Pod, foreign: bool) -> PodSeen {
-    let status = pod.status.clone().unwrap_or_default();
-    let phase = status.phase.as_deref().unwrap_or_default();
-    let finished = is_terminal(phase);
-    let container = server(pod);
-    let state = container.and_then(|container| container.state.as_ref());
-    let running = state.is_some_and(|state| state.running.is_some());
-    let ran = container.is_some_and(|container| {
-        container.restart_count > 0
-            || container.last_state.as_ref().is_some_and(|state| state.terminated.is_some())
-    });
-    let terminated = state.is_some_and(|state| state.terminated.is_some());
-    let ready = status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
-    PodSeen {
-        uid: pod.uid().unwrap_or_default(),
-        created: pod.metadata.creation_timestamp.as_ref().and_then(utc),
-        revision: pod.annotations().get(names::REVISION).cloned().unwrap_or_default(),
-        role: pod.labels().get(names::ROLE).cloned(),
-        foreign,
-        deleting: pod.metadata.deletion_timestamp.is_some(),
-        // What others say of a pod's end, no kubelet has seen.
-        ended: terminated || (ran && !running && !finished),
-        finished,
-        unstarted: !finished && !running && !terminated && !ran,
-        starts_alone: pod.annotations().contains_key(names::STARTS_ALONE),
-        ready,
-        address: status.pod_ip.clone().filter(|address| !address.is_empty()),
-        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-        zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
-        problem: problem(pod),
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Its identity.
+    pub uid: String,
+    /// When it was created.
+    pub created: Option<DateTime<Utc>>,
+    /// What it is made of.
+    pub revision: String,
+    /// What its label says.
+    pub role: Option<String>,
+    /// It belongs to another owner.
+    pub foreign: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// The kubelet reports that its server container does not run.
+    pub ended: bool,
+    /// It will never run again.
+    pub finished: bool,
+    /// Its server container has never been started.
+    pub unstarted: bool,
+    /// It was created for a cluster of one instance: when it starts, it may accept writes without the Lease.
+    pub starts_alone: bool,
+    /// Its readiness probe succeeds.
+    pub ready: bool,
+    /// Where it is.
+    pub address: Option<String>,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// The zone of that node.
+    pub zone: Option<String>,
+    /// Why it does not start.
+    pub problem: Option<Problem>,
+}
+
+/// Why a pod does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// It waits for a node.
+    pub unscheduled: bool,
+    /// In the words of Kubernetes.
+    pub text: String,
+}
+
+impl PodSeen {
+    /// From a pod of a cluster, or from one that stands in its way.
+    pub fn of(pod: &Pod, foreign: bool) -> Self {
+        let annotation = |name: &str| pod.annotations().get(name).cloned();
+        let status = pod.status.clone().unwrap_or_default();
+        let phase = status.phase.as_deref().unwrap_or_default();
+        let finished = is_terminal(phase);
+        let container = server(pod);
+        let state = container.and_then(|container| container.state.as_ref());
+        let running = state.is_some_and(|state| state.running.is_some());
+        let ran = container.is_some_and(|container| {
+            container.restart_count > 0
+                || container.last_state.as_ref().is_some_and(|state| state.terminated.is_some())
+        });
+        let terminated = state.is_some_and(|state| state.terminated.is_some());
+        let ready =
+            status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
+        Self {
+            uid: pod.uid().unwrap_or_default(),
+            created: pod.metadata.creation_timestamp.as_ref().and_then(utc),
+            revision: annotation(names::REVISION).unwrap_or_default(),
+            role: pod.labels().get(names::ROLE).cloned(),
+            foreign,
+            deleting: pod.metadata.deletion_timestamp.is_some(),
+            // What others say of a pod's end, no kubelet has seen.
+            ended: terminated || (ran && !running && !finished),
+            finished,
+            unstarted: !finished && !running && !terminated && !ran,
+            starts_alone: pod.annotations().contains_key(names::STARTS_ALONE),
+            ready,
+            address: status.pod_ip.clone().filter(|address| !address.is_empty()),
+            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
+            problem: problem(pod),
+        }
     }
 }
 
@@ -60,7 +110,7 @@ fn server(pod: &Pod) -> Option<&ContainerStatus> {
 }
 
 /// Whether the kubelet has reported that the server has ended, and that no container of the pod is started any more.
-pub(super) fn has_terminated(pod: &Pod) -> bool {
+pub fn has_terminated(pod: &Pod) -> bool {
     let state = server(pod).and_then(|container| container.state.as_ref());
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     state.is_some_and(|state| state.terminated.is_some())
@@ -69,7 +119,7 @@ pub(super) fn has_terminated(pod: &Pod) -> bool {
 }
 
 /// Why a pod does not start, if that will not pass by itself.
-pub(in crate::controller) fn problem(pod: &Pod) -> Option<Problem> {
+pub fn problem(pod: &Pod) -> Option<Problem> {
     let status = pod.status.as_ref()?;
     let unscheduled = status.conditions.iter().flatten().find(|condition| {
         condition.type_ == "PodScheduled"
@@ -92,6 +142,8 @@ pub(in crate::controller) fn problem(pod: &Pod) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
     use super::*;
     use serde_json::{Value, json};
 
@@ -121,8 +173,8 @@ mod tests {
         ] {
             assert_eq!(has_terminated(&pod), is_over, "{pod:?}");
         }
-        assert!(!pod_seen(&pod("Failed", &runs, &collected), false).ended, "its processes may run");
-        assert!(!pod_seen(&pod("Failed", &runs, &json!([])), false).ended, "its processes may run");
-        assert!(pod_seen(&pod("Failed", &ended, &json!([])), false).ended);
+        assert!(!PodSeen::of(&pod("Failed", &runs, &collected), false).ended, "its processes may run");
+        assert!(!PodSeen::of(&pod("Failed", &runs, &json!([])), false).ended, "its processes may run");
+        assert!(PodSeen::of(&pod("Failed", &ended, &json!([])), false).ended);
     }
 }
