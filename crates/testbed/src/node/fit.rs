@@ -176,7 +176,8 @@ pub(super) fn selects(selector: &LabelSelector, pod: &Pod) -> bool {
     Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(pod.labels()))
 }
 
-fn requested(pod: &Pod, name: &str) -> i128 {
+/// Billionths of a resource that the containers of a pod ask for.
+pub(super) fn requested(pod: &Pod, name: &str) -> i128 {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let amounts = containers
         .filter_map(|container| nano(&container.resources.as_ref()?.requests.as_ref()?.get(name)?.0));

@@ -1,7 +1,7 @@
 //! The agent of one node: registers it, sends heartbeats, and runs the pods that are bound to it. All its calls to
 //! the API use the node's link; while that is cut, its pods continue.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,9 +46,10 @@ impl Kubelet {
         loop {
             let pods = self.pods.state();
             self.forget(&pods);
-            for pod in pods {
-                self.follow(&pod);
+            for pod in &pods {
+                self.follow(pod);
             }
+            self.resize(&pods);
             changed(&mut self.changes, POLL).await;
         }
     }
@@ -87,6 +88,16 @@ impl Kubelet {
             return;
         }
         self.start(pod, uid, deleting);
+    }
+
+    /// Gives pods other resources that ask for them, one after the other.
+    fn resize(&self, pods: &[Arc<Pod>]) {
+        let all: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
+        for pod in pods {
+            if let Some(worker) = self.workers.get(&pod.uid().unwrap_or_default()) {
+                worker.context.grant(|granted| granted.next(pod, &all, &allocatable()));
+            }
+        }
     }
 
     fn start(&mut self, pod: &Arc<Pod>, uid: String, deleting: bool) {
@@ -169,9 +180,14 @@ fn conditions() -> Value {
     ])
 }
 
-fn node(machine: &Machine) -> Value {
+/// What the pods of a node may ask for.
+fn allocatable() -> BTreeMap<&'static str, String> {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let amounts = json!({"cpu": processors.max(4).to_string(), "memory": "16Gi", "pods": "110"});
+    [("cpu", processors.max(4).to_string()), ("memory", "16Gi".to_owned()), ("pods", "110".to_owned())].into()
+}
+
+fn node(machine: &Machine) -> Value {
+    let amounts = allocatable();
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": machine.name, "labels": {

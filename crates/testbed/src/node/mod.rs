@@ -40,6 +40,7 @@ mod probe;
 mod process;
 mod proxy;
 mod relay;
+mod resize;
 mod restarts;
 mod schedule;
 mod services;

@@ -20,6 +20,7 @@ use super::environment::Sources;
 use super::machine::{Machine, Place};
 use super::network::Wire;
 use super::process::Namespace;
+use super::resize::Granted;
 use super::status::{Knowledge, Record, State, shows, status};
 use super::volumes;
 
@@ -76,6 +77,7 @@ impl PodContext {
             host: machine.address.to_string(),
             mounted: false,
             over: false,
+            granted: Granted::at_start(&spec),
         };
         let uid = present.uid().unwrap_or_default();
         let (changed, token) = (Notify::new(), Mutex::new(None));
@@ -149,6 +151,16 @@ impl PodContext {
             if *record != before {
                 self.changed.notify_one();
             }
+        }
+    }
+
+    /// Changes the resources that its containers have.
+    pub(super) fn grant(&self, next: impl FnOnce(&Granted) -> Granted) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = next(&known.granted);
+        if granted != known.granted {
+            known.granted = granted;
+            self.changed.notify_one();
         }
     }
 

@@ -2,8 +2,10 @@
 //! recorded state of the containers, which the workers determine.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, ResourceRequirements};
 use serde_json::{Value, json};
+
+use super::resize::{Granted, Pending};
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,15 +73,19 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn json(&self) -> Value {
+    fn json(&self, resources: Option<&ResourceRequirements>) -> Value {
         let running = matches!(self.state, State::Running { .. });
-        json!({
+        let mut shown = json!({
             "name": self.name, "image": self.image,
             "imageID": if running || self.last.is_some() { format!("sandbox://{}", self.image) } else { String::new() },
             "ready": self.ready, "started": self.started && running, "restartCount": self.restarts,
             "state": self.state.json(),
             "lastState": self.last.as_ref().map_or_else(|| json!({}), |last| json!({"terminated": last.json()})),
-        })
+        });
+        if let Some(resources) = resources {
+            shown["resources"] = json!(resources);
+        }
+        shown
     }
 
     fn has_run(&self) -> bool {
@@ -110,6 +116,8 @@ pub(super) struct Knowledge {
     pub(super) mounted: bool,
     /// The pod is being deleted, and nothing of it runs any more.
     pub(super) over: bool,
+    /// The resources that its containers have.
+    pub(super) granted: Granted,
 }
 
 fn time(moment: DateTime<Utc>) -> String {
@@ -156,10 +164,12 @@ pub(super) fn status(pod: &Pod, known: &Knowledge, now: DateTime<Utc>) -> Value 
     let spec = pod.spec.as_ref().unwrap_or(&empty);
     let records = &known.containers;
     let phase = if known.over { last_phase(records) } else { phase(spec, records) };
-    let conditions: Vec<Value> =
+    let mut conditions: Vec<Value> =
         findings(pod, spec, known, phase).into_iter().map(|finding| finding.json(pod, now)).collect();
+    conditions.push(resize_pending(pod, known.granted.pending.as_ref(), now));
     let of = |init: bool| -> Vec<Value> {
-        records.iter().filter(|record| record.init == init).map(Record::json).collect()
+        let of_kind = records.iter().filter(|record| record.init == init);
+        of_kind.map(|record| record.json(known.granted.resources.get(&record.name))).collect()
     };
     let mut status = json!({
         "phase": phase, "startTime": time(known.started), "hostIP": known.host,
@@ -173,6 +183,18 @@ pub(super) fn status(pod: &Pod, known: &Knowledge, now: DateTime<Utc>) -> Value 
         status["podIPs"] = json!([{"ip": known.address}]);
     }
     status
+}
+
+/// The condition of a resize that is not granted; a patch that removes it otherwise.
+fn resize_pending(pod: &Pod, pending: Option<&Pending>, now: DateTime<Utc>) -> Value {
+    let kind = "PodResizePending";
+    match pending {
+        Some(Pending { reason, message }) => json!({
+            "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": time(now),
+            "observedGeneration": pod.metadata.generation,
+        }),
+        None => json!({"type": kind, "$patch": "delete"}),
+    }
 }
 
 /// Whether a pod has the conditions of this status.
@@ -309,6 +331,7 @@ mod tests {
             host: "127.1.1.1".to_owned(),
             mounted: true,
             over: false,
+            granted: Granted::default(),
         };
         let find = |status: &Value, kind: &str| {
             let conditions = status["conditions"].as_array().unwrap().iter();

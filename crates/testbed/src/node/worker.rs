@@ -19,6 +19,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// What a kubelet holds of a pod: dropping it kills the processes of the pod.
 pub(super) struct Worker {
     pub(super) pod: watch::Sender<Arc<Pod>>,
+    pub(super) context: Arc<PodContext>,
     orders: watch::Sender<Order>,
     task: JoinSet<()>,
 }
@@ -27,8 +28,8 @@ impl Worker {
     pub(super) fn start(context: Arc<PodContext>, pod: watch::Sender<Arc<Pod>>) -> Self {
         let (orders, receiver) = watch::channel(Order::Run);
         let mut task = JoinSet::new();
-        task.spawn(live(context, receiver));
-        Self { pod, orders, task }
+        task.spawn(live(Arc::clone(&context), receiver));
+        Self { pod, context, orders, task }
     }
 
     /// Ends the pod after at most this time; a longer one than before changes nothing.
