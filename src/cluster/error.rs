@@ -75,6 +75,11 @@ impl ClusterError {
         }
     }
 
+    /// Kubernetes does not grant the caller this request.
+    pub(crate) fn is_missing_permission(&self) -> bool {
+        matches!(self, Self::Rejected { code: 403, message, .. } if message.contains(" cannot patch resource "))
+    }
+
     /// The object of the call does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Rejected { code: 404, .. })

@@ -2,7 +2,7 @@
 //! identity that was seen where there was one.
 
 use super::{ClusterError, bounded, managers};
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Pod};
 use kube::{
     Api, Client, Resource,
     api::{
@@ -79,6 +79,19 @@ pub async fn create<K: Namespaced + Serialize>(
     }
 }
 
+/// Whether the API server would create an object, by a dry run.
+pub async fn would_create<K: Namespaced + Serialize>(
+    client: &Client,
+    namespace: &str,
+    object: &K,
+) -> Result<(), ClusterError> {
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let parameters = PostParams { dry_run: true, ..PostParams::default() };
+    let name = object.meta().name.clone().unwrap_or_default();
+    let doing = || format!("dry-run {} {namespace}/{name}", K::kind(&()));
+    bounded(doing, api.create(&parameters, object)).await.map(drop)
+}
+
 /// Deletes an object, if it is still the one with this identity.
 pub async fn delete<K: Namespaced>(
     client: &Client,
@@ -125,6 +138,15 @@ pub async fn patch<K: Namespaced>(
         PatchParams { field_manager: Some(managers::OBJECTS.to_owned()), ..PatchParams::default() };
     let doing = || format!("patch {} {namespace}/{name}", K::kind(&()));
     bounded(doing, api.patch(name, &parameters, &Patch::Merge(patch))).await
+}
+
+/// Patches the resources of a pod, which its kubelet then changes while it runs.
+pub async fn resize(client: &Client, namespace: &str, name: &str, patch: Value) -> Result<Pod, ClusterError> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let parameters =
+        PatchParams { field_manager: Some(managers::OBJECTS.to_owned()), ..PatchParams::default() };
+    let doing = || format!("resize Pod {namespace}/{name}");
+    bounded(doing, api.patch_subresource("resize", name, &parameters, &Patch::Strategic(patch))).await
 }
 
 /// The identity of the object with this name, from a list of all that have it. The answer to a read that there is none

@@ -148,7 +148,7 @@ async fn change(world: &World, scenario: &str, primary: &PodName) {
         "scale out" => world.change("trio", json!({"instances": 4})).await,
         // Two are too few for more.
         "scale in" => world.change("trio", json!({"instances": 2, "durability": "BestEffort"})).await,
-        "change of resources" => world.change("trio", json!({"resources": {"memory": "96Mi"}})).await,
+        "change of pods" => world.change("trio", json!({"imagePullPolicy": "Always"})).await,
         "change of a setting" => world.change("trio", json!({"config": {"timeout": "300"}})).await,
         "setting with a restart" => world.change("trio", json!({"config": {"io-threads": "2"}})).await,
         "eviction" => {

@@ -34,6 +34,7 @@ mod passwords;
 mod plain_server;
 mod plans;
 mod report;
+mod resizes;
 mod roles;
 mod scale;
 mod schedules;

@@ -20,7 +20,7 @@ const SCENARIOS: [&str; 10] = [
     "settled",
     "scale out",
     "scale in",
-    "change of resources",
+    "change of pods",
     "change of a setting",
     "setting with a restart",
     "eviction",

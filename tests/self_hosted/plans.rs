@@ -53,10 +53,12 @@ async fn cluster_plan_matches_what_happens_to_pods(world: World) {
     world.create("trio", json!({})).await;
     world.until_ready("trio").await;
     assert_eq!(plan(&world, &spec).await.0, 0, "nothing changes");
+    let mut resizes = 0;
     for (part, expected) in [
         (json!({"config": {"timeout": "300"}}), ("spec.config.timeout", "online")),
         (json!({"config": {"timeout": "300", "databases": "20"}}), ("spec.config.databases", "restart")),
-        (json!({"resources": {"memory": "96Mi"}}), ("spec.resources.memory", "replace")),
+        (json!({"resources": {"memory": "96Mi"}}), ("spec.resources.memory", "resize")),
+        (json!({"imagePullPolicy": "Always"}), ("spec.imagePullPolicy", "replace")),
         (json!({"instances": 4}), ("spec.instances", "scale")),
         (json!({"failover": {"after": "7s"}}), ("spec.failover.after", "online")),
         (json!({"instances": 3}), ("spec.instances", "scale")),
@@ -81,6 +83,9 @@ async fn cluster_plan_matches_what_happens_to_pods(world: World) {
         };
         world.until_status("trio", "as declared", is_done).await;
         let found = difference(&before, &world.pod_uids().await);
+        let told = world.events().await.iter().filter(|event| event.starts_with("PodResized")).count();
+        resizes += planned["resized"].as_array().unwrap().len();
+        assert_eq!(told, resizes, "{part}: {planned:#}");
         let said = ["created", "replaced", "removed"].map(|key| {
             let names = planned[key].as_array().unwrap().iter();
             names.map(|name| name.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()

@@ -1,13 +1,17 @@
 //! What another spec does to the servers of a cluster: for `kubectl valkeeper plan`. Pure.
 //!
-//! Guarantees: pods are replaced if the revision that the operator compares differs. [`RESTART_DIRECTIVES`] lists directives
-//! that need a restart; for others, the server decides.
+//! Guarantees: pods are replaced or resized if the revision that the operator compares differs. [`RESTART_DIRECTIVES`] lists
+//! directives that need a restart; for others, the server decides.
 
 use crate::desired::Desired;
-use crate::pod::revision;
+use crate::observed::Observed;
+use crate::pod::{revision, revision_without_resources};
+use crate::pod_seen::PodSeen;
+use crate::resize;
 use crate::rollout;
 use crate::settings;
 pub use crate::update_window::{UpdateTime, for_pods as update_time};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use valkeeper_api::ValkeyClusterSpec;
@@ -57,6 +61,8 @@ pub enum Effect {
     Live,
     /// Running servers do not take it, and are replaced for it.
     Restart,
+    /// Pods are resized, or replaced where that is not possible.
+    Resize,
     /// Pods are made of something else, and are replaced.
     Replace,
     /// Servers are added or removed.
@@ -91,36 +97,55 @@ pub fn changes(before: &Desired, after: &Desired) -> Vec<Change> {
         (from != to && !is_part).then_some((path, from, to))
     });
     let judge = |(path, from, to): (Vec<String>, Value, Value)| {
-        let effect = effect(after, &old, &new, &path);
+        let effect = effect((before, after), &old, &new, &path);
         Change { field: format!("spec.{}", path.join(".")), from, to, effect }
     };
     changed.map(judge).collect()
 }
 
-/// The pods that are replaced, in order, if these are there with these revisions: replicas from the highest number, then
-/// the primary.
+/// The pods that are replaced, in order, if these are there: replicas from the highest number, then the primary.
 pub fn replaced(
     desired: &Desired,
-    revisions: &BTreeMap<u32, String>,
+    pods: &BTreeMap<u32, PodSeen>,
     changes: &[Change],
     primary: Option<u32>,
+    now: DateTime<Utc>,
 ) -> Vec<u32> {
-    if !desired.is_powered() {
-        return Vec::new();
-    }
-    let wanted = revision(desired);
     let restarts = changes.iter().any(|change| change.effect == Effect::Restart);
-    let stay = revisions.range(..desired.instances());
-    let mut outdated: Vec<u32> =
-        stay.filter(|(_, found)| restarts || **found != wanted).map(|(ordinal, _)| *ordinal).collect();
-    outdated.sort_unstable_by_key(|ordinal| (Some(*ordinal) == primary, u32::MAX - ordinal));
-    outdated
+    let is_replaced = |pod: &PodSeen| {
+        restarts || pod.revision != revision(desired) && !resize::is_possible(desired, pod, now)
+    };
+    in_order(desired, pods, primary, is_replaced)
+}
+
+/// The pods that are resized, in order, unless their nodes cannot.
+pub fn resized(
+    desired: &Desired,
+    pods: &BTreeMap<u32, PodSeen>,
+    primary: Option<u32>,
+    now: DateTime<Utc>,
+) -> Vec<u32> {
+    let is_resized =
+        |pod: &PodSeen| pod.revision != revision(desired) && resize::is_possible(desired, pod, now);
+    in_order(desired, pods, primary, is_resized)
+}
+
+fn in_order(
+    desired: &Desired,
+    pods: &BTreeMap<u32, PodSeen>,
+    primary: Option<u32>,
+    is_meant: impl Fn(&PodSeen) -> bool,
+) -> Vec<u32> {
+    let stay = pods.range(..if desired.is_powered() { desired.instances() } else { 0 });
+    let mut meant: Vec<u32> = stay.filter(|(_, pod)| is_meant(pod)).map(|(ordinal, _)| *ordinal).collect();
+    meant.sort_unstable_by_key(|ordinal| (Some(*ordinal) == primary, u32::MAX - ordinal));
+    meant
 }
 
 /// Whether one of these pods is made of something else than declared.
-pub fn are_other_pods(desired: &Desired, revisions: &BTreeMap<u32, String>) -> bool {
+pub fn are_other_pods(desired: &Desired, pods: &BTreeMap<u32, PodSeen>) -> bool {
     let wanted = revision(desired);
-    revisions.range(..desired.instances()).any(|(_, found)| *found != wanted)
+    pods.range(..desired.instances()).any(|(_, pod)| pod.revision != wanted)
 }
 
 /// The value of the annotation that approves the update; none where none is asked for, or it is given.
@@ -128,7 +153,7 @@ pub fn required_approval(desired: &Desired) -> Option<String> {
     (!rollout::is_approved(desired)).then(|| revision(desired))
 }
 
-fn effect(after: &Desired, old: &Value, new: &Value, path: &[String]) -> Effect {
+fn effect((before, after): (&Desired, &Desired), old: &Value, new: &Value, path: &[String]) -> Effect {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     match names[..] {
         ["instances"] => return Effect::Scale,
@@ -142,9 +167,12 @@ fn effect(after: &Desired, old: &Value, new: &Value, path: &[String]) -> Effect 
         .map(|spec| Desired { spec, ..after.clone() });
     let Some(reverted) = reverted else { return Effect::Replace };
     if revision(&reverted) != revision(after) {
-        return Effect::Replace;
+        let is_resize = revision_without_resources(&reverted) == revision_without_resources(after);
+        let is_less = resize::declared(after).memory < resize::declared(before).memory;
+        return if is_resize && !is_less { Effect::Resize } else { Effect::Replace };
     }
-    if settings::settings(&reverted, false).0 == settings::settings(after, false).0 {
+    let settings = |desired: &Desired| settings::settings(desired, &Observed::default()).0;
+    if settings(&reverted) == settings(after) {
         return Effect::None;
     }
     match names[..] {

@@ -4,6 +4,7 @@ use crate::access::AccessChange;
 use crate::desired::Desired;
 use crate::final_backup;
 use crate::names::{self, reason};
+use crate::resize::ResizeStep;
 use crate::step::Step;
 
 /// An event.
@@ -26,6 +27,9 @@ pub fn of(desired: &Desired, step: &Step) -> Option<Event> {
         }
         Step::DeletePod(ordinal, _) => {
             event(reason::POD_DELETED, format!("Deleted pod {}.", desired.instance(*ordinal)))
+        }
+        Step::ResizePod(ordinal, _, ResizeStep::Finish) => {
+            event(reason::POD_RESIZED, format!("Resized pod {}.", desired.instance(*ordinal)))
         }
         Step::RotatePassword => event(
             reason::PASSWORD_GENERATED,

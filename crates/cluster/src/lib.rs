@@ -39,6 +39,7 @@ mod pod;
 mod pod_seen;
 pub mod quantity;
 mod report;
+pub mod resize;
 mod restore;
 mod rollout;
 pub mod scheduled;
@@ -65,7 +66,7 @@ pub use observed::{
     BackupsSeen, Certificates, ClaimSeen, InstanceSeen, LeaseSeen, ObjectSeen, Observed, Password,
     RestoreSeen, RestoreSource, TlsSeen,
 };
-pub use pod::{claim, pod};
+pub use pod::{claim, pod, resources_patch, revision, successor};
 pub use pod_seen::{PodSeen, Problem, has_terminated, problem};
 pub use report::ClusterReport;
 pub use serving::{

@@ -2,7 +2,6 @@
 //! and what lets its pods reach their Lease and nothing else.
 
 use crate::desired::Desired;
-use crate::lease_mode;
 use crate::names;
 use crate::network;
 use crate::observed::Observed;
@@ -107,7 +106,7 @@ pub fn owned(desired: &Desired, observed: &Observed) -> Vec<Owned> {
         object(OwnedKind::Role, name(), role(desired)),
         object(OwnedKind::RoleBinding, name(), role_binding(desired)),
     ];
-    let (_, text) = settings::settings(desired, lease_mode::is_alone(desired, observed));
+    let (_, text) = settings::settings(desired, observed);
     let data = json!({"data": {"instance.yaml": text}});
     objects.push(object(OwnedKind::ConfigMap, names::settings(&desired.name), data));
     for (service, role) in [

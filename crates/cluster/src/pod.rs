@@ -24,8 +24,22 @@ const SERVER_TLS: &str = "/etc/valkeeper/server-tls";
 
 /// Stands for what pods of this cluster are made of. The image of the manager is no part of it: an operator that is
 /// upgraded replaces no pod.
-pub(crate) fn revision(desired: &Desired) -> String {
+pub fn revision(desired: &Desired) -> String {
+    revision_of(desired, spec(desired, 0, ""))
+}
+
+/// The same but for amounts of resources; whether there is a request for CPU is part of it.
+pub(crate) fn revision_without_resources(desired: &Desired) -> String {
     let mut spec = spec(desired, 0, "");
+    for amount in ["/limits/memory", "/requests/memory", "/requests/cpu"] {
+        if let Some(amount) = spec.pointer_mut(&format!("/containers/0/resources{amount}")) {
+            *amount = Value::Null;
+        }
+    }
+    revision_of(desired, spec)
+}
+
+fn revision_of(desired: &Desired, mut spec: Value) -> String {
     if let Some(identity) = &desired.spec.workload_identity {
         // Clouds look at it when a pod is created.
         spec["workloadIdentity"] = json!(identity);
@@ -40,7 +54,10 @@ pub fn pod(desired: &Desired, ordinal: u32) -> Value {
     all_labels.extend(labels(desired));
     // Until it is promoted.
     all_labels.insert(names::ROLE.to_owned(), names::REPLICA.to_owned());
-    let mut annotations = BTreeMap::from([(names::REVISION, revision(desired))]);
+    let mut annotations = BTreeMap::from([
+        (names::REVISION, revision(desired)),
+        (names::REVISION_WITHOUT_RESOURCES, revision_without_resources(desired)),
+    ]);
     if desired.instances() == 1 {
         annotations.insert(names::STARTS_ALONE, true.to_string());
     }
@@ -121,12 +138,28 @@ pub(crate) fn manager(image: &str) -> Value {
     })
 }
 
-fn container(desired: &Desired) -> Value {
+/// The pod that would follow this one, under a name of its own: to ask whether Kubernetes would create it.
+pub fn successor(desired: &Desired, ordinal: u32) -> Value {
+    let mut pod = pod(desired, ordinal);
+    pod["metadata"]["name"] = format!("{}-successor", desired.instance(ordinal)).into();
+    pod
+}
+
+/// A strategic merge patch of a pod with the resources that are declared.
+pub fn resources_patch(desired: &Desired) -> Value {
+    json!({"spec": {"containers": [{"name": names::CONTAINER, "resources": resources(desired)}]}})
+}
+
+fn resources(desired: &Desired) -> Value {
     let resources = &desired.spec.resources;
     let mut requests = json!({"memory": resources.memory});
     if let Some(cpu) = &resources.cpu {
         requests["cpu"] = cpu.as_str().into();
     }
+    json!({"limits": {"memory": resources.memory}, "requests": requests})
+}
+
+fn container(desired: &Desired) -> Value {
     let field =
         |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
     let value = |name: &str, value: String| json!({"name": name, "value": value});
@@ -156,7 +189,7 @@ fn container(desired: &Desired) -> Value {
             {"name": "control", "containerPort": names::CONTROL_PORT},
             {"name": "health", "containerPort": names::HEALTH_PORT},
         ],
-        "resources": {"limits": {"memory": resources.memory}, "requests": requests},
+        "resources": resources(desired),
         "livenessProbe": probe("/healthz", 10, 6),
         "readinessProbe": probe("/readyz", 1, 2),
         "securityContext": container_security(),

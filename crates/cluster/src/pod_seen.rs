@@ -1,10 +1,15 @@
-//! What a pod shows: whether its server runs, has ended or has never been started, and why it does not start.
+//! What a pod shows: whether its server runs, has ended or has never been started, why it does not start, and how far it is
+//! with other resources.
 
 use crate::names;
+use crate::quantity;
+use crate::resize::{ResizeBegun, ResizeSeen, Resources};
 use crate::times::utc;
 use chrono::{DateTime, Utc};
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
+use std::collections::BTreeMap;
 
 /// Reasons of a container that waits which are no trouble.
 const FINE: [&str; 2] = ["ContainerCreating", "PodInitializing"];
@@ -16,8 +21,12 @@ pub struct PodSeen {
     pub uid: String,
     /// When it was created.
     pub created: Option<DateTime<Utc>>,
-    /// What it is made of.
+    /// What it is made of; empty while it is resized.
     pub revision: String,
+    /// What it is made of but for the amounts of its resources; empty where it does not say.
+    pub revision_without_resources: String,
+    /// How far it is with other resources.
+    pub resize: ResizeSeen,
     /// What its label says.
     pub role: Option<String>,
     /// It belongs to another owner.
@@ -74,6 +83,8 @@ impl PodSeen {
             uid: pod.uid().unwrap_or_default(),
             created: pod.metadata.creation_timestamp.as_ref().and_then(utc),
             revision: annotation(names::REVISION).unwrap_or_default(),
+            revision_without_resources: annotation(names::REVISION_WITHOUT_RESOURCES).unwrap_or_default(),
+            resize: resize_seen(pod),
             role: pod.labels().get(names::ROLE).cloned(),
             foreign,
             deleting: pod.metadata.deletion_timestamp.is_some(),
@@ -88,6 +99,46 @@ impl PodSeen {
             zone: pod.labels().get("topology.kubernetes.io/zone").cloned(),
             problem: problem(pod),
         }
+    }
+}
+
+/// Whether the pod gets other resources.
+fn resize_seen(pod: &Pod) -> ResizeSeen {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let asked = containers.into_iter().find(|container| container.name == names::CONTAINER);
+    let generation = pod.metadata.generation;
+    let is_of_now = |seen: Option<i64>| seen.zip(generation).map(|(seen, generation)| seen >= generation);
+    let status = pod.status.as_ref();
+    let holds = |kind: &str| {
+        let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
+        // An earlier request may have been another one.
+        conditions.into_iter().any(|one| {
+            one.type_ == kind && one.status == "True" && is_of_now(one.observed_generation) != Some(false)
+        })
+    };
+    let began = pod.annotations().get(names::RESIZE_BEGAN).and_then(|began| began.split_once('/'));
+    ResizeSeen {
+        asked: asked.and_then(|container| container.resources.as_ref()).map(resources).unwrap_or_default(),
+        actual: server(pod).and_then(|container| container.resources.as_ref()).map(resources),
+        in_progress: holds("PodResizeInProgress"),
+        pending: holds("PodResizePending"),
+        is_known: status.and_then(|status| is_of_now(status.observed_generation)) == Some(true),
+        began: began.map(|(revision, at)| ResizeBegun {
+            revision: revision.to_owned(),
+            // One that cannot be read was long ago.
+            at: at.parse().unwrap_or_default(),
+        }),
+        refusal: None,
+    }
+}
+
+fn resources(found: &ResourceRequirements) -> Resources {
+    let amount = |amounts: &Option<BTreeMap<String, Quantity>>, name: &str| {
+        amounts.as_ref().and_then(|amounts| amounts.get(name)).map(|Quantity(text)| text.clone())
+    };
+    Resources {
+        memory: amount(&found.limits, "memory").and_then(|text| quantity::bytes(&text)).unwrap_or_default(),
+        cpu: amount(&found.requests, "cpu").and_then(|text| quantity::milli(&text)),
     }
 }
 
@@ -176,5 +227,41 @@ mod tests {
         assert!(!PodSeen::of(&pod("Failed", &runs, &collected), false).ended, "its processes may run");
         assert!(!PodSeen::of(&pod("Failed", &runs, &json!([])), false).ended, "its processes may run");
         assert!(PodSeen::of(&pod("Failed", &ended, &json!([])), false).ended);
+    }
+
+    #[test]
+    fn pod_shows_how_far_its_resize_is() {
+        let resources = |memory: &str, cpu: &str| json!({"limits": {"memory": memory}, "requests": {"memory": memory, "cpu": cpu}});
+        let container = json!({
+            "name": names::CONTAINER, "image": "x", "imageID": "x", "ready": true, "restartCount": 0,
+            "resources": resources("1Gi", "500m"),
+        });
+        let pod = |conditions: &Value| -> Pod {
+            let annotations = json!({"valkeeper.io/resize-began": "abc/2026-11-28T12:00:00Z"});
+            let containers = json!([
+                {"name": "beside", "resources": resources("9Gi", "9")},
+                {"name": names::CONTAINER, "resources": resources("2Gi", "1")},
+            ]);
+            serde_json::from_value(json!({
+                "metadata": {"name": "c-0", "annotations": annotations, "generation": 3}, "spec": {"containers": containers},
+                "status": {"conditions": conditions, "containerStatuses": [container]},
+            }))
+            .unwrap()
+        };
+        let deferred = json!([{
+            "type": "PodResizePending", "status": "True", "reason": "Deferred", "message": "Node didn't have enough resource: memory",
+        }]);
+        let seen = PodSeen::of(&pod(&deferred), false).resize;
+        assert_eq!(seen.asked, Resources { memory: 2 << 30, cpu: Some(1000) });
+        assert_eq!(seen.actual, Some(Resources { memory: 1 << 30, cpu: Some(500) }));
+        assert_eq!((seen.pending, seen.in_progress), (true, false));
+        let at = DateTime::from_timestamp(1_795_867_200, 0).unwrap();
+        assert_eq!(seen.began, Some(ResizeBegun { revision: "abc".to_owned(), at }));
+        // It is about what the pod asked for before.
+        let earlier = json!([{"type": "PodResizePending", "status": "True", "observedGeneration": 2}]);
+        assert!(!PodSeen::of(&pod(&earlier), false).resize.pending);
+        let running = json!([{"type": "PodResizeInProgress", "status": "True"}]);
+        let seen = PodSeen::of(&pod(&running), false).resize;
+        assert_eq!((seen.pending, seen.in_progress), (false, true));
     }
 }

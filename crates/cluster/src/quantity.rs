@@ -57,6 +57,11 @@ pub(crate) fn amount(bytes: u64) -> String {
     if mebi.is_multiple_of(1024) { format!("{}Gi", mebi / 1024) } else { format!("{mebi}Mi") }
 }
 
+/// Thousandths of a CPU, such as those of `500m`, `0.5` or `2`.
+pub fn milli(text: &str) -> Option<u64> {
+    text.strip_suffix('m').map_or_else(|| scaled(text, 1000), |number| scaled(number, 1))
+}
+
 /// A CPU request, such as `0.5`, in thousandths or whole CPUs.
 pub(crate) fn cpu(text: &str) -> Option<String> {
     if text.strip_suffix('m').unwrap_or(text).parse::<u32>().is_ok_and(|number| number > 0) {
@@ -93,6 +98,9 @@ mod tests {
         for (text, expected) in [("0.5", Some("500m")), ("2", Some("2")), ("250m", Some("250m")), ("x", None)]
         {
             assert_eq!(cpu(text).as_deref(), expected, "{text}");
+        }
+        for (text, expected) in [("0.5", Some(500)), ("2", Some(2000)), ("250m", Some(250)), ("x", None)] {
+            assert_eq!(milli(text), expected, "{text}");
         }
     }
 }

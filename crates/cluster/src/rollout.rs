@@ -4,12 +4,12 @@
 use crate::concern::Concern;
 use crate::desired::Desired;
 use crate::durability;
-use crate::lease_mode;
 use crate::names::reason;
 use crate::observed::{InstanceSeen, Observed, RestoreSeen};
 use crate::pod::revision;
 use crate::pod_seen::PodSeen;
 use crate::report::State;
+use crate::resize;
 use crate::serving;
 use crate::settings;
 use crate::step::{RequeueClass, Step};
@@ -21,14 +21,12 @@ use valkeeper_failover::protocol::Role;
 
 /// The revision of the settings that instances should have in force.
 pub(crate) fn settings_revision(desired: &Desired, observed: &Observed) -> String {
-    settings::settings(desired, lease_mode::is_alone(desired, observed)).0
+    settings::settings(desired, observed).0
 }
 
-/// Whether a pod has to be replaced.
-fn is_outdated(pod: &PodSeen, instance: Option<&InstanceSeen>, wanted: &str, settings: &str) -> bool {
-    let restart =
-        instance.is_some_and(|instance| !instance.need_restart.is_empty() && settings == instance.settings);
-    pod.revision != wanted || restart
+/// Whether a server has to be started again for its settings.
+fn needs_restart(instance: Option<&InstanceSeen>, settings: &str) -> bool {
+    instance.is_some_and(|instance| !instance.need_restart.is_empty() && settings == instance.settings)
 }
 
 fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
@@ -38,7 +36,9 @@ fn outdated(desired: &Desired, observed: &Observed) -> Vec<u32> {
     }
     let (wanted, settings) = (revision(desired), settings_revision(desired, observed));
     let is_outdated = |(ordinal, pod): &(&u32, &PodSeen)| {
-        is_outdated(pod, observed.instances.get(*ordinal), &wanted, &settings)
+        let is_other = pod.revision != wanted && !resize::is_possible(desired, pod, observed.now);
+        is_other
+            || needs_restart(observed.instances.get(*ordinal), &settings)
             || volumes::waits_for_another_pod(desired, observed, **ordinal, pod)
     };
     let pods = observed.pods.iter().filter(|(ordinal, _)| **ordinal < desired.instances());

@@ -2,8 +2,11 @@
 
 use crate::desired::Desired;
 use crate::durability;
+use crate::lease_mode;
 use crate::names;
+use crate::observed::Observed;
 use crate::parameters;
+use crate::resize;
 use crate::restore;
 use fnv::FnvHasher;
 use serde_json::{Value, json};
@@ -31,10 +34,17 @@ pub fn bytes(amount: &str) -> u64 {
 /// The memory of a server, the share of its data in percent, and that share in bytes.
 pub fn max_memory(desired: &Desired) -> (u64, i32, u64) {
     let limit = bytes(&desired.spec.resources.memory);
+    let percent = percent(desired);
+    (limit, percent, share(limit, percent))
+}
+
+fn percent(desired: &Desired) -> i32 {
     let usual = if desired.spec.persists() { PERCENT_WITH_PERSISTENCE } else { PERCENT };
-    let percent = desired.spec.memory.as_ref().and_then(|memory| memory.max_memory_percent).unwrap_or(usual);
-    let share = u64::try_from(percent).unwrap_or_default();
-    (limit, percent, limit / 100 * share)
+    desired.spec.memory.as_ref().and_then(|memory| memory.max_memory_percent).unwrap_or(usual)
+}
+
+fn share(bytes: u64, percent: i32) -> u64 {
+    bytes / 100 * u64::try_from(percent).unwrap_or_default()
 }
 
 /// A short text that changes with another.
@@ -44,10 +54,10 @@ pub fn digest(text: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// The settings without their revision.
-fn content(desired: &Desired, alone: bool) -> Value {
+/// The settings without their revision, of servers that have so many bytes of memory each.
+fn content(desired: &Desired, alone: bool, memory: u64) -> Value {
     let spec = &desired.spec;
-    let (_, _, max_memory) = max_memory(desired);
+    let max_memory = share(memory, percent(desired));
     let policy = spec.memory.as_ref().map_or("noeviction", |memory| &memory.policy);
     let mut directives = spec.config.clone().unwrap_or_default();
     directives.insert("maxmemory-policy".to_owned(), policy.to_owned());
@@ -124,8 +134,9 @@ fn server_tls(desired: &Desired, tls: &ClusterTls) -> Value {
 }
 
 /// The revision of the settings and their text.
-pub(crate) fn settings(desired: &Desired, alone: bool) -> (String, String) {
-    let mut content = content(desired, alone);
+pub(crate) fn settings(desired: &Desired, observed: &Observed) -> (String, String) {
+    let memory = resize::usable_memory(desired, observed);
+    let mut content = content(desired, lease_mode::is_alone(desired, observed), memory);
     let revision = digest(&content.to_string());
     content["revision"] = revision.clone().into();
     let text = serde_json::to_string_pretty(&content).unwrap_or_default() + "\n";

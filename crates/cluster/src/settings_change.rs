@@ -9,7 +9,7 @@ use crate::observed::{InstanceSeen, Observed};
 use crate::report::State;
 use crate::settings::max_memory;
 use crate::step::{RequeueClass, Step};
-use crate::{lease_mode, pod, rollout};
+use crate::{lease_mode, pod, resize, rollout};
 
 /// What is to be done so that all servers have the settings.
 pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
@@ -17,11 +17,11 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
     if let Some(used) = too_much_data(desired, observed, limit) {
         return memory_too_small(used, limit);
     }
-    let reloading = reload(desired, observed);
+    let running = reload(desired, observed).and(|| resize::concern(desired, observed));
     match refused(desired, observed) {
         // No successor of a pod would start. Without a primary, there is nothing to lose.
-        Some(refused) if observed.primary().is_some() => reloading.and(|| refused),
-        refused => reloading.and(|| refused.unwrap_or_default()).and(|| rollout::concern(desired, observed)),
+        Some(refused) if observed.primary().is_some() => running.and(|| refused),
+        refused => running.and(|| refused.unwrap_or_default()).and(|| rollout::concern(desired, observed)),
     }
 }
 
@@ -61,7 +61,8 @@ fn refused(desired: &Desired, observed: &Observed) -> Option<Concern> {
 /// Instances read settings that have changed. When the file has not arrived in the pod, they say so.
 fn reload(desired: &Desired, observed: &Observed) -> Concern {
     let wanted = rollout::settings_revision(desired, observed);
-    // More memory than its container has would end it: a pod that is replaced starts with the new settings.
+    // More memory than its container has would end it: a pod that is resized gets the settings then, and one that is replaced
+    // starts with them.
     let (alone, revision) = (lease_mode::is_alone(desired, observed), pod::revision(desired));
     let stays = |(ordinal, instance): &(&u32, &InstanceSeen)| {
         let pod = observed.pods.get(*ordinal).filter(|pod| !pod.deleting);

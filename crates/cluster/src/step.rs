@@ -3,6 +3,7 @@
 use crate::access::AccessChange;
 use crate::objects::{Owned, OwnedKind};
 use crate::report::ClusterReport;
+use crate::resize::ResizeStep;
 use crate::serving::Serve;
 use valkeeper_failover::{Name, Term};
 
@@ -41,6 +42,8 @@ pub enum Step {
     CreatePod(u32),
     /// Delete the pod with this identity.
     DeletePod(u32, String),
+    /// Take this part of the resize of the pod with this identity.
+    ResizePod(u32, String, ResizeStep),
     /// Create the Lease without a holder, with this term.
     CreateLease(Term),
     /// Note on the Lease of this version that the only instance may do without it.

@@ -14,6 +14,7 @@ use valkeeper_api::{ValkeyCluster, valkey_cluster::FailoverRecord};
 use valkeeper_cluster::{
     AccessSeen, BackupsSeen, Certificates, ClaimSeen, LeaseSeen, ObjectSeen, Owned, OwnedKind, Password,
     ServingSeen, SourceSeen,
+    resize::{Refusal, Resources},
 };
 use valkeeper_engine::ConnectionSecret;
 use valkeeper_failover::{
@@ -24,6 +25,8 @@ use valkeeper_failover::{
 /// So many ends of pods are remembered of a cluster; it has nine pods at most.
 const MAX_TERMINATED_PODS: usize = 64;
 
+/// Between two attempts to resize a pod that Kubernetes refuses.
+const BETWEEN_RESIZES: Duration = Duration::from_mins(5);
 /// How long the watch of pods may be behind what this process wrote.
 const LAG: Duration = Duration::from_secs(3);
 
@@ -88,6 +91,8 @@ pub(super) struct Known {
     pub(super) final_backup: Option<(Instant, String)>,
     /// When a larger volume was last refused, and why.
     pub(super) growth_refused: Option<(Instant, String)>,
+    /// Pods by identity: when Kubernetes has refused them which resources.
+    pub(super) refused_resizes: BTreeMap<String, (Instant, Resources, Refusal)>,
     /// What schedules said after so many changes of theirs.
     pub(super) schedules: Option<(u64, BackupsSeen)>,
 }
@@ -178,6 +183,7 @@ impl Default for Known {
             restoration: Restoration::default(),
             final_backup: None,
             growth_refused: None,
+            refused_resizes: BTreeMap::new(),
             schedules: None,
         }
     }
@@ -212,6 +218,12 @@ impl Known {
     pub(super) fn forget_observed_objects(&mut self) {
         self.objects = None;
         self.pods.clear();
+    }
+
+    /// What Kubernetes has refused this pod, until it is asked again.
+    pub(super) fn refused_resize(&self, uid: &str, wanted: Resources) -> Option<Refusal> {
+        let (at, resources, refusal) = self.refused_resizes.get(uid)?;
+        (at.elapsed() < BETWEEN_RESIZES && *resources == wanted).then(|| refusal.clone())
     }
 
     /// A pod with this identity is gone, whatever the watch still shows.

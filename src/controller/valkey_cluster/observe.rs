@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use valkeeper_cluster::{
     Certificates, Desired, ObjectSeen, Observed, OwnedKind, Password, PodSeen, ServingSeen, SourceSeen,
-    contains, has_tls, is_growing, names, owned, policy, reading,
+    contains, has_tls, is_growing, names, owned, policy, reading, resize,
 };
 use valkeeper_engine::{ConnectionSecret, existing_secret};
 use valkeeper_failover::protocol::Timing;
@@ -76,12 +76,16 @@ impl Reconciliation {
                 && pod.labels().get(names::CLUSTER) == Some(&desired.name)
         };
         let watched: Vec<_> = self.shared.pods.iter().flat_map(PodStore::state).filter(ours).collect();
-        let pods = self.known.merged(watched);
+        let (pods, wanted) = (self.known.merged(watched), resize::declared(desired));
         let seen = pods.iter().filter_map(|pod| {
             let ordinal = names::ordinal(&desired.name, &pod.name_any())?;
-            Some((ordinal, PodSeen::of(pod, !is_ours(desired, &pod.metadata))))
+            let mut seen = PodSeen::of(pod, !is_ours(desired, &pod.metadata));
+            seen.resize.refusal = self.known.refused_resize(&seen.uid, wanted);
+            Some((ordinal, seen))
         });
-        seen.collect()
+        let seen: BTreeMap<_, _> = seen.collect();
+        self.known.refused_resizes.retain(|uid, _| seen.values().any(|pod| pod.uid == *uid));
+        seen
     }
 
     /// Reads what changes rarely, if it may have changed.

@@ -71,6 +71,7 @@ impl Reconciliation {
                 self.change_instance(desired, &step).await?;
             }
             Step::Label(ordinal, uid, role) => self.label(desired, ordinal, &uid, role).await?,
+            Step::ResizePod(ordinal, uid, part) => return self.resize(desired, ordinal, &uid, part).await,
             Step::CreateLease(term) => {
                 let owner = desired.owner();
                 leases::create(&self.context.client, &self.namespace, &desired.name, term.0, &owner).await?;

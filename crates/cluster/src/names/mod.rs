@@ -16,6 +16,10 @@ pub const PRIMARY: &str = "primary";
 pub const REPLICA: &str = "replica";
 /// Annotation of a pod, or of a ConfigMap with parameters: what it is made of.
 pub const REVISION: &str = "valkeeper.io/revision";
+/// Annotation of a pod: what it is made of, but for the amounts of its resources.
+pub const REVISION_WITHOUT_RESOURCES: &str = "valkeeper.io/revision-without-resources";
+/// Annotation of a pod: when the operator began to resize it.
+pub const RESIZE_BEGAN: &str = "valkeeper.io/resize-began";
 /// Annotation of a Lease: the only instance may accept writes without it.
 pub const OPTIONAL: &str = "valkeeper.io/optional";
 /// Annotation of a pod: it may have been given settings that let its instance accept writes without the Lease.

@@ -138,6 +138,10 @@ pub const HELD: &str = "Held";
 pub const ROUTED: &str = "Routed";
 /// A pod is created.
 pub const POD_CREATED: &str = "PodCreated";
+/// Kubernetes refuses other resources, also for another pod.
+pub const RESIZE_REFUSED: &str = "ResizeRefused";
+/// A running pod has other resources.
+pub const POD_RESIZED: &str = "PodResized";
 /// A pod is deleted.
 pub const POD_DELETED: &str = "PodDeleted";
 /// A volume claim is deleted.

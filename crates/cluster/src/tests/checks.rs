@@ -1,6 +1,7 @@
 //! What must hold of every step of the model.
 
 use super::model::Model;
+use super::pods::Settings;
 use crate::{Step, names};
 use valkeeper_failover::protocol::Role;
 
@@ -27,6 +28,12 @@ impl Model {
                     ends || primary != Some(*ordinal) || self.desired.instances() == 1,
                     "the primary moves first"
                 );
+            }
+            Step::Reload(ordinal, _) => {
+                let resize = &self.pods[ordinal].seen.resize;
+                let memory = resize.actual.unwrap_or(resize.asked).memory;
+                let Settings { max_memory, .. } = self.settings();
+                assert!(max_memory < memory, "a server may use more than its container has");
             }
             _ => {}
         }

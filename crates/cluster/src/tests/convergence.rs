@@ -1,6 +1,6 @@
 //! Whatever happens to a cluster: when it stops happening, the cluster comes to rest as it was declared.
 
-use super::{desired, model::Model};
+use super::{desired, model::Model, resizes::Kubelet};
 use crate::{Step, bytes, names};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ enum Happening {
     Rotate,
     /// Clients of Sentinel are served and who may connect is limited, or not.
     Clients(bool),
+    /// From now on, kubelets do this with pods that ask for other resources.
+    Kubelet(Kubelet),
     /// Volumes are to have so many gibibytes, if there are any that have fewer.
     Volumes(u64),
 }
@@ -35,7 +37,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0_u32..4).prop_map(Happening::Delete),
         1 => (0_u32..4).prop_map(Happening::Silence),
         1 => (1_i32..5).prop_map(Happening::Instances),
-        1 => prop::sample::select(vec!["1Gi", "2Gi"]).prop_map(Happening::Memory),
+        2 => prop::sample::select(vec!["1Gi", "2Gi", "3Gi"]).prop_map(Happening::Memory),
+        1 => prop::sample::select(Kubelet::ALL.to_vec()).prop_map(Happening::Kubelet),
         1 => prop::sample::select(vec!["1", "2"]).prop_map(Happening::Config),
         1 => any::<bool>().prop_map(Happening::Powered),
         2 => (1_u32..4).prop_map(Happening::Password),
@@ -84,6 +87,7 @@ impl Model {
             }
             Happening::Password(password) => self.password = self.password.and(Some(*password)),
             Happening::Rotate => self.password_is_due = true,
+            Happening::Kubelet(kubelet) => self.kubelet = *kubelet,
             Happening::Clients(served) => {
                 let clients = if *served { json!({"sentinel": true, "allowFrom": []}) } else { Value::Null };
                 self.desired.spec.clients = serde_json::from_value(clients).unwrap();

@@ -1,8 +1,9 @@
 //! What another spec does to servers.
 
 use super::desired;
-use crate::effects::{Effect, UpdateTime, changes, replaced, required_approval, update_time};
+use crate::effects::{Change, Effect, UpdateTime, changes, replaced, required_approval, update_time};
 use crate::pod::revision;
+use crate::{Desired, PodSeen};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ fn effects_of(before: &Value, after: &Value) -> Vec<(String, Effect)> {
 fn changed_field_has_its_effect_on_servers() {
     let table = [
         (json!({}), json!({"version": "8.2"}), "spec.version", Effect::Replace),
-        (json!({}), json!({"resources": {"memory": "2Gi"}}), "spec.resources.memory", Effect::Replace),
+        (json!({}), json!({"resources": {"memory": "2Gi"}}), "spec.resources.memory", Effect::Resize),
+        (json!({}), json!({"resources": {"memory": "512Mi"}}), "spec.resources.memory", Effect::Replace),
         (
             json!({}),
             json!({"resources": {"memory": "1Gi", "cpu": "1"}}),
@@ -63,18 +65,22 @@ fn fields_of_one_change_are_judged_on_their_own() {
 #[test]
 fn highest_replica_is_replaced_first_and_the_primary_last() {
     let after = desired(&json!({"version": "8.2"}));
-    let of = |ordinals: &[u32], revision: &str| -> BTreeMap<u32, String> {
-        ordinals.iter().map(|ordinal| (*ordinal, revision.to_owned())).collect()
+    let of = |ordinals: &[u32], revision: &str| -> BTreeMap<u32, PodSeen> {
+        let pod = PodSeen { revision: revision.to_owned(), ..PodSeen::default() };
+        ordinals.iter().map(|ordinal| (*ordinal, pod.clone())).collect()
     };
-    assert_eq!(replaced(&after, &of(&[0, 1, 2], "of before"), &[], Some(1)), [2, 0, 1]);
+    let replaced = |desired: &Desired, pods: &BTreeMap<u32, PodSeen>, changes: &[Change], primary: u32| {
+        replaced(desired, pods, changes, Some(primary), DateTime::UNIX_EPOCH)
+    };
+    assert_eq!(replaced(&after, &of(&[0, 1, 2], "of before"), &[], 1), [2, 0, 1]);
     let mut mixed = of(&[0, 1], "of before");
     mixed.extend(of(&[2], &revision(&after)));
-    assert_eq!(replaced(&after, &mixed, &[], Some(0)), [1, 0]);
+    assert_eq!(replaced(&after, &mixed, &[], 0), [1, 0]);
     let restart = changes(&desired(&json!({})), &desired(&json!({"config": {"databases": "9"}})));
     let current = of(&[0, 1, 2], &revision(&desired(&json!({}))));
-    assert_eq!(replaced(&desired(&json!({})), &current, &restart, Some(2)), [1, 0, 2]);
-    assert!(replaced(&desired(&json!({"powered": false})), &current, &restart, Some(2)).is_empty());
-    assert_eq!(replaced(&desired(&json!({"instances": 1})), &of(&[0, 1], "x"), &[], Some(0)), [0]);
+    assert_eq!(replaced(&desired(&json!({})), &current, &restart, 2), [1, 0, 2]);
+    assert!(replaced(&desired(&json!({"powered": false})), &current, &restart, 2).is_empty());
+    assert_eq!(replaced(&desired(&json!({"instances": 1})), &of(&[0, 1], "x"), &[], 0), [0]);
 }
 
 #[test]

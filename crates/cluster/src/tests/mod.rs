@@ -10,6 +10,7 @@ mod model;
 mod objects;
 mod passwords;
 mod pods;
+mod resizes;
 mod restore;
 mod retained;
 mod settings_change;

@@ -2,7 +2,9 @@
 //! rules of their manager. It does one thing at a time, and checks after each step what must always hold.
 
 use super::passwords::{Given, Passwords};
-use super::pods::{Pod, Settings};
+use super::pods::Pod;
+use super::resizes::Kubelet;
+use crate::resize::{ResizeSeen, declared};
 use crate::{
     Certificates, ClaimSeen, Desired, LeaseSeen, ObjectSeen, Observed, OwnedKind, Password, PodSeen,
     RestoreSource, Step, contains, decide, names, owned, pod, policy, reading,
@@ -35,6 +37,7 @@ pub(super) struct Model {
     pub(super) access: Option<Passwords>,
     pub(super) given: Given,
     certificates: [Certificates; 2],
+    pub(super) kubelet: Kubelet,
     observer: Observer,
     now: Duration,
     uids: u32,
@@ -55,6 +58,7 @@ impl Model {
             access: None,
             given: Given::default(),
             certificates: [Certificates::Missing; 2],
+            kubelet: Kubelet::default(),
             observer: Observer::default(),
             now: Duration::ZERO,
             uids: 0,
@@ -162,6 +166,7 @@ impl Model {
                 assert_eq!(self.pods[&ordinal].seen.uid, uid);
                 self.pods.get_mut(&ordinal).unwrap().seen.deleting = true;
             }
+            Step::ResizePod(ordinal, uid, part) => self.resize(ordinal, &uid, part),
             Step::CreateLease(term) => {
                 assert!(self.lease.is_none());
                 self.lease = Some(LeaseReading { holder: None, term, version: 1, peers: Peers::new() });
@@ -201,33 +206,19 @@ impl Model {
         self.uids += 1;
         let body = pod(&self.desired, ordinal);
         self.mount(ordinal);
+        let annotation = |name: &str| body["metadata"]["annotations"][name].as_str().unwrap().to_owned();
         let seen = PodSeen {
             uid: format!("uid-{}", self.uids),
             created: Some(self.wall()),
-            revision: body["metadata"]["annotations"][names::REVISION].as_str().unwrap().to_owned(),
+            revision: annotation(names::REVISION),
+            revision_without_resources: annotation(names::REVISION_WITHOUT_RESOURCES),
+            resize: ResizeSeen { asked: declared(&self.desired), ..ResizeSeen::default() },
             role: body["metadata"]["labels"][names::ROLE].as_str().map(str::to_owned),
             unstarted: true,
             starts_alone: body["metadata"]["annotations"][names::STARTS_ALONE].is_string(),
             ..PodSeen::default()
         };
         self.pods.insert(ordinal, Pod::new(seen, self.access.clone()));
-    }
-
-    fn settings(&self) -> Settings {
-        let map = &self.objects[&(OwnedKind::ConfigMap, "c-settings".to_owned())];
-        let text: Value = serde_json::from_str(map["data"]["instance.yaml"].as_str().unwrap()).unwrap();
-        Settings {
-            revision: text["revision"].as_str().unwrap().to_owned(),
-            alone: text["lease"] == "alone",
-            restore: text["restore"].as_str().map(str::to_owned),
-        }
-    }
-
-    fn reload(&mut self, ordinal: u32) {
-        let Settings { revision, alone, .. } = self.settings();
-        let instance = self.pods.get_mut(&ordinal).and_then(|pod| pod.instance.as_mut());
-        let Some(instance) = instance else { return };
-        (instance.settings, instance.alone) = (revision, alone);
     }
 
     fn instance(&mut self, name: &Name, verb: impl FnOnce(&mut Pod, &mut Option<LeaseReading>)) {
@@ -247,6 +238,7 @@ impl Model {
         let mut renewed = false;
         for (ordinal, pod) in &mut self.pods {
             pod.start(*ordinal, settings.as_ref(), self.claims.contains_key(ordinal));
+            self.kubelet.resize(pod);
             let Some(instance) = pod.instance.as_mut() else { continue };
             match instance.status.role {
                 Role::Held if instance.alone => {
@@ -293,6 +285,8 @@ impl Model {
             instance.status.identity.boot = boot;
             (instance.status.role, instance.status.synced) = (Role::Held, false);
             instance.status.restarted = true;
+            // It reads its settings again.
+            self.reload(ordinal);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Pods of the model, and instances in them that obey verbs by the rules of their manager.
 
+use super::model::Model;
 use super::passwords::Passwords;
-use crate::{InstanceSeen, PodSeen, RestoreSeen};
+use crate::{InstanceSeen, OwnedKind, PodSeen, RestoreSeen};
+use serde_json::Value;
 use valkeeper_failover::{
     Identity, Name, Position, Term,
     observer::LeaseReading,
@@ -13,6 +15,7 @@ pub(super) struct Settings {
     pub(super) revision: String,
     pub(super) alone: bool,
     pub(super) restore: Option<String>,
+    pub(super) max_memory: u64,
 }
 
 /// A held instance of the first pod that was ever created.
@@ -74,7 +77,10 @@ impl Pod {
     }
 
     pub(super) fn start(&mut self, ordinal: u32, settings: Option<&Settings>, volume: bool) {
-        let (Some(Settings { revision, alone, restore }), None) = (settings, &self.instance) else { return };
+        let (Some(Settings { revision, alone, restore, max_memory }), None) = (settings, &self.instance)
+        else {
+            return;
+        };
         let name: Name = format!("c-{ordinal}").as_str().into();
         let restores = restore.as_deref() == Some(name.as_str());
         (self.seen.unstarted, self.seen.ready) = (false, true);
@@ -89,6 +95,7 @@ impl Pod {
             status,
             settings: revision.clone(),
             alone: *alone,
+            max_memory: Some(*max_memory),
             restore: restores.then_some(RestoreSeen::Waiting),
             ..held
         });
@@ -138,5 +145,26 @@ impl Pod {
             (instance.status.position, instance.status.live) = (at, true);
             (instance.status.streaming, instance.status.synced) = (true, false);
         }
+    }
+}
+
+impl Model {
+    /// What instances that start now read.
+    pub(super) fn settings(&self) -> Settings {
+        let map = &self.objects[&(OwnedKind::ConfigMap, "c-settings".to_owned())];
+        let text: Value = serde_json::from_str(map["data"]["instance.yaml"].as_str().unwrap()).unwrap();
+        Settings {
+            revision: text["revision"].as_str().unwrap().to_owned(),
+            alone: text["lease"] == "alone",
+            restore: text["restore"].as_str().map(str::to_owned),
+            max_memory: text["server"]["maxMemory"].as_u64().unwrap(),
+        }
+    }
+
+    pub(super) fn reload(&mut self, ordinal: u32) {
+        let Settings { revision, alone, max_memory, .. } = self.settings();
+        let instance = self.pods.get_mut(&ordinal).and_then(|pod| pod.instance.as_mut());
+        let Some(instance) = instance else { return };
+        (instance.settings, instance.alone, instance.max_memory) = (revision, alone, Some(max_memory));
     }
 }

@@ -18,7 +18,9 @@ fn value_that_no_server_takes_is_named_and_replaces_no_pod() {
         instance.refused = vec!["timeout: argument must be an integer".to_owned()];
     }
     // Nor is one that another change asks for: its successor would not start.
-    observed.pods.values_mut().for_each(|pod| pod.revision = "of before".to_owned());
+    for pod in observed.pods.values_mut() {
+        (pod.revision, pod.revision_without_resources) = ("of before".to_owned(), "of before".to_owned());
+    }
     let decision = decide(&model.desired, &observed);
     assert!(matches!(decision.step, Step::Requeue(_)), "{:?}", decision.step);
     assert_eq!((decision.report.ready, decision.report.reason), (Ready::Stuck, "SettingRefused"));

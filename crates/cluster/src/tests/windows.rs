@@ -15,11 +15,11 @@ fn at(time: &str) -> DateTime<Utc> {
     time.parse().unwrap()
 }
 
-/// A cluster with this window whose servers all work, and wait for it because they are to have more memory.
+/// A cluster with this window whose servers all work, and wait for it because they are to have another version.
 fn outdated(window: &Value) -> (Model, Observed) {
     let mut model = Model::new(desired(&json!({"update": {"primary": "Automatic", "window": window}})));
     model.settle();
-    model.desired.spec.resources.memory = "2Gi".to_owned();
+    model.desired.spec.version = "8.2".to_owned();
     model.settle();
     let observed = model.observe();
     (model, observed)

@@ -1,7 +1,7 @@
 //! The plan of a `ValkeyCluster`: what applying a manifest does to its servers.
 //!
 //! Guarantees: the API server judges the manifest in a dry run, so that defaults, rules and admission policies are its own;
-//! nothing is stored. Pods are replaced if the operator's own revision of them differs.
+//! nothing is stored. Pods are replaced or resized if the operator's own revision of them differs.
 
 use super::planned::Problem;
 use crate::cli::inspect::{find::applied, session::Session};
@@ -20,13 +20,16 @@ use valkeeper_api::{
     valkey_cluster::{self, NAME},
 };
 use valkeeper_cluster::{
-    Defaults, Desired,
+    Defaults, Desired, PodSeen,
     effects::{self, Change, Effect, UpdateTime},
     names,
 };
 
 /// Longest wait for the answer to a dry run.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So often a dry run is made that something else gets in the way of.
+const ATTEMPTS: u32 = 5;
 
 /// The plan of one cluster.
 #[derive(Default, Serialize)]
@@ -42,6 +45,8 @@ pub(super) struct PlannedCluster {
     pub(super) changes: Vec<ChangedField>,
     /// Pods that are created.
     pub(super) created: Vec<String>,
+    /// Pods that are resized while they run, in this order.
+    pub(super) resized: Vec<String>,
     /// Pods that are replaced, in this order.
     pub(super) replaced: Vec<String>,
     /// Pods that end without a successor.
@@ -64,7 +69,7 @@ pub(super) struct ChangedField {
 impl PlannedCluster {
     /// Whether something would be different.
     pub(super) fn changes(&self) -> bool {
-        let pods = self.created.len() + self.replaced.len() + self.removed.len();
+        let pods = self.created.len() + self.resized.len() + self.replaced.len() + self.removed.len();
         !self.changes.is_empty() || pods > 0 || !self.restart_needed.is_empty()
     }
 }
@@ -97,11 +102,30 @@ impl Session {
         if !planned.problems.is_empty() {
             return Ok(planned);
         }
-        match self.dry_run(&planned.namespace, live.as_ref(), manifest).await? {
+        let (live, judged) = self.judged(&planned.namespace, &planned.name, live, manifest).await?;
+        match judged {
             Err(problems) => planned.problems = problems,
             Ok(object) => self.compare(&mut planned, live.as_ref(), &object).await?,
         }
         Ok(planned)
+    }
+
+    /// The resource, and what a dry run makes of it; again if something else has written it in between.
+    async fn judged(
+        &self,
+        namespace: &str,
+        name: &str,
+        mut live: Option<Value>,
+        manifest: &Value,
+    ) -> anyhow::Result<(Option<Value>, Result<Value, Vec<Problem>>)> {
+        for _ in 1..ATTEMPTS {
+            match self.dry_run(namespace, live.as_ref(), manifest).await {
+                Err(error) if is_conflict(&error) => live = self.cluster(namespace, name).await?,
+                answer => return Ok((live, answer?)),
+            }
+        }
+        let answer = self.dry_run(namespace, live.as_ref(), manifest).await?;
+        Ok((live, answer))
     }
 
     /// The object as the API server would store it, or what it refuses.
@@ -157,30 +181,53 @@ impl Session {
         let changes = effects::changes(&before, &after);
         let primary = live.pointer("/status/currentPrimary").and_then(Value::as_str);
         let primary = primary.and_then(|name| names::ordinal(&after.name, name));
-        let replaced = effects::replaced(&after, &pods, &changes, primary);
+        let now = Utc::now();
+        let replaced = effects::replaced(&after, &pods, &changes, primary, now);
+        let resized = effects::resized(&after, &pods, primary, now);
         planned.created = (0..wanted).filter(|ordinal| !pods.contains_key(ordinal)).map(name).collect();
         planned.removed = pods.range(wanted..).map(|(ordinal, _)| name(*ordinal)).collect();
         let others = effects::are_other_pods(&after, &pods);
         planned.notes = notes(&after, &changes, &replaced, primary, others);
-        planned.replaced = replaced.into_iter().map(name).collect();
+        planned.notes.extend((!resized.is_empty()).then(|| note_of_resize(&after)));
         planned.restart_needed.clone_from(&before.status.restart_needed);
-        planned.changes = changes.into_iter().map(changed_field).collect();
+        let is_replaced = resized.is_empty() && !replaced.is_empty();
+        planned.resized = resized.into_iter().map(name).collect();
+        planned.replaced = replaced.into_iter().map(name).collect();
+        let changes = changes.into_iter().map(|change| match change.effect {
+            Effect::Resize if is_replaced => Change { effect: Effect::Replace, ..change },
+            _ => change,
+        });
+        planned.changes = changes.map(changed_field).collect();
         Ok(())
     }
 
-    /// The revisions of the pods of a cluster, by ordinal.
-    async fn pods(&self, namespace: &str, name: &str) -> anyhow::Result<BTreeMap<u32, String>> {
+    /// The pods of a cluster, by ordinal.
+    async fn pods(&self, namespace: &str, name: &str) -> anyhow::Result<BTreeMap<u32, PodSeen>> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let of = ListParams::default().labels(&format!("{}={name}", names::CLUSTER));
         let list =
             crate::cluster::bounded(|| format!("list pods of {namespace}/{name}"), api.list(&of)).await?;
         let pods = list.items.iter().filter_map(|pod| {
             let ordinal = names::ordinal(name, &pod.name_any())?;
-            let revision = pod.annotations().get(names::REVISION).cloned().unwrap_or_default();
-            Some((ordinal, revision))
+            Some((ordinal, PodSeen::of(pod, false)))
         });
         Ok(pods.collect())
     }
+}
+
+/// Something else has written the object since it was read.
+fn is_conflict(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if status.code == 409)
+}
+
+/// What happens where a pod is not resized, which a plan cannot know.
+fn note_of_resize(after: &Desired) -> String {
+    let loss = match after.instances() {
+        1 if !after.spec.persists() => " ALL DATA IS LOST then: the cluster has no persistence.",
+        1 => " Clients cannot connect until it runs again.",
+        _ => "",
+    };
+    format!("If Kubernetes or a node cannot resize a running pod, the operator replaces it.{loss}")
 }
 
 fn kind() -> ApiResource {
@@ -203,6 +250,7 @@ fn changed_field(change: Change) -> ChangedField {
         Effect::None => "none",
         Effect::Live => "online",
         Effect::Restart => "restart",
+        Effect::Resize => "resize",
         Effect::Replace => "replace",
         Effect::Scale => "scale",
         Effect::Grow => "grow",

@@ -96,9 +96,12 @@ impl PlannedCluster {
             vec![field.clone(), value, cluster_effect(effect).to_owned()]
         });
         text.push_str(&table("    ", &changes.collect::<Vec<_>>()));
-        for (what, pods) in
-            [("creates", &self.created), ("replaces", &self.replaced), ("removes", &self.removed)]
-        {
+        for (what, pods) in [
+            ("creates", &self.created),
+            ("resizes", &self.resized),
+            ("replaces", &self.replaced),
+            ("removes", &self.removed),
+        ] {
             if !pods.is_empty() {
                 // A text takes everything.
                 let _ = writeln!(text, "  {what}: {}", pods.join(", "));
@@ -123,6 +126,7 @@ fn cluster_effect(word: &str) -> &str {
     match word {
         "none" => "no effect on servers",
         "restart" => "restart: pods are replaced one at a time",
+        "resize" => "resize: pods are resized while they run",
         "replace" => "replace: pods are replaced one at a time",
         "scale" => "scale: pods are created or removed",
         "grow" => "grow: volumes are enlarged",
