@@ -3,6 +3,7 @@
 
 mod check;
 mod cluster;
+mod cluster_notes;
 mod output;
 mod planned;
 

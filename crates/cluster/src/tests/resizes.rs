@@ -56,7 +56,7 @@ impl Model {
             ResizeStep::Ask => match self.kubelet {
                 Kubelet::IsUnknown => seen.resize.refusal = Some(Refusal::Resize),
                 Kubelet::IsLimited => {
-                    seen.resize.refusal = Some(Refusal::Successor("exceeded quota".to_owned()))
+                    seen.resize.refusal = Some(Refusal::Successor("exceeded quota".to_owned()));
                 }
                 _ => seen.resize.asked = wanted,
             },
@@ -83,9 +83,9 @@ fn two_gibibytes() -> Desired {
     desired(&json!({"resources": {"memory": "2Gi"}}))
 }
 
-fn begun(minute: i64) -> Option<ResizeBegun> {
+fn begun(minute: i64) -> ResizeBegun {
     let at = DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
-    Some(ResizeBegun { revision: revision(&two_gibibytes()), at })
+    ResizeBegun { revision: revision(&two_gibibytes()), at }
 }
 
 /// What is next in the tenth minute.
@@ -97,7 +97,7 @@ fn in_minute_ten(pod: &PodSeen) -> Next {
 fn running_pod_gets_more_memory_step_by_step() {
     let mut pod = pod(GIB);
     assert_eq!(in_minute_ten(&pod), Next::Write(ResizeStep::Begin));
-    (pod.revision, pod.resize.began) = (String::new(), begun(10));
+    (pod.revision, pod.resize.began) = (String::new(), Some(begun(10)));
     assert_eq!(in_minute_ten(&pod), Next::Write(ResizeStep::Ask));
     pod.resize.asked.memory = 2 * GIB;
     assert_eq!(in_minute_ten(&pod), Next::Wait, "its kubelet has not acted");
@@ -112,7 +112,7 @@ fn running_pod_gets_more_memory_step_by_step() {
 fn pod_is_replaced_where_it_cannot_be_resized() {
     let asked = |change: fn(&mut PodSeen)| {
         let mut pod = pod(GIB);
-        pod.resize.began = begun(9);
+        pod.resize.began = Some(begun(9));
         pod.resize.asked.memory = 2 * GIB;
         change(&mut pod);
         in_minute_ten(&pod)
@@ -121,7 +121,7 @@ fn pod_is_replaced_where_it_cannot_be_resized() {
     for (why, change) in [
         ("no room on its node", (|pod| pod.resize.pending = true) as fn(&mut PodSeen)),
         ("refused", |pod| pod.resize.refusal = Some(Refusal::Resize)),
-        ("nothing has happened", |pod| pod.resize.began = begun(7)),
+        ("nothing has happened", |pod| pod.resize.began = Some(begun(7))),
         ("an old kubelet", |pod| pod.resize.actual = None),
         ("less memory", |pod| pod.resize.actual = Some(Resources { memory: 3 * GIB, cpu: None })),
         ("its server ends again and again", |pod| {
@@ -142,10 +142,10 @@ fn earlier_request_of_a_pod_is_replaced_by_a_new_one() {
     let mut pod = pod(GIB);
     // Four gibibytes were more than its node has.
     pod.resize.asked.memory = 4 * GIB;
-    (pod.resize.pending, pod.resize.began) = (true, begun(0));
+    (pod.resize.pending, pod.resize.began) = (true, Some(begun(0)));
     pod.resize.began.as_mut().unwrap().revision = "with four gibibytes".to_owned();
     assert_eq!(in_minute_ten(&pod), Next::Write(ResizeStep::Begin));
-    pod.resize.began = begun(10);
+    pod.resize.began = Some(begun(10));
     assert_eq!(in_minute_ten(&pod), Next::Write(ResizeStep::Ask));
     pod.resize.asked.memory = 2 * GIB;
     assert_eq!(in_minute_ten(&pod), Next::Wait, "the kubelet has not looked at it");
@@ -155,7 +155,7 @@ fn earlier_request_of_a_pod_is_replaced_by_a_new_one() {
 fn request_that_is_taken_back_needs_no_other_pod() {
     let mut pod = pod(2 * GIB);
     pod.resize.asked.memory = 4 * GIB;
-    (pod.resize.began, pod.resize.refusal) = (begun(0), Some(Refusal::Resize));
+    (pod.resize.began, pod.resize.refusal) = (Some(begun(0)), Some(Refusal::Resize));
     assert_eq!(in_minute_ten(&pod), Next::Write(ResizeStep::Finish), "it has what is declared");
 }
 

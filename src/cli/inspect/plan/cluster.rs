@@ -3,7 +3,10 @@
 //! Guarantees: the API server judges the manifest in a dry run, so that defaults, rules and admission policies are its own;
 //! nothing is stored. Pods are replaced or resized if the operator's own revision of them differs.
 
-use super::planned::Problem;
+use super::{
+    cluster_notes::{note_of_resize, notes},
+    planned::Problem,
+};
 use crate::cli::inspect::{find::applied, session::Session};
 use anyhow::Context as _;
 use chrono::Utc;
@@ -13,15 +16,15 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams, PostParams},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use valkeeper_api::{
-    ValkeyCluster, names as api_names,
+    ValkeyCluster,
     valkey_cluster::{self, NAME},
 };
 use valkeeper_cluster::{
     Defaults, Desired, PodSeen,
-    effects::{self, Change, Effect, UpdateTime},
+    effects::{self, Change, Effect},
     names,
 };
 
@@ -187,7 +190,7 @@ impl Session {
         planned.created = (0..wanted).filter(|ordinal| !pods.contains_key(ordinal)).map(name).collect();
         planned.removed = pods.range(wanted..).map(|(ordinal, _)| name(*ordinal)).collect();
         let others = effects::are_other_pods(&after, &pods);
-        planned.notes = notes(&after, &changes, &replaced, primary, others);
+        planned.notes = notes(&after, &changes, &replaced, primary, others, now);
         planned.notes.extend((!resized.is_empty()).then(|| note_of_resize(&after)));
         planned.restart_needed.clone_from(&before.status.restart_needed);
         let is_replaced = resized.is_empty() && !replaced.is_empty();
@@ -220,16 +223,6 @@ fn is_conflict(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if status.code == 409)
 }
 
-/// What happens where a pod is not resized, which a plan cannot know.
-fn note_of_resize(after: &Desired) -> String {
-    let loss = match after.instances() {
-        1 if !after.spec.persists() => " ALL DATA IS LOST then: the cluster has no persistence.",
-        1 => " Clients cannot connect until it runs again.",
-        _ => "",
-    };
-    format!("If Kubernetes or a node cannot resize a running pod, the operator replaces it.{loss}")
-}
-
 fn kind() -> ApiResource {
     ApiResource::erase::<ValkeyCluster>(&())
 }
@@ -257,63 +250,4 @@ fn changed_field(change: Change) -> ChangedField {
         Effect::Power => "power",
     };
     ChangedField { field: change.field, from: change.from, to: change.to, effect }
-}
-
-/// What a user should know before it happens; `others` where pods are made of something else.
-fn notes(
-    after: &Desired,
-    changes: &[Change],
-    replaced: &[u32],
-    primary: Option<u32>,
-    others: bool,
-) -> Vec<String> {
-    let mut notes = Vec::new();
-    let of = |field: &str| changes.iter().find(|change| change.field == field);
-    if after.paused {
-        notes.push(format!(
-            "The cluster is paused: the operator changes nothing until you remove annotation {}.",
-            api_names::PAUSED
-        ));
-    }
-    let lost = "ALL DATA IS LOST: the cluster has no persistence";
-    if of("spec.powered").is_some_and(|change| change.to == json!(false)) {
-        let data = if after.spec.persists() { "Volumes are kept" } else { lost };
-        notes.push(format!("The operator stops all servers. {data}."));
-    }
-    let shrinks = of("spec.instances").is_some_and(|change| change.to.as_i64() < change.from.as_i64());
-    if shrinks && after.spec.persists() {
-        let volumes = if after.retains_volumes() { "are kept" } else { "are deleted" };
-        notes.push(format!("Volumes of removed servers {volumes}."));
-    }
-    if replaced.is_empty() {
-        return notes;
-    }
-    if after.instances() == 1 {
-        let data = if after.spec.persists() { String::new() } else { format!(" {lost}.") };
-        notes.push(format!(
-            "The operator replaces the only server: clients cannot connect until it runs again.{data}"
-        ));
-    } else if let Some(primary) = primary.filter(|primary| replaced.contains(primary)) {
-        let name = after.instance(primary);
-        notes.push(format!(
-            "The operator replaces primary {name} last, after a switchover: clients reconnect once."
-        ));
-    }
-    if let Some(value) =
-        effects::required_approval(after).filter(|_| primary.is_some_and(|at| replaced.contains(&at)))
-    {
-        let annotation = names::APPROVE_UPDATE;
-        notes.push(format!("To replace the primary, set annotation {annotation}: \"{value}\"."));
-    }
-    match effects::update_time(after, others, Utc::now()) {
-        UpdateTime::Now => {}
-        UpdateTime::From(Some(begin)) => {
-            let begin = begin.format("%Y-%m-%d %H:%M UTC");
-            notes.push(format!("The operator replaces servers in the update window that starts at {begin}."));
-        }
-        UpdateTime::From(None) => {
-            notes.push("Cannot find the next update window. Correct spec.update.window.".to_owned());
-        }
-    }
-    notes
 }
