@@ -1,7 +1,7 @@
 //! What this process remembers of each cluster between reconciliations. After a restart it is empty: everything is read
 //! again, and a Lease counts as seen from then on only.
 
-use super::instances::Door;
+use super::{instances::Door, restoration::Restoration};
 use crate::{cluster::version, controller::schedule::wakers::Wakers};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, runtime::reflector::Store};
@@ -105,29 +105,6 @@ pub(super) struct LeaseLook {
     pub(super) is_optional: bool,
     /// When the read began, by the clock of the observer.
     pub(super) began: Duration,
-}
-
-/// Between the first two attempts to restore; longer after each, because one may be a burden for where the data is.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(10);
-/// How often it doubles.
-const DOUBLINGS: u32 = 5;
-
-/// A restoration that was asked for.
-#[derive(Clone, Default)]
-pub(super) struct Restoration {
-    asked: Option<Instant>,
-    attempts: u32,
-}
-
-impl Restoration {
-    pub(super) fn backs_off(&self) -> bool {
-        let doublings = self.attempts.saturating_sub(1).min(DOUBLINGS);
-        self.asked.is_some_and(|at| at.elapsed() < BETWEEN_ATTEMPTS * 2_u32.pow(doublings))
-    }
-
-    pub(super) fn asked(&mut self) {
-        (self.asked, self.attempts) = (Some(Instant::now()), self.attempts.saturating_add(1));
-    }
 }
 
 /// What was found of passwords.

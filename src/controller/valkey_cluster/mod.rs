@@ -30,6 +30,7 @@ mod publish;
 mod reach;
 mod reachable;
 mod rest;
+mod restoration;
 mod restore;
 mod schedules;
 mod serving;
