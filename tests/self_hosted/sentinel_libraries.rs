@@ -59,6 +59,22 @@ const write = async () => {
 client.connect().then(write);
 "#;
 
+/// The same; the host is the address that the server has accepted its connection at.
+const GLIDE: &str = r#"
+import sys, time
+async def main():
+    client = await connect()
+    while True:
+        try:
+            await client.set("valkey-glide", str(time.time()))
+            info = (await client.custom_command(["CLIENT", "INFO"])).decode()
+            print(info.split("laddr=")[1].split(":")[0], flush=True)
+        except Exception as error:
+            print("error", repr(error), file=sys.stderr)
+        await asyncio.sleep(0.02)
+asyncio.run(main())
+"#;
+
 /// A program of a client library, and the hosts that it has written to, in their order.
 pub(crate) struct Library {
     name: &'static str,
@@ -87,6 +103,7 @@ impl Library {
             (tools::REDIS_PY, "program.py", PYTHON),
             (tools::IOREDIS, "program.js", NODE),
             (tools::NODE_REDIS, "other.js", NODE_REDIS),
+            (tools::VALKEY_GLIDE, "other.py", GLIDE),
         ];
         let mut running = vec![Self::rust(&secret["VALKEY_SENTINEL_HOST"], &secret["VALKEY_PASSWORD"])];
         running.extend(programs.into_iter().filter_map(|(library, file, code)| {

@@ -132,6 +132,14 @@ pub const REDIS_PY: Tool = Tool {
         ("self_hosted", &["sentinel::on_the_sandbox::client_libraries"]),
     ],
 };
+/// Another library for Python.
+pub const VALKEY_GLIDE: Tool = Tool {
+    name: "valkey-glide",
+    advice: "install valkey-glide, or set RECIPES_PYTHON to the path of a Python that has it",
+    variable: Some("RECIPES_PYTHON"),
+    place: Place::Programs(&["python3"], &["-c", "import glide"], any),
+    tests: &[("self_hosted", &["sentinel::on_the_sandbox::client_libraries"])],
+};
 /// The library of the recipe for Node.js.
 pub const IOREDIS: Tool = Tool {
     name: "ioredis",
@@ -218,6 +226,7 @@ pub const ALL: &[&Tool] = &[
     &ACTIONLINT,
     &RUSTFMT,
     &REDIS_PY,
+    &VALKEY_GLIDE,
     &IOREDIS,
     &NODE_REDIS,
     &OPENSSL,
