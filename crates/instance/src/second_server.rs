@@ -1,7 +1,7 @@
 //! A server beside that of the instance, for a question that only a server answers. No client reaches it: it listens on a
 //! Unix socket alone. It ends when it is dropped.
 
-use crate::server_config;
+use crate::{server_config, settings::TlsFiles};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -44,6 +44,8 @@ pub(crate) struct Scratch<'a> {
     pub(crate) socket: &'a Path,
     /// How many databases it has.
     pub(crate) databases: u32,
+    /// What it replicates with over TLS.
+    pub(crate) tls: Option<&'a TlsFiles>,
 }
 
 /// Starts it.

@@ -41,11 +41,19 @@ pub(crate) fn render(settings: &Settings, secrets: &Secrets<'_>, silent_port: u1
 /// The text of the file of a server that only reads the data in this folder: it follows nobody, nobody reaches it, and it
 /// writes nothing.
 pub(crate) fn scratch(scratch: Scratch<'_>) -> String {
-    let Scratch { silent_port, folder, socket, databases } = scratch;
+    let Scratch { silent_port, folder, socket, databases, tls } = scratch;
     let path = |path: &Path| quote(&path.display().to_string());
+    let tls = tls.map_or_else(String::new, |files| {
+        format!(
+            "tls-replication yes\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n",
+            path(&files.authority),
+            path(&files.certificate),
+            path(&files.key)
+        )
+    });
     format!(
         "replicaof 127.0.0.1 {silent_port}\nport 0\nunixsocket {}\nunixsocketperm 700\ndir {}\nsave \"\"\n\
-         appendonly no\ndaemonize no\nmaxmemory 0\ndatabases {databases}\nrdb-del-sync-files yes\n",
+         appendonly no\ndaemonize no\nmaxmemory 0\ndatabases {databases}\nrdb-del-sync-files yes\n{tls}",
         path(socket),
         path(folder)
     )

@@ -1,7 +1,7 @@
 //! Finds the backup or the server that a new cluster gets its data from, and names it to the first instance.
 
 use super::{Reconciliation, password_text::password_in};
-use crate::cluster::data_objects;
+use crate::cluster::{data_objects, secrets};
 use crate::controller::{
     backup::target,
     error::{ReconcileError, Result},
@@ -12,11 +12,11 @@ use secrecy::ExposeSecret as _;
 use valkeeper_api::{
     Custom as _, ValkeyBackup,
     common::SecretKeyReference,
-    valkey_cluster::{BootstrapBackup, BootstrapServer},
+    valkey_cluster::{BootstrapBackup, BootstrapServer, BootstrapServerTls},
 };
 use valkeeper_cluster::{Desired, Observed, RestoreSource};
 use valkeeper_instance::{
-    import::{ImportRequest, SourceServer},
+    import::{ClientCertificate, ImportRequest, SourceServer, SourceTls},
     restore::RestoreRequest,
 };
 
@@ -99,10 +99,42 @@ impl Reconciliation {
         let Ok(port) = u16::try_from(server.port) else {
             return Ok(Err("spec.bootstrap.server.port must be 1 to 65535.".to_owned()));
         };
-        let source =
-            SourceServer { host: server.host.clone(), port, username: server.username.clone(), password };
+        let tls = match &server.tls {
+            None => None,
+            Some(tls) => match self.source_tls(tls).await? {
+                Ok(tls) => Some(tls),
+                Err(problem) => return Ok(Err(problem)),
+            },
+        };
+        let (host, username) = (server.host.clone(), server.username.clone());
+        let source = SourceServer { host, port, username, password, tls };
         let (is_redis, version) = (desired.is_redis(), desired.spec.version.clone());
         Ok(Ok(ImportRequest { source, is_redis, version, cut_over: server.cut_over }))
+    }
+
+    async fn source_tls(
+        &self,
+        tls: &BootstrapServerTls,
+    ) -> Result<Result<SourceTls, String>, ReconcileError> {
+        let (ca, field) = (&tls.ca_secret_ref, "spec.bootstrap.server.tls");
+        let secret = data_objects::get::<Secret>(&self.context.client, &self.namespace, &ca.name).await?;
+        let authority = match pem_in(secret.as_ref(), (&ca.name, &ca.key), &format!("{field}.caSecretRef")) {
+            Ok(authority) => authority,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let certificate = match &tls.certificate_secret_name {
+            None => None,
+            Some(name) => {
+                let secret = data_objects::get::<Secret>(&self.context.client, &self.namespace, name).await?;
+                let pem =
+                    |key| pem_in(secret.as_ref(), (name, key), &format!("{field}.certificateSecretName"));
+                match pem("tls.crt").and_then(|certificate| Ok((certificate, pem("tls.key")?))) {
+                    Ok((certificate, key)) => Some(ClientCertificate { certificate, key }),
+                    Err(problem) => return Ok(Err(problem)),
+                }
+            }
+        };
+        Ok(Ok(SourceTls { authority, certificate, server_name: tls.server_name.clone() }))
     }
 
     async fn restore_request(
@@ -143,5 +175,16 @@ impl Reconciliation {
             is_redis: desired.is_redis(),
             version: desired.spec.version.clone(),
         }))
+    }
+}
+
+/// The PEM text in this Secret under this key, which `field` names; in words, why there is none.
+fn pem_in(secret: Option<&Secret>, (name, key): (&str, &str), field: &str) -> Result<String, String> {
+    let secret =
+        secret.ok_or_else(|| format!("Secret {name} does not exist. Create it, or correct {field}."))?;
+    match secrets::text(secret, key) {
+        Some(text) if text.contains("-----BEGIN ") => Ok(text),
+        Some(_) => Err(format!("Key {key} of Secret {name} is not in PEM. Correct it.")),
+        None => Err(format!("Secret {name} has no key {key}. Add it, or correct {field}.")),
     }
 }

@@ -26,7 +26,7 @@ pub struct Bootstrap {
     pub server: Option<BootstrapServer>,
 }
 
-/// A running server, whose data is copied and kept up to date until the cluster takes over. It must be a primary without TLS,
+/// A running server, whose data is copied and kept up to date until the cluster takes over. It must be a primary without
 /// cluster mode and modules, of a version that is not later than that of this cluster; a cluster of Valkey also follows Redis
 /// up to 7.2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -49,10 +49,32 @@ pub struct BootstrapServer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub password_secret_ref: Option<SecretKeyReference>,
+    /// TLS; without it, the server is reached without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    pub tls: Option<BootstrapServerTls>,
     /// Whether the cluster takes over. Stop the clients of the server before: the cluster waits until there was no write for
     /// two seconds, and notices none that comes later.
     #[serde(default)]
     pub cut_over: bool,
+}
+
+/// How a running server with TLS is trusted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+pub struct BootstrapServerTls {
+    /// The authority of its certificate, in PEM.
+    #[validate(nested)]
+    pub ca_secret_ref: SecretKeyReference,
+    /// A Secret of type `kubernetes.io/tls` with the certificate that the server asks clients for. Needed if its
+    /// `tls-auth-clients` is `yes` or `optional`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(min = 1, max = 253))]
+    pub certificate_secret_name: Option<String>,
+    /// The name that its certificate is for, if that is not `host`. Replication itself checks the authority alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(length(min = 1, max = 253), regex(path = *HOST))]
+    pub server_name: Option<String>,
 }
 
 impl BootstrapServer {

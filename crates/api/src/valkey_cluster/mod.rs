@@ -12,7 +12,7 @@ mod stores;
 mod tls;
 mod violations;
 
-pub use bootstrap::{BackupSource, Bootstrap, BootstrapBackup, BootstrapServer};
+pub use bootstrap::{BackupSource, Bootstrap, BootstrapBackup, BootstrapServer, BootstrapServerTls};
 pub use clients::{Clients, ParametersTarget};
 pub(crate) use parts::AMOUNT;
 pub use parts::{

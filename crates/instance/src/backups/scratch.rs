@@ -102,8 +102,13 @@ async fn attempt(
     store.fetch(key, manifest, &dump).await.map_err(failed)?;
     place::place(&dump, folder, false).map_err(failed)?;
     let socket = second_server::socket(room.runtime_dir, Purpose::Verification);
-    let scratch =
-        Scratch { silent_port: room.silent_port, folder, socket: &socket, databases: databases(manifest) };
+    let scratch = Scratch {
+        silent_port: room.silent_port,
+        folder,
+        socket: &socket,
+        databases: databases(manifest),
+        tls: None,
+    };
     let mut server = second_server::start(room.program, scratch).map_err(io)?;
     let counted = tokio::select! {
         counted = counted(&socket) => counted.map_err(Verification::inconclusive),

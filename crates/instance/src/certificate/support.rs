@@ -50,6 +50,7 @@ async fn has_tls(instance: &Instance) -> io::Result<bool> {
         folder: &folder,
         socket: &socket,
         databases: second_server::DATABASES,
+        tls: None,
     };
     let mut server = second_server::start(program, scratch)?;
     let answer = tokio::select! {

@@ -3,7 +3,7 @@
 //! Guarantees: it ends with the manager, or when this is dropped, and then its files are removed; the password of the
 //! source is in no file.
 
-use super::{SourceServer, error::ImportError};
+use super::{SourceServer, error::ImportError, tls::SourceFiles};
 use crate::{
     instance::Instance,
     process::ServerProcess,
@@ -48,6 +48,7 @@ impl Follower {
     pub(super) async fn start(
         instance: &Instance,
         source: &SourceServer,
+        tls: Option<&SourceFiles>,
         files: Files,
     ) -> Result<Self, ImportError> {
         let local = |error| ImportError::Local("start a second server", error);
@@ -60,6 +61,7 @@ impl Follower {
             folder: &files.folder,
             socket: &socket,
             databases: databases(settings),
+            tls: tls.map(|tls| &tls.files),
         };
         let config = second_server::write_config(scratch).map_err(local)?;
         let mut process = Process::start(instance, config).await.map_err(local)?;

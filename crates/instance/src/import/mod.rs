@@ -17,8 +17,10 @@ mod error;
 mod follower;
 mod obstacle;
 mod source;
+mod tls;
 
 pub use source::SourceServer;
+pub use tls::{ClientCertificate, SourceTls};
 
 use crate::{
     instance::Instance,
@@ -31,6 +33,7 @@ use obstacle::Obstacle;
 use serde::{Deserialize, Serialize};
 use source::{Look, Source};
 use std::{io, sync::Arc, time::Duration};
+use tls::SourceFiles;
 use tokio::time::Instant;
 
 /// Between two looks at the source.
@@ -83,12 +86,14 @@ pub(crate) fn begin(instance: &Arc<Instance>, request: ImportRequest) -> Option<
 }
 
 async fn run(instance: &Instance, request: &ImportRequest) -> Result<(), ImportError> {
-    let source = Source::new(&instance.settings, request);
+    let tls = request.source.tls.as_ref();
+    let tls = tls.map(|tls| SourceFiles::write(&instance.settings, tls)).transpose()?;
+    let source = Source::new(&instance.settings, request, tls.as_ref())?;
     let files = Files::prepare(&instance.settings)?;
     let look = source.look().await?;
     source.check(&look)?;
     check_space(instance, look.used_memory)?;
-    let mut follower = Follower::start(instance, &request.source, files).await?;
+    let mut follower = Follower::start(instance, &request.source, tls.as_ref(), files).await?;
     tracing::info!(source = request.source.address(), "follows a running server");
     until_taken_over(instance, &source, &mut follower).await?;
     let dump = follower.end().await;

@@ -2,10 +2,15 @@
 //!
 //! Guarantees: it is asked `INFO` only.
 
-use super::{ImportRequest, error::ImportError, follower::databases};
+use super::{
+    ImportRequest,
+    error::ImportError,
+    follower::databases,
+    tls::{SourceFiles, SourceTls},
+};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use valkeeper_backup::manifest::can_follow;
 use valkeeper_server::{Connection, Credentials, Endpoint, Error, Info, Server};
 
@@ -26,6 +31,9 @@ pub struct SourceServer {
     /// The password, if it needs one.
     #[serde(default)]
     pub password: Option<String>,
+    /// How it is trusted, if it is reached with TLS.
+    #[serde(default)]
+    pub tls: Option<SourceTls>,
 }
 
 impl SourceServer {
@@ -105,11 +113,25 @@ impl Look {
 pub(super) struct Source<'a> {
     request: &'a ImportRequest,
     settings: &'a Settings,
+    endpoint: Endpoint,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(settings: &'a Settings, request: &'a ImportRequest) -> Self {
-        Self { request, settings }
+    pub(super) fn new(
+        settings: &'a Settings,
+        request: &'a ImportRequest,
+        files: Option<&SourceFiles>,
+    ) -> Result<Self, ImportError> {
+        let SourceServer { host, port, tls, .. } = &request.source;
+        let (host, port) = (host.clone(), *port);
+        let endpoint = match (tls, files) {
+            (Some(tls), Some(files)) => {
+                let name = tls.server_name.clone().unwrap_or_else(|| host.clone());
+                Endpoint::Tls { host, port, name, config: Arc::new(files.client_config()?) }
+            }
+            _ => Endpoint::Tcp(host, port),
+        };
+        Ok(Self { request, settings, endpoint })
     }
 
     /// Bytes that the own server has for its data; 0 for no limit.
@@ -121,8 +143,7 @@ impl<'a> Source<'a> {
     pub(super) async fn look(&self) -> Result<Look, ImportError> {
         let server = &self.request.source;
         let failed = |cause: Error| ImportError::Source { address: server.address(), cause };
-        let endpoint = Endpoint::Tcp(server.host.clone(), server.port);
-        let open = Connection::open(&endpoint, server.credentials().as_ref(), PATIENCE).await;
+        let open = Connection::open(&self.endpoint, server.credentials().as_ref(), PATIENCE).await;
         // Servers before 7.0 know one section at a time, or the default ones.
         let info = Server::from(open.map_err(failed)?).info(&[]).await.map_err(failed)?;
         Look::of(&info).map_err(|field| {
@@ -191,11 +212,12 @@ mod tests {
 
     fn checked_with(from: &str, to: &str, settings: &str) -> Result<(), ImportError> {
         let settings: Settings = serde_yaml::from_str(settings).unwrap();
-        let source = SourceServer { host: "old".to_owned(), port: 6379, username: None, password: None };
+        let source =
+            SourceServer { host: "old".to_owned(), port: 6379, username: None, password: None, tls: None };
         let request = ImportRequest { source, is_redis: false, version: "8.1".to_owned(), cut_over: false };
         let info = INFO.replace(from, to);
         assert!(from.is_empty() || info != INFO, "{from}");
-        Source::new(&settings, &request).check(&Look::of(&Info::parse(&info)).unwrap())
+        Source::new(&settings, &request, None).unwrap().check(&Look::of(&Info::parse(&info)).unwrap())
     }
 
     #[test]
@@ -250,7 +272,8 @@ mod tests {
     #[test]
     fn address_of_version_six_is_in_brackets() {
         let of = |host: &str| {
-            SourceServer { host: host.to_owned(), port: 1, username: None, password: None }.address()
+            SourceServer { host: host.to_owned(), port: 1, username: None, password: None, tls: None }
+                .address()
         };
         assert_eq!((of("a.b"), of("fd00::1")), ("a.b:1".to_owned(), "[fd00::1]:1".to_owned()));
     }

@@ -67,7 +67,7 @@ impl Source {
 
     fn request(&self, is_redis: bool, cut_over: bool) -> ImportRequest {
         let (username, password) = (None, Some(PASSWORD.to_owned()));
-        let source = SourceServer { host: self.host.clone(), port: PORT, username, password };
+        let source = SourceServer { host: self.host.clone(), port: PORT, username, password, tls: None };
         ImportRequest { source, is_redis, version: if is_redis { "7.2" } else { "8.0" }.to_owned(), cut_over }
     }
 }
