@@ -21,6 +21,7 @@ pub mod take;
 
 mod check;
 mod clients;
+mod downgrade;
 mod frame;
 mod pace;
 mod pipe;
@@ -31,9 +32,11 @@ mod staged;
 mod uploads;
 
 pub use destination::{Azure, Credentials, Destination, Gcs, S3, Volume};
+pub use downgrade::downgrade;
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};
+pub use replica::{Copied, copy, has_changed};
 pub use seal::{Encryption, EncryptionKey};
 pub use secrets::SecretData;
 pub use store::Store;

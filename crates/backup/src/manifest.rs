@@ -140,18 +140,33 @@ fn release(version: &str) -> (u32, u32) {
 
 /// The format of data, which begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RdbVersion {
+pub(crate) struct RdbVersion {
     is_valkey: bool,
     number: u32,
 }
 
 impl RdbVersion {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (is_valkey, digits) = match text.strip_prefix("REDIS") {
             Some(digits) => (false, digits),
             None => (true, text.strip_prefix("VALKEY")?),
         };
         Some(Self { is_valkey, number: digits.parse().ok()? })
+    }
+
+    /// The latest of before version 12 that a server of this version reads.
+    pub(crate) fn of_server(is_redis: bool, version: &str) -> Self {
+        Self { is_valkey: false, number: newest(is_redis, version) }
+    }
+
+    /// What a dump of it begins with.
+    pub(crate) fn header(self) -> String {
+        format!("REDIS{:04}", self.number)
+    }
+
+    /// The latest kind of value in it.
+    pub(crate) fn latest_kind(self) -> u8 {
+        if self.number <= 10 { 19 } else { 21 }
     }
 
     /// What a server of this version writes.
@@ -168,14 +183,17 @@ impl RdbVersion {
 
     /// Versions 12 to 79 belong to later versions of Redis, which no server that is run here reads. A server whose
     /// version cannot be read is taken for the oldest.
-    fn is_read_by(self, is_redis: bool, version: &str) -> bool {
+    pub(crate) fn is_read_by(self, is_redis: bool, version: &str) -> bool {
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
         if self.is_valkey {
             return !is_redis && major >= 9 && self.number <= 80;
         }
-        let newest = if is_redis && version.starts_with("7.0") { 10 } else { 11 };
-        self.number <= newest
+        self.number <= newest(is_redis, version)
     }
+}
+
+fn newest(is_redis: bool, version: &str) -> u32 {
+    if is_redis && version.starts_with("7.0") { 10 } else { 11 }
 }
 
 #[cfg(test)]

@@ -4,14 +4,19 @@
 //! The connection is closed when the data has come, so that the server never counts it as a replica that follows.
 
 use crate::{error::BackupError, frame::Frame};
-use std::{io, time::Duration};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use valkeeper_server::{Connection, Stream, resp};
+use std::{io, path::Path, time::Duration};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+};
+use valkeeper_server::{Connection, Stream, answer::decode_command, resp};
 
 /// Longest wait for the next bytes. A server that forks, or waits for another save, sends line ends.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Longest line that a server sends before its data.
 const LONGEST_LINE: usize = 512;
+/// Commands in the stream of a replica that change no data.
+const CALM: [&[u8]; 3] = [b"PING", b"REPLCONF", b"SELECT"];
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
 
@@ -59,6 +64,68 @@ impl FullSync {
         }
         Ok(None)
     }
+}
+
+/// Where in a history copied data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Name of the history.
+    pub id: String,
+    /// Position in it.
+    pub offset: u64,
+}
+
+/// Writes all data of a server to a file, over a connection that has authenticated.
+pub async fn copy(connection: Connection, path: &Path) -> Result<Copied, BackupError> {
+    let failed = |error| BackupError::Io("write the copied data", error);
+    let mut sync = FullSync::begin(connection).await?;
+    let mut file = File::create(path).await.map_err(failed)?;
+    while let Some(piece) = sync.next().await? {
+        file.write_all(&piece).await.map_err(failed)?;
+    }
+    file.flush().await.map_err(failed)?;
+    Ok(Copied { id: sync.id, offset: sync.offset })
+}
+
+/// Whether a server has changed its data between what was copied and this position, as it would tell a replica; also if it
+/// does not know any more.
+pub async fn has_changed(
+    mut connection: Connection,
+    copied: &Copied,
+    position: u64,
+) -> Result<bool, BackupError> {
+    let Some(mut missing) = position.checked_sub(copied.offset) else { return Ok(true) };
+    if missing == 0 {
+        return Ok(false);
+    }
+    connection.call(&["REPLCONF", "listening-port", "0"]).await?;
+    connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
+    let stream = connection.into_stream();
+    let mut stream = stream.ok_or_else(|| protocol("answered more than it was asked"))?;
+    let next = (copied.offset + 1).to_string();
+    send(&mut stream, &resp::encode_command(&[b"PSYNC", copied.id.as_bytes(), next.as_bytes()])).await?;
+    if !line(&mut stream).await?.starts_with("+CONTINUE") {
+        return Ok(true);
+    }
+    let mut received = Vec::new();
+    while missing > 0 {
+        let command = decode_command(&received).map_err(|error| protocol(error.to_string()))?;
+        if let Some((words, length)) = command {
+            let is = |calm: &&[u8]| words.first().is_some_and(|name| name.eq_ignore_ascii_case(calm));
+            if !CALM.iter().any(is) {
+                return Ok(true);
+            }
+            received.drain(..length);
+            missing = missing.saturating_sub(length as u64);
+            continue;
+        }
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut received)).await;
+        let read = read.map_err(|_| protocol("stands still"))?;
+        if read.map_err(valkeeper_server::Error::from)? == 0 {
+            return Err(protocol("ended early"));
+        }
+    }
+    Ok(false)
 }
 
 fn protocol(what: impl Into<String>) -> BackupError {

@@ -119,6 +119,8 @@ pub enum RestoreSeen {
         cutting_over: bool,
         /// What it waits for, for people.
         waits_for: Option<String>,
+        /// It cannot be followed, and is copied when it is taken over from.
+        copies: bool,
     },
     /// It did not get it.
     Failed {

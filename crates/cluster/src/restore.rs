@@ -64,8 +64,8 @@ pub(crate) fn concern(desired: &Desired, observed: &Observed) -> Concern {
         }
         Some(RestoreSeen::Waiting) => Concern::act(Step::Restore(0)),
         Some(RestoreSeen::Running) => waits(format!("Fetching the data into {name}.")),
-        Some(RestoreSeen::Following { cutting_over, waits_for }) => {
-            following(desired, *cutting_over, waits_for.as_deref())
+        Some(RestoreSeen::Following { cutting_over, waits_for, copies }) => {
+            following(desired, (*cutting_over, *copies), waits_for.as_deref())
         }
         Some(RestoreSeen::Failed { passing, message }) => {
             let advice = if *passing {
@@ -93,17 +93,25 @@ fn earlier_volumes(desired: &Desired) -> String {
 }
 
 /// The first instance follows a server until the user has the cluster take over.
-fn following(desired: &Desired, cutting_over: bool, waits_for: Option<&str>) -> Concern {
+fn following(desired: &Desired, (cutting_over, copies): (bool, bool), waits_for: Option<&str>) -> Concern {
     let name = desired.instance(0);
     let Some(server) = server(desired) else { return Concern::fine() };
     if server.cut_over && !cutting_over {
         return Concern::act(Step::Restore(0));
     }
     let server = server.address();
-    let does = if cutting_over { "takes over from" } else { "follows" };
+    let does = match (cutting_over, copies) {
+        (true, _) => "takes over from",
+        (false, true) => "is to copy",
+        (false, false) => "follows",
+    };
     let message = match waits_for {
         Some(what) => format!("{name} {does} {server} and waits for {what}."),
         None if cutting_over => format!("{name} {does} {server}."),
+        None if copies => format!(
+            "{name} cannot follow {server}, whose format is later, and copies its data once. Stop its clients, then set \
+             spec.bootstrap.server.cutOver."
+        ),
         None => format!(
             "{name} {does} {server} and has its data. Stop its clients, then set spec.bootstrap.server.cutOver."
         ),

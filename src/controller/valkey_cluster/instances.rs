@@ -160,8 +160,8 @@ fn restored(status: RestoreStatus) -> RestoreSeen {
     match status {
         RestoreStatus::Waiting => RestoreSeen::Waiting,
         RestoreStatus::Running => RestoreSeen::Running,
-        RestoreStatus::Following(ImportProgress { cutting_over, waits_for }) => {
-            RestoreSeen::Following { cutting_over, waits_for }
+        RestoreStatus::Following(ImportProgress { cutting_over, waits_for, copies }) => {
+            RestoreSeen::Following { cutting_over, waits_for, copies }
         }
         RestoreStatus::Done => RestoreSeen::Done,
         RestoreStatus::HadData => RestoreSeen::HadData,

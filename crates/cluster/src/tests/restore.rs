@@ -49,7 +49,7 @@ fn is_restore(step: &Step) -> bool {
 #[test]
 fn server_is_taken_over_from_once_and_only_on_request() {
     let following = |cutting_over, waits_for: Option<&str>| {
-        Some(RestoreSeen::Following { cutting_over, waits_for: waits_for.map(str::to_owned) })
+        Some(RestoreSeen::Following { cutting_over, waits_for: waits_for.map(str::to_owned), copies: false })
     };
     for (wanted, cutting_over, waits_for, acts, says) in [
         (false, false, None, false, "c-0 follows old:6379 and has its data. Stop its clients"),

@@ -31,6 +31,14 @@ pub(crate) enum ImportError {
     /// The second server has ended.
     #[error("the second server ended with {0}")]
     Ended(String),
+    /// The source was not copied.
+    #[error("cannot copy {address}: {cause}")]
+    Copy {
+        /// Host and port.
+        address: String,
+        /// Why.
+        cause: BackupError,
+    },
     /// The data could not be placed.
     #[error(transparent)]
     Place(BackupError),
@@ -48,12 +56,18 @@ pub(crate) enum ErrorClass {
 impl ImportError {
     pub(crate) fn class(&self) -> ErrorClass {
         match self {
-            Self::Unsuitable(_) => ErrorClass::Permanent,
+            Self::Unsuitable(_) | Self::Copy { cause: BackupError::Incompatible(_), .. } => {
+                ErrorClass::Permanent
+            }
             Self::Place(error) if error.class() != valkeeper_backup::ErrorClass::Transient => {
                 ErrorClass::Permanent
             }
             _ => ErrorClass::Transient,
         }
+    }
+
+    pub(crate) fn is_permanent(&self) -> bool {
+        self.class() == ErrorClass::Permanent
     }
 
     /// Whether the password, or the user, is wrong.

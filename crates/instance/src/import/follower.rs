@@ -1,4 +1,4 @@
-//! The second server, which follows the source. No client reaches it, and it has no files before it saves.
+//! The second server, which follows the source or loads what was copied from it. No client reaches it.
 //!
 //! Guarantees: it ends with the manager, or when this is dropped, and then its files are removed; the password of the
 //! source is in no file.
@@ -11,12 +11,13 @@ use crate::{
     settings::Settings,
 };
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
-use valkeeper_server::{Connection, Credentials, Endpoint, Replication, Server};
+use valkeeper_server::{Connection, Credentials, Endpoint, Replication, Server, info::parts};
 
 /// Longest time until it answers after its start.
 const START: Duration = Duration::from_secs(30);
@@ -32,6 +33,8 @@ pub(super) struct FollowerState {
     pub(super) is_loading: bool,
     /// How many commands of the source it could not carry out: it has other data since then.
     pub(super) rejected: u64,
+    /// Keys by database.
+    pub(super) keys: BTreeMap<u32, u64>,
 }
 
 /// It, and where its files are.
@@ -51,6 +54,21 @@ impl Follower {
         tls: Option<&SourceFiles>,
         files: Files,
     ) -> Result<Self, ImportError> {
+        let mut server = Self::load_with(instance, tls, files).await?;
+        server.follow(source).await?;
+        Ok(server)
+    }
+
+    /// Starts it with the data in its folder. It follows nobody.
+    pub(super) async fn load(instance: &Instance, files: Files) -> Result<Self, ImportError> {
+        Self::load_with(instance, None, files).await
+    }
+
+    async fn load_with(
+        instance: &Instance,
+        tls: Option<&SourceFiles>,
+        files: Files,
+    ) -> Result<Self, ImportError> {
         let local = |error| ImportError::Local("start a second server", error);
         let settings = &instance.settings;
         std::fs::create_dir_all(&files.folder).map_err(local)?;
@@ -65,7 +83,13 @@ impl Follower {
         };
         let config = second_server::write_config(scratch).map_err(local)?;
         let mut process = Process::start(instance, config).await.map_err(local)?;
-        let mut server = process.connect(&socket).await?;
+        let server = process.connect(&socket).await?;
+        let source = (String::new(), 0);
+        Ok(Self { process, server, source, silent_port: instance.silent_port, files })
+    }
+
+    async fn follow(&mut self, source: &SourceServer) -> Result<(), ImportError> {
+        let server = &mut self.server;
         if let Some(Credentials { user, password }) = source.credentials() {
             if !user.is_empty() {
                 server.config_set(&[("masteruser", &user)]).await?;
@@ -75,8 +99,8 @@ impl Follower {
         // The first copy is read from the wire, without a file.
         server.config_set(&[("repl-diskless-load", "on-empty-db")]).await?;
         server.replicaof(&source.host, source.port).await?;
-        let source = (source.host.clone(), source.port);
-        Ok(Self { process, server, source, silent_port: instance.silent_port, files })
+        self.source = (source.host.clone(), source.port);
+        Ok(())
     }
 
     /// How far it is.
@@ -87,6 +111,7 @@ impl Follower {
             replication: info.replication(),
             is_loading: info.persistence().loading,
             rejected: info.number("unexpected_error_replies"),
+            keys: info.fields().filter_map(keys).collect(),
         };
         if state.rejected > 0 {
             let text =
@@ -119,6 +144,12 @@ impl Follower {
         self.process.end().await;
         self.files.dump.clone()
     }
+}
+
+/// A database and how many keys it has.
+fn keys((name, text): (&str, &str)) -> Option<(u32, u64)> {
+    let count = parts(text).find_map(|(key, count)| (key == "keys").then(|| count.parse().ok()).flatten())?;
+    Some((name.strip_prefix("db")?.parse().ok()?, count))
 }
 
 /// How many databases the own server will have.
@@ -186,6 +217,12 @@ impl Files {
             }
         }
         Ok(Self { folder, dump })
+    }
+
+    /// Where a second server finds data when it starts.
+    pub(super) fn source_dump(&self) -> io::Result<PathBuf> {
+        std::fs::create_dir_all(&self.folder)?;
+        Ok(self.folder.join("dump.rdb"))
     }
 }
 

@@ -9,12 +9,15 @@
 //!
 //! Guarantees: the source is asked and followed, and never changed; it is taken over from only if it was not written to
 //! from before it was caught up with until after the data was saved, so that no write that it has acknowledged is missing;
-//! what was copied counts for nothing before that, and is copied again after an end in the middle.
+//! what was copied counts for nothing before that, and is copied again after an end in the middle. A source that cannot be
+//! followed is copied instead ([`copy`]).
 //!
 //! Left to others: that no client writes to the source afterward.
 
+mod copy;
 mod error;
 mod follower;
+mod look;
 mod obstacle;
 mod source;
 mod tls;
@@ -29,9 +32,10 @@ use crate::{
 };
 use error::ImportError;
 use follower::{Files, Follower, FollowerState};
+use look::Look;
 use obstacle::Obstacle;
 use serde::{Deserialize, Serialize};
-use source::{Look, Source};
+use source::{Source, Way};
 use std::{io, sync::Arc, time::Duration};
 use tls::SourceFiles;
 use tokio::time::Instant;
@@ -71,6 +75,9 @@ pub struct ImportProgress {
     /// What it waits for, for people.
     #[serde(default)]
     pub waits_for: Option<String>,
+    /// The source cannot be followed, and is copied when it is taken over from.
+    #[serde(default)]
+    pub copies: bool,
 }
 
 /// Begins to follow, if the instance waits for it, and takes over once it is asked to; answers how far it is.
@@ -91,12 +98,20 @@ async fn run(instance: &Instance, request: &ImportRequest) -> Result<(), ImportE
     let source = Source::new(&instance.settings, request, tls.as_ref())?;
     let files = Files::prepare(&instance.settings)?;
     let look = source.look().await?;
-    source.check(&look)?;
+    let way = source.check(&look)?;
     check_space(instance, look.used_memory)?;
-    let mut follower = Follower::start(instance, &request.source, tls.as_ref(), files).await?;
-    tracing::info!(source = request.source.address(), "follows a running server");
-    until_taken_over(instance, &source, &mut follower).await?;
-    let dump = follower.end().await;
+    tracing::info!(source = request.source.address(), ?way, "gets the data of a running server");
+    let dump = match way {
+        Way::Follow => {
+            let mut follower = Follower::start(instance, &request.source, tls.as_ref(), files).await?;
+            until_taken_over(instance, &source, &mut follower).await?;
+            follower.end().await
+        }
+        Way::Copy => {
+            drop(files);
+            copy::take_over(instance, &source).await?
+        }
+    };
     restore::place_fetched(instance, &dump).await.map_err(ImportError::Place)?;
     tracing::info!(source = request.source.address(), "took over from a running server");
     Ok(())
@@ -152,7 +167,7 @@ async fn until_taken_over(
             }
             (up, direct) = (Instant::now(), Instant::now());
         }
-        instance.restore.follows(ImportProgress { cutting_over, waits_for });
+        instance.restore.follows(ImportProgress { cutting_over, waits_for, copies: false });
         if up.elapsed() > LINK_TIMEOUT {
             let seconds = LINK_TIMEOUT.as_secs();
             return Err(ImportError::Unready(format!("{} {seconds} s long", Obstacle::Link)));

@@ -1,6 +1,6 @@
 //! What keeps an instance from taking over from the server that it follows. Pure.
 
-use super::{error::ImportError, follower::FollowerState, source::Look};
+use super::{error::ImportError, follower::FollowerState, look::Look};
 use std::fmt;
 
 /// More bytes than these are worth waiting for before the clients are stopped.
@@ -52,14 +52,12 @@ impl fmt::Display for Obstacle {
 }
 
 impl Obstacle {
-    /// What a look at the source and one at the follower show.
-    pub(super) fn of(look: &Result<Look, ImportError>, own: &FollowerState, max_memory: u64) -> Option<Self> {
+    /// What a look at the source shows.
+    pub(super) fn of_source(look: &Result<Look, ImportError>, max_memory: u64) -> Option<Self> {
         let look = match look {
             Ok(look) => look,
             Err(error) => return Some(Self::Source(error.to_string())),
         };
-        let replication = &own.replication;
-        let behind = look.offset.saturating_sub(replication.offset);
         let obstacles = [
             (!look.is_primary, Self::Primary),
             (
@@ -67,6 +65,17 @@ impl Obstacle {
                 Self::Memory { used: look.used_memory, limit: max_memory },
             ),
             (look.last_database.is_none(), Self::Keys),
+        ];
+        obstacles.into_iter().find_map(|(is_there, obstacle)| is_there.then_some(obstacle))
+    }
+
+    /// What a look at the source and one at the follower show.
+    pub(super) fn of(look: &Result<Look, ImportError>, own: &FollowerState, max_memory: u64) -> Option<Self> {
+        let obstacle = Self::of_source(look, max_memory);
+        let (None, Ok(look)) = (&obstacle, look) else { return obstacle };
+        let replication = &own.replication;
+        let behind = look.offset.saturating_sub(replication.offset);
+        let obstacles = [
             (replication.copying, Self::Copy),
             (!replication.link_is_up, Self::Link),
             (replication.id != look.changes.history, Self::AnotherServer),
@@ -79,7 +88,7 @@ impl Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::source::Changes;
+    use crate::import::look::Changes;
     use valkeeper_server::Replication;
 
     fn look() -> Look {

@@ -6,13 +6,20 @@ use super::{
     ImportRequest,
     error::ImportError,
     follower::databases,
+    look::Look,
     tls::{SourceFiles, SourceTls},
 };
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
-use valkeeper_backup::manifest::can_follow;
-use valkeeper_server::{Connection, Credentials, Endpoint, Error, Info, Server};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use valkeeper_backup::{BackupError, Copied, manifest::can_follow};
+use valkeeper_server::{Connection, Credentials, Endpoint, Error, Server};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -51,62 +58,13 @@ impl SourceServer {
     }
 }
 
-/// What differs after the data was changed, or may have been.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Changes {
-    /// The process.
-    pub(super) run: String,
-    /// Name of its history.
-    pub(super) history: String,
-    /// Changes since the last snapshot, and when that was.
-    pub(super) since_snapshot: (String, String),
-}
-
-/// One look at it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) is_primary: bool,
-    /// How far its history goes.
-    pub(super) offset: u64,
-    pub(super) changes: Changes,
-    pub(super) used_memory: u64,
-    /// The highest number of a database that has keys.
-    pub(super) last_database: Option<u32>,
-    pub(super) is_loading: bool,
-    pub(super) is_redis: bool,
-    /// It holds a part of the keys.
-    pub(super) is_sharded: bool,
-    pub(super) has_modules: bool,
-    pub(super) version: String,
-}
-
-impl Look {
-    /// From an answer to `INFO`; the name of a field that is missing.
-    fn of(info: &Info) -> Result<Self, &'static str> {
-        let text = |name: &'static str| match info.text(name) {
-            "" => Err(name),
-            text => Ok(text.to_owned()),
-        };
-        let replication = info.replication();
-        let changes = Changes {
-            run: text("run_id")?,
-            history: Some(replication.id).filter(|id| !id.is_empty()).ok_or("master_replid")?,
-            since_snapshot: (text("rdb_changes_since_last_save")?, text("rdb_last_save_time")?),
-        };
-        let number = |(name, _): (&str, &str)| name.strip_prefix("db")?.parse::<u32>().ok();
-        Ok(Self {
-            is_primary: replication.is_primary,
-            offset: replication.offset,
-            changes,
-            used_memory: info.memory().used,
-            last_database: info.fields().filter_map(number).max(),
-            is_loading: info.persistence().loading,
-            is_redis: info.text("valkey_version").is_empty(),
-            is_sharded: info.number("cluster_enabled") == 1,
-            has_modules: !info.text("module").is_empty(),
-            version: text("redis_version").map(|_| info.version().to_owned())?,
-        })
-    }
+/// How its data comes here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A second server follows it.
+    Follow,
+    /// All of it is copied while nothing writes.
+    Copy,
 }
 
 /// The way to it, and what is to follow it.
@@ -141,37 +99,55 @@ impl<'a> Source<'a> {
 
     /// Looks at it, wherever its name leads now.
     pub(super) async fn look(&self) -> Result<Look, ImportError> {
-        let server = &self.request.source;
-        let failed = |cause: Error| ImportError::Source { address: server.address(), cause };
-        let open = Connection::open(&self.endpoint, server.credentials().as_ref(), PATIENCE).await;
+        let failed = |cause: Error| ImportError::Source { address: self.request.source.address(), cause };
         // Servers before 7.0 know one section at a time, or the default ones.
-        let info = Server::from(open.map_err(failed)?).info(&[]).await.map_err(failed)?;
+        let info = Server::from(self.connect().await?).info(&[]).await.map_err(failed)?;
         Look::of(&info).map_err(|field| {
             let reason = format!("{field} is missing");
             failed(Error::Malformed { command: "INFO".to_owned(), reason })
         })
     }
 
-    /// Whether the own server can follow it.
-    pub(super) fn check(&self, look: &Look) -> Result<(), ImportError> {
+    async fn connect(&self) -> Result<Connection, ImportError> {
+        let server = &self.request.source;
+        let open = Connection::open(&self.endpoint, server.credentials().as_ref(), PATIENCE).await;
+        open.map_err(|cause| ImportError::Source { address: server.address(), cause })
+    }
+
+    /// Copies all of its data into a file.
+    pub(super) async fn copy(&self, path: &Path) -> Result<Copied, ImportError> {
+        valkeeper_backup::copy(self.connect().await?, path).await.map_err(|cause| self.not_copied(cause))
+    }
+
+    /// Gives copied data a format that the own server reads; answers its keys by database.
+    pub(super) async fn downgrade(&self, path: PathBuf) -> Result<BTreeMap<u32, u64>, ImportError> {
+        let (is_redis, version) = (self.request.is_redis, self.request.version.clone());
+        let work = move || valkeeper_backup::downgrade(&path, is_redis, &version);
+        let done = tokio::task::spawn_blocking(work).await;
+        let done =
+            done.map_err(|error| ImportError::Local("read the copied data", io::Error::other(error)))?;
+        done.map_err(|cause| self.not_copied(cause))
+    }
+
+    /// Whether it has changed since it was copied, up to this position.
+    pub(super) async fn has_changed(&self, copied: &Copied, position: u64) -> Result<bool, ImportError> {
+        let changed = valkeeper_backup::has_changed(self.connect().await?, copied, position).await;
+        changed.map_err(|cause| self.not_copied(cause))
+    }
+
+    fn not_copied(&self, cause: BackupError) -> ImportError {
+        ImportError::Copy { address: self.request.source.address(), cause }
+    }
+
+    /// How the own server gets its data.
+    pub(super) fn check(&self, look: &Look) -> Result<Way, ImportError> {
         let (address, own) = (self.request.source.address(), &self.settings.name);
         let unready = |why: &str| Err(ImportError::Unready(format!("{address} {why}")));
         let unsuitable = |why: String| Err(ImportError::Unsuitable(format!("{address} {why}")));
         let (is_redis, version) = (self.request.is_redis, self.request.version.as_str());
         let databases = databases(self.settings);
-        let name = |is_redis| if is_redis { "Redis" } else { "Valkey" };
         if look.is_sharded {
             return unsuitable("is in cluster mode and has a part of the keys".to_owned());
-        }
-        if look.has_modules {
-            return unsuitable("has modules loaded, whose commands the cluster does not know".to_owned());
-        }
-        if !can_follow((is_redis, version), (look.is_redis, &look.version)) {
-            let (theirs, ours) = (name(look.is_redis), name(is_redis));
-            return unsuitable(format!(
-                "is {theirs} {}, which {ours} {version} does not follow",
-                look.version
-            ));
         }
         if let Some(last) = look.last_database.filter(|last| *last >= databases) {
             return unsuitable(format!(
@@ -190,27 +166,26 @@ impl<'a> Source<'a> {
                 "uses {used} bytes of memory, and maxmemory is {limit}: increase spec.resources.memory, then delete pod {own}"
             ));
         }
-        Ok(())
+        let follows = can_follow((is_redis, version), (look.is_redis, &look.version)) && !look.has_modules;
+        Ok(if follows { Way::Follow } else { Way::Copy })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::error::ErrorClass;
+    use crate::import::{error::ErrorClass, look::tests::INFO};
+    use valkeeper_server::Info;
 
-    const INFO: &str = "redis_version:7.2.4\r\nrun_id:a\r\nrole:master\r\nmaster_replid:h\r\nmaster_repl_offset:90\r\n\
-                        rdb_changes_since_last_save:4\r\nrdb_last_save_time:17\r\nused_memory:500\r\ncluster_enabled:0\r\n\
-                        db3:keys=1,expires=0\r\n";
     const SETTINGS: &str =
         "{name: a-0, pod: u, dataDir: /data, runtimeDir: /run/v, health: '127.0.0.1:1', lease: alone,
           control: {address: '127.0.0.1:2'}, server: {program: valkey-server, host: a, maxMemory: 1000}}";
 
-    fn checked(from: &str, to: &str) -> Result<(), ImportError> {
+    fn checked(from: &str, to: &str) -> Result<Way, ImportError> {
         checked_with(from, to, SETTINGS)
     }
 
-    fn checked_with(from: &str, to: &str, settings: &str) -> Result<(), ImportError> {
+    fn checked_with(from: &str, to: &str, settings: &str) -> Result<Way, ImportError> {
         let settings: Settings = serde_yaml::from_str(settings).unwrap();
         let source =
             SourceServer { host: "old".to_owned(), port: 6379, username: None, password: None, tls: None };
@@ -221,18 +196,22 @@ mod tests {
     }
 
     #[test]
-    fn source_that_cannot_be_followed_is_refused_with_the_reason() {
+    fn source_that_cannot_be_used_is_refused_with_the_reason() {
         use ErrorClass::{Permanent, Transient};
-        checked("", "").unwrap();
+        assert_eq!(checked("", "").unwrap(), Way::Follow);
+        for (from, to) in [
+            ("redis_version:7.2.4", "redis_version:7.4.0"),
+            ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:9.0.1"),
+            ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:8.2.0"),
+            ("run_id:a", "run_id:a\r\nmodule:name=search,ver=2"),
+        ] {
+            assert_eq!(checked(from, to).unwrap(), Way::Copy, "{to}");
+        }
         checked_with("used_memory:500", "used_memory:5000", &SETTINGS.replace("1000", "0")).unwrap();
         let many = SETTINGS.replace("1000", "0, directives: {databases: '32'}");
         checked_with("db3", "db20", &many).unwrap();
         for (from, to, why, class) in [
-            ("redis_version:7.2.4", "redis_version:7.4.0", "Redis 7.4.0", Permanent),
-            ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:9.0.1", "Valkey 9.0.1", Permanent),
-            ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:8.2.0", "Valkey 8.2.0", Permanent),
             ("db3", "db16", "database 16", Permanent),
-            ("run_id:a", "run_id:a\r\nmodule:name=search,ver=2", "modules", Permanent),
             ("cluster_enabled:0", "cluster_enabled:1", "cluster mode", Permanent),
             ("role:master", "role:slave", "is a replica", Transient),
             ("used_memory:500", "used_memory:1001", "uses 1001 bytes", Transient),
@@ -240,32 +219,6 @@ mod tests {
         ] {
             let error = checked(from, to).unwrap_err();
             assert!(error.to_string().contains(why) && error.class() == class, "{error}");
-        }
-    }
-
-    #[test]
-    fn everything_that_may_have_changed_the_data_shows() {
-        let of = |text: &str| Look::of(&Info::parse(text)).unwrap().changes;
-        // Pings to replicas move the offset alone.
-        assert_eq!(of(INFO), of(&INFO.replace("offset:90", "offset:104")));
-        for (from, to) in [
-            ("last_save:4", "last_save:5"),
-            ("save_time:17", "save_time:18"),
-            ("run_id:a", "run_id:b"),
-            ("replid:h", "replid:i"),
-        ] {
-            assert_ne!(of(INFO), of(&INFO.replace(from, to)), "{from}");
-        }
-    }
-
-    #[test]
-    fn answer_without_what_is_needed_says_nothing() {
-        for field in
-            ["run_id", "master_replid", "rdb_changes_since_last_save", "rdb_last_save_time", "redis_version"]
-        {
-            let without: String =
-                INFO.split_inclusive("\r\n").filter(|line| !line.starts_with(field)).collect();
-            assert_eq!(Look::of(&Info::parse(&without)), Err(field));
         }
     }
 

@@ -22,18 +22,18 @@ use valkeeper_instance::{
 };
 use valkeeper_server::{Connection, Credentials, Endpoint, Server};
 
-const PASSWORD: &str = "word of the old server";
-const PORT: u16 = 6390;
+pub(crate) const PASSWORD: &str = "word of the old server";
+pub(crate) const PORT: u16 = 6390;
 
 /// A server that no manager knows.
-struct Source {
+pub(crate) struct Source {
     child: Child,
     folder: TempDir,
-    host: String,
+    pub(crate) host: String,
 }
 
 impl Source {
-    async fn start(program: &Path, host: &str, more: &[&str]) -> Self {
+    pub(crate) async fn start(program: &Path, host: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let child = Command::new(program)
             .args([
@@ -59,13 +59,13 @@ impl Source {
         source
     }
 
-    async fn client(&self) -> Option<Server> {
+    pub(crate) async fn client(&self) -> Option<Server> {
         let credentials = Credentials { user: "default".to_owned(), password: PASSWORD.to_owned() };
         let endpoint = Endpoint::Tcp(self.host.clone(), PORT);
         Connection::open(&endpoint, Some(&credentials), Duration::from_secs(5)).await.ok().map(Server::from)
     }
 
-    fn request(&self, is_redis: bool, cut_over: bool) -> ImportRequest {
+    pub(crate) fn request(&self, is_redis: bool, cut_over: bool) -> ImportRequest {
         let (username, password) = (None, Some(PASSWORD.to_owned()));
         let source = SourceServer { host: self.host.clone(), port: PORT, username, password, tls: None };
         ImportRequest { source, is_redis, version: if is_redis { "7.2" } else { "8.0" }.to_owned(), cut_over }
@@ -80,14 +80,14 @@ impl Drop for Source {
 }
 
 /// A client of the source that writes until it is stopped; answers how many writes were acknowledged.
-struct Writer {
+pub(crate) struct Writer {
     stop: Arc<AtomicBool>,
-    count: Arc<AtomicU64>,
+    pub(crate) count: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl Writer {
-    async fn start(source: &Source) -> Self {
+    pub(crate) async fn start(source: &Source) -> Self {
         let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut client = source.client().await.unwrap();
         let (ends, acknowledged) = (Arc::clone(&stop), Arc::clone(&count));
@@ -102,14 +102,14 @@ impl Writer {
         Self { stop, count, task }
     }
 
-    async fn stop(self) -> u64 {
+    pub(crate) async fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap();
         self.count.load(Ordering::Relaxed)
     }
 }
 
-fn progress(status: &StatusAnswer) -> Option<&ImportProgress> {
+pub(crate) fn progress(status: &StatusAnswer) -> Option<&ImportProgress> {
     match &status.restore {
         Some(RestoreStatus::Following(progress)) => Some(progress),
         _ => None,
@@ -120,7 +120,7 @@ fn waiting(status: &StatusAnswer) -> bool {
     status.restore == Some(RestoreStatus::Waiting)
 }
 
-async fn first_instance(program: &Path, persistence: &str) -> World {
+pub(crate) async fn first_instance(program: &Path, persistence: &str) -> World {
     let setup = Setup {
         server: format!("  persistence: {persistence}\n"),
         more: "restore: a\n".to_owned(),
@@ -132,7 +132,7 @@ async fn first_instance(program: &Path, persistence: &str) -> World {
     world
 }
 
-fn source_host(node: &Node) -> String {
+pub(crate) fn source_host(node: &Node) -> String {
     node.host.rsplit_once('.').unwrap().0.to_owned() + ".9"
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod backups;
 mod checked;
+mod copies;
 mod fencing;
 mod held;
 mod imports;

@@ -1,0 +1,147 @@
+//! Gives a dump the format of an earlier server, if nothing in it is later than that format.
+//!
+//! Servers never change how a kind of value is written: a change gets another kind. So a dump whose kinds an earlier server
+//! knows differs from one of that server in its header and its checksum only.
+//!
+//! Guarantees: a dump with anything that the server does not know is refused, and stays as it is.
+
+use crate::{check::Checks, error::BackupError, manifest::RdbVersion, rdb};
+use crc_fast::{CrcAlgorithm, Digest};
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    path::Path,
+};
+
+/// Bytes of the checksum at the end.
+const CHECKSUM: u64 = 8;
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+/// The kind of a value of a module.
+const MODULE: u8 = 7;
+
+/// Rewrites the dump in this file for a server that is a Redis or not, of this version, where that is needed; answers how
+/// many keys each database has.
+pub fn downgrade(path: &Path, is_redis: bool, version: &str) -> Result<BTreeMap<u32, u64>, BackupError> {
+    let failed = |error| BackupError::Io("read the copied data", error);
+    let contents = File::open(path).and_then(|file| rdb::contents(&mut BufReader::new(file)));
+    let contents = contents.map_err(failed)?;
+    let wanted = RdbVersion::of_server(is_redis, version);
+    let Some(keys) = contents.keys else { return Err(unknown(&contents.header)) };
+    check(path)?;
+    let is_readable =
+        RdbVersion::parse(&contents.header).is_some_and(|found| found.is_read_by(is_redis, version));
+    if !is_readable {
+        let is_later = |kind: &u8| *kind > wanted.latest_kind() || *kind == MODULE;
+        if contents.kinds.iter().any(is_later) {
+            return Err(unknown(&contents.header));
+        }
+        rewrite(path, &wanted.header()).map_err(|error| BackupError::Io("rewrite the copied data", error))?;
+    }
+    Ok(keys)
+}
+
+fn unknown(header: &str) -> BackupError {
+    BackupError::Incompatible(format!(
+        "the data, in format {header}, has values that this version does not know, such as those of modules, or hashes with \
+         fields that expire"
+    ))
+}
+
+/// Whether the bytes are those that the server wrote. One may write no checksum.
+fn check(path: &Path) -> Result<(), BackupError> {
+    let mut checks = Checks::new();
+    let reading =
+        File::open(path).and_then(|mut file| each_piece(&mut file, u64::MAX, |piece| checks.update(piece)));
+    reading.map_err(|error| BackupError::Io("read the copied data", error))?;
+    match checks.finish().objection {
+        Some(objection) if !objection.starts_with("has no checksum") => {
+            Err(BackupError::Stream(format!("is damaged: the data {objection}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rewrite(path: &Path, header: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let end = file.metadata()?.len().saturating_sub(CHECKSUM);
+    file.write_all(header.as_bytes())?;
+    file.rewind()?;
+    let mut checksum = Digest::new(CrcAlgorithm::Crc64Redis);
+    each_piece(&mut file, end, |piece| checksum.update(piece))?;
+    file.seek(SeekFrom::Start(end))?;
+    file.write_all(&checksum.finalize().to_le_bytes())?;
+    file.sync_all()
+}
+
+/// Hands on so many bytes, or all of them.
+fn each_piece(file: &mut File, bytes: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut reader = file.take(bytes);
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece)? {
+            0 => return Ok(()),
+            read => take(&piece[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A dump of this format with one key of this kind, whose value is a text.
+    fn dump(header: &str, kind: u8) -> tempfile::NamedTempFile {
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend([0xFE, 0, kind, 1, b'k', 1, b'v', 0xFF]);
+        let mut checksum = Digest::new(CrcAlgorithm::Crc64Redis);
+        checksum.update(&bytes);
+        bytes.extend(checksum.finalize().to_le_bytes());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn dump_gets_the_format_of_a_server_that_knows_its_values() {
+        for (header, kind, is_redis, version, expected) in [
+            ("REDIS0012", 0, false, "8.1", Some("REDIS0011")),
+            ("REDIS0012", 20, false, "8.1", Some("REDIS0011")),
+            ("VALKEY080", 0, false, "8.1", Some("REDIS0011")),
+            ("REDIS0011", 17, true, "7.0.15", Some("REDIS0010")),
+            // It is read as it is.
+            ("REDIS0010", 0, false, "8.1", Some("REDIS0010")),
+            ("VALKEY080", 0, false, "9.0", Some("VALKEY080")),
+            // A set in a form that Redis 7.0 does not know, and a hash of Redis 7.4.
+            ("REDIS0011", 20, true, "7.0.15", None),
+            ("REDIS0012", 25, false, "8.1", None),
+        ] {
+            let file = dump(header, kind);
+            let before = std::fs::read(file.path()).unwrap();
+            let outcome = downgrade(file.path(), is_redis, version);
+            let after = std::fs::read(file.path()).unwrap();
+            let Some(header) = expected else {
+                let is_refused = matches!(outcome, Err(BackupError::Incompatible(_)));
+                assert!(is_refused && after == before, "{header} {kind}: {outcome:?}");
+                continue;
+            };
+            assert_eq!(outcome.unwrap(), BTreeMap::from([(0, 1)]));
+            assert!(after.starts_with(header.as_bytes()), "{header} {kind}");
+            check(file.path()).unwrap();
+            assert_eq!(after[9..after.len() - 8], before[9..before.len() - 8]);
+        }
+    }
+
+    #[test]
+    fn damaged_dump_is_refused() {
+        let file = dump("REDIS0012", 0);
+        let mut bytes = std::fs::read(file.path()).unwrap();
+        bytes[14] ^= 1;
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert!(downgrade(file.path(), false, "8.1").is_err());
+        bytes.truncate(12);
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert!(downgrade(file.path(), false, "8.1").is_err());
+    }
+}
