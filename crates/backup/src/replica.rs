@@ -55,7 +55,7 @@ impl FullSync {
             let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut piece)).await;
             let read = read.map_err(|_| protocol("stands still"))?;
             if read.map_err(valkeeper_server::Error::from)? == 0 {
-                return Err(protocol("ended before its data had come"));
+                return Err(ended_early());
             }
             let data = self.frame.take(&piece);
             if !data.is_empty() {
@@ -122,7 +122,7 @@ pub async fn has_changed(
         let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut received)).await;
         let read = read.map_err(|_| protocol("stands still"))?;
         if read.map_err(valkeeper_server::Error::from)? == 0 {
-            return Err(protocol("ended early"));
+            return Err(ended_early());
         }
     }
     Ok(false)
@@ -130,6 +130,11 @@ pub async fn has_changed(
 
 fn protocol(what: impl Into<String>) -> BackupError {
     BackupError::Stream(what.into())
+}
+
+/// A Valkey 9 ends it when it has a value that an earlier version does not know.
+fn ended_early() -> BackupError {
+    protocol("ended before its data had come; the log of the server says why")
 }
 
 async fn send(stream: &mut Box<dyn Stream>, bytes: &[u8]) -> Result<(), BackupError> {
@@ -145,7 +150,10 @@ async fn line(stream: &mut Box<dyn Stream>) -> Result<String, BackupError> {
     let mut text = Vec::new();
     loop {
         let byte = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
-        let byte = byte.map_err(|_| protocol("stands still"))?.map_err(valkeeper_server::Error::from)?;
+        let byte = match byte.map_err(|_| protocol("stands still"))? {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ended_early()),
+            byte => byte.map_err(valkeeper_server::Error::from)?,
+        };
         match byte {
             b'\r' => {}
             b'\n' if text.is_empty() => {}

@@ -68,11 +68,19 @@ pub struct Memory {
 }
 
 impl Info {
-    /// Reads an answer.
+    /// Reads an answer. A field that there is several times, as `module`, has a line for each.
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let pairs = lines.filter_map(|line| line.trim_end().split_once(':'));
-        Self(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        let mut fields = BTreeMap::<String, String>::new();
+        for (key, value) in pairs {
+            let known = fields.entry(key.to_owned()).or_default();
+            if !known.is_empty() {
+                known.push('\n');
+            }
+            known.push_str(value);
+        }
+        Self(fields)
     }
 
     /// All fields.

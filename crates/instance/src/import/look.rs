@@ -54,7 +54,8 @@ impl Look {
             is_loading: info.persistence().loading,
             is_redis: info.text("valkey_version").is_empty(),
             is_sharded: info.number("cluster_enabled") == 1,
-            has_modules: !info.text("module").is_empty(),
+            // Valkey 9 has its scripts from a module of its own.
+            has_modules: info.text("module").lines().any(|module| !module.starts_with("name=lua,")),
             version: text("redis_version").map(|_| info.version().to_owned())?,
         })
     }

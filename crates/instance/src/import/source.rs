@@ -204,9 +204,11 @@ mod tests {
             ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:9.0.1"),
             ("redis_version:7.2.4", "redis_version:7.2.4\r\nvalkey_version:8.2.0"),
             ("run_id:a", "run_id:a\r\nmodule:name=search,ver=2"),
+            ("run_id:a", "run_id:a\r\nmodule:name=lua,ver=1\r\nmodule:name=search,ver=2"),
         ] {
             assert_eq!(checked(from, to).unwrap(), Way::Copy, "{to}");
         }
+        assert_eq!(checked("run_id:a", "run_id:a\r\nmodule:name=lua,ver=1").unwrap(), Way::Follow);
         checked_with("used_memory:500", "used_memory:5000", &SETTINGS.replace("1000", "0")).unwrap();
         let many = SETTINGS.replace("1000", "0, directives: {databases: '32'}");
         checked_with("db3", "db20", &many).unwrap();
