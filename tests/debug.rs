@@ -166,7 +166,7 @@ fn decisions_show_no_secret() {
 }
 
 /// Fields that appear to hold a secret, and why they do not.
-const HARMLESS: [(&str, &str, &str); 16] = [
+const HARMLESS: [(&str, &str, &str); 17] = [
     ("Connection", "namespace_token_secret", "the name of a Secret"),
     ("Connection", "namespace_token_key", "the name of a key"),
     ("Import", "token_secret", "the name of a Secret"),
@@ -179,6 +179,7 @@ const HARMLESS: [(&str, &str, &str); 16] = [
     ("AzureDestination", "credentials_secret_name", "the name of a Secret"),
     ("BackupEncryption", "secret_name", "the name of a Secret"),
     ("ClusterTls", "secret_name", "the name of a Secret"),
+    ("BootstrapServerTls", "certificate_secret_name", "the name of a Secret"),
     ("Clients", "sentinel_password", "whether one is required"),
     ("Predecessor", "secret", "the name of a Secret and the prefix of its keys"),
     ("Sourced", "secret", "the name of a Secret"),

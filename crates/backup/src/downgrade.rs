@@ -18,8 +18,9 @@ use std::{
 const CHECKSUM: u64 = 8;
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
-/// The kind of a value of a module.
+/// The kind of a value of a module, and of what a module says about all data.
 const MODULE: u8 = 7;
+const MODULE_FACT: u8 = 0xF7;
 
 /// Rewrites the dump in this file for a server that is a Redis or not, of this version, where that is needed; answers how
 /// many keys each database has.
@@ -28,24 +29,34 @@ pub fn downgrade(path: &Path, is_redis: bool, version: &str) -> Result<BTreeMap<
     let contents = File::open(path).and_then(|file| rdb::contents(&mut BufReader::new(file)));
     let contents = contents.map_err(failed)?;
     let wanted = RdbVersion::of_server(is_redis, version);
-    let Some(keys) = contents.keys else { return Err(unknown(&contents.header)) };
-    check(path)?;
     let is_readable =
         RdbVersion::parse(&contents.header).is_some_and(|found| found.is_read_by(is_redis, version));
+    let latest = if is_readable { u8::MAX } else { wanted.latest_kind() };
+    let is_unknown = |kind: &&u8| **kind > latest || [MODULE, MODULE_FACT].contains(*kind);
+    // What cannot be read is the last of the kinds.
+    let refused = contents.kinds.iter().find(is_unknown).or(contents.kinds.last());
+    let refused = refused.copied().unwrap_or_default();
+    let Some(keys) = contents.keys else { return Err(unknown(&contents.header, refused)) };
+    if contents.kinds.iter().any(|kind| is_unknown(&kind)) {
+        return Err(unknown(&contents.header, refused));
+    }
+    check(path)?;
     if !is_readable {
-        let is_later = |kind: &u8| *kind > wanted.latest_kind() || *kind == MODULE;
-        if contents.kinds.iter().any(is_later) {
-            return Err(unknown(&contents.header));
-        }
         rewrite(path, &wanted.header()).map_err(|error| BackupError::Io("rewrite the copied data", error))?;
     }
     Ok(keys)
 }
 
-fn unknown(header: &str) -> BackupError {
+fn unknown(header: &str, kind: u8) -> BackupError {
+    let what = match kind {
+        MODULE | MODULE_FACT => "values or facts of modules".to_owned(),
+        20 => "small sets".to_owned(),
+        21 | 26 => "streams".to_owned(),
+        22..=25 => "hashes with fields that expire".to_owned(),
+        kind => format!("something of kind {kind}"),
+    };
     BackupError::Incompatible(format!(
-        "the data, in format {header}, has values that this version does not know, such as those of modules, or hashes with \
-         fields that expire"
+        "the data, in format {header}, has {what}, which this version does not know"
     ))
 }
 
@@ -113,6 +124,7 @@ mod tests {
             // It is read as it is.
             ("REDIS0010", 0, false, "8.1", Some("REDIS0010")),
             ("VALKEY080", 0, false, "9.0", Some("VALKEY080")),
+            ("REDIS0011", 7, false, "8.1", None),
             // A set in a form that Redis 7.0 does not know, and a hash of Redis 7.4.
             ("REDIS0011", 20, true, "7.0.15", None),
             ("REDIS0012", 25, false, "8.1", None),

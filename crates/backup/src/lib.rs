@@ -36,7 +36,7 @@ pub use downgrade::downgrade;
 pub use error::{BackupError, ErrorClass};
 pub use fetch::Listed;
 pub use manifest::{Manifest, Origin};
-pub use replica::{Copied, copy, has_changed};
+pub use replica::{Copied, Since, copy, since};
 pub use seal::{Encryption, EncryptionKey};
 pub use secrets::SecretData;
 pub use store::Store;

@@ -9,14 +9,12 @@ use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncWriteExt as _},
 };
-use valkeeper_server::{Connection, Stream, answer::decode_command, resp};
+use valkeeper_server::{Connection, Info, Stream, answer::decode_command, resp};
 
 /// Longest wait for the next bytes. A server that forks, or waits for another save, sends line ends.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Longest line that a server sends before its data.
 const LONGEST_LINE: usize = 512;
-/// Commands in the stream of a replica that change no data.
-const CALM: [&[u8]; 3] = [b"PING", b"REPLCONF", b"SELECT"];
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
 
@@ -31,8 +29,17 @@ pub(crate) struct FullSync {
 }
 
 impl FullSync {
-    /// Asks for it, over a connection that has authenticated.
-    pub(crate) async fn begin(mut connection: Connection) -> Result<Self, BackupError> {
+    /// Asks for it, over a connection that has authenticated, in a format that this version reads, or in that of the server.
+    pub(crate) async fn begin(mut connection: Connection, reader: Option<&str>) -> Result<Self, BackupError> {
+        // A Valkey takes a replica that names no version for an old one. Others know no such option.
+        let version = match reader {
+            Some(version) => version.to_owned(),
+            None => own_version(&mut connection).await?,
+        };
+        match connection.call(&["REPLCONF", "version", &version]).await {
+            Err(error) if connection.is_usable() => tracing::debug!(%error, "no version named"),
+            answer => drop(answer?),
+        }
         // Port 0: nobody connects back.
         connection.call(&["REPLCONF", "listening-port", "0"]).await?;
         connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
@@ -66,6 +73,11 @@ impl FullSync {
     }
 }
 
+async fn own_version(connection: &mut Connection) -> Result<String, BackupError> {
+    let answer = connection.call(&["INFO", "server"]).await?;
+    Ok(Info::parse(&answer.text().unwrap_or_default()).version().to_owned())
+}
+
 /// Where in a history copied data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -75,10 +87,10 @@ pub struct Copied {
     pub offset: u64,
 }
 
-/// Writes all data of a server to a file, over a connection that has authenticated.
-pub async fn copy(connection: Connection, path: &Path) -> Result<Copied, BackupError> {
+/// Writes all data of a server to a file, over a connection that has authenticated, for a server of this version.
+pub async fn copy(connection: Connection, path: &Path, reader: &str) -> Result<Copied, BackupError> {
     let failed = |error| BackupError::Io("write the copied data", error);
-    let mut sync = FullSync::begin(connection).await?;
+    let mut sync = FullSync::begin(connection, Some(reader)).await?;
     let mut file = File::create(path).await.map_err(failed)?;
     while let Some(piece) = sync.next().await? {
         file.write_all(&piece).await.map_err(failed)?;
@@ -87,16 +99,22 @@ pub async fn copy(connection: Connection, path: &Path) -> Result<Copied, BackupE
     Ok(Copied { id: sync.id, offset: sync.offset })
 }
 
-/// Whether a server has changed its data between what was copied and this position, as it would tell a replica; also if it
-/// does not know any more.
-pub async fn has_changed(
-    mut connection: Connection,
-    copied: &Copied,
-    position: u64,
-) -> Result<bool, BackupError> {
-    let Some(mut missing) = position.checked_sub(copied.offset) else { return Ok(true) };
+/// What has become of the data of a server since it was copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Nothing but that these keys of these databases were removed, by clients or because they have expired.
+    Removed(Vec<(u32, Vec<u8>)>),
+    /// Something else, or the server does not know any more.
+    Changed,
+}
+
+/// Asks a server, over a connection that has authenticated, what it would tell a replica between what was copied and this
+/// position.
+pub async fn since(mut connection: Connection, copied: &Copied, position: u64) -> Result<Since, BackupError> {
+    let Some(mut missing) = position.checked_sub(copied.offset) else { return Ok(Since::Changed) };
+    let mut changes = Changes::default();
     if missing == 0 {
-        return Ok(false);
+        return Ok(Since::Removed(changes.removed));
     }
     connection.call(&["REPLCONF", "listening-port", "0"]).await?;
     connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
@@ -105,15 +123,14 @@ pub async fn has_changed(
     let next = (copied.offset + 1).to_string();
     send(&mut stream, &resp::encode_command(&[b"PSYNC", copied.id.as_bytes(), next.as_bytes()])).await?;
     if !line(&mut stream).await?.starts_with("+CONTINUE") {
-        return Ok(true);
+        return Ok(Since::Changed);
     }
     let mut received = Vec::new();
     while missing > 0 {
         let command = decode_command(&received).map_err(|error| protocol(error.to_string()))?;
         if let Some((words, length)) = command {
-            let is = |calm: &&[u8]| words.first().is_some_and(|name| name.eq_ignore_ascii_case(calm));
-            if !CALM.iter().any(is) {
-                return Ok(true);
+            if !changes.understand(&words) {
+                return Ok(Since::Changed);
             }
             received.drain(..length);
             missing = missing.saturating_sub(length as u64);
@@ -125,7 +142,34 @@ pub async fn has_changed(
             return Err(ended_early());
         }
     }
-    Ok(false)
+    Ok(Since::Removed(changes.removed))
+}
+
+/// What commands of a stream have removed. After a full synchronization, the first that names keys follows a `SELECT`.
+#[derive(Default)]
+struct Changes {
+    database: Option<u32>,
+    removed: Vec<(u32, Vec<u8>)>,
+}
+
+impl Changes {
+    /// Whether a command changes nothing, or removes keys only.
+    fn understand(&mut self, words: &[Vec<u8>]) -> bool {
+        let Some((name, arguments)) = words.split_first() else { return true };
+        match (name.to_ascii_uppercase().as_slice(), self.database) {
+            (b"PING" | b"REPLCONF" | b"PUBLISH" | b"SPUBLISH" | b"MULTI" | b"EXEC", _) => true,
+            (b"SELECT", _) => {
+                let number = arguments.first().and_then(|number| str::from_utf8(number).ok()?.parse().ok());
+                self.database = number;
+                number.is_some()
+            }
+            (b"DEL" | b"UNLINK", Some(database)) => {
+                self.removed.extend(arguments.iter().map(|key| (database, key.clone())));
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 fn protocol(what: impl Into<String>) -> BackupError {
@@ -194,5 +238,22 @@ mod tests {
             if error.class() == valkeeper_server::ErrorClass::Busy),
             "{refused}"
         );
+    }
+    #[test]
+    fn stream_of_a_calm_server_only_removes_keys() {
+        let told = |lines: &[&str]| {
+            let mut changes = Changes::default();
+            let words = |line: &&str| -> Vec<Vec<u8>> {
+                line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+            };
+            lines.iter().all(|line| changes.understand(&words(line))).then_some(changes.removed)
+        };
+        let removed = |database: u32, key: &str| (database, key.as_bytes().to_vec());
+        assert_eq!(told(&["PING", "replconf GETACK *", "PUBLISH __sentinel__:hello a"]), Some(vec![]));
+        let expiry = ["SELECT 3", "MULTI", "DEL a", "UNLINK b c", "EXEC"];
+        assert_eq!(told(&expiry), Some(vec![removed(3, "a"), removed(3, "b"), removed(3, "c")]));
+        for changed in [&["SELECT 0", "SET a b"][..], &["DEL a"], &["SELECT x"], &["FLUSHALL"]] {
+            assert_eq!(told(changed), None, "{changed:?}");
+        }
     }
 }

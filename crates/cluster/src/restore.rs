@@ -109,7 +109,7 @@ fn following(desired: &Desired, (cutting_over, copies): (bool, bool), waits_for:
         Some(what) => format!("{name} {does} {server} and waits for {what}."),
         None if cutting_over => format!("{name} {does} {server}."),
         None if copies => format!(
-            "{name} cannot follow {server}, whose format is later, and copies its data once. Stop its clients, then set \
+            "{name} cannot follow {server}, whose format is later, and copies its data. Stop its clients, then set \
              spec.bootstrap.server.cutOver."
         ),
         None => format!(

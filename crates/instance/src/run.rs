@@ -49,6 +49,7 @@ pub async fn run(settings_path: &Path, guard: Vec<OsString>) -> Result<(), Insta
     settings.access()?;
     let at = |what| move |error| InstanceError::Io(what, error);
     std::fs::create_dir_all(&settings.data_dir).map_err(at("cannot create the data folder"))?;
+    crate::import::remove_leftovers(&settings);
     let memory_file = MemoryFile::in_folder(&settings.data_dir);
     let mut memory = memory_file.load();
     memory.boot += 1;

@@ -135,7 +135,9 @@ pub(crate) fn identity(
     files: &TlsFiles,
 ) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, &error))?;
+    // The error of a malformed file may have all of it in its text.
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|_| unusable(&files.key, &"there is no private key in PEM"))?;
     Ok((chain, key))
 }
 
@@ -150,7 +152,7 @@ fn authority(path: &Path) -> io::Result<RootCertStore> {
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(path, &error))
+        .map_err(|_| unusable(path, &"there is no certificate in PEM"))
 }
 
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> io::Error {

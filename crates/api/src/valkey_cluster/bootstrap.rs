@@ -27,7 +27,7 @@ pub struct Bootstrap {
 }
 
 /// A running server, whose data is copied and kept up to date until the cluster takes over. It must be a primary without
-/// cluster mode. If its format is later than that of this cluster, its data is copied once, after `cutOver` is set; a cluster
+/// cluster mode. If its format is later than that of this cluster, its data is copied after `cutOver` is set; a cluster
 /// of Valkey also follows Redis up to 7.2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]

@@ -46,7 +46,7 @@ impl<R: Read> Scan<'_, R> {
         loop {
             let kind = self.byte()?;
             // Facts of modules and of slots, and all values.
-            if matches!(kind, 0xF4 | 0xF7 | ..0xF0) {
+            if matches!(kind, 0xF0..=0xF4 | 0xF6 | 0xF7 | ..0xF0) {
                 self.kinds.insert(kind);
             }
             match kind {
@@ -67,6 +67,8 @@ impl<R: Read> Scan<'_, R> {
                 }
                 0xF5 => self.text()?,
                 0xF4 => self.lengths(3)?,
+                // Later than what is known here.
+                0xF0..=0xF3 | 0xF6 => return Err(Failure::Unknown),
                 kind => {
                     self.text()?;
                     self.value(kind)?;

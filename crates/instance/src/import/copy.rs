@@ -1,9 +1,13 @@
-//! A source that the own server cannot follow, because its format is later: all data is copied once, while nothing writes
-//! there, and a second server writes it in its own format.
+//! A source that the own server cannot follow, because its format is later: all data is copied while nothing writes there,
+//! and a second server writes it in its own format.
 //!
-//! Guarantees: what is taken over is all data of the source, as it was when it was copied and is still: its own stream of
-//! changes says that there was none in between; data that the own server would not understand is refused before any client
-//! is stopped.
+//! ```text
+//! rehearse ──cut over, quiet──▶ copy ──▶ load, count ──▶ remove what was removed since ──▶ save ──▶ unchanged? place
+//! ```
+//!
+//! Guarantees: what is taken over is all data of the source: until the data is loaded, the stream of the source says which
+//! keys have gone, such as those that have expired, and that nothing else has changed; from then on its counters do. Data
+//! that the own server does not load is found in the rehearsal, before any client is stopped.
 
 use super::{
     ImportProgress, PAUSE, QUIET, check_space,
@@ -14,24 +18,22 @@ use super::{
     source::Source,
 };
 use crate::instance::Instance;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
-use valkeeper_backup::Copied;
+use valkeeper_backup::{Copied, Since};
 
 /// Between two looks at a server that loads.
 const LOADING: Duration = Duration::from_millis(100);
 
 /// Waits until it was asked to take over, and does; answers where the data is.
 pub(super) async fn take_over(instance: &Instance, source: &Source<'_>) -> Result<PathBuf, ImportError> {
-    let files = Files::prepare(&instance.settings)?;
-    copy(source, &files).await?;
-    drop(files);
+    if !instance.restore.is_cutting_over() {
+        drop(load(instance, source).await?);
+    }
     let mut unchanged: Option<(Look, Instant)> = None;
+    let mut answered = Instant::now();
     loop {
-        let look = match source.look().await {
-            Err(denied) if denied.is_denied() => return Err(denied),
-            look => look,
-        };
+        let look = super::look(source, &mut answered).await?;
         let now = Instant::now();
         unchanged = look.as_ref().ok().map(|look| match unchanged.take() {
             Some((before, since)) if before.changes == look.changes => (look.clone(), since),
@@ -41,32 +43,40 @@ pub(super) async fn take_over(instance: &Instance, source: &Source<'_>) -> Resul
         let cutting_over = instance.restore.is_cutting_over();
         let is_written_to = (cutting_over && quiet.is_none()).then_some(Obstacle::Clients);
         let obstacle = Obstacle::of_source(&look, source.max_memory()).or(is_written_to);
-        let mut waits_for = obstacle.map(|obstacle| obstacle.to_string());
-        let progress = |waits_for| ImportProgress { cutting_over, waits_for, copies: true };
-        instance.restore.follows(progress(waits_for.clone()));
-        if let (true, None, Some((before, _))) = (cutting_over, &waits_for, quiet) {
-            match copy_unchanged(instance, source, before).await {
-                Ok(Some(dump)) => return Ok(dump),
-                Ok(None) => {}
-                Err(error) if error.is_permanent() => return Err(error),
-                Err(error) => waits_for = Some(error.to_string()),
-            }
-            instance.restore.follows(progress(waits_for));
-            unchanged = None;
+        let waits_for = obstacle.map(|obstacle| obstacle.to_string());
+        let is_due = cutting_over && waits_for.is_none();
+        instance.restore.follows(ImportProgress { cutting_over, waits_for, copies: true });
+        if let (true, Some((before, _))) = (is_due, quiet) {
+            check_space(instance, before.used_memory)?;
+            return copy_unchanged(instance, source).await;
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// All data, if the source has no other since; answers where it is.
-async fn copy_unchanged(
-    instance: &Instance,
-    source: &Source<'_>,
-    before: &Look,
-) -> Result<Option<PathBuf>, ImportError> {
-    check_space(instance, before.used_memory)?;
+/// All data of a source that nothing writes to; answers where it is.
+async fn copy_unchanged(instance: &Instance, source: &Source<'_>) -> Result<PathBuf, ImportError> {
+    let (copied, mut server) = load(instance, source).await?;
+    let loaded = source.look().await?;
+    let is_same = loaded.is_primary && loaded.changes.history == copied.id;
+    match source.since(&copied, loaded.offset).await? {
+        Since::Removed(keys) if is_same => server.remove(&keys).await?,
+        _ => return Err(source.was_written_to()),
+    }
+    server.save().await?;
+    let saved = source.look().await?;
+    if !saved.is_primary || saved.changes != loaded.changes {
+        return Err(source.was_written_to());
+    }
+    Ok(server.end().await)
+}
+
+/// A second server that has loaded all data of the source, in a format that it reads.
+async fn load(instance: &Instance, source: &Source<'_>) -> Result<(Copied, Follower), ImportError> {
     let files = Files::prepare(&instance.settings)?;
-    let (copied, keys) = copy(source, &files).await?;
+    let path = files.source_dump().map_err(|error| ImportError::Local("copy the data", error))?;
+    let copied = source.copy(&path).await?;
+    let keys = source.downgrade(path).await?;
     let mut server = Follower::load(instance, files).await?;
     let mut state = server.state().await?;
     while state.is_loading {
@@ -74,24 +84,10 @@ async fn copy_unchanged(
         state = server.state().await?;
     }
     if state.keys != keys {
+        let loaded = &state.keys;
         let text =
-            format!("a second server has loaded {:?} keys by database, and {keys:?} were copied", state.keys);
+            format!("a second server has loaded {loaded:?} keys by database, and {keys:?} were copied");
         return Err(ImportError::Unsuitable(text));
     }
-    server.save().await?;
-    let look = source.look().await?;
-    let is_same =
-        look.is_primary && look.changes.run == before.changes.run && look.changes.history == copied.id;
-    if !is_same || source.has_changed(&copied, look.offset).await? {
-        return Ok(None);
-    }
-    Ok(Some(server.end().await))
-}
-
-/// Copies all data into the folder of a second server, in a format that it reads; answers how many keys there are.
-async fn copy(source: &Source<'_>, files: &Files) -> Result<(Copied, BTreeMap<u32, u64>), ImportError> {
-    let path = files.source_dump().map_err(|error| ImportError::Local("copy the data", error))?;
-    let copied = source.copy(&path).await?;
-    let keys = source.downgrade(path).await?;
-    Ok((copied, keys))
+    Ok((copied, server))
 }

@@ -56,18 +56,12 @@ pub(crate) enum ErrorClass {
 impl ImportError {
     pub(crate) fn class(&self) -> ErrorClass {
         match self {
-            Self::Unsuitable(_) | Self::Copy { cause: BackupError::Incompatible(_), .. } => {
-                ErrorClass::Permanent
-            }
+            Self::Unsuitable(_) => ErrorClass::Permanent,
             Self::Place(error) if error.class() != valkeeper_backup::ErrorClass::Transient => {
                 ErrorClass::Permanent
             }
             _ => ErrorClass::Transient,
         }
-    }
-
-    pub(crate) fn is_permanent(&self) -> bool {
-        self.class() == ErrorClass::Permanent
     }
 
     /// Whether the password, or the user, is wrong.

@@ -128,6 +128,19 @@ impl Follower {
         Ok(self.server.replicaof(host, *port).await?)
     }
 
+    /// Removes keys from it, which the source has removed.
+    pub(super) async fn remove(&mut self, keys: &[(u32, Vec<u8>)]) -> Result<(), ImportError> {
+        self.server.config_set(&[("replica-read-only", "no")]).await?;
+        let mut selected = None;
+        for (database, key) in keys {
+            if selected.replace(*database) != Some(*database) {
+                self.server.call(&["SELECT", &database.to_string()]).await?;
+            }
+            self.server.connection().call_within(&[b"DEL", key], PATIENCE).await?;
+        }
+        Ok(())
+    }
+
     /// Has it write what it has to the disk. It takes nothing new meanwhile.
     pub(super) async fn save(&mut self) -> Result<(), ImportError> {
         let failed = |error| ImportError::Local("keep the data", error);
@@ -135,6 +148,8 @@ impl Follower {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
+        // What was loaded at the start is not needed any more.
+        let _ = std::fs::remove_file(self.files.folder.join("dump.rdb"));
         self.server.call(&["SAVE"]).await?;
         std::fs::rename(self.files.folder.join("dump.rdb"), &self.files.dump).map_err(failed)
     }

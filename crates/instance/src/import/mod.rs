@@ -23,6 +23,7 @@ mod source;
 mod tls;
 
 pub use source::SourceServer;
+pub(crate) use tls::remove_leftovers;
 pub use tls::{ClientCertificate, SourceTls};
 
 use crate::{
@@ -133,11 +134,9 @@ async fn until_taken_over(
     let mut unchanged: Option<(Look, Instant)> = None;
     let mut up = Instant::now();
     let mut direct = Instant::now();
+    let mut answered = Instant::now();
     loop {
-        let look = match source.look().await {
-            Err(denied) if denied.is_denied() => return Err(denied),
-            look => look,
-        };
+        let look = look(source, &mut answered).await?;
         let now = Instant::now();
         unchanged = look.as_ref().ok().map(|look| match unchanged.take() {
             Some((before, since)) if before.changes == look.changes => (look.clone(), since),
@@ -177,6 +176,18 @@ async fn until_taken_over(
             direct = Instant::now();
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Looks at the source. One that denies it, or that has not answered for long, is asked anew, with the Secrets of then.
+async fn look(source: &Source<'_>, answered: &mut Instant) -> Result<Result<Look, ImportError>, ImportError> {
+    match source.look().await {
+        Err(error) if error.is_denied() || answered.elapsed() > LINK_TIMEOUT => Err(error),
+        Err(error) => Ok(Err(error)),
+        Ok(look) => {
+            *answered = Instant::now();
+            Ok(Ok(look))
+        }
     }
 }
 

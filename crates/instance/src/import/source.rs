@@ -1,6 +1,6 @@
 //! The running server that data is copied from, and what it says about itself.
 //!
-//! Guarantees: it is asked `INFO` only.
+//! Guarantees: it is asked `INFO`, and what a replica asks.
 
 use super::{
     ImportRequest,
@@ -18,9 +18,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use valkeeper_backup::{BackupError, Copied, manifest::can_follow};
+use valkeeper_backup::{BackupError, Copied, Since, manifest::can_follow};
 use valkeeper_server::{Connection, Credentials, Endpoint, Error, Server};
 
+/// What a Redis is to a Valkey that is asked for its data.
+const OLD: &str = "7.2.4";
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -116,7 +118,12 @@ impl<'a> Source<'a> {
 
     /// Copies all of its data into a file.
     pub(super) async fn copy(&self, path: &Path) -> Result<Copied, ImportError> {
-        valkeeper_backup::copy(self.connect().await?, path).await.map_err(|cause| self.not_copied(cause))
+        // Three numbers, as servers name themselves.
+        let reader = format!("{}.0.0", self.request.version).split('.').take(3).collect::<Vec<_>>().join(".");
+        let reader = if self.request.is_redis { OLD } else { &reader };
+        valkeeper_backup::copy(self.connect().await?, path, reader)
+            .await
+            .map_err(|cause| self.not_copied(cause))
     }
 
     /// Gives copied data a format that the own server reads; answers its keys by database.
@@ -129,14 +136,25 @@ impl<'a> Source<'a> {
         done.map_err(|cause| self.not_copied(cause))
     }
 
-    /// Whether it has changed since it was copied, up to this position.
-    pub(super) async fn has_changed(&self, copied: &Copied, position: u64) -> Result<bool, ImportError> {
-        let changed = valkeeper_backup::has_changed(self.connect().await?, copied, position).await;
-        changed.map_err(|cause| self.not_copied(cause))
+    /// What has become of it since it was copied, up to this position.
+    pub(super) async fn since(&self, copied: &Copied, position: u64) -> Result<Since, ImportError> {
+        let since = valkeeper_backup::since(self.connect().await?, copied, position).await;
+        since.map_err(|cause| self.not_copied(cause))
+    }
+
+    pub(super) fn was_written_to(&self) -> ImportError {
+        let address = self.request.source.address();
+        ImportError::Unready(format!("{address} was written to while it was copied: stop its clients"))
     }
 
     fn not_copied(&self, cause: BackupError) -> ImportError {
-        ImportError::Copy { address: self.request.source.address(), cause }
+        let address = self.request.source.address();
+        match cause {
+            BackupError::Incompatible(why) => {
+                ImportError::Unsuitable(format!("cannot copy {address}: {why}"))
+            }
+            cause => ImportError::Copy { address, cause },
+        }
     }
 
     /// How the own server gets its data.

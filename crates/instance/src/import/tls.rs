@@ -13,6 +13,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where the files are, in the memory of the pod.
+const FOLDER: &str = "import-tls";
+
+/// Removes what an import has left that was ended in the middle.
+pub(crate) fn remove_leftovers(settings: &Settings) {
+    let _ = remove_dir_all(settings.runtime_dir.join(FOLDER));
+}
+
 /// How a source with TLS is trusted. It has no `Debug`: it holds a private key.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,17 +48,21 @@ pub struct ClientCertificate {
 /// The files of a connection with TLS, which are removed in the end.
 pub(super) struct SourceFiles {
     pub(super) files: TlsFiles,
-    folder: PathBuf,
+    _folder: Folder,
 }
+
+struct Folder(PathBuf);
 
 impl SourceFiles {
     /// Writes them. A server shows a certificate of its own also where none is asked for: without another one, that of the
     /// pod.
     pub(super) fn write(settings: &Settings, tls: &SourceTls) -> Result<Self, ImportError> {
         let failed = |error| ImportError::Local("write the certificates of the source", error);
-        let folder = settings.runtime_dir.join("import-tls");
-        create_dir_all(&folder).map_err(failed)?;
-        let file = |name: &str| folder.join(name);
+        let folder = settings.runtime_dir.join(FOLDER);
+        // Whatever fails from here on removes it.
+        let folder = Folder(folder);
+        create_dir_all(&folder.0).map_err(failed)?;
+        let file = |name: &str| folder.0.join(name);
         let mut files = match (&tls.certificate, &settings.control.tls) {
             (None, Some(own)) => own.clone(),
             (None, None) => {
@@ -66,7 +78,7 @@ impl SourceFiles {
         };
         files.authority = file("ca.crt");
         write(&files.authority, &tls.authority).map_err(failed)?;
-        Ok(Self { files, folder })
+        Ok(Self { files, _folder: folder })
     }
 
     /// For connections of the manager.
@@ -76,13 +88,40 @@ impl SourceFiles {
     }
 }
 
-impl Drop for SourceFiles {
+impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = remove_dir_all(&self.folder);
+        let _ = remove_dir_all(&self.0);
     }
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_key_is_in_no_error_and_in_no_file_afterward() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = format!(
+            "{{name: a, pod: u, dataDir: /data, runtimeDir: {}, health: '127.0.0.1:1', lease: alone,
+              control: {{address: '127.0.0.1:2'}}, server: {{program: valkey-server, host: a}}}}",
+            folder.path().display()
+        );
+        let settings: Settings = serde_yaml::from_str(&settings).unwrap();
+        // The lines are joined, as by a value that was quoted twice.
+        let key = "-----BEGIN PRIVATE KEY-----\\nMIGHAgEAMBMGByqG\\n-----END PRIVATE KEY-----";
+        for (certificate, key) in [("none", key), (key, "none"), (key, "-----BEGIN PRIVATE KEY-----\nMIGH\n")]
+        {
+            let pair = ClientCertificate { certificate: certificate.to_owned(), key: key.to_owned() };
+            let tls = SourceTls { authority: "none".to_owned(), certificate: Some(pair), server_name: None };
+            let files = SourceFiles::write(&settings, &tls).unwrap();
+            let text = files.client_config().unwrap_err().to_string();
+            assert!(text.contains("in PEM") && !text.contains("MIGH") && !text.contains("45, 45"), "{text}");
+        }
+        assert!(!folder.path().join(FOLDER).exists());
+    }
 }
