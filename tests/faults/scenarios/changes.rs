@@ -4,6 +4,7 @@ use super::{End, Scenario, has, ready};
 use crate::world::{NAME, OTHER_TOKEN_SECRET, PROJECT, World};
 use futures::FutureExt as _;
 use serde_json::json;
+use valkeeper_api::names;
 
 /// What users change.
 pub(super) fn edits(scenario: Scenario, edited: Scenario) -> Vec<Scenario> {
@@ -50,6 +51,33 @@ pub(super) fn edits(scenario: Scenario, edited: Scenario) -> Vec<Scenario> {
             ..edited
         },
     ]
+}
+
+/// Maintenance that does not wait for its window.
+pub(super) fn maintenance(scenario: Scenario) -> Vec<Scenario> {
+    vec![Scenario {
+        name: "apply maintenance",
+        prepare: act!(|world| {
+            // The service still runs when its maintenance was just accepted.
+            world.settings.stabilization_period = std::time::Duration::from_millis(500);
+            ready(world, json!({})).await;
+            let far = std::time::Duration::from_hours(10_000);
+            world.provider.announce_maintenance(PROJECT, NAME, "an update", far, None);
+        }),
+        act: act!(|world| {
+            let annotations = json!({names::APPLY_MAINTENANCE: "now"});
+            world.patch(json!({"metadata": {"annotations": annotations}})).await;
+        }),
+        goal: |world| {
+            let status = world.valkey().and_then(|valkey| valkey.status.clone());
+            let handled = status.and_then(|status| status.last_handled_apply_maintenance);
+            let is_applied = |service: serde_json::Value| service["maintenance"]["updates"] == json!([]);
+            handled.as_deref() == Some("now")
+                && world.service().is_some_and(is_applied)
+                && super::secret_is_true(world)
+        },
+        ..scenario
+    }]
 }
 
 /// A ConfigMap besides the Secret.

@@ -72,6 +72,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         changes::tokens(scenario),
         changes::switches(scenario),
         changes::shapes(edited),
+        changes::maintenance(scenario),
         truths::truths(unseen),
         truths::policies(scenario, unseen),
         endings::endings(scenario, edited),
