@@ -3,7 +3,7 @@
 //! Guarantees: `/healthz` asks the manager alone, so that a server which loads, saves or forks is not killed for
 //! it; nothing that is answered here changes anything or names a key, a client or a password.
 
-use crate::{instance::Instance, metrics, observe, settings::Persistence};
+use crate::{instance::Instance, kernel::Kernel, metrics, observe, settings::Persistence};
 use axum::{
     Router,
     extract::State,
@@ -66,6 +66,7 @@ async fn render(State(instance): State<Arc<Instance>>) -> Response {
         alone: instance.is_alone(),
         synced,
         volume: volume(&instance),
+        kernel: Kernel::read(),
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(info.as_ref(), &own)).into_response()
 }

@@ -40,6 +40,7 @@ mod guard;
 mod health;
 mod in_force;
 mod instance;
+mod kernel;
 mod memory;
 mod metrics;
 mod observe;

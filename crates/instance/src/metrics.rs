@@ -1,6 +1,7 @@
 //! Metrics of server and manager, as text. Pure. Names of the server's metrics are those of
 //! `redis_exporter`, so that dashboards made for it show the same.
 
+use crate::kernel::Kernel;
 use std::fmt::Write as _;
 use valkeeper_failover::{Term, manager::Moment, protocol::Role};
 use valkeeper_server::{Info, info};
@@ -83,6 +84,8 @@ pub(crate) struct Own {
     pub(crate) synced: bool,
     /// Size and free bytes of the volume, where data is kept on one.
     pub(crate) volume: Option<(u64, u64)>,
+    /// The kernel of its node.
+    pub(crate) kernel: Kernel,
 }
 
 /// All metrics; without an answer of the server, those of the manager and that it is down.
@@ -195,6 +198,11 @@ impl Page {
         let number = |bytes: u64| ("", bytes.to_string());
         self.family("valkeeper_instance_volume_size_bytes", "gauge", size.map(number));
         self.family("valkeeper_instance_volume_free_bytes", "gauge", free.map(number));
+        let overcommit = own.kernel.overcommit.map(|value| ("", value.to_string()));
+        self.family("valkeeper_instance_overcommit_memory", "gauge", overcommit);
+        let huge_pages = own.kernel.huge_pages.as_ref();
+        let huge_pages = huge_pages.map(|mode| (format!("mode=\"{}\"", escape(mode)), "1".to_owned()));
+        self.family("valkeeper_instance_transparent_huge_pages", "gauge", huge_pages);
         self.family("valkeeper_instance_server_starts_total", "counter", [("", own.starts.to_string())]);
         self.family("valkeeper_instance_server_kills_total", "counter", [("", own.kills.to_string())]);
     }
@@ -221,6 +229,7 @@ mod tests {
             alone: false,
             synced: true,
             volume: Some((4096, 1024)),
+            kernel: Kernel { overcommit: Some(0), huge_pages: Some("always".to_owned()) },
             certificate: Some(86_400.4),
         }
     }
@@ -259,6 +268,8 @@ mod tests {
             "valkeeper_instance_synced 1",
             "valkeeper_instance_certificate_remaining_seconds 86400",
             "valkeeper_instance_volume_size_bytes 4096",
+            "valkeeper_instance_overcommit_memory 0",
+            "valkeeper_instance_transparent_huge_pages{mode=\"always\"} 1",
             "valkeeper_instance_volume_free_bytes 1024",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");

@@ -183,3 +183,54 @@ pub struct ReloadAnswer {
     #[serde(default)]
     pub refused: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::{ImportRequest, SourceServer};
+    use serde_json::{from_value, json, to_value};
+
+    /// As the first managers answered. Pods keep theirs while the operator is upgraded.
+    #[test]
+    fn answers_of_the_first_managers_are_read_and_later_fields_ignored() {
+        let mut answer = json!({
+            "identity": {"name": "c-0", "pod": "u", "boot": 1}, "seen": 3, "role": {"Primary": 3},
+            "position": {"term": 3, "offset": 70}, "live": true, "streaming": false, "synced": false,
+            "server": {"host": "10.0.0.1", "port": 6379, "version": "8.0.1", "writesSucceed": true},
+            "settings": {"revision": "r"},
+        });
+        let first: StatusAnswer = from_value(answer.clone()).unwrap();
+        assert_eq!(first.status.role, valkeeper_failover::protocol::Role::Primary(Term(3)));
+        assert!(first.server.as_ref().is_some_and(|server| server.writes_succeed));
+        answer["of_a_later_manager"] = true.into();
+        answer["server"]["of_a_later_manager"] = json!([]);
+        assert_eq!(from_value::<StatusAnswer>(answer).unwrap(), first);
+    }
+
+    /// Earlier managers refuse fields that they do not know.
+    #[test]
+    fn requests_have_later_fields_only_where_they_are_used() {
+        let source = SourceServer {
+            host: "old".to_owned(),
+            port: 6379,
+            username: None,
+            password: Some("word".to_owned()),
+            tls: None,
+        };
+        let request = ImportRequest { source, is_redis: false, version: "8.1".to_owned(), cut_over: false };
+        let expected = json!({
+            "source": {"host": "old", "port": 6379, "username": null, "password": "word"},
+            "isRedis": false, "version": "8.1", "cutOver": false,
+        });
+        assert_eq!(to_value(&request).unwrap(), expected);
+        let follow = FollowRequest {
+            term: Term(3),
+            primary: "c-0".into(),
+            host: "10.0.0.1".to_owned(),
+            port: 6379,
+            tls_port: None,
+        };
+        let expected = json!({"term": 3, "primary": "c-0", "host": "10.0.0.1", "port": 6379});
+        assert_eq!(to_value(&follow).unwrap(), expected);
+    }
+}

@@ -143,7 +143,7 @@ fn values_of_both_charts_are_converted() {
     });
     assert_eq!(manifest["spec"], expected);
     let text = format!("{manifest} {remarks:?}");
-    assert!(!text.contains("a-secret-word") && text.contains("copied key by key"), "{text}");
+    assert!(!text.contains("a-secret-word") && text.contains("which copies its data"), "{text}");
 }
 
 #[test]

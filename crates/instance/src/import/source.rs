@@ -41,7 +41,7 @@ pub struct SourceServer {
     #[serde(default)]
     pub password: Option<String>,
     /// How it is trusted, if it is reached with TLS.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SourceTls>,
 }
 
