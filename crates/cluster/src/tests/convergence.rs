@@ -109,6 +109,7 @@ impl Model {
         for pod in self.pods.values_mut() {
             pod.silent = false;
         }
+        self.raise_quota();
         let mut calm = 0;
         for _ in 0..2_000 {
             let acted = self.step();

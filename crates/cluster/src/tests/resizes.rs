@@ -42,6 +42,16 @@ impl Kubelet {
 }
 
 impl Model {
+    /// Kubernetes refuses no resize any more for want of a quota, and is asked again.
+    pub(super) fn raise_quota(&mut self) {
+        if self.kubelet == Kubelet::IsLimited {
+            self.kubelet = Kubelet::Grants;
+        }
+        for pod in self.pods.values_mut() {
+            pod.seen.resize.refusal.take_if(|refusal| matches!(refusal, Refusal::Successor(_)));
+        }
+    }
+
     pub(super) fn resize(&mut self, ordinal: u32, uid: &str, part: ResizeStep) {
         let (wall, wanted, revision) = (self.wall(), declared(&self.desired), revision(&self.desired));
         let pod = self.pods.get_mut(&ordinal).unwrap();
