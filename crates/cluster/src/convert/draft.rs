@@ -57,7 +57,9 @@ impl Draft {
             (false, (7, 3..) | (8.., _)) => (
                 "Valkey",
                 VALKEY.to_owned(),
-                Some("is too new for Valkey to restore or follow: use spec.bootstrap.server, which copies its data"),
+                Some(
+                    "is too new for Valkey to restore or follow: use spec.bootstrap.server, which copies its data",
+                ),
             ),
             (false, _) => ("Redis", REDIS.to_owned(), Some("is replaced by Redis 7.2, which reads its data")),
             (true, _) => {
