@@ -95,7 +95,9 @@ impl Report {
                 let (violations, remarks) = match kind {
                     Ours::Service(kind) => (validate_manifest(kind, resource), remarks(kind, resource)),
                     Ours::Vpc => (validate_vpc_manifest(resource), vpc_remarks(resource)),
-                    Ours::Cluster => (valkey_cluster::manifest_violations(resource), Vec::new()),
+                    Ours::Cluster => {
+                        (valkey_cluster::manifest_violations(resource), valkey_cluster::remarks(resource))
+                    }
                     Ours::Backup => (valkey_backup::manifest_violations(resource), Vec::new()),
                     Ours::Schedule => (valkey_scheduled_backup::manifest_violations(resource), Vec::new()),
                     Ours::User => (valkey_user::manifest_violations(resource), Vec::new()),
