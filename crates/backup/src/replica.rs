@@ -9,7 +9,7 @@ use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncWriteExt as _},
 };
-use valkeeper_server::{Connection, Info, Stream, answer::decode_command, resp};
+use valkeeper_server::{Connection, Stream, answer::decode_command, resp};
 
 /// Longest wait for the next bytes. A server that forks, or waits for another save, sends line ends.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -29,14 +29,10 @@ pub(crate) struct FullSync {
 }
 
 impl FullSync {
-    /// Asks for it, over a connection that has authenticated, in a format that this version reads, or in that of the server.
-    pub(crate) async fn begin(mut connection: Connection, reader: Option<&str>) -> Result<Self, BackupError> {
+    /// Asks for it, over a connection that has authenticated, for a server of this version.
+    pub(crate) async fn begin(mut connection: Connection, reader: &str) -> Result<Self, BackupError> {
         // A Valkey takes a replica that names no version for an old one. Others know no such option.
-        let version = match reader {
-            Some(version) => version.to_owned(),
-            None => own_version(&mut connection).await?,
-        };
-        match connection.call(&["REPLCONF", "version", &version]).await {
+        match connection.call(&["REPLCONF", "version", reader]).await {
             Err(error) if connection.is_usable() => tracing::debug!(%error, "no version named"),
             answer => drop(answer?),
         }
@@ -73,11 +69,6 @@ impl FullSync {
     }
 }
 
-async fn own_version(connection: &mut Connection) -> Result<String, BackupError> {
-    let answer = connection.call(&["INFO", "server"]).await?;
-    Ok(Info::parse(&answer.text().unwrap_or_default()).version().to_owned())
-}
-
 /// Where in a history copied data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -90,7 +81,7 @@ pub struct Copied {
 /// Writes all data of a server to a file, over a connection that has authenticated, for a server of this version.
 pub async fn copy(connection: Connection, path: &Path, reader: &str) -> Result<Copied, BackupError> {
     let failed = |error| BackupError::Io("write the copied data", error);
-    let mut sync = FullSync::begin(connection, Some(reader)).await?;
+    let mut sync = FullSync::begin(connection, reader).await?;
     let mut file = File::create(path).await.map_err(failed)?;
     while let Some(piece) = sync.next().await? {
         file.write_all(&piece).await.map_err(failed)?;

@@ -85,7 +85,7 @@ pub async fn take(
     let suffix = if encryption.is_some() { ".enc" } else { "" };
     let object = format!("dump-{}.rdb.zst{suffix}", order.attempt);
     let path = store.path(&order.key, &object)?;
-    let mut sync = FullSync::begin(connection, None).await?;
+    let mut sync = FullSync::begin(connection, &order.origin.server_version).await?;
     let encoded = transfer(store, &path, &mut sync, (order, chunks)).await?;
     let FullSync { id, offset, .. } = sync;
     let manifest = Manifest {
