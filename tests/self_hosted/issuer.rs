@@ -4,7 +4,6 @@
 use crate::world::World;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use std::process::Stdio;
@@ -44,13 +43,6 @@ impl World {
         let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
         let name = format!("{cluster}-client-tls");
         self.api::<Secret>().patch(&name, &PatchParams::default(), &patch).await.unwrap();
-    }
-
-    /// Identities of all pods.
-    pub(crate) async fn identities(&self) -> Vec<String> {
-        let pods =
-            self.api::<k8s_openapi::api::core::v1::Pod>().list(&kube::api::ListParams::default()).await;
-        pods.unwrap().items.iter().map(|pod| pod.uid().unwrap()).collect()
     }
 }
 

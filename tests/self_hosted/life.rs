@@ -4,18 +4,10 @@ use crate::asking::{ask, until};
 use crate::world::World;
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use valkeeper_api::ValkeyCluster;
 use valkeeper_failover::protocol::Timing;
-
-/// The identity of each pod.
-pub(crate) async fn identities(world: &World) -> BTreeMap<String, String> {
-    let pods = world.api::<Pod>().list(&ListParams::default()).await.unwrap();
-    pods.items.iter().map(|pod| (pod.name_any(), pod.uid().unwrap())).collect()
-}
 
 async fn claims(world: &World) -> Vec<String> {
     let claims = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
@@ -34,7 +26,7 @@ pub(crate) fn ready_with(count: u64) -> impl Fn(&Value) -> bool {
 async fn instances_come_and_go_without_losing_a_write(world: World) {
     world.create("grow", json!({"instances": 1})).await;
     world.until_ready("grow").await;
-    let lone = identities(&world).await["grow-0"].clone();
+    let lone = world.pod_uids().await["grow-0"].clone();
     let writer = Writer::start(&world.url("grow", "leader").await);
     until("writes", async || (writer.count() > 100).then_some(())).await;
     for count in [3, 5, 3, 1, 2] {
@@ -52,7 +44,7 @@ async fn instances_come_and_go_without_losing_a_write(world: World) {
     let (acknowledged, gap) = writer.stop().await;
     println!("longest time without an acknowledgment: {gap:?} of {}", acknowledged.len());
     assert_eq!(missing(&acknowledged, &world.url("grow", "leader").await).await, Vec::<u64>::new());
-    assert_eq!(identities(&world).await["grow-0"], lone, "the first server was never replaced");
+    assert_eq!(world.pod_uids().await["grow-0"], lone, "the first server was never replaced");
 }
 
 async fn cluster_that_is_powered_off_comes_back_with_its_data(world: World) {
@@ -79,12 +71,12 @@ async fn cold_start_of_everything_keeps_the_data(world: World) {
         let writer = Writer::start(&world.url(name, "leader").await);
         until("writes", async || (writer.count() > 300).then_some(())).await;
         let (acknowledged, _) = writer.stop().await;
-        let before = identities(&world).await;
+        let before = world.pod_uids().await;
         for pod in before.keys().filter(|pod| pod.starts_with(name)) {
             world.delete::<Pod>(pod).await;
         }
         until("all pods are others", async || {
-            let now = identities(&world).await;
+            let now = world.pod_uids().await;
             before
                 .iter()
                 .filter(|(pod, _)| pod.starts_with(name))

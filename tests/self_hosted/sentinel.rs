@@ -69,14 +69,7 @@ async fn follow_a_failover(world: &World, mut status: Value, libraries: &[Librar
 async fn sentinel_clients_are_served_and_left_without_a_change_of_pods(world: World) {
     world.create("trio", json!({})).await;
     world.until_ready("trio").await;
-    let identities = async || {
-        let mut identities = Vec::new();
-        for name in world.pods().await {
-            identities.push(world.api::<Pod>().get(&name).await.unwrap().metadata.uid);
-        }
-        identities
-    };
-    let pods = identities().await;
+    let pods = world.pod_uids().await;
     assert!(world.api::<Service>().get_opt("trio-sentinel").await.unwrap().is_none());
     world.change("trio", json!({"clients": {"sentinel": true, "sentinelPassword": "Optional"}})).await;
     world.until_ready("trio").await;
@@ -90,7 +83,7 @@ async fn sentinel_clients_are_served_and_left_without_a_change_of_pods(world: Wo
         world.api::<Service>().get_opt("trio-sentinel").await.unwrap().is_none().then_some(())
     })
     .await;
-    assert_eq!(identities().await, pods);
+    assert_eq!(world.pod_uids().await, pods);
 }
 
 async fn parameters_are_in_the_secret_and_a_config_map_under_the_prefix_of_the_user(world: World) {

@@ -145,7 +145,7 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
     let secret = until("a Secret", async || world.try_secret("trio").await).await;
     let host = secret["VALKEY_HOST"].clone();
     until_shown(&host, &one, &first.pem).await;
-    let pods = world.identities().await;
+    let pods = world.pod_uids().await;
     // Renewed by the same authority.
     let revision = world.status("trio").await["certificate"]["revision"].clone();
     let two = first.issue(&hosts, LATER).unwrap();
@@ -167,7 +167,7 @@ async fn certificate_of_any_issuer_is_reloaded_or_refused(world: World) {
         assert_eq!(status["Available"]["status"], "True", "{why}");
         until_shown(&host, &two, &first.pem).await;
     }
-    assert_eq!(world.identities().await, pods, "no pod was replaced");
+    assert_eq!(world.pod_uids().await, pods, "no pod was replaced");
 }
 
 async fn new_authority_is_trusted_before_it_is_used(world: World) {
@@ -179,7 +179,7 @@ async fn new_authority_is_trusted_before_it_is_used(world: World) {
     world.write_certificate("shop", &two, &first.pem).await;
     world.until_ready("trio").await;
     let secret = until("a Secret", async || world.try_secret("trio").await).await;
-    let (pods, host) = (world.identities().await, secret["VALKEY_HOST"].clone());
+    let (pods, host) = (world.pod_uids().await, secret["VALKEY_HOST"].clone());
     ask(&client_of(&secret), &["SET", "key", "1"]).await.unwrap();
     let three = second.issue(&hosts, LATER).unwrap();
     world.write_certificate("shop", &three, &second.pem).await;
@@ -202,7 +202,7 @@ async fn new_authority_is_trusted_before_it_is_used(world: World) {
     .await;
     world.until_ready("trio").await;
     assert_eq!(ask(&client(&url(&secret), &second.pem, None), &["GET", "key"]).await.unwrap(), "1");
-    assert_eq!(world.identities().await, pods, "no pod was replaced");
+    assert_eq!(world.pod_uids().await, pods, "no pod was replaced");
 }
 
 async fn clients_need_a_certificate_where_the_spec_says_so(world: World) {
@@ -222,10 +222,10 @@ async fn clients_need_a_certificate_where_the_spec_says_so(world: World) {
     let stranger = Authority::new("stranger").unwrap().issue(&["shop"], LATER).unwrap();
     assert!(ask(&client(&url(&secret), &authority.pem, Some(&stranger)), &["PING"]).await.is_err());
     // Changed while the servers run.
-    let pods = world.identities().await;
+    let pods = world.pod_uids().await;
     world.change("duo", json!({"tls": {"clientAuth": "Off"}})).await;
     until("clients without a certificate", async || ask(&client_of(&secret), &["PING"]).await.ok()).await;
-    assert_eq!(world.identities().await, pods);
+    assert_eq!(world.pod_uids().await, pods);
 }
 
 async fn tls_is_added_while_clients_and_replication_go_on(world: World) {

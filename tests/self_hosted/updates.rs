@@ -1,7 +1,7 @@
 //! Updates: settings that running servers take, pods that are replaced, and what they wait for.
 
 use crate::asking::until;
-use crate::life::{identities, ready_with};
+use crate::life::ready_with;
 use crate::world::World;
 use crate::writer::{Writer, missing};
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +11,7 @@ use valkeeper_api::ValkeyCluster;
 async fn setting_that_a_running_server_takes_replaces_no_pod(world: World) {
     world.create("trio", json!({"config": {"timeout": "100"}})).await;
     world.until_ready("trio").await;
-    let before = identities(&world).await;
+    let before = world.pod_uids().await;
     let config = json!({"config": {"timeout": "300", "maxmemory-clients": "10%"}, "memory": {"policy": "allkeys-lru"}});
     world.change("trio", config).await;
     world.until_ready("trio").await;
@@ -25,19 +25,19 @@ async fn setting_that_a_running_server_takes_replaces_no_pod(world: World) {
             assert_eq!(found, [name, value], "{service}");
         }
     }
-    assert_eq!(identities(&world).await, before);
+    assert_eq!(world.pod_uids().await, before);
 }
 
 async fn setting_that_needs_a_restart_replaces_one_pod_after_another(world: World) {
     world.create("trio", json!({})).await;
     world.until_ready("trio").await;
-    let before = identities(&world).await;
+    let before = world.pod_uids().await;
     let writer = Writer::start(&world.url("trio", "leader").await);
     world.change("trio", json!({"config": {"io-threads": "2"}})).await;
     world.until_status("trio", "asking for a restart", |status| !status["restartNeeded"].is_null()).await;
     let done = |status: &Value| ready_with(3)(status) && status["restartNeeded"].is_null();
     world.until_status("trio", "restarted", done).await;
-    let after = identities(&world).await;
+    let after = world.pod_uids().await;
     assert!(before.iter().all(|(name, uid)| after[name] != *uid), "{before:?} {after:?}");
     let (acknowledged, _) = writer.stop().await;
     assert_eq!(missing(&acknowledged, &world.url("trio", "leader").await).await, Vec::<u64>::new());
@@ -46,12 +46,12 @@ async fn setting_that_needs_a_restart_replaces_one_pod_after_another(world: Worl
 async fn changed_pods_replace_replicas_first_and_lose_no_write(world: World) {
     world.create("trio", json!({})).await;
     let first = world.until_ready("trio").await;
-    let before = identities(&world).await;
+    let before = world.pod_uids().await;
     let writer = Writer::start(&world.url("trio", "leader").await);
     until("writes", async || (writer.count() > 100).then_some(())).await;
     world.change("trio", json!({"imagePullPolicy": "Always"})).await;
     world.until_status("trio", "updated", ready_with(3)).await;
-    let after = identities(&world).await;
+    let after = world.pod_uids().await;
     assert!(before.iter().all(|(name, uid)| after[name] != *uid), "{before:?} {after:?}");
     let (acknowledged, gap) = writer.stop().await;
     println!("longest time without an acknowledgment: {gap:?} of {}", acknowledged.len());
@@ -66,19 +66,19 @@ async fn changed_pods_replace_replicas_first_and_lose_no_write(world: World) {
 async fn update_of_the_primary_waits_for_approval(world: World) {
     world.create("duo", json!({"instances": 2, "update": {"primary": "Approve"}})).await;
     let first = world.until_ready("duo").await;
-    let before = identities(&world).await;
+    let before = world.pod_uids().await;
     world.change("duo", json!({"imagePullPolicy": "Always"})).await;
     let waits = |status: &Value| status["Ready"]["reason"] == "ApprovalNeeded";
     let waiting = world.until_status("duo", "waiting", waits).await;
     assert_eq!(waiting["currentPrimary"], first["currentPrimary"]);
     let primary = first["currentPrimary"].as_str().unwrap();
-    assert_eq!(identities(&world).await[primary], before[primary]);
+    assert_eq!(world.pod_uids().await[primary], before[primary]);
     let annotation =
         json!({"metadata": {"annotations": {"valkeeper.io/approve-update": waiting["revision"]}}});
     let patch = kube::api::Patch::Merge(annotation);
     world.api::<ValkeyCluster>().patch("duo", &kube::api::PatchParams::default(), &patch).await.unwrap();
     world.until_status("duo", "updated", |status| ready_with(2)(status) && !waits(status)).await;
-    assert_ne!(identities(&world).await[primary], before[primary]);
+    assert_ne!(world.pod_uids().await[primary], before[primary]);
 }
 
 async fn update_waits_for_its_window_and_a_repair_does_not(world: World) {
@@ -86,12 +86,12 @@ async fn update_waits_for_its_window_and_a_repair_does_not(world: World) {
     let closed = json!({"primary": "Automatic", "window": {"schedule": "0 0 28 2 *", "duration": "1m"}});
     world.create("duo", json!({"instances": 2, "update": closed})).await;
     world.until_ready("duo").await;
-    let before = identities(&world).await;
+    let before = world.pod_uids().await;
     world.change("duo", json!({"imagePullPolicy": "Always"})).await;
     let waits = |status: &Value| status["Ready"]["reason"] == "UpdateScheduled";
     let waiting = world.until_status("duo", "waiting", waits).await;
     assert!(waiting["Ready"]["message"].as_str().unwrap().contains("02-28 00:00 UTC"), "{waiting}");
-    assert_eq!(identities(&world).await, before);
+    assert_eq!(world.pod_uids().await, before);
     // What does not work is replaced by what is declared.
     world.delete::<Pod>("duo-1").await;
     until("its successor", async || {
@@ -104,7 +104,7 @@ async fn update_waits_for_its_window_and_a_repair_does_not(world: World) {
     let open = json!({"window": {"schedule": "* * * * *", "duration": "1m"}});
     world.change("duo", json!({"update": open})).await;
     world.until_status("duo", "updated", |status| ready_with(2)(status) && !waits(status)).await;
-    assert_ne!(identities(&world).await["duo-0"], before["duo-0"]);
+    assert_ne!(world.pod_uids().await["duo-0"], before["duo-0"]);
 }
 
 crate::scenarios!(
