@@ -11,7 +11,7 @@ use crate::restore;
 use fnv::FnvHasher;
 use serde_json::{Value, json};
 use std::hash::Hasher as _;
-use valkeeper_api::valkey_cluster::ClusterTls;
+use valkeeper_api::valkey_cluster::{ClusterTls, mebibytes};
 
 /// Share of the memory for data, in percent; with persistence a save needs memory as well.
 const PERCENT: i32 = 75;
@@ -26,9 +26,7 @@ const MAX_LAG_SECONDS: u32 = 10;
 
 /// Bytes of an amount such as `2Gi`.
 pub fn bytes(amount: &str) -> u64 {
-    let number = |suffix: &str| amount.strip_suffix(suffix).and_then(|digits| digits.parse::<u64>().ok());
-    let mebi = number("Mi").or_else(|| number("Gi").map(|gibi| gibi * 1024));
-    mebi.unwrap_or_default() * 1024 * 1024
+    mebibytes(amount).unwrap_or_default() * 1024 * 1024
 }
 
 /// The memory of a server, the share of its data in percent, and that share in bytes.

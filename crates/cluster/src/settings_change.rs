@@ -61,8 +61,7 @@ fn refused(desired: &Desired, observed: &Observed) -> Option<Concern> {
 /// Instances read settings that have changed. When the file has not arrived in the pod, they say so.
 fn reload(desired: &Desired, observed: &Observed) -> Concern {
     let wanted = rollout::settings_revision(desired, observed);
-    // More memory than its container has would end it: a pod that is resized gets the settings then, and one that is replaced
-    // starts with them.
+    // A pod that is replaced starts with the new settings, and one that is resized gets them then.
     let (alone, revision) = (lease_mode::is_alone(desired, observed), pod::revision(desired));
     let stays = |(ordinal, instance): &(&u32, &InstanceSeen)| {
         let pod = observed.pods.get(*ordinal).filter(|pod| !pod.deleting);

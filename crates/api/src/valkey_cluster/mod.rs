@@ -20,7 +20,7 @@ pub use parts::{
     Access, ClusterMemory, EngineName, Failover, FinalBackup, PasswordRotation, Persistence, Placement,
     PullSecret, Resources, Update, UpdateWindow,
 };
-pub use remarks::remarks;
+pub use remarks::{mebibytes, remarks};
 pub use rules::{NAME_RULE, RESERVED_DIRECTIVES, rules};
 pub use status::{
     AccessStatus, CertificateStatus, ClusterStatus, DurabilityStatus, FailoverRecord, FinalBackupStatus,

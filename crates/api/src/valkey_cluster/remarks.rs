@@ -22,7 +22,8 @@ pub fn remarks(manifest: &Value) -> Vec<Violation> {
     small.into_iter().collect()
 }
 
-fn mebibytes(amount: &str) -> Option<u64> {
+/// Mebibytes of an amount such as `512Mi` or `2Gi`.
+pub fn mebibytes(amount: &str) -> Option<u64> {
     match amount.strip_suffix("Gi") {
         Some(digits) => digits.parse::<u64>().ok()?.checked_mul(1024),
         None => amount.strip_suffix("Mi")?.parse().ok(),
