@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn peer_refuses_with_a_later_term_on_its_disk_or_without_its_pod() {
+    fn peer_refuses_with_a_later_term_stored_or_without_its_pod() {
         let status = |stored: u64| Status {
             identity: Identity { name: "a".into(), pod: "u".into(), boot: 1 },
             seen: Term(4),

@@ -192,7 +192,7 @@ mod tests {
 
     /// As the first managers answered. Pods keep theirs while the operator is upgraded.
     #[test]
-    fn answers_of_the_first_managers_are_read_and_later_fields_ignored() {
+    fn answers_of_first_managers_are_read_and_later_fields_ignored() {
         let mut answer = json!({
             "identity": {"name": "c-0", "pod": "u", "boot": 1}, "seen": 3, "role": {"Primary": 3},
             "position": {"term": 3, "offset": 70}, "live": true, "streaming": false, "synced": false,

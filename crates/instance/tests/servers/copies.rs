@@ -93,7 +93,7 @@ async fn data_of_a_later_server_is_copied_while_nothing_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_that_no_earlier_server_knows_is_refused_before_clients_stop() {
+async fn data_that_no_earlier_server_knows_is_found_by_the_rehearsal() {
     let Some((later, own)) = later_and_own() else { return };
     let world = first_instance(&own, "AppendOnly").await;
     let node = &world.nodes[0];
