@@ -7,6 +7,10 @@ use ring::digest::{Context, SHA256};
 /// Bytes of the server's checksum.
 const CHECKSUM: usize = 8;
 
+/// The objection to a dump that the server wrote without a checksum. It loads such a one, also if it is damaged.
+pub(crate) const NO_CHECKSUM: &str =
+    "has no checksum; set the directive rdbchecksum to yes and restart the servers";
+
 /// The checksums of a dump, so far.
 pub(crate) struct Checks {
     sha256: Context,
@@ -52,7 +56,7 @@ impl Checks {
         let objection = match announced {
             Err(_) => Some("is too short"),
             // A server loads a damaged dump without a checksum and says nothing.
-            Ok(0) => Some("has no checksum; set the directive rdbchecksum to yes and restart the servers"),
+            Ok(0) => Some(NO_CHECKSUM),
             Ok(announced) if announced != self.crc.finalize() => {
                 Some("does not have the checksum that it ends with")
             }

@@ -5,7 +5,12 @@
 //!
 //! Guarantees: a dump with anything that the server does not know is refused, and stays as it is.
 
-use crate::{check::Checks, error::BackupError, manifest::RdbVersion, rdb};
+use crate::{
+    check::{Checks, NO_CHECKSUM},
+    error::BackupError,
+    manifest::RdbVersion,
+    rdb,
+};
 use crc_fast::{CrcAlgorithm, Digest};
 use std::{
     collections::BTreeMap,
@@ -26,8 +31,9 @@ const MODULE_FACT: u8 = 0xF7;
 /// many keys each database has.
 pub fn downgrade(path: &Path, is_redis: bool, version: &str) -> Result<BTreeMap<u32, u64>, BackupError> {
     let failed = |error| BackupError::Io("read the copied data", error);
-    let contents = File::open(path).and_then(|file| rdb::contents(&mut BufReader::new(file)));
-    let contents = contents.map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
+    let mut reader = BufReader::new(Checking { file, checks: Checks::new() });
+    let contents = rdb::contents(&mut reader).map_err(failed)?;
     let wanted = RdbVersion::of_server(is_redis, version);
     let is_readable =
         RdbVersion::parse(&contents.header).is_some_and(|found| found.is_read_by(is_redis, version));
@@ -40,7 +46,7 @@ pub fn downgrade(path: &Path, is_redis: bool, version: &str) -> Result<BTreeMap<
     if contents.kinds.iter().any(|kind| is_unknown(&kind)) {
         return Err(unknown(&contents.header, refused));
     }
-    check(path)?;
+    check(reader)?;
     if !is_readable {
         rewrite(path, &wanted.header()).map_err(|error| BackupError::Io("rewrite the copied data", error))?;
     }
@@ -60,14 +66,26 @@ fn unknown(header: &str, kind: u8) -> BackupError {
     ))
 }
 
-/// Whether the bytes are those that the server wrote. One may write no checksum.
-fn check(path: &Path) -> Result<(), BackupError> {
-    let mut checks = Checks::new();
-    let reading =
-        File::open(path).and_then(|mut file| each_piece(&mut file, u64::MAX, |piece| checks.update(piece)));
-    reading.map_err(|error| BackupError::Io("read the copied data", error))?;
-    match checks.finish().objection {
-        Some(objection) if !objection.starts_with("has no checksum") => {
+/// A file whose bytes are checked while they are read.
+struct Checking {
+    file: File,
+    checks: Checks,
+}
+
+impl io::Read for Checking {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.checks.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Whether the bytes, with those that were not read yet, are those that the server wrote. One may write no checksum.
+fn check(mut reader: BufReader<Checking>) -> Result<(), BackupError> {
+    let rest = io::copy(&mut reader, &mut io::sink());
+    rest.map_err(|error| BackupError::Io("read the copied data", error))?;
+    match reader.into_inner().checks.finish().objection {
+        Some(objection) if objection != NO_CHECKSUM => {
             Err(BackupError::Stream(format!("is damaged: the data {objection}")))
         }
         _ => Ok(()),
@@ -80,22 +98,17 @@ fn rewrite(path: &Path, header: &str) -> io::Result<()> {
     file.write_all(header.as_bytes())?;
     file.rewind()?;
     let mut checksum = Digest::new(CrcAlgorithm::Crc64Redis);
-    each_piece(&mut file, end, |piece| checksum.update(piece))?;
-    file.seek(SeekFrom::Start(end))?;
-    file.write_all(&checksum.finalize().to_le_bytes())?;
-    file.sync_all()
-}
-
-/// Hands on so many bytes, or all of them.
-fn each_piece(file: &mut File, bytes: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut reader = file.take(bytes);
+    let mut reader = (&mut file).take(end);
     let mut piece = vec![0; PIECE];
     loop {
         match reader.read(&mut piece)? {
-            0 => return Ok(()),
-            read => take(&piece[..read]),
+            0 => break,
+            read => checksum.update(&piece[..read]),
         }
     }
+    file.seek(SeekFrom::Start(end))?;
+    file.write_all(&checksum.finalize().to_le_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -140,7 +153,8 @@ mod tests {
             };
             assert_eq!(outcome.unwrap(), BTreeMap::from([(0, 1)]));
             assert!(after.starts_with(header.as_bytes()), "{header} {kind}");
-            check(file.path()).unwrap();
+            // Its checksum is right.
+            downgrade(file.path(), is_redis, version).unwrap();
             assert_eq!(after[9..after.len() - 8], before[9..before.len() - 8]);
         }
     }

@@ -36,13 +36,7 @@ impl FullSync {
             Err(error) if connection.is_usable() => tracing::debug!(%error, "no version named"),
             answer => drop(answer?),
         }
-        // Port 0: nobody connects back.
-        connection.call(&["REPLCONF", "listening-port", "0"]).await?;
-        connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
-        let stream = connection.into_stream();
-        let mut stream = stream.ok_or_else(|| protocol("answered more than it was asked"))?;
-        send(&mut stream, &resp::encode_command(&[b"PSYNC", b"?", b"-1"])).await?;
-        let answer = line(&mut stream).await?;
+        let (mut stream, answer) = psync(connection, "?", "-1").await?;
         let (id, offset) = position(&answer)?;
         let announced = line(&mut stream).await?;
         let frame = Frame::parse(&announced);
@@ -55,11 +49,7 @@ impl FullSync {
         let mut piece = Vec::with_capacity(PIECE);
         while !self.frame.is_over() {
             piece.clear();
-            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut piece)).await;
-            let read = read.map_err(|_| protocol("stands still"))?;
-            if read.map_err(valkeeper_server::Error::from)? == 0 {
-                return Err(ended_early());
-            }
+            receive(&mut self.stream, &mut piece).await?;
             let data = self.frame.take(&piece);
             if !data.is_empty() {
                 return Ok(Some(data));
@@ -101,19 +91,15 @@ pub enum Since {
 
 /// Asks a server, over a connection that has authenticated, what it would tell a replica between what was copied and this
 /// position.
-pub async fn since(mut connection: Connection, copied: &Copied, position: u64) -> Result<Since, BackupError> {
+pub async fn since(connection: Connection, copied: &Copied, position: u64) -> Result<Since, BackupError> {
     let Some(mut missing) = position.checked_sub(copied.offset) else { return Ok(Since::Changed) };
     let mut changes = Changes::default();
     if missing == 0 {
         return Ok(Since::Removed(changes.removed));
     }
-    connection.call(&["REPLCONF", "listening-port", "0"]).await?;
-    connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
-    let stream = connection.into_stream();
-    let mut stream = stream.ok_or_else(|| protocol("answered more than it was asked"))?;
     let next = (copied.offset + 1).to_string();
-    send(&mut stream, &resp::encode_command(&[b"PSYNC", copied.id.as_bytes(), next.as_bytes()])).await?;
-    if !line(&mut stream).await?.starts_with("+CONTINUE") {
+    let (mut stream, answer) = psync(connection, &copied.id, &next).await?;
+    if !answer.starts_with("+CONTINUE") {
         return Ok(Since::Changed);
     }
     let mut received = Vec::new();
@@ -127,11 +113,7 @@ pub async fn since(mut connection: Connection, copied: &Copied, position: u64) -
             missing = missing.saturating_sub(length as u64);
             continue;
         }
-        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut received)).await;
-        let read = read.map_err(|_| protocol("stands still"))?;
-        if read.map_err(valkeeper_server::Error::from)? == 0 {
-            return Err(ended_early());
-        }
+        receive(&mut stream, &mut received).await?;
     }
     Ok(Since::Removed(changes.removed))
 }
@@ -170,6 +152,30 @@ fn protocol(what: impl Into<String>) -> BackupError {
 /// A Valkey 9 ends it when it has a value that an earlier version does not know.
 fn ended_early() -> BackupError {
     protocol("ended before its data had come; the log of the server says why")
+}
+
+/// Asks for everything after a position, as a replica that no server connects back to; answers the stream and its first line.
+async fn psync(
+    mut connection: Connection,
+    id: &str,
+    next: &str,
+) -> Result<(Box<dyn Stream>, String), BackupError> {
+    connection.call(&["REPLCONF", "listening-port", "0"]).await?;
+    connection.call(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
+    let stream = connection.into_stream();
+    let mut stream = stream.ok_or_else(|| protocol("answered more than it was asked"))?;
+    send(&mut stream, &resp::encode_command(&[b"PSYNC", id.as_bytes(), next.as_bytes()])).await?;
+    let answer = line(&mut stream).await?;
+    Ok((stream, answer))
+}
+
+/// Adds the next bytes.
+async fn receive(stream: &mut Box<dyn Stream>, received: &mut Vec<u8>) -> Result<(), BackupError> {
+    let read = tokio::time::timeout(PATIENCE, stream.read_buf(received)).await;
+    match read.map_err(|_| protocol("stands still"))?.map_err(valkeeper_server::Error::from)? {
+        0 => Err(ended_early()),
+        _ => Ok(()),
+    }
 }
 
 async fn send(stream: &mut Box<dyn Stream>, bytes: &[u8]) -> Result<(), BackupError> {

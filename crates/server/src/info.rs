@@ -88,6 +88,16 @@ impl Info {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// Keys by database; none of those without any.
+    pub fn keys(&self) -> BTreeMap<u32, u64> {
+        let of = |(name, text): (&str, &str)| {
+            let database = name.strip_prefix("db")?.parse().ok()?;
+            let count = text.strip_prefix("keys=")?.split(',').next()?.parse().ok()?;
+            Some((database, count))
+        };
+        self.fields().filter_map(of).collect()
+    }
+
     /// A field as text.
     pub fn text(&self, key: &str) -> &str {
         self.0.get(key).map_or("", String::as_str)
@@ -186,4 +196,17 @@ fn attached(text: &str) -> Option<AttachedReplica> {
 /// The `key=value` pairs of a field.
 pub fn parts(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split(',').filter_map(|part| part.split_once('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_from_the_answer_of_a_server() {
+        let info = Info::parse(
+            "# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=5\r\ndb12:keys=40,expires=0\r\ndbx:keys=1\r\n",
+        );
+        assert_eq!(info.keys(), BTreeMap::from([(0, 3), (12, 40)]));
+    }
 }

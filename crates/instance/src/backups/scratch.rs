@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::time::Instant;
 use valkeeper_backup::{BackupError, Manifest, Store, place};
-use valkeeper_server::{Connection, Endpoint, Info, Server};
+use valkeeper_server::{Connection, Endpoint, Server};
 
 /// Longest time until it has read everything.
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -176,7 +176,7 @@ async fn counted(socket: &Path) -> Result<BTreeMap<u32, u64>, String> {
             if let Ok(info) = server.info(&["persistence", "keyspace"]).await
                 && !info.persistence().loading
             {
-                return Ok(keys(&info));
+                return Ok(info.keys());
             }
         }
         if begun.elapsed() > PATIENCE {
@@ -186,34 +186,11 @@ async fn counted(socket: &Path) -> Result<BTreeMap<u32, u64>, String> {
     }
 }
 
-/// Keys by database, as `INFO keyspace` says.
-fn keys(info: &Info) -> BTreeMap<u32, u64> {
-    let of = |(name, text): (&str, &str)| {
-        let database = name.strip_prefix("db")?.parse().ok()?;
-        let count = text.strip_prefix("keys=")?.split(',').next()?.parse().ok()?;
-        Some((database, count))
-    };
-    info.fields().filter_map(of).collect()
-}
-
 /// A folder that is removed in the end.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_read_from_the_answer_of_a_server() {
-        let info = Info::parse(
-            "# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=5\r\ndb12:keys=40,expires=0\r\ndbx:keys=1\r\n",
-        );
-        assert_eq!(keys(&info), BTreeMap::from([(0, 3), (12, 40)]));
     }
 }

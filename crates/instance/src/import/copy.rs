@@ -10,10 +10,9 @@
 //! that the own server does not load is found in the rehearsal, before any client is stopped.
 
 use super::{
-    ImportProgress, PAUSE, QUIET, check_space,
+    ImportProgress, PAUSE, Quiet, check_space,
     error::ImportError,
     follower::{Files, Follower},
-    look::Look,
     obstacle::Obstacle,
     source::Source,
 };
@@ -30,23 +29,18 @@ pub(super) async fn take_over(instance: &Instance, source: &Source<'_>) -> Resul
     if !instance.restore.is_cutting_over() {
         drop(load(instance, source).await?);
     }
-    let mut unchanged: Option<(Look, Instant)> = None;
+    let mut quiet = Quiet::default();
     let mut answered = Instant::now();
     loop {
         let look = super::look(source, &mut answered).await?;
-        let now = Instant::now();
-        unchanged = look.as_ref().ok().map(|look| match unchanged.take() {
-            Some((before, since)) if before.changes == look.changes => (look.clone(), since),
-            _ => (look.clone(), now),
-        });
-        let quiet = unchanged.as_ref().filter(|(_, since)| now - *since >= QUIET);
+        let unchanged = quiet.note(&look);
         let cutting_over = instance.restore.is_cutting_over();
-        let is_written_to = (cutting_over && quiet.is_none()).then_some(Obstacle::Clients);
+        let is_written_to = (cutting_over && unchanged.is_none()).then_some(Obstacle::Clients);
         let obstacle = Obstacle::of_source(&look, source.max_memory()).or(is_written_to);
         let waits_for = obstacle.map(|obstacle| obstacle.to_string());
         let is_due = cutting_over && waits_for.is_none();
         instance.restore.follows(ImportProgress { cutting_over, waits_for, copies: true });
-        if let (true, Some((before, _))) = (is_due, quiet) {
+        if let (true, Some(before)) = (is_due, unchanged) {
             check_space(instance, before.used_memory)?;
             return copy_unchanged(instance, source).await;
         }
@@ -77,7 +71,7 @@ async fn load(instance: &Instance, source: &Source<'_>) -> Result<(Copied, Follo
     let path = files.source_dump().map_err(|error| ImportError::Local("copy the data", error))?;
     let copied = source.copy(&path).await?;
     let keys = source.downgrade(path).await?;
-    let mut server = Follower::load(instance, files).await?;
+    let mut server = Follower::start(instance, None, files).await?;
     let mut state = server.state().await?;
     while state.is_loading {
         tokio::time::sleep(LOADING).await;

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
-use valkeeper_server::{Connection, Credentials, Endpoint, Replication, Server, info::parts};
+use valkeeper_server::{Connection, Credentials, Endpoint, Replication, Server};
 
 /// Longest time until it answers after its start.
 const START: Duration = Duration::from_secs(30);
@@ -41,30 +41,13 @@ pub(super) struct FollowerState {
 pub(super) struct Follower {
     process: Process,
     server: Server,
-    source: (String, u16),
     silent_port: u16,
     files: Files,
 }
 
 impl Follower {
-    /// Starts it and has it follow the source.
+    /// Starts it with the data in its folder, if there is any. It follows no server.
     pub(super) async fn start(
-        instance: &Instance,
-        source: &SourceServer,
-        tls: Option<&SourceFiles>,
-        files: Files,
-    ) -> Result<Self, ImportError> {
-        let mut server = Self::load_with(instance, tls, files).await?;
-        server.follow(source).await?;
-        Ok(server)
-    }
-
-    /// Starts it with the data in its folder. It follows nobody.
-    pub(super) async fn load(instance: &Instance, files: Files) -> Result<Self, ImportError> {
-        Self::load_with(instance, None, files).await
-    }
-
-    async fn load_with(
         instance: &Instance,
         tls: Option<&SourceFiles>,
         files: Files,
@@ -84,11 +67,11 @@ impl Follower {
         let config = second_server::write_config(scratch).map_err(local)?;
         let mut process = Process::start(instance, config).await.map_err(local)?;
         let server = process.connect(&socket).await?;
-        let source = (String::new(), 0);
-        Ok(Self { process, server, source, silent_port: instance.silent_port, files })
+        Ok(Self { process, server, silent_port: instance.silent_port, files })
     }
 
-    async fn follow(&mut self, source: &SourceServer) -> Result<(), ImportError> {
+    /// Has it follow the source.
+    pub(super) async fn follow(&mut self, source: &SourceServer) -> Result<(), ImportError> {
         let server = &mut self.server;
         if let Some(Credentials { user, password }) = source.credentials() {
             if !user.is_empty() {
@@ -98,9 +81,7 @@ impl Follower {
         }
         // The first copy is read from the wire, without a file.
         server.config_set(&[("repl-diskless-load", "on-empty-db")]).await?;
-        server.replicaof(&source.host, source.port).await?;
-        self.source = (source.host.clone(), source.port);
-        Ok(())
+        Ok(server.replicaof(&source.host, source.port).await?)
     }
 
     /// How far it is.
@@ -111,7 +92,7 @@ impl Follower {
             replication: info.replication(),
             is_loading: info.persistence().loading,
             rejected: info.number("unexpected_error_replies"),
-            keys: info.fields().filter_map(keys).collect(),
+            keys: info.keys(),
         };
         if state.rejected > 0 {
             let text =
@@ -122,10 +103,9 @@ impl Follower {
     }
 
     /// Has it connect again, to where the name leads now.
-    pub(super) async fn reconnect(&mut self) -> Result<(), ImportError> {
+    pub(super) async fn reconnect(&mut self, source: &SourceServer) -> Result<(), ImportError> {
         self.server.replicaof("127.0.0.1", self.silent_port).await?;
-        let (host, port) = &self.source;
-        Ok(self.server.replicaof(host, *port).await?)
+        Ok(self.server.replicaof(&source.host, source.port).await?)
     }
 
     /// Removes keys from it, which the source has removed.
@@ -159,12 +139,6 @@ impl Follower {
         self.process.end().await;
         self.files.dump.clone()
     }
-}
-
-/// A database and how many keys it has.
-fn keys((name, text): (&str, &str)) -> Option<(u32, u64)> {
-    let count = parts(text).find_map(|(key, count)| (key == "keys").then(|| count.parse().ok()).flatten())?;
-    Some((name.strip_prefix("db")?.parse().ok()?, count))
 }
 
 /// How many databases the own server will have.

@@ -44,13 +44,12 @@ impl Look {
             history: Some(replication.id).filter(|id| !id.is_empty()).ok_or("master_replid")?,
             since_snapshot: (text("rdb_changes_since_last_save")?, text("rdb_last_save_time")?),
         };
-        let number = |(name, _): (&str, &str)| name.strip_prefix("db")?.parse::<u32>().ok();
         Ok(Self {
             is_primary: replication.is_primary,
             offset: replication.offset,
             changes,
             used_memory: info.memory().used,
-            last_database: info.fields().filter_map(number).max(),
+            last_database: info.keys().last_key_value().map(|(number, _)| *number),
             is_loading: info.persistence().loading,
             is_redis: info.text("valkey_version").is_empty(),
             is_sharded: info.number("cluster_enabled") == 1,

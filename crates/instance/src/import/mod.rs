@@ -104,7 +104,8 @@ async fn run(instance: &Instance, request: &ImportRequest) -> Result<(), ImportE
     tracing::info!(source = request.source.address(), ?way, "gets the data of a running server");
     let dump = match way {
         Way::Follow => {
-            let mut follower = Follower::start(instance, &request.source, tls.as_ref(), files).await?;
+            let mut follower = Follower::start(instance, tls.as_ref(), files).await?;
+            follower.follow(&request.source).await?;
             until_taken_over(instance, &source, &mut follower).await?;
             follower.end().await
         }
@@ -131,18 +132,13 @@ async fn until_taken_over(
     source: &Source<'_>,
     follower: &mut Follower,
 ) -> Result<(), ImportError> {
-    let mut unchanged: Option<(Look, Instant)> = None;
+    let mut quiet = Quiet::default();
     let mut up = Instant::now();
     let mut direct = Instant::now();
     let mut answered = Instant::now();
     loop {
         let look = look(source, &mut answered).await?;
-        let now = Instant::now();
-        unchanged = look.as_ref().ok().map(|look| match unchanged.take() {
-            Some((before, since)) if before.changes == look.changes => (look.clone(), since),
-            _ => (look.clone(), now),
-        });
-        let quiet = unchanged.as_ref().filter(|(_, since)| now - *since >= QUIET);
+        let unchanged = quiet.note(&look).cloned();
         let own = follower.state().await?;
         let obstacle = Obstacle::of(&look, &own, source.max_memory());
         if !matches!(obstacle, Some(Obstacle::Link)) {
@@ -152,16 +148,16 @@ async fn until_taken_over(
             direct = Instant::now();
         }
         let cutting_over = instance.restore.is_cutting_over();
-        let is_written_to = (cutting_over && quiet.is_none()).then_some(Obstacle::Clients);
+        let is_written_to = (cutting_over && unchanged.is_none()).then_some(Obstacle::Clients);
         let obstacle = match obstacle {
             Some(Obstacle::Link) if up.elapsed() < LINK_SETUP => Some(Obstacle::Copy),
             other => other,
         };
         let mut waits_for = obstacle.or(is_written_to).map(|obstacle| obstacle.to_string());
-        if let (true, None, Some((before, _))) = (cutting_over, &waits_for, quiet) {
+        if let (true, None, Some(before)) = (cutting_over, &waits_for, &unchanged) {
             match take_over(instance, source, follower, before).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => unchanged = None,
+                Ok(false) => quiet = Quiet::default(),
                 Err(error) => waits_for = Some(error.to_string()),
             }
             (up, direct) = (Instant::now(), Instant::now());
@@ -172,14 +168,31 @@ async fn until_taken_over(
             return Err(ImportError::Unready(format!("{} {seconds} s long", Obstacle::Link)));
         }
         if direct.elapsed() > DETOUR_TIMEOUT {
-            follower.reconnect().await?;
+            follower.reconnect(source.server()).await?;
             direct = Instant::now();
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Looks at the source. One that denies it, or that has not answered for long, is asked anew, with the Secrets of then.
+/// How long a source has not changed.
+#[derive(Default)]
+struct Quiet(Option<(Look, Instant)>);
+
+impl Quiet {
+    /// Notes a look; answers the first one that showed the same, if that was long enough ago.
+    fn note(&mut self, look: &Result<Look, ImportError>) -> Option<&Look> {
+        let now = Instant::now();
+        self.0 = look.as_ref().ok().map(|look| match self.0.take() {
+            Some((before, since)) if before.changes == look.changes => (look.clone(), since),
+            _ => (look.clone(), now),
+        });
+        self.0.as_ref().filter(|(_, since)| now - *since >= QUIET).map(|(look, _)| look)
+    }
+}
+
+/// Looks at the source. One that denies it, or that has not answered for long, ends the attempt: the next one has the Secrets
+/// of then.
 async fn look(source: &Source<'_>, answered: &mut Instant) -> Result<Result<Look, ImportError>, ImportError> {
     match source.look().await {
         Err(error) if error.is_denied() || answered.elapsed() > LINK_TIMEOUT => Err(error),

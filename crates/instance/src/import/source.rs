@@ -94,6 +94,11 @@ impl<'a> Source<'a> {
         Ok(Self { request, settings, endpoint })
     }
 
+    /// Where it is.
+    pub(super) fn server(&self) -> &SourceServer {
+        &self.request.source
+    }
+
     /// Bytes that the own server has for its data; 0 for no limit.
     pub(super) fn max_memory(&self) -> u64 {
         self.settings.server.max_memory
