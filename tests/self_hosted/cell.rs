@@ -1,18 +1,16 @@
 //! One cell of the matrix: a cluster of three under load, a change in its life, and a fault at its primary.
 
 use crate::asking::until;
+use crate::variables;
 use crate::world::{World, named};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use valkeeper_testbed::faults::{FaultPlan, Schedule};
-use valkeeper_testbed::history::{
-    Clients, History, Leader, Load, Promise, Promises, Recorder, judge, read_back,
-};
+use valkeeper_testbed::history::{Clients, History, Load, Promise, Promises, Recorder, judge, read_back};
 use valkeeper_testbed::node::{Lasting, NodeFault, PodName};
 
 /// The default settings.
@@ -68,25 +66,10 @@ fn stops_everything(scenario: &str) -> bool {
     ["hibernate and wake", "cold start"].contains(&scenario)
 }
 
-/// Of a cluster that is made as the variables say.
-fn spec() -> Value {
-    let mut spec = json!({"persistence": {"mode": "AppendOnly", "size": "1Gi"}});
-    if std::env::var("VALKEEPER_TLS").is_ok_and(|value| value == "1") {
-        spec["tls"] = json!({});
-    }
-    if let Ok(durability) = std::env::var("VALKEEPER_DURABILITY") {
-        spec["durability"] = durability.into();
-    }
-    if let Ok(outage) = std::env::var("VALKEEPER_API_OUTAGE") {
-        spec["failover"] = json!({"apiServerOutage": outage});
-    }
-    spec
-}
-
 /// One run; with networks and volumes of their own for pods, in namespaces that this program was started in.
 pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
     let mut world = World::for_cell(crate::report::is_real(), isolated).await.expect("there are servers");
-    let spec = spec();
+    let spec = variables::spec();
     let needs_consent = spec["failover"]["apiServerOutage"] == "Continue";
     world.create("trio", spec).await;
     let first = world.until_ready("trio").await;
@@ -96,8 +79,7 @@ pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
     let primary = named(first["currentPrimary"].as_str().unwrap());
     let recorder = Recorder::new();
     until("a Secret", async || world.try_secret("trio").await).await;
-    let info = world.leader("trio").await;
-    let leader: Leader = Arc::new(move || Some(info.clone()));
+    let leader = variables::leader(&world).await;
     let load = Load::default();
     let clients = Clients::start(&recorder, &load, &leader);
     let claims = tokio::spawn(crate::checked::claims(world.api::<Lease>(), recorder.clone()));
@@ -131,15 +113,17 @@ pub(crate) async fn cell(scenario: &str, fault: &str, isolated: bool) -> Row {
     };
     let history = recorder.history(contents);
     let verdict = judge(&history, &PROMISES);
-    let (scenario_name, fault_name) = (scenario.to_owned(), fault.to_owned());
-    let mut row = Row { scenario: scenario_name, fault: fault_name, spared, ..Row::default() };
     let both = verdict.broken.iter().filter(|broken| broken.promise == Promise::OneSide);
-    row.both = both.map(|broken| broken.count).sum();
-    row.lost = verdict.lost;
-    row.acknowledged = verdict.acknowledged;
-    row.gap = (!stops_everything(scenario)).then(|| gap(&history, from.0));
-    row.failure = (!verdict.is_kept()).then(|| verdict.to_string());
-    row
+    Row {
+        scenario: scenario.to_owned(),
+        fault: fault.to_owned(),
+        spared,
+        gap: (!stops_everything(scenario)).then(|| gap(&history, from.0)),
+        acknowledged: verdict.acknowledged,
+        lost: verdict.lost,
+        both: both.map(|broken| broken.count).sum(),
+        failure: (!verdict.is_kept()).then(|| verdict.to_string()),
+    }
 }
 
 /// What the user does.

@@ -7,7 +7,7 @@ use crate::world::World;
 use k8s_openapi::api::coordination::v1::Lease;
 use redis::IntoConnectionInfo as _;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use valkeeper_testbed::{
     faults::{FaultPlan, Lane},
     history::{Clients, Leader, Load, Promises, Recorder, judge, read_back},
@@ -31,7 +31,7 @@ async fn promises_are_kept_under_faults_of_pods_and_calls() {
 
     let recorder = Recorder::new();
     let info = world.url("trio", "leader").await.into_connection_info().unwrap();
-    let leader: Leader = Arc::new(move || Some(info.clone()));
+    let leader = Leader::fixed(info);
     let load = Load::default();
     let clients = Clients::start(&recorder, &load, &leader);
     let claims = tokio::spawn(claims(world.api::<Lease>(), recorder.clone()));

@@ -3,6 +3,7 @@
 use crate::world::World;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use std::collections::BTreeMap;
+use valkeeper_testbed::history::Sentinel;
 
 impl World {
     pub(crate) async fn secret(&self, name: &str) -> BTreeMap<String, String> {
@@ -31,6 +32,18 @@ impl World {
         let client =
             redis::Client::build_with_tls(url, redis::TlsCertificates { client_tls: None, root_cert });
         client.unwrap().get_connection_info().clone()
+    }
+
+    /// The Sentinel that clients of a cluster ask for its primary, as its connection Secret says.
+    pub(crate) async fn sentinel(&self, cluster: &str) -> Sentinel {
+        let secret = self.secret(cluster).await;
+        let part = |key: &str| secret[&format!("VALKEY_{key}")].clone();
+        Sentinel {
+            host: part("SENTINEL_HOST"),
+            port: part("SENTINEL_PORT").parse().unwrap(),
+            primary_name: part("PRIMARY_NAME"),
+            password: part("PASSWORD"),
+        }
     }
 
     /// The URL of a Service of the cluster, with the password from its connection Secret.

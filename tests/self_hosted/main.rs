@@ -45,6 +45,7 @@ mod switchover;
 mod tls;
 mod updates;
 mod users;
+mod variables;
 mod verification_pods;
 mod volumes;
 mod world;

@@ -1,7 +1,8 @@
 //! The matrix: every scenario of a cluster's life with every named fault of the test node at its primary, judged by the
 //! history checker. A sample is run with every test run; `VALKEEPER_CELLS=all` runs all, `VALKEEPER_CELLS=40` the
 //! first 40, `VALKEEPER_CELL="scale out, kill pod"` one. `VALKEEPER_TLS=1` runs them with TLS, `VALKEEPER_DURABILITY=Quorum`
-//! with quorum durability. `VALKEEPER_API=real` runs them on a real API server.
+//! with quorum durability, `VALKEEPER_SENTINEL=1` with clients that ask a Sentinel for the primary.
+//! `VALKEEPER_API=real` runs them on a real API server.
 //! `VALKEEPER_REPORT=1` writes `docs/failover.md`.
 
 use crate::cell::{Row, cell};

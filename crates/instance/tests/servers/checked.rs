@@ -88,10 +88,10 @@ fn leader(pods: &Pods, operator: &Operator) -> Leader {
         .map(|node| (node.name.clone(), SocketAddr::new(node.host.parse().unwrap(), 6379)))
         .collect();
     let route = Arc::clone(&operator.route);
-    Arc::new(move || {
+    Leader::At(Arc::new(move || {
         let name = route.lock().unwrap().clone()?;
         hosts.iter().find(|(known, _)| *known == name).and_then(|(_, host)| address(*host))
-    })
+    }))
 }
 
 /// Notes the holders that the Lease names.

@@ -1,4 +1,8 @@
-//! Clients that write unique values through the address of the leader, and the reader of what is left.
+//! Clients that write unique values to the leader, and the reader of what is left.
+//!
+//! They find the leader at one address, as behind a Service, or ask a Sentinel for it each time that they connect, with
+//! the client of a well-known library. The address that a Sentinel names is that of the server itself: nothing but
+//! the server then keeps them from writing to a leader of before.
 //!
 //! Each write is a transaction with `INFO`, so that run id and replication id are those of the write. Like most
 //! client libraries, a client stays with a server that refuses writes until it is disconnected. Nothing is
@@ -7,15 +11,62 @@
 use super::record::{Content, Outcome, Reign, Structure};
 use super::recorder::Recorder;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind};
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Where to connect now; none while there is no leader.
-pub type Leader = Arc<dyn Fn() -> Option<ConnectionInfo> + Send + Sync>;
+/// How clients find the leader.
+#[derive(Clone)]
+pub enum Leader {
+    /// Where to connect now; none while there is no leader.
+    At(Arc<dyn Fn() -> Option<ConnectionInfo> + Send + Sync>),
+    /// What to ask before each connection.
+    Sentinel(Sentinel),
+}
+
+impl Leader {
+    /// Always at one place.
+    pub fn fixed(info: ConnectionInfo) -> Self {
+        Self::At(Arc::new(move || Some(info.clone())))
+    }
+}
+
+impl fmt::Debug for Leader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::At(_) => "Leader::At",
+            Self::Sentinel(_) => "Leader::Sentinel",
+        })
+    }
+}
+
+/// A Sentinel, and whom to ask it for. It takes the password of the servers.
+#[derive(Clone)]
+pub struct Sentinel {
+    /// Host of the Sentinel, or of many behind one address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The name that the Sentinel has for the primary.
+    pub primary_name: String,
+    /// Password of Sentinel and servers.
+    pub password: String,
+}
+
+impl Sentinel {
+    fn client(&self) -> Result<SentinelClient, RedisError> {
+        let address = ConnectionAddr::Tcp(self.host.clone(), self.port);
+        SentinelClientBuilder::new([address], &self.primary_name, SentinelServerType::Master)?
+            .set_client_to_sentinel_password(&self.password)
+            .set_client_to_redis_password(&self.password)
+            .build()
+    }
+}
 
 /// A leader at an address, without password.
 pub fn address(address: SocketAddr) -> Option<ConnectionInfo> {
@@ -82,7 +133,7 @@ impl Clients {
                 recorder: recorder.clone(),
                 load: load.clone(),
                 keys: load.keys(),
-                leader: Arc::clone(leader),
+                leader: leader.clone(),
                 stop: stop.subscribe(),
                 connection: None,
             };
@@ -167,8 +218,15 @@ impl Client {
 }
 
 async fn connect(leader: &Leader, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
-    let nobody = || RedisError::from((ErrorKind::Client, "there is no leader"));
-    let client = redis::Client::open(leader().ok_or_else(nobody)?)?;
+    let failed = |what| RedisError::from((ErrorKind::Client, what));
+    let client = match leader {
+        Leader::At(address) => redis::Client::open(address().ok_or_else(|| failed("there is no leader"))?)?,
+        Leader::Sentinel(sentinel) => {
+            let mut sentinel = sentinel.client()?;
+            let asked = tokio::time::timeout(patience, sentinel.async_get_client());
+            asked.await.map_err(|_| failed("the Sentinel does not answer"))??
+        }
+    };
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(patience))
         .set_response_timeout(Some(patience));

@@ -11,7 +11,7 @@
 //!
 //! ```ignore
 //! let recorder = Recorder::new();
-//! let clients = Clients::start(&recorder, &load, leader);       // leader: where to connect now
+//! let clients = Clients::start(&recorder, &load, leader);       // leader: how clients find it
 //! let cut = recorder.fault("cut default/a to outside");          // as it is injected
 //! recorder.claim("a/uid/1", 3);                                  // whatever says that it holds a term
 //! recorder.healed(cut);
@@ -36,7 +36,7 @@ mod reigns;
 #[cfg(test)]
 mod tests;
 
-pub use clients::{Clients, Leader, Load, address, read_back};
+pub use clients::{Clients, Leader, Load, Sentinel, address, read_back};
 pub use counterexample::Counterexample;
 pub use judge::judge;
 pub use promises::{Broken, Promise, Promises, Verdict};

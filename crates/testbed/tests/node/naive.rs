@@ -141,7 +141,7 @@ async fn breaks(world: World, schedule: &str) {
     let naive = Naive::start(world).await;
     let service = naive.world.api::<Service>().get("leader").await.unwrap();
     let leader = service.spec.unwrap().cluster_ip.unwrap().parse().unwrap();
-    let leader: Leader = Arc::new(move || address(SocketAddr::new(leader, PORT)));
+    let leader = Leader::At(Arc::new(move || address(SocketAddr::new(leader, PORT))));
     let recorder = Recorder::new();
     // Some stay where they are, some come back through the service.
     let patient = Load { patience: Duration::from_secs(15), ..Load::default() };
