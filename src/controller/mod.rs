@@ -3,6 +3,7 @@
 //! true afterwards. All decisions are the engine's.
 
 mod announcements;
+mod attempt;
 mod authorities;
 mod backup;
 mod context;

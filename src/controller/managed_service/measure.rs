@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::ResourceExt;
 use std::{collections::BTreeSet, time::Duration};
-use valkeeper_api::{Custom, ManagedService, ProjectVpc, names};
+use valkeeper_api::{Custom, ManagedService, names};
 use valkeeper_engine::{DriftSeen, conditions};
 
 /// Longest time, in seconds, from the creation of a resource to its first status.
@@ -76,11 +76,11 @@ impl<K: ManagedService> Reconciliation<K> {
     }
 }
 
-/// A reconciliation of a VPC is over, in which the provider `answered`.
-pub(in crate::controller) fn vpc(context: &Context, object: &ProjectVpc, answered: bool) {
+/// A reconciliation of something that is no service is over, in which the provider `answered`.
+pub(in crate::controller) fn read<K: Custom>(context: &Context, object: &K, answered: bool) {
     if answered {
         let uid = object.uid().unwrap_or_default();
-        context.metrics.fleet().observed(&uid, ProjectVpc::NAME, Dates::default());
+        context.metrics.fleet().observed(&uid, K::NAME, Dates::default());
     }
     state(context, object);
 }
