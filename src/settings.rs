@@ -82,6 +82,9 @@ pub struct Settings {
     /// Do not reconcile ProjectVPC resources; services can still refer to them
     #[arg(long, help_heading = "Scope and policies")]
     pub no_project_vpcs: bool,
+    /// Do not reconcile ServiceUser resources
+    #[arg(long, help_heading = "Scope and policies")]
+    pub no_service_users: bool,
 
     /// Run ValkeyCluster resources: servers in this Kubernetes cluster (alpha)
     #[arg(long, env = "SELF_HOSTED")]

@@ -166,12 +166,16 @@ fn decisions_show_no_secret() {
 }
 
 /// Fields that appear to hold a secret, and why they do not.
-const HARMLESS: [(&str, &str, &str); 17] = [
+const HARMLESS: [(&str, &str, &str); 21] = [
     ("Connection", "namespace_token_secret", "the name of a Secret"),
     ("Connection", "namespace_token_key", "the name of a key"),
     ("Import", "token_secret", "the name of a Secret"),
     ("Import", "token_key", "the name of a key"),
     ("DesiredVpc", "token_secret", "the name of a Secret"),
+    ("DesiredServiceUser", "token_secret", "the name of a Secret"),
+    ("DesiredServiceUser", "password", "the names of a Secret and a key"),
+    ("PasswordSource", "password_key", "the name of a key"),
+    ("ObservedServiceUser", "password_refused", "a message of the provider, without secrets"),
     ("Settings", "namespace_token_secret", "the name of a Secret"),
     ("Settings", "namespace_token_key", "the name of a key"),
     ("S3Destination", "credentials_secret_name", "the name of a Secret"),

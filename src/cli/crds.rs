@@ -43,6 +43,7 @@ mod tests {
                 "valkeys.aiven.io",
                 "redis.aiven.io",
                 "projectvpcs.aiven.io",
+                "serviceusers.aiven.io",
                 "valkeyclusters.valkeeper.io",
                 "valkeybackups.valkeeper.io",
                 "valkeyscheduledbackups.valkeeper.io",

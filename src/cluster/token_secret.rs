@@ -12,7 +12,7 @@ use kube::{
 use secrecy::SecretString;
 use serde_json::json;
 use std::time::Duration;
-use valkeeper_api::{ProjectVpc, Redis, Valkey, names};
+use valkeeper_api::{ProjectVpc, Redis, ServiceUser, Valkey, names};
 use valkeeper_engine::failure::Class;
 
 /// How often another writer may get in between.
@@ -167,6 +167,7 @@ async fn is_needed(client: &Client, namespace: &str, name: &str, shared: bool) -
         ApiResource::erase::<Valkey>(&()),
         ApiResource::erase::<Redis>(&()),
         ApiResource::erase::<ProjectVpc>(&()),
+        ApiResource::erase::<ServiceUser>(&()),
     ];
     for resource in &kinds {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);

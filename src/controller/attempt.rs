@@ -135,8 +135,9 @@ impl<K: Custom> Attempt<K> {
 
     /// Whether reads have reported for long enough that it is not there.
     pub(super) fn absence_is_certain(&self, now: Instant) -> bool {
-        let missing_for = self.memory.missing.evidence(now, false).reported_for;
-        missing_for.is_some_and(|time| time >= self.context.settings.late_effect())
+        let evidence = self.memory.missing.evidence(now, false);
+        let late_effect = self.context.settings.late_effect();
+        evidence.unlisted || evidence.reported_for.is_some_and(|time| time >= late_effect)
     }
 
     /// The name of the Secret with the token, if one is used.

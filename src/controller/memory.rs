@@ -45,10 +45,51 @@ pub(super) struct Memory {
     pub(super) requests: Requests,
     /// When the deletion was last requested and accepted.
     pub(super) deletion_requested: Option<Instant>,
+    /// What was sent for a user of a service, and refused.
+    pub(super) user: Option<Box<UserMemory>>,
     /// The transient failure of the last event.
     pub(super) last_reported: Option<&'static str>,
     /// The project poll in which the resource takes part.
     pub(super) poller: Option<Arc<ProjectPoller>>,
+}
+
+/// What was sent for a user of a service. Values are kept as numbers that mean nothing outside of this process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UserMemory {
+    /// The last password that was accepted; none after a read has shown it.
+    pub(super) password: Option<AcceptedValue>,
+    /// The password that was refused last.
+    pub(super) password_refused: Option<RefusedValue>,
+    /// The access control that was refused last.
+    pub(super) access_refused: Option<RefusedValue>,
+    /// A creation was refused, and the note of it could not be taken back.
+    pub(super) creation_was_refused: bool,
+}
+
+/// A value that the provider accepted, and that no read has shown yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AcceptedValue {
+    /// Stands for the value.
+    pub(super) value: u64,
+    /// How often it was accepted.
+    pub(super) times: u32,
+    /// Until when reads may lag.
+    pub(super) settles_at: Instant,
+    /// When it may be sent again: somebody else may have changed it before a read showed it.
+    pub(super) again: Instant,
+}
+
+/// A value that the provider refused.
+#[derive(Clone, Debug)]
+pub(super) struct RefusedValue {
+    /// Stands for the value.
+    pub(super) value: u64,
+    /// The provider's words.
+    pub(super) answer: String,
+    /// How often it was refused.
+    pub(super) times: u32,
+    /// When it may be sent again.
+    pub(super) until: Instant,
 }
 
 /// Answers of the provider about the absence of a service since it was last seen.

@@ -6,6 +6,7 @@ mod announcements;
 mod attempt;
 mod authorities;
 mod backup;
+mod connection_secret;
 mod context;
 mod counts;
 mod edits;
@@ -18,6 +19,7 @@ mod reconcile;
 mod refusals;
 mod schedule;
 mod secret_tracker;
+mod service_user;
 mod token_use;
 mod tokens;
 mod user;
@@ -46,7 +48,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use valkeeper_api::{
-    ProjectVpc, Redis, Valkey, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup, ValkeyUser,
+    ProjectVpc, Redis, ServiceUser, Valkey, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup, ValkeyUser,
 };
 use watch::{decode::decode, malformed, store::Watched, sync};
 
@@ -75,7 +77,10 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
                 .push(valkey_cluster::watch_pods(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
         }
         if !context.settings.no_project_vpcs {
-            streams.push(keep::<ProjectVpc>(watch.0, watch.1, watch.2).boxed());
+            streams.push(keep::<ProjectVpc>(watch.0.clone(), watch.1.clone(), watch.2.clone()).boxed());
+        }
+        if !context.settings.no_service_users {
+            streams.push(keep::<ServiceUser>(watch.0, watch.1, watch.2).boxed());
         }
     }
     let waiting_stops = async {

@@ -83,7 +83,7 @@ macro_rules! reconciled_services {
                 let namespace = self.namespace().unwrap_or_default();
                 let target = secret_target(self, &self.name_any());
                 let connection = target.map(|target| (namespace, target.name));
-                Dependence { connection, token: tokens::secret(&context.settings, self) }
+                Dependence { connection, token: tokens::secret(&context.settings, self), password: None }
             }
 
             fn is_settled(&self) -> bool {

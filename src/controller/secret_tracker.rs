@@ -1,7 +1,11 @@
 //! Tracks which resources depend on which Secrets, and how those changed since they were read, where the operator
-//! watches Secrets. A resource is notified when its connection Secret is changed externally or deleted. It is
-//! notified of changes to its token Secret when its last reconciliation failed. Repeated changes to a Secret cost at
-//! most one reconciliation every few seconds.
+//! watches Secrets. A resource is notified when its connection Secret is changed externally or deleted, and of every
+//! change to the Secret with its declared password. It is notified of changes to its token Secret when its last
+//! reconciliation failed. Repeated changes to a Secret cost at most one reconciliation every few seconds.
+
+mod dependence;
+
+pub(super) use dependence::{Dependence, SecretKey};
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,9 +15,6 @@ use tokio::time::{Duration, Instant};
 
 /// Shortest time between two reconciliations of one resource that its Secrets trigger.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// Namespace and name of a Secret.
-pub(super) type SecretKey = (String, String);
 
 /// Schedules a reconciliation of a resource.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -28,15 +29,6 @@ struct State {
     resources: HashMap<String, Resource>,
 }
 
-/// The Secrets that one resource depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Dependence {
-    /// Where its connection is, or should be.
-    pub(super) connection: Option<SecretKey>,
-    /// Where its token is.
-    pub(super) token: Option<SecretKey>,
-}
-
 struct Resource {
     dependence: Dependence,
     wake: Wake,
@@ -45,6 +37,7 @@ struct Resource {
     /// A newer one.
     changed: Option<u64>,
     token_changed: bool,
+    password_changed: bool,
     at_work: bool,
     fails: bool,
     /// When a change led to the last reconciliation.
@@ -70,6 +63,7 @@ impl SecretTracker {
             seen: former.as_ref().filter(|_| same).map_or(0, |former| former.seen),
             changed: None,
             token_changed: false,
+            password_changed: false,
             at_work: true,
             fails: former.is_some_and(|former| former.fails),
             last_reconciliation,
@@ -177,15 +171,9 @@ impl State {
     }
 }
 
-impl Dependence {
-    fn keys(&self) -> impl Iterator<Item = &SecretKey> {
-        self.connection.iter().chain(&self.token)
-    }
-}
-
 impl Resource {
     fn has_change(&self) -> bool {
-        self.changed.is_some() || self.token_changed
+        self.changed.is_some() || self.token_changed || self.password_changed
     }
 
     /// Takes in what became of a Secret; answers whether that is a reason for a reconciliation.
@@ -199,7 +187,10 @@ impl Resource {
         // A reconciliation in progress may have read the former token, and fail.
         let token = self.dependence.token.as_ref() == Some(key) && !gone && (self.fails || self.at_work);
         self.token_changed |= token;
-        connection || token
+        // The list after an interrupted watch repeats what was read, at the cost of one reconciliation.
+        let password = self.dependence.password.as_ref() == Some(key);
+        self.password_changed |= password;
+        connection || token || password
     }
 }
 
@@ -227,7 +218,8 @@ mod tests {
     }
 
     fn reconcile_once(tracker: &SecretTracker, notified: &Arc<AtomicUsize>, saw: Option<u64>, fails: bool) {
-        let dependence = Dependence { connection: Some(key("cache")), token: Some(key("token")) };
+        let dependence =
+            Dependence { connection: Some(key("cache")), token: Some(key("token")), password: None };
         tracker.begin("uid", dependence, counted(notified));
         if let Some(version) = saw {
             tracker.saw("uid", version);
@@ -255,7 +247,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn own_write_seen_before_its_answer_triggers_nothing() {
         let (tracker, notified) = settled(false);
-        let dependence = Dependence { connection: Some(key("cache")), token: None };
+        let dependence = Dependence { connection: Some(key("cache")), ..Dependence::default() };
         tracker.begin("uid", dependence, counted(&notified));
         tracker.changed(&key("cache"), 11, false);
         tracker.saw("uid", 11);

@@ -23,6 +23,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod token;
+mod users;
 mod vpcs;
 
 pub use address::{Address, AddressError};
@@ -38,4 +39,5 @@ pub use service::{
 };
 pub use services::Found;
 pub use token::{Token, TokenError};
+pub use users::{FoundWithUsers, User};
 pub use vpcs::Vpc;

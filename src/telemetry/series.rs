@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::sync::atomic::AtomicU64;
-use valkeeper_api::{Custom as _, ProjectVpc, Redis, Valkey};
+use valkeeper_api::{Custom as _, ProjectVpc, Redis, ServiceUser, Valkey};
 use valkeeper_engine::failure::Class;
 
 /// Labels of one series.
@@ -16,7 +16,7 @@ pub(super) type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// The kinds that reconciliations are over.
-pub(super) const KINDS: [&str; 3] = [Valkey::NAME, Redis::NAME, ProjectVpc::NAME];
+pub(super) const KINDS: [&str; 4] = [Valkey::NAME, Redis::NAME, ProjectVpc::NAME, ServiceUser::NAME];
 
 /// The calls that the work on a service is made of.
 const OPERATIONS: [&str; 5] = ["get", "create", "update", "tags", "delete"];

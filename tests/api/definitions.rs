@@ -25,11 +25,16 @@ pub(crate) fn project_vpc() -> Value {
     serde_yaml::from_str(&text("crds/projectvpcs.yaml")).unwrap()
 }
 
+/// The definition file of `ServiceUser`.
+pub(crate) fn service_user() -> Value {
+    serde_yaml::from_str(&text("crds/serviceusers.yaml")).unwrap()
+}
+
 /// The definition files of the kinds that are no services.
 pub(crate) fn others() -> Vec<Value> {
     let others = ["valkeybackups", "valkeyscheduledbackups", "valkeyusers"];
     let others = others.map(|plural| serde_yaml::from_str(&text(&format!("crds/{plural}.yaml"))).unwrap());
-    [project_vpc(), valkey_cluster()].into_iter().chain(others).collect()
+    [project_vpc(), service_user(), valkey_cluster()].into_iter().chain(others).collect()
 }
 
 /// The definition file of `ValkeyCluster`.

@@ -41,6 +41,7 @@ mod project_vpcs;
 mod reference;
 mod requests;
 mod server;
+mod service_users;
 mod table;
 mod texts;
 mod users;

@@ -84,6 +84,18 @@ impl Server {
         self.send_to(Method::POST, "projectvpcs", "?dryRun=All&", manifest).await
     }
 
+    /// The same of a `ServiceUser`.
+    pub(crate) async fn judge_user(&self, manifest: &Value) -> Result<Value, String> {
+        self.send_to(Method::POST, "serviceusers", "?dryRun=All&", manifest).await
+    }
+
+    /// Stores a `ServiceUser`, or changes it if it is called `object`.
+    pub(crate) async fn put_user(&self, object: Option<&str>, body: &Value) -> Result<Value, String> {
+        let rest = object.map_or_else(|| "?".to_owned(), |object| format!("/{object}?"));
+        let method = if object.is_some() { Method::PATCH } else { Method::POST };
+        self.send_to(method, "serviceusers", &rest, body).await
+    }
+
     /// The same of a `ValkeyCluster`.
     pub(crate) async fn judge_cluster(&self, manifest: &Value) -> Result<Value, String> {
         self.judge_own("valkeyclusters", manifest).await

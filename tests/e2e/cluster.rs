@@ -90,6 +90,7 @@ async fn install_definitions(client: &Client) {
         include_str!("../../crds/valkeys.yaml"),
         include_str!("../../crds/redis.yaml"),
         include_str!("../../crds/projectvpcs.yaml"),
+        include_str!("../../crds/serviceusers.yaml"),
     ] {
         let definition: CustomResourceDefinition = serde_yaml::from_str(text).unwrap();
         let name = definition.metadata.name.clone().unwrap();

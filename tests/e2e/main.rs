@@ -51,6 +51,8 @@ mod restore;
 mod schedule;
 mod secret_watch;
 mod servers;
+mod service_user_trouble;
+mod service_users;
 mod status;
 mod takeover;
 mod tokens;

@@ -1,7 +1,7 @@
 //! What must hold at every single call, whatever went wrong before it: checked before the call is carried
 //! out, against what the API server and the provider really hold at that moment.
 
-use crate::world::{NAME, PROJECT, World, connection, texts};
+use crate::world::{NAME, PROJECT, USER, World, connection, texts};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Secret;
@@ -62,10 +62,19 @@ impl Witness {
         let connection_secret = format!("/secrets/{NAME}");
         // A dry run checks whether a token's Secret could be created; it has no content.
         let is_connection = request.body["metadata"]["name"] == NAME || request.body.get("data").is_some();
+        let of_user =
+            request.body["metadata"]["name"] == USER || request.path.ends_with(&format!("/secrets/{USER}"));
         let creates_secret = request.method == "POST" && request.path.ends_with("/secrets") && is_connection;
         match request.side {
             Side::Provider => self.provider_write(request).await,
+            Side::Kubernetes if request.path.contains("/serviceusers/") => {
+                self.check(request.body.get("spec").is_none(), "the operator writes spec", request);
+                self.check(!crate::canary::shows(&request.body.to_string()), "a secret in a user", request);
+            }
             Side::Kubernetes if request.path.ends_with("/status") => self.status_write(request).await,
+            Side::Kubernetes if of_user && request.body.get("data").is_some() => {
+                self.user_secret_write(request);
+            }
             Side::Kubernetes if request.path.ends_with(&connection_secret) || creates_secret => {
                 self.secret_write(request);
             }
@@ -122,6 +131,22 @@ impl Witness {
         let secret = self.secrets.get_opt(NAME).await.ok().flatten();
         let current = secret.is_some_and(|secret| texts(&secret) == connection(&service));
         self.check(current, "Ready while the Secret is not what the provider says", request);
+    }
+
+    /// The Secret of a user has the password that the provider has at that moment.
+    fn user_secret_write(&self, request: &Request) {
+        let users = self.provider.service(PROJECT, NAME).map(|service| service["users"].clone());
+        let users = users.as_ref().and_then(Value::as_array);
+        let user = users.and_then(|users| users.iter().find(|user| user["username"] == USER));
+        let truth = user.and_then(|user| user["password"].as_str()).unwrap_or_default();
+        let written = request.body["data"]["SERVICEUSER_PASSWORD"].as_str().unwrap_or_default();
+        let is_true =
+            STANDARD.decode(written).is_ok_and(|bytes| !bytes.is_empty() && bytes == truth.as_bytes());
+        self.check(
+            is_true || self.truth_lags,
+            "a Secret of a user with another password than its own",
+            request,
+        );
     }
 
     /// A connection Secret is written whole, with the truth of that moment.

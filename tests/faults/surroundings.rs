@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{fmt::Debug, sync::Arc};
 use tokio::{sync::Mutex, task::JoinHandle};
-use valkeeper_api::Valkey;
+use valkeeper_api::{ServiceUser, Valkey};
 use valkeeper_apiserver::{KubeOptions, KubeServer};
 
 /// A cluster with runs in it.
@@ -28,6 +28,7 @@ pub(crate) struct Surroundings {
     pub(crate) config: Config,
     pub(crate) valkeys: Store<Valkey>,
     pub(crate) secrets: Store<Secret>,
+    pub(crate) users: Store<ServiceUser>,
     watches: Vec<JoinHandle<()>>,
     /// Stops when it is dropped.
     cluster: Mutex<Option<Cluster>>,
@@ -44,12 +45,14 @@ impl Surroundings {
         let client = Client::try_from(config.clone()).unwrap();
         let (valkeys, first) = watch(Api::all(client.clone()));
         let (secrets, second) = watch(Api::all(client.clone()));
+        let (users, third) = watch(Api::all(client.clone()));
         Some(Arc::new(Self {
             client,
             config,
             valkeys,
             secrets,
-            watches: vec![first, second],
+            users,
+            watches: vec![first, second, third],
             cluster: Mutex::new(Some(cluster)),
         }))
     }

@@ -29,7 +29,7 @@ use valkeeper::{
     settings::{Listening, Settings},
     telemetry::{logs::LogLevel, metrics::Metrics},
 };
-use valkeeper_api::Valkey;
+use valkeeper_api::{ServiceUser, Valkey};
 use valkeeper_engine::backoff::Bounds;
 use valkeeper_testbed::{
     faults::{FaultLayer, FaultPlan, Schedule},
@@ -40,6 +40,8 @@ use valkeeper_testbed::{
 pub(crate) const PROJECT: &str = "my-aiven-project";
 /// The resource of all runs, and its service.
 pub(crate) const NAME: &str = "cache";
+/// The user of that service in the runs that have one, and its Secret.
+pub(crate) const USER: &str = "shop";
 /// The Secret that holds the token.
 pub(crate) const TOKEN_SECRET: &str = "aiven-token";
 /// Another one.
@@ -242,6 +244,33 @@ impl World {
         self.valkeys().delete(NAME, &DeleteParams::default()).await.unwrap();
     }
 
+    fn users(&self) -> Api<ServiceUser> {
+        Api::namespaced(self.surroundings.client.clone(), &self.namespace)
+    }
+
+    /// Creates the user.
+    pub(crate) async fn create_user(&self, spec: Value) {
+        let body = json!({
+            "apiVersion": "aiven.io/v1alpha1", "kind": "ServiceUser", "metadata": {"name": USER}, "spec": spec,
+        });
+        let user: ServiceUser = serde_json::from_value(body).unwrap();
+        self.users().create(&PostParams::default(), &user).await.unwrap();
+    }
+
+    /// Changes the user as `kubectl patch` does.
+    pub(crate) async fn patch_user(&self, patch: Value) {
+        self.users().patch(USER, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    pub(crate) async fn delete_user(&self) {
+        self.users().delete(USER, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// The user, as far as the watch has come.
+    pub(crate) fn user(&self) -> Option<Arc<ServiceUser>> {
+        find(&self.surroundings.users, &self.namespace, USER)
+    }
+
     /// Waits for `goal`, by checking what the watches have delivered.
     pub(crate) async fn reaches(&self, goal: impl Fn(&Self) -> bool) -> bool {
         let deadline = tokio::time::Instant::now() + patience();
@@ -326,8 +355,9 @@ fn settings(server: &ProviderServer, namespace: &str) -> Settings {
     Settings {
         provider_url: server.url(),
         watched_namespaces: vec![namespace.to_owned()],
-        // No scenario has one, and a watch less is a tenth of the work.
+        // No scenario has the one, few have the other, and a watch less is a tenth of the work.
         no_project_vpcs: true,
+        no_service_users: true,
         building_interval_min: shortest,
         absence_period: longest,
         // Requests come late by half of that.

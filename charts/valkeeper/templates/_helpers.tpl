@@ -81,14 +81,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* What the operator needs where resources are; a test proves that it is all of it and nothing more. */}}
 {{- define "valkeeper.rules" -}}
 - apiGroups: [aiven.io]
-  resources: [valkeys, redis, projectvpcs]
+  resources: [valkeys, redis, projectvpcs, serviceusers]
   verbs: [get, list, watch, patch]
 - apiGroups: [aiven.io]
-  resources: [valkeys/status, redis/status, projectvpcs/status]
+  resources: [valkeys/status, redis/status, projectvpcs/status, serviceusers/status]
   verbs: [patch]
 # For the owner reference of connection Secrets, which blocks the deletion of their owner.
 - apiGroups: [aiven.io]
-  resources: [valkeys/finalizers, redis/finalizers]
+  resources: [valkeys/finalizers, redis/finalizers, serviceusers/finalizers]
   verbs: [update]
 - apiGroups: [""]
   resources: [secrets]

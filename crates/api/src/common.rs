@@ -139,7 +139,7 @@ pub struct ConnectionSecretTarget {
     /// Annotations added to the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// Keys to write besides the five usual ones, after the same prefix. `URI` is one text for client libraries,
+    /// Keys to write besides the usual ones, after the same prefix. `URI` is one text for client libraries,
     /// `rediss://user:password@host:port`. `REPLICA_HOST` and `REPLICA_PORT` are there while the plan has a replica.
     /// `CA_CERT` is the certificate of the project's certificate authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]

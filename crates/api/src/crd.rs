@@ -13,11 +13,13 @@ use kube::CustomResourceExt as _;
 use serde_json::json;
 
 mod backups;
+mod service_users;
 mod users;
 
 pub use backups::{
     valkey_backup, valkey_backup_schema, valkey_scheduled_backup, valkey_scheduled_backup_schema,
 };
+pub use service_users::{service_user, service_user_schema};
 pub use users::{valkey_user, valkey_user_schema};
 
 use super::{Kind, ProjectVpc, Redis, Valkey, ValkeyCluster, project_vpc, rules, valkey_cluster};
@@ -130,9 +132,16 @@ pub fn valkey_cluster_schema() -> JSONSchemaProps {
     version.and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default()
 }
 
-/// Every definition: the kinds of service, `ProjectVPC`, and the kinds of self-hosted clusters.
+/// Every definition: the kinds of service, `ProjectVPC`, `ServiceUser`, and the kinds of self-hosted clusters.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let others = [project_vpc(), valkey_cluster(), valkey_backup(), valkey_scheduled_backup(), valkey_user()];
+    let others = [
+        project_vpc(),
+        service_user(),
+        valkey_cluster(),
+        valkey_backup(),
+        valkey_scheduled_backup(),
+        valkey_user(),
+    ];
     Kind::ALL.into_iter().map(definition).chain(others).collect()
 }
 

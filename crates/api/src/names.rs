@@ -234,6 +234,10 @@ pub mod reason {
     pub const TERMINATION_PROTECTED: &str = "TerminationProtected";
     /// The deletion-policy annotation has an unknown value.
     pub const UNKNOWN_DELETION_POLICY: &str = "UnknownDeletionPolicy";
+    /// The service that a user belongs to does not exist, or does not run.
+    pub const SERVICE_NOT_READY: &str = "ServiceNotReady";
+    /// The Secret with the declared password cannot be used.
+    pub const PASSWORD_MISSING: &str = "PasswordMissing";
     /// Something that is to be deleted is still needed.
     pub const IN_USE: &str = "InUse";
     /// The VPC of the service cannot be used yet.

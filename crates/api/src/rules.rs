@@ -12,7 +12,7 @@ use super::Kind;
 /// Message of the API server about a changed immutable field.
 pub(super) const IMMUTABLE: &str = "Value is immutable";
 /// Message about a changed `connInfoSecretTargetDisabled`.
-const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
+pub(super) const DISABLED_IMMUTABLE: &str = "connInfoSecretTargetDisabled is immutable.";
 /// Message about two ways to name a VPC.
 const VPC_EXCLUSIVE: &str = "projectVpcId excludes projectVPCRef: set one of them.";
 /// Message about a `Redis` of another name.
@@ -119,7 +119,7 @@ fn migration() -> [PlacedRule; 3] {
 }
 
 /// Message of the API server when a field appears on an existing resource.
-fn creation_only(name: &str) -> String {
+pub(super) fn creation_only(name: &str) -> String {
     format!("{name} can only be set during resource creation.")
 }
 

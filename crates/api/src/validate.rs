@@ -9,7 +9,7 @@
 pub(crate) mod bounds;
 pub(crate) mod metadata;
 mod power;
-mod relations;
+pub(crate) mod relations;
 mod remarks;
 mod shapes;
 pub mod spelling;

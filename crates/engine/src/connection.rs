@@ -1,11 +1,11 @@
-//! Converts a service's connection to the content of its Secret: the five keys under the prefix, further keys that
+//! Converts a connection to the content of its Secret: the usual keys under the prefix, further keys that
 //! the target requests, and never an empty or hidden value.
 
 use super::{
     escape::escape,
     normal::HIDDEN,
     observed::{Connection, Replica},
-    secret_target::SecretTarget,
+    secret_target::{SecretTarget, UsualKeys},
     shape::{self, Shaped},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -111,15 +111,19 @@ impl Connection {
         Self { ssl: "require".to_owned(), authority: Some(authority), ..without }
     }
 
-    /// The five parameters, by the keys of the Secret.
-    pub(super) fn parameters(&self) -> [(&'static str, &str); 5] {
-        [
+    /// The parameters that a Secret always has, by its keys.
+    pub(super) fn parameters(&self, keys: UsualKeys) -> Vec<(&'static str, &str)> {
+        let (user, ssl) = match keys {
+            UsualKeys::Service => ("USER", Some(("SSL", self.ssl.as_str()))),
+            UsualKeys::ServiceUser => ("USERNAME", None),
+        };
+        let always = [
             ("HOST", self.host.as_str()),
             ("PORT", self.port.as_str()),
-            ("USER", self.user.as_str()),
+            (user, self.user.as_str()),
             ("PASSWORD", self.password.expose_secret()),
-            ("SSL", self.ssl.as_str()),
-        ]
+        ];
+        always.into_iter().chain(ssl).collect()
     }
 
     /// Whether clients must use TLS; an unknown word counts as yes.
@@ -137,7 +141,7 @@ impl Connection {
 
 /// The content that the target requests, of a connection over the route of the target.
 pub fn content(target: &SecretTarget, connection: &Connection) -> SecretContent {
-    let usual = connection.parameters();
+    let usual = connection.parameters(target.usual_keys);
     let prefixed = |key: &str| format!("{}{key}", target.prefix);
     let named = |prefix: &str| -> BTreeMap<String, SecretString> {
         usual.iter().map(|(key, value)| (format!("{prefix}{key}"), SecretString::from(*value))).collect()

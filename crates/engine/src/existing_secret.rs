@@ -124,7 +124,7 @@ fn stranger(
     let is_known = controller(&secret.metadata).is_some() || target.written.is_some();
     let proven = connection.is_some_and(|connection| {
         let holds = |key: &str, value: &str| value_of(secret, target, key) == Some(value.as_bytes());
-        let all = connection.parameters().iter().all(|(key, value)| holds(key, value));
+        let all = connection.parameters(target.usual_keys).iter().all(|(key, value)| holds(key, value));
         all || (is_known && holds("HOST", &connection.host))
     });
     (!proven).then_some(who)

@@ -48,6 +48,7 @@ mod route;
 mod scheduled_power;
 mod secret;
 mod secret_target;
+pub mod service_user;
 mod settings;
 mod shape;
 mod shape_concern;
@@ -76,7 +77,7 @@ pub use report::{DriftSeen, MigrationNote, Ready, Report};
 pub use request::{CreateRequest, ServicePatch, TagPatch, Target};
 pub use route::{Route, RoutedEndpoint};
 pub use scheduled_power::ScheduledPower;
-pub use secret_target::{KindOfSecret, SecretTarget, of as secret_target};
+pub use secret_target::{KindOfSecret, SecretTarget, UsualKeys, of as secret_target};
 pub use step::{Decision, RequeueClass, Step};
 
 #[cfg(test)]

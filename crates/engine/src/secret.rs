@@ -41,11 +41,9 @@ pub(super) fn concern(desired: &Desired, observed: &Observed, service: &Observed
             let message = format!("Reading Secret {name}.");
             Concern::act(Step::Observe(Target::Secret), reason::BUILDING, message)
         }
-        ConnectionSecret::Foreign { owner } => conflict(desired, target, owner),
+        ConnectionSecret::Foreign { owner } => conflicts(desired, target, owner),
         ConnectionSecret::Ours { current: false, immutable: true } => {
-            let message =
-                format!("Secret {name} is immutable and outdated. Delete it; the operator creates it again.");
-            Concern::is_stuck(reason::SECRET_IMMUTABLE, message, RequeueClass::AwaitingExternal)
+            Concern::is_stuck(reason::SECRET_IMMUTABLE, immutable(name), RequeueClass::AwaitingExternal)
         }
         ConnectionSecret::Absent if !serves && !was_there_before(desired) => Concern::fine(),
         ConnectionSecret::Absent | ConnectionSecret::Ours { current: false, .. } => write(target, connection),
@@ -61,7 +59,7 @@ pub(super) fn before_creation(desired: &Desired, observed: &Observed) -> Concern
             let message = format!("Reading Secret {}.", target.name);
             Concern::act(Step::Observe(Target::Secret), reason::CREATING, message)
         }
-        ConnectionSecret::Foreign { owner } => conflict(desired, target, owner),
+        ConnectionSecret::Foreign { owner } => conflicts(desired, target, owner),
         ConnectionSecret::Absent | ConnectionSecret::Ours { .. } => Concern::fine(),
     }
 }
@@ -71,8 +69,19 @@ fn write(target: &SecretTarget, connection: &Connection) -> Concern {
     Concern::act(step, reason::BUILDING, format!("Writing Secret {}.", target.name))
 }
 
-fn conflict(desired: &Desired, target: &SecretTarget, owner: &str) -> Concern {
-    let (kind, name) = (desired.kind.name(), &target.name);
+fn conflicts(desired: &Desired, target: &SecretTarget, owner: &str) -> Concern {
+    let message = conflict(desired.kind.name(), target, owner);
+    Concern::is_stuck(reason::SECRET_CONFLICT, message, RequeueClass::AwaitingExternal)
+}
+
+/// What is said of a Secret that cannot be changed.
+pub(super) fn immutable(name: &str) -> String {
+    format!("Secret {name} is immutable and outdated. Delete it; the operator creates it again.")
+}
+
+/// What is said of a Secret of another owner.
+pub(super) fn conflict(kind: &str, target: &SecretTarget, owner: &str) -> String {
+    let name = &target.name;
     let advice = if target.is_named {
         format!(
             "Recreate this {kind} with another spec.connInfoSecretTarget.name (the field is immutable), or delete Secret {name} if nothing uses it."
@@ -82,8 +91,7 @@ fn conflict(desired: &Desired, target: &SecretTarget, owner: &str) -> Concern {
             "Set spec.connInfoSecretTarget.name to another name, or delete Secret {name} if nothing uses it."
         )
     };
-    let message = format!("Cannot write Secret {name}: it exists and {owner}. {advice}");
-    Concern::is_stuck(reason::SECRET_CONFLICT, message, RequeueClass::AwaitingExternal)
+    format!("Cannot write Secret {name}: it exists and {owner}. {advice}")
 }
 
 fn without_credentials(desired: &Desired, service: &ObservedService) -> Concern {

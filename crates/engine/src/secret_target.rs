@@ -7,6 +7,16 @@ use valkeeper_api::{Kind, ManagedService, common::ConnectionSecretTarget, servic
 /// Who runs managed services.
 const PROVIDER: &str = "aiven";
 
+/// The keys that a connection Secret always has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UsualKeys {
+    /// `HOST`, `PORT`, `USER`, `PASSWORD` and `SSL`.
+    #[default]
+    Service,
+    /// `HOST`, `PORT`, `USERNAME` and `PASSWORD`.
+    ServiceUser,
+}
+
 /// The Secret that receives the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretTarget {
@@ -16,6 +26,8 @@ pub struct SecretTarget {
     pub is_named: bool,
     /// What each key starts with.
     pub prefix: String,
+    /// Which usual keys it has.
+    pub usual_keys: UsualKeys,
     /// Labels that the Secret must have.
     pub labels: BTreeMap<String, String>,
     /// Annotations that the Secret must have.
@@ -81,6 +93,7 @@ impl SecretTarget {
             name,
             is_named,
             prefix: target.prefix.unwrap_or_else(|| kind.prefix.to_owned()),
+            usual_keys: UsualKeys::default(),
             labels: target.labels.unwrap_or_default(),
             annotations: target.annotations.unwrap_or_default(),
             route: Route::of(target.route.as_ref()),

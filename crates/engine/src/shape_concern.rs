@@ -48,14 +48,19 @@ pub(super) fn without_route(
 
 /// The finding for a password that a requested format cannot express.
 pub(super) fn inexpressible(target: &SecretTarget, connection: &Connection) -> Concern {
+    inexpressible_message(target, connection).map_or_else(Concern::fine, |message| {
+        Concern::is_stuck(reason::INEXPRESSIBLE_PASSWORD, message, RequeueClass::AwaitingExternal)
+    })
+}
+
+/// What is said of a password that a requested format cannot express, if there is one.
+pub(super) fn inexpressible_message(target: &SecretTarget, connection: &Connection) -> Option<String> {
     let keys = inexpressible_keys(target, connection);
-    if keys.is_empty() {
-        return Concern::fine();
-    }
-    let message = format!(
-        "Cannot write {} to Secret {}: its format cannot express the password, which has a comma or a space at an end. Reset the password at Aiven, or remove the preset.",
-        keys.join(", "),
-        target.name
-    );
-    Concern::is_stuck(reason::INEXPRESSIBLE_PASSWORD, message, RequeueClass::AwaitingExternal)
+    (!keys.is_empty()).then(|| {
+        format!(
+            "Cannot write {} to Secret {}: its format cannot express the password, which has a comma or a space at an end. Reset the password at Aiven, or remove the preset.",
+            keys.join(", "),
+            target.name
+        )
+    })
 }

@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{io::Read as _, path::Path, sync::Arc};
-use valkeeper_api::{Kind, ProjectVpc, Redis, Valkey};
+use valkeeper_api::{Kind, ProjectVpc, Redis, ServiceUser, Valkey};
 
 /// The identity of a resource that was never applied.
 const NOT_APPLIED: &str = "00000000-0000-0000-0000-000000000000";
@@ -134,10 +134,17 @@ impl Session {
         Ok(all)
     }
 
-    /// All `ProjectVPC` resources.
-    pub(super) async fn vpcs(&self, everywhere: bool) -> anyhow::Result<Vec<Value>> {
-        let objects = self.list(&ApiResource::erase::<ProjectVpc>(&()), everywhere).await?;
-        objects.iter().map(|object| Ok(serde_json::to_value(object)?)).collect()
+    /// All `ProjectVPC` and `ServiceUser` resources, with their kind.
+    pub(super) async fn no_services(&self, everywhere: bool) -> anyhow::Result<Vec<Value>> {
+        let mut all = Vec::new();
+        for kind in [ApiResource::erase::<ProjectVpc>(&()), ApiResource::erase::<ServiceUser>(&())] {
+            for object in self.list(&kind, everywhere).await? {
+                let mut object = serde_json::to_value(object)?;
+                object["kind"] = json!(kind.kind);
+                all.push(object);
+            }
+        }
+        Ok(all)
     }
 
     /// All objects of a kind; none where the kind does not exist.

@@ -50,7 +50,7 @@ impl Report {
             "time": chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             "doctor": findings,
             "services": services.into_iter().map(|resource| resource.object).collect::<Vec<_>>(),
-            "vpcs": session.vpcs(true).await?,
+            "others": session.no_services(true).await?,
         });
         for (name, group, kind) in [
             ("events", "events.k8s.io", "Event"),

@@ -1,8 +1,8 @@
 //! The kind of a manifest: ours, foreign, or ours with a typing error.
 
 use valkeeper_api::{
-    Custom as _, GROUP, Kind, ProjectVpc, VERSION, ValkeyBackup, ValkeyCluster, ValkeyScheduledBackup,
-    ValkeyUser, validate::spelling, valkey_cluster,
+    Custom as _, GROUP, Kind, ProjectVpc, ServiceUser, VERSION, ValkeyBackup, ValkeyCluster,
+    ValkeyScheduledBackup, ValkeyUser, validate::spelling, valkey_cluster,
 };
 
 /// Our kinds.
@@ -10,6 +10,7 @@ use valkeeper_api::{
 pub(super) enum Ours {
     Service(Kind),
     Vpc,
+    ServiceUser,
     Cluster,
     Backup,
     Schedule,
@@ -17,10 +18,11 @@ pub(super) enum Ours {
 }
 
 impl Ours {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Service(Kind::Valkey),
         Self::Service(Kind::Redis),
         Self::Vpc,
+        Self::ServiceUser,
         Self::Cluster,
         Self::Backup,
         Self::Schedule,
@@ -31,6 +33,7 @@ impl Ours {
         match self {
             Self::Service(kind) => kind.name(),
             Self::Vpc => ProjectVpc::NAME,
+            Self::ServiceUser => ServiceUser::NAME,
             Self::Cluster => ValkeyCluster::NAME,
             Self::Backup => ValkeyBackup::NAME,
             Self::Schedule => ValkeyScheduledBackup::NAME,
@@ -40,7 +43,7 @@ impl Ours {
 
     const fn group(self) -> &'static str {
         match self {
-            Self::Service(_) | Self::Vpc => GROUP,
+            Self::Service(_) | Self::Vpc | Self::ServiceUser => GROUP,
             Self::Cluster | Self::Backup | Self::Schedule | Self::User => valkey_cluster::GROUP,
         }
     }
@@ -64,12 +67,12 @@ const GROUPS: [&str; 2] = [GROUP, valkey_cluster::GROUP];
 
 /// The other kinds of the first group, which aiven-operator serves.
 #[rustfmt::skip]
-const AIVEN_OPERATOR: [&str; 31] = [
+const AIVEN_OPERATOR: [&str; 30] = [
     "AlloyDBOmni", "Cassandra", "Clickhouse", "ClickhouseDatabase", "ClickhouseGrant", "ClickhouseRole",
     "ClickhouseUser", "ConnectionPool", "Database", "Flink", "Grafana", "Kafka", "KafkaACL", "KafkaConnect",
     "KafkaConnector", "KafkaNativeACL", "KafkaQuota", "KafkaSchema", "KafkaSchemaRegistryACL", "KafkaTopic",
     "MySQL", "OpenSearch", "OpenSearchACLConfig", "OrganizationProject", "PostgreSQL", "Project",
-    "ServiceIntegration", "ServiceIntegrationEndpoint", "ServiceUser", "ServiceUserRotation",
+    "ServiceIntegration", "ServiceIntegrationEndpoint", "ServiceUserRotation",
     "UpgradePipelineStep",
 ];
 

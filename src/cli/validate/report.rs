@@ -11,6 +11,7 @@ use serde_json::Value;
 use valkeeper_api::{
     Violation,
     field_path::FieldPath,
+    service_user,
     validate::{remarks, validate_manifest, validate_vpc_manifest, vpc_remarks},
     valkey_backup, valkey_cluster, valkey_scheduled_backup, valkey_user,
 };
@@ -95,6 +96,7 @@ impl Report {
                 let (violations, remarks) = match kind {
                     Ours::Service(kind) => (validate_manifest(kind, resource), remarks(kind, resource)),
                     Ours::Vpc => (validate_vpc_manifest(resource), vpc_remarks(resource)),
+                    Ours::ServiceUser => (service_user::manifest_violations(resource), Vec::new()),
                     Ours::Cluster => {
                         (valkey_cluster::manifest_violations(resource), valkey_cluster::remarks(resource))
                     }

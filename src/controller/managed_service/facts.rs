@@ -2,6 +2,7 @@
 
 use crate::provider::{self, Service};
 use chrono::DateTime;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::cmp::Reverse;
 use valkeeper_api::{
     ServiceFacts,
@@ -24,6 +25,23 @@ const LONGEST_DESCRIPTION: usize = 256;
 pub(in crate::controller) fn connection(service: &Service) -> Option<Connection> {
     let parameters = service.service_uri_params.as_ref()?;
     let connection = Connection::from_parameters(|name| parameters.get(name)?.as_deref())?;
+    let tls = connection.uses_tls();
+    Some(Connection { replica: replica(service, tls), routes: routes(service, tls), ..connection })
+}
+
+/// The same for a user of the service with a password of its own.
+pub(in crate::controller) fn connection_of(
+    service: &Service,
+    user: &str,
+    password: &SecretString,
+) -> Option<Connection> {
+    let parameters = service.service_uri_params.as_ref()?;
+    let known = |name: &str| match name {
+        "user" => Some(user),
+        "password" => Some(password.expose_secret()),
+        name => parameters.get(name)?.as_deref(),
+    };
+    let connection = Connection::from_parameters(known)?;
     let tls = connection.uses_tls();
     Some(Connection { replica: replica(service, tls), routes: routes(service, tls), ..connection })
 }

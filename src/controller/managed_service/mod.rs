@@ -2,7 +2,7 @@
 //! reconciliation holds all its observations, and the resource as it is after the reconciliation's own writes.
 
 mod config_map;
-mod facts;
+pub(super) mod facts;
 mod handover;
 pub(super) mod measure;
 mod migration;
@@ -17,6 +17,7 @@ mod vpc_reference;
 
 use super::{
     announcements::Announcements,
+    connection_secret::SecretSeen,
     context::Context,
     edits,
     error::ReconcileError,
@@ -52,25 +53,14 @@ use valkeeper_api::{
     validate::validate,
 };
 use valkeeper_engine::{
-    self as engine, ConnectionSecret, Decision, Desired, DriftSeen, Observed, ObservedService, Power, Remote,
-    Report, Request, Step, Target, absence, conditions, existing_secret, failure::Class,
+    self as engine, Decision, Desired, DriftSeen, Observed, ObservedService, Power, Remote, Report, Request,
+    Step, Target, absence, conditions, failure::Class,
 };
 
 /// More steps than any reconciliation needs; a decision that repeats itself ends here instead of looping.
 const MOST_STEPS: usize = 16;
 /// How long a requested deletion is waited for before it is requested again.
 const DELETION_PATIENCE: Duration = Duration::from_mins(1);
-
-/// The connection Secret, as far as the reconciliation has read it.
-#[derive(Default)]
-pub(super) enum SecretSeen {
-    #[default]
-    Unknown,
-    Absent,
-    /// Creating it was refused, because there is one.
-    Exists,
-    Present(Box<Secret>),
-}
 
 /// The connection ConfigMap, as far as the reconciliation has read it.
 #[derive(Default)]
@@ -296,7 +286,7 @@ impl<K: ManagedService> Reconciliation<K> {
     pub(super) fn saw_secret(&mut self, found: Option<Secret>) {
         let version = found.as_ref().map_or(0, crate::cluster::version);
         self.context.saw_secret(&self.desired.uid, version);
-        self.secret_seen = found.map_or(SecretSeen::Absent, |secret| SecretSeen::Present(Box::new(secret)));
+        self.secret_seen = SecretSeen::found(found);
     }
 
     /// A write met another version than the cache's: the watch may be behind for long, the API server is not.
@@ -469,18 +459,9 @@ impl<K: ManagedService> Reconciliation<K> {
             Remote::Unknown | Remote::Absent => None,
         };
         let Some(target) = &self.desired.secret else { return };
-        self.observed.secret = match &self.secret_seen {
-            SecretSeen::Unknown => ConnectionSecret::Unknown,
-            SecretSeen::Absent => ConnectionSecret::Absent,
-            SecretSeen::Exists => ConnectionSecret::Exists,
-            SecretSeen::Present(secret) => {
-                let found = existing_secret::judge(secret, &self.owner(), target, connection);
-                if found.record.is_some() {
-                    self.secret_written = found.record;
-                }
-                found.secret
-            }
-        };
+        let found = self.secret_seen.judge(&self.owner(), target, connection);
+        self.observed.secret = found.secret;
+        self.secret_written = found.record.or_else(|| self.secret_written.take());
     }
 
     fn recall_sent(&mut self) {
@@ -523,6 +504,7 @@ fn desired<K: ManagedService>(context: &Context, object: &K) -> Desired {
     let defaults = context.settings.policy_defaults();
     let mut desired = Desired::of(object, defaults).scheduled(object, now());
     desired.violations = validate(object);
-    desired.violations.extend(tokens::misplaced_connection(&context.settings, &desired));
+    let target = desired.secret.as_ref().map(|target| target.name.clone());
+    desired.violations.extend(tokens::misplaced_connection(&context.settings, target.as_deref()));
     desired
 }

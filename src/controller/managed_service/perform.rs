@@ -1,16 +1,16 @@
 //! Performs one step. Each step is at most one external change. Its answer becomes the next observation, so that no
 //! second read is needed.
 
-use super::{Reconciliation, SecretSeen};
+use super::Reconciliation;
 use crate::{
-    cluster::{data_objects, events::Severity, metadata, status},
+    cluster::{events::Severity, metadata, status},
     controller::{
+        connection_secret::{SecretSeen, Written},
         error::ReconcileError,
         token_use::{self, TokenUse},
     },
     provider::Service,
 };
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +23,7 @@ use valkeeper_api::{
 };
 use valkeeper_engine::{
     CreateRequest, Decision, Power, Remote, Report, Sent, ServicePatch, Step, TagPatch,
-    connection::SecretContent, existing_secret,
+    connection::SecretContent,
 };
 
 impl<K: ManagedService> Reconciliation<K> {
@@ -170,27 +170,9 @@ impl<K: ManagedService> Reconciliation<K> {
     }
 
     async fn write_secret(&mut self, content: &SecretContent) -> Result<(), ReconcileError> {
-        let (client, namespace, owner) = (&self.context.client, &self.namespace, self.owner());
-        let note = match &self.secret_seen {
-            SecretSeen::Present(secret) => existing_secret::changes(secret, content),
-            SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists => {
-                format!("Created Secret {} with the connection.", content.name)
-            }
-        };
-        let written = match &self.secret_seen {
-            SecretSeen::Present(secret) => {
-                let (patch, record) = existing_secret::repaired(secret, content, &owner);
-                let written = data_objects::patch::<Secret>(client, namespace, &content.name, patch).await;
-                written.map(|secret| Some((secret, record)))
-            }
-            SecretSeen::Unknown | SecretSeen::Absent | SecretSeen::Exists => {
-                let (secret, record) = existing_secret::new(content, &owner);
-                let written = data_objects::create(client, namespace, &secret).await;
-                written.map(|secret| secret.map(|secret| (secret, record)))
-            }
-        };
-        self.context.metrics.secret_written(written.as_ref().err().map(|error| error.class().label()));
-        let Some((secret, record)) = written? else {
+        let owner = self.owner();
+        let written = self.secret_seen.write(&self.context, &self.namespace, content, &owner).await?;
+        let Some(Written { secret, record, note }) = written else {
             self.secret_seen = SecretSeen::Exists;
             return Ok(());
         };

@@ -1,7 +1,7 @@
 //! Takes steps as done that a preview does not perform: the resource, its Secret and its service as they would be.
 
-use super::{ConfigMapSeen, Reconciliation, SecretSeen};
-use crate::controller::error::ReconcileError;
+use super::{ConfigMapSeen, Reconciliation};
+use crate::controller::{connection_secret::SecretSeen, error::ReconcileError};
 use serde_json::{Value, json};
 use valkeeper_api::{ManagedService, names};
 use valkeeper_engine::{Remote, Step, config_map, existing_secret};

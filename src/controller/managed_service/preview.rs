@@ -4,8 +4,8 @@
 use super::Reconciliation;
 use crate::{
     controller::{
+        connection_secret::SecretSeen,
         context::Context,
-        managed_service::SecretSeen,
         memory::Memory,
         schedule::{queue::Priority, scheduler::Wake},
         work_item::WorkItem,

@@ -4,7 +4,6 @@
 use crate::{controller::secret_tracker::SecretKey, settings::Settings};
 use kube::ResourceExt as _;
 use valkeeper_api::{Custom, common::SecretKeyReference, field_path::FieldPath, names, validate::Violation};
-use valkeeper_engine::Desired;
 
 /// Where to read a token.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,10 +35,10 @@ impl TokenSource {
 /// not exist yet.
 pub(in crate::controller) fn misplaced_connection(
     settings: &Settings,
-    desired: &Desired,
+    target: Option<&str>,
 ) -> Option<Violation> {
-    let target = &desired.secret.as_ref()?.name;
-    (settings.namespace_token_secret.as_ref() == Some(target)).then(|| Violation {
+    let target = target?;
+    (settings.namespace_token_secret.as_deref() == Some(target)).then(|| Violation {
         field: FieldPath::of(&["spec", "connInfoSecretTarget", "name"]),
         value: String::new(),
         rule: format!("{target:?} is the Secret that holds the token of the namespace; choose another name"),

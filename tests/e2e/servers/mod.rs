@@ -8,6 +8,7 @@ mod migration;
 mod recipes;
 mod settings;
 mod takeover;
+mod users;
 
 use crate::{cluster, world};
 use cache::Cache;

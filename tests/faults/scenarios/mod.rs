@@ -11,6 +11,7 @@ mod beginnings;
 mod changes;
 mod endings;
 mod truths;
+mod users;
 
 use crate::world::{NAME, World, connection};
 use futures::{FutureExt as _, future::BoxFuture};
@@ -76,6 +77,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         truths::truths(unseen),
         truths::policies(scenario, unseen),
         endings::endings(scenario, edited),
+        users::users(scenario),
     ]
     .concat()
 }

@@ -12,6 +12,7 @@ mod member_reference;
 mod reference;
 mod rust_source;
 mod schema;
+mod service_user_reference;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         derived.push(reference::file(kind, root)?);
     }
     derived.push(reference::project_vpc(root)?);
+    derived.push(service_user_reference::file(root)?);
     derived.push(cluster_reference::file(root)?);
     derived.extend(member_reference::files(root)?);
     derived.push(command_line::file()?);

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+/// Name of a service at the provider.
+pub static SERVICE: LazyLock<Regex> = LazyLock::new(|| compile(r"^[a-z][-a-z0-9]+$"));
 /// Name of a project at the provider.
 pub static PROJECT: LazyLock<Regex> = LazyLock::new(|| compile(r"^[a-zA-Z0-9_-]+$"));
 /// A disk size with an optional unit.

@@ -121,7 +121,7 @@ pub(crate) fn check(manifest: &Value) -> Vec<Violation> {
 }
 
 /// A name for anything but a service at the provider, whose names have stricter rules.
-pub(super) fn object_name(manifest: &Value) -> Option<Violation> {
+pub(crate) fn object_name(manifest: &Value) -> Option<Violation> {
     let name = manifest.pointer("/metadata/name").and_then(Value::as_str)?;
     let rule =
         "must be lower-case letters, digits, - and ., starting and ending with a letter or digit".to_owned();

@@ -39,6 +39,15 @@ pub(super) fn check(name: Option<&str>, spec: &Map<String, Value>) -> Vec<Violat
     spec.found
 }
 
+/// The violations in what a `spec` says of Secrets, for resources that are no services.
+pub(crate) fn secrets(name: Option<&str>, spec: &Map<String, Value>) -> Vec<Violation> {
+    let mut spec = Spec { name: name.unwrap_or_default(), fields: spec, found: Vec::new() };
+    spec.token();
+    spec.connection_secret();
+    spec.declared_password();
+    spec.found
+}
+
 /// A `spec` under examination.
 struct Spec<'s> {
     name: &'s str,
@@ -221,6 +230,18 @@ impl<'s> Spec<'s> {
             self.report(&prefix, "must start a key of a Secret: letters, digits, -, _ and .");
         }
         self.secret_metadata();
+    }
+
+    fn declared_password(&mut self) {
+        let source = ["connInfoSecretSource", "name"];
+        if self.text(&source).is_some_and(|name| !syntax::is_object_name(name)) {
+            self.report(&source, "must be a possible name of a Secret");
+        }
+        let target = self.text(&["connInfoSecretTarget", "name"]).unwrap_or(self.name);
+        let written = self.get(&["connInfoSecretTargetDisabled"]) != Some(&Value::Bool(true));
+        if written && self.text(&source) == Some(target) {
+            self.report(&source, "must be another Secret than the one connection details go to");
+        }
     }
 
     fn takeover(&mut self) {

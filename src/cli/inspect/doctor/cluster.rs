@@ -140,7 +140,8 @@ fn is_about_us(configuration: &Value) -> bool {
         entries.map(|entry| entry.split('/').next().unwrap_or_default()).any(|entry| names.contains(&entry))
     };
     rules.any(|rule| {
-        has(rule, "apiGroups", &[GROUP]) && has(rule, "resources", &["valkeys", "redis", "projectvpcs", "*"])
+        has(rule, "apiGroups", &[GROUP])
+            && has(rule, "resources", &["valkeys", "redis", "projectvpcs", "serviceusers", "*"])
     })
 }
 

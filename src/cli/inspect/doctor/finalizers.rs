@@ -22,7 +22,7 @@ pub(super) async fn check(session: &Session) -> Vec<Finding> {
         Ok(all) => all,
         Err(error) => return vec![Finding::skipped(CHECK, &error)],
     };
-    let vpcs = session.vpcs(true).await.unwrap_or_default();
+    let others = session.no_services(true).await.unwrap_or_default();
     let mut findings: Vec<_> = all.iter().filter_map(|resource| deletion(resource, Utc::now())).collect();
     let secrets: Api<Secret> = Api::all(session.client.clone());
     let listed = bounded(|| "list Secrets".to_owned(), secrets.list_metadata(&ListParams::default())).await;
@@ -31,7 +31,7 @@ pub(super) async fn check(session: &Session) -> Vec<Finding> {
         Ok(listed) => {
             let services = all.iter().map(|resource| &resource.object);
             // Any resource without a reference may use the token of its namespace.
-            let using: BTreeSet<_> = services.chain(&vpcs).map(uses).collect();
+            let using: BTreeSet<_> = services.chain(&others).map(uses).collect();
             let held = listed.items.iter().filter(|secret| {
                 let held = secret.finalizers().iter().any(|finalizer| finalizer == names::TOKEN_FINALIZER);
                 let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());

@@ -14,8 +14,8 @@ pub(super) async fn check(session: &Session) -> Vec<Finding> {
     };
     let mut findings = tokens(session, &all).await;
     findings.extend(all.iter().filter_map(|resource| condition(CHECK, resource)));
-    for vpc in session.vpcs(true).await.unwrap_or_default() {
-        findings.extend(vpc_condition(CHECK, &vpc));
+    for object in session.no_services(true).await.unwrap_or_default() {
+        findings.extend(condition_of_object(CHECK, &object));
     }
     let wrong = findings.iter().filter(|finding| finding.check == CHECK).count();
     if wrong == 0 {
@@ -118,20 +118,21 @@ fn condition(check: &'static str, resource: &Resource) -> Option<Finding> {
     }
 }
 
-fn vpc_condition(check: &'static str, vpc: &Value) -> Option<Finding> {
-    let text = |pointer: &str| vpc.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+fn condition_of_object(check: &'static str, object: &Value) -> Option<Finding> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    let conditions = vpc.pointer("/status/conditions").and_then(Value::as_array);
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions.into_iter().flatten().find(|one| one["type"] == "Ready");
     if ready.is_some_and(|ready| ready["status"] == "True") {
         return None;
     }
     let field = |key: &str| ready.and_then(|ready| ready[key].as_str()).unwrap_or("no status");
-    let message = format!("ProjectVPC {namespace}/{name}: {}: {}", field("reason"), field("message"));
+    let kind = text("/kind");
+    let message = format!("{kind} {namespace}/{name}: {}: {}", field("reason"), field("message"));
     Some(Finding::warning(
         check,
         message,
-        format!("kubectl --namespace {namespace} describe projectvpc {name}"),
+        format!("kubectl --namespace {namespace} describe {} {name}", kind.to_lowercase()),
     ))
 }
 

@@ -9,13 +9,15 @@ use kube::{Api, api::PostParams};
 use serde_json::json;
 
 /// What the roles of the chart grant: group, resource, subresource, verbs.
-const NEEDED: [(&str, &str, &str, &[&str]); 9] = [
+const NEEDED: [(&str, &str, &str, &[&str]); 11] = [
     ("aiven.io", "valkeys", "", &["get", "list", "watch", "patch"]),
     ("aiven.io", "redis", "", &["get", "list", "watch", "patch"]),
     ("aiven.io", "projectvpcs", "", &["get", "list", "watch", "patch"]),
+    ("aiven.io", "serviceusers", "", &["get", "list", "watch", "patch"]),
     ("aiven.io", "valkeys", "status", &["patch"]),
     ("aiven.io", "redis", "status", &["patch"]),
     ("aiven.io", "projectvpcs", "status", &["patch"]),
+    ("aiven.io", "serviceusers", "status", &["patch"]),
     ("", "secrets", "", &["get", "create", "patch"]),
     ("events.k8s.io", "events", "", &["create"]),
     ("coordination.k8s.io", "leases", "", &["get", "create", "update"]),

@@ -1,0 +1,51 @@
+//! What keeps a resource from managing its user: another owner, or a service whose users are none of ours.
+
+use super::{
+    desired::DesiredServiceUser,
+    observed::{Claim, SeenService},
+    step::ServiceUserStep,
+};
+use crate::{
+    report::{Ready, Report},
+    step::RequeueClass,
+};
+use valkeeper_api::{
+    Custom as _, Kind, ServiceUser,
+    names::{self, reason},
+};
+
+/// What is said of a service whose users are none of ours.
+pub(super) fn of_other_type(desired: &DesiredServiceUser, service: &SeenService) -> String {
+    format!(
+        "Service {} in project {} is of type {}. Only users of Valkey and Redis services are supported. To remove this resource and keep the user, annotate it with {}={} and delete it.",
+        desired.service,
+        desired.project,
+        service.service_type,
+        names::DELETION_POLICY,
+        names::DELETION_POLICY_ORPHAN
+    )
+}
+
+/// Whether users of a service of this type are ours.
+pub(super) fn is_supported(service: &SeenService) -> bool {
+    Kind::ALL.iter().any(|kind| kind.service_type() == service.service_type)
+}
+
+/// The user has another owner: a resource, or one that is not known here.
+pub(super) fn foreign(desired: &DesiredServiceUser, other: Option<&Claim>) -> (ServiceUserStep, Report) {
+    let DesiredServiceUser { username, service, project, .. } = desired;
+    let kind = ServiceUser::NAME;
+    let message = match other {
+        Some(Claim { resource, .. }) => format!(
+            "Cannot manage user {username} of service {service} in project {project} with {kind} {}: {resource} manages it. Delete one of the two resources, or choose another spec.username.",
+            desired.name
+        ),
+        None => format!(
+            "Cannot manage user {username} of service {service} in project {project} with {kind} {}: the user exists already and was not created by it. Choose another spec.username, or annotate the resource with {}=Adopt to manage the user from here.",
+            desired.name,
+            names::ADOPTION_POLICY
+        ),
+    };
+    let step = ServiceUserStep::Requeue(RequeueClass::AwaitingExternal);
+    (step, Report::new(Ready::Stuck, reason::NOT_OWNED, message))
+}
