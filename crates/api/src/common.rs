@@ -130,7 +130,7 @@ pub struct SecretKeyReference {
 pub struct ConnectionSecretTarget {
     /// Name of the Secret. Empty means the name of the resource; once set it stays.
     pub name: String,
-    /// What every key starts with, taken as it is. By default the kind in upper case and an underscore.
+    /// What every key starts with, taken as it is. By default, and if it is empty, the kind in upper case and an underscore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// Labels added to the Secret.

@@ -92,7 +92,11 @@ impl SecretTarget {
             written: written.filter(|written| written.name == name),
             name,
             is_named,
-            prefix: target.prefix.unwrap_or_else(|| kind.prefix.to_owned()),
+            // aiven-operator takes an empty one for none.
+            prefix: target
+                .prefix
+                .filter(|prefix| !prefix.is_empty())
+                .unwrap_or_else(|| kind.prefix.to_owned()),
             usual_keys: UsualKeys::default(),
             labels: target.labels.unwrap_or_default(),
             annotations: target.annotations.unwrap_or_default(),
@@ -130,4 +134,23 @@ pub fn of<K: ManagedService>(object: &K, name: &str) -> Option<SecretTarget> {
     };
     let target = SecretTarget::new(spec.conn_info_secret_target.as_ref(), name, written, kind);
     Some(SecretTarget { takes_over, ..target })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_prefix_means_the_default() {
+        let kind =
+            KindOfSecret { prefix: "VALKEY_", provider: PROVIDER, binding: "valkey", bare_keys: false };
+        let prefix = |prefix: Option<&str>| {
+            let declared = ConnectionSecretTarget {
+                prefix: prefix.map(str::to_owned),
+                ..ConnectionSecretTarget::default()
+            };
+            SecretTarget::new(Some(&declared), "cache", None, kind).prefix
+        };
+        assert_eq!([None, Some(""), Some("CACHE_")].map(prefix), ["VALKEY_", "VALKEY_", "CACHE_"]);
+    }
 }
