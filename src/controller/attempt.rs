@@ -35,6 +35,9 @@ use valkeeper_api::{
 };
 use valkeeper_engine::{Ready, Report, RequeueClass, failure::Class};
 
+/// How long to wait for a deletion that Aiven accepted before requesting it again.
+const DELETION_PATIENCE: Duration = Duration::from_mins(1);
+
 /// A reconciliation in progress.
 pub(super) struct Attempt<K: Custom> {
     pub(super) context: Arc<Context>,
@@ -131,6 +134,11 @@ impl<K: Custom> Attempt<K> {
     /// Whether nothing is left to be done to keep the token Secret from deletion.
     pub(super) fn token_is_held(&self) -> bool {
         self.token_use.is_held(&self.context, &self.object)
+    }
+
+    /// Whether Aiven accepted a deletion a moment ago.
+    pub(super) fn deletion_is_requested(&self, now: Instant) -> bool {
+        self.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE)
     }
 
     /// Whether reads have reported for long enough that it is not there.

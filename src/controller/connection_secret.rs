@@ -28,7 +28,7 @@ pub(super) struct Written {
     pub(super) secret: Secret,
     /// What of it is ours.
     pub(super) record: WrittenSecret,
-    /// What was done, for people.
+    /// Text of the event.
     pub(super) note: String,
 }
 

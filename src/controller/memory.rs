@@ -58,6 +58,8 @@ pub(super) struct Memory {
 pub(super) struct UserMemory {
     /// The last password that was accepted; none after a read has shown it.
     pub(super) password: Option<AcceptedValue>,
+    /// The access control that was accepted last.
+    pub(super) access: Option<AcceptedValue>,
     /// The password that was refused last.
     pub(super) password_refused: Option<RefusedValue>,
     /// The access control that was refused last.
@@ -74,8 +76,8 @@ pub(super) struct AcceptedValue {
     /// How often it was accepted.
     pub(super) times: u32,
     /// Until when reads may lag.
-    pub(super) settles_at: Instant,
-    /// When it may be sent again: somebody else may have changed it before a read showed it.
+    pub(super) pending_until: Instant,
+    /// When it may be sent again: it may have been changed elsewhere before a read showed it.
     pub(super) again: Instant,
 }
 
@@ -92,7 +94,7 @@ pub(super) struct RefusedValue {
     pub(super) until: Instant,
 }
 
-/// Answers of the provider about the absence of a service since it was last seen.
+/// Answers of the provider about the absence of a service, or of something in it, since it was last seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Missing {
     /// Since when every answer has reported that this service does not exist.

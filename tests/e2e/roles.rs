@@ -157,6 +157,10 @@ async fn use_every_permission(world: World, granted: BTreeSet<String>) -> World 
     let host = || async { config_maps.get("parameters").await.unwrap().data.unwrap()["VALKEY_HOST"].clone() };
     until(host, |host| host != "elsewhere").await;
     use_a_vpc(&world).await;
+    world.create_user("shop", json!({})).await;
+    world.until_user("shop", "Running").await;
+    world.service_users().delete("shop", &DeleteParams::default()).await.unwrap();
+    world.until_user_is_gone("shop").await;
     world.valkeys().delete("cache", &DeleteParams::default()).await.unwrap();
     world.redis().delete("old", &DeleteParams::default()).await.unwrap();
     world.until_gone("cache").await;
@@ -165,7 +169,8 @@ async fn use_every_permission(world: World, granted: BTreeSet<String>) -> World 
 
     // Where the admission plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server itself
     // checks these when a Secret gets an owner whose deletion it blocks. No call shows it.
-    let indirect = ["valkeys", "redis"].map(|resource| format!("update aiven.io/{resource}/finalizers"));
+    let indirect =
+        ["valkeys", "redis", "serviceusers"].map(|resource| format!("update aiven.io/{resource}/finalizers"));
     until(
         || async {
             let mut used = world.calls.rights();

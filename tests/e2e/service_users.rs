@@ -139,6 +139,8 @@ async fn user_is_created_with_its_service_changed_and_deleted(world: World) -> W
         )
         .await;
     until(shown, |shown| *shown == keys).await;
+    let events = || async { world.events("shop").await };
+    until(events, |events| events.iter().any(|(reason, _)| reason == "Drift")).await;
 
     world.service_users().delete("shop", &DeleteParams::default()).await.unwrap();
     world.until_user_is_gone("shop").await;

@@ -21,6 +21,9 @@ use valkeeper_testbed::{
 const FIRST_RECONCILIATIONS: usize = 2;
 /// Reconciliations after those that must not write.
 const IDLE_RECONCILIATIONS: usize = 2;
+/// Reconciliations after those in turn, so that no call of theirs is in progress any more: a resource and its user are
+/// reconciled side by side.
+const LATER_RECONCILIATIONS: usize = 2;
 /// How often those reconciliations are run again because a call among them was not answered in time.
 const MOST_LATE: usize = 5;
 
@@ -131,7 +134,7 @@ pub(crate) async fn stays_at_rest(world: &mut World, scenario: &Scenario) {
 /// busy machine: that is one more fault, which a later run has to compensate.
 async fn idle_writes(world: &World) -> Result<Vec<String>, String> {
     let next = world.plan.count(starts_a_reconciliation);
-    completes_reconciliations(world, next + 1 + IDLE_RECONCILIATIONS).await;
+    completes_reconciliations(world, next + 1 + IDLE_RECONCILIATIONS + LATER_RECONCILIATIONS).await;
     let calls = world.plan.calls();
     let reconciliations = reconciliations(&calls);
     let late = reconciliations.iter().skip(next).take(1 + IDLE_RECONCILIATIONS).flat_map(|pass| work(pass));

@@ -108,15 +108,6 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         to: "    release(desired, observed, report)",
     },
     Mutation {
-        name: "former-password-published",
-        promise: "the Secret of a user has the password in force",
-        judge: AT_ANY_CALL,
-        scenario: "change a user",
-        file: "src/controller/service_user/perform.rs",
-        from: "self.saw_user(SeenServiceUser { password: Some(password), ..before });",
-        to: "self.saw_user(before);",
-    },
-    Mutation {
         name: "never-at-rest",
         promise: "a reconciliation with nothing to do writes nothing",
         judge: AT_ANY_CALL,

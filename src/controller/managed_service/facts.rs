@@ -23,10 +23,7 @@ const LONGEST_DESCRIPTION: usize = 256;
 
 /// How to connect to a service, if the provider's answer is complete.
 pub(in crate::controller) fn connection(service: &Service) -> Option<Connection> {
-    let parameters = service.service_uri_params.as_ref()?;
-    let connection = Connection::from_parameters(|name| parameters.get(name)?.as_deref())?;
-    let tls = connection.uses_tls();
-    Some(Connection { replica: replica(service, tls), routes: routes(service, tls), ..connection })
+    connection_with(service, |name| service.service_uri_params.as_ref()?.get(name)?.as_deref())
 }
 
 /// The same for a user of the service with a password of its own.
@@ -35,13 +32,15 @@ pub(in crate::controller) fn connection_of(
     user: &str,
     password: &SecretString,
 ) -> Option<Connection> {
-    let parameters = service.service_uri_params.as_ref()?;
-    let known = |name: &str| match name {
+    connection_with(service, |name| match name {
         "user" => Some(user),
         "password" => Some(password.expose_secret()),
-        name => parameters.get(name)?.as_deref(),
-    };
-    let connection = Connection::from_parameters(known)?;
+        name => service.service_uri_params.as_ref()?.get(name)?.as_deref(),
+    })
+}
+
+fn connection_with<'p>(service: &Service, parameter: impl Fn(&str) -> Option<&'p str>) -> Option<Connection> {
+    let connection = Connection::from_parameters(parameter)?;
     let tls = connection.uses_tls();
     Some(Connection { replica: replica(service, tls), routes: routes(service, tls), ..connection })
 }

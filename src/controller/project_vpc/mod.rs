@@ -32,8 +32,6 @@ use valkeeper_engine::{
 
 /// More steps than any reconciliation needs.
 const MAX_STEPS: usize = 16;
-/// How long to wait for a deletion that Aiven accepted before requesting it again.
-const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A reconciliation in progress.
 struct Reconciliation {
@@ -108,8 +106,7 @@ impl Reconciliation {
         let (attempt, now) = (&mut self.attempt, Instant::now());
         attempt.decided_edit = edits::edit(&attempt.object);
         self.observed.token_is_held = attempt.token_is_held();
-        self.observed.deletion_requested =
-            attempt.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
+        self.observed.deletion_requested = attempt.deletion_is_requested(now);
         self.observed.absence_is_certain =
             self.note_is_fresh || self.observed.deletion_requested || attempt.absence_is_certain(now);
     }

@@ -31,7 +31,10 @@ use futures::FutureExt as _;
 use kube::ResourceExt as _;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
-use valkeeper_api::{Custom as _, ServiceUser, ServiceUserStatus, service_facts::WrittenSecret};
+use valkeeper_api::{
+    Custom as _, ServiceUser, ServiceUserStatus, service_facts::WrittenSecret,
+    service_user::AccessControlRecord,
+};
 use valkeeper_engine::{
     RequeueClass,
     service_user::{
@@ -42,8 +45,6 @@ use valkeeper_engine::{
 
 /// More steps than any reconciliation needs.
 const MAX_STEPS: usize = 24;
-/// How long to wait for a deletion that Aiven accepted before requesting it again.
-const DELETION_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A reconciliation in progress.
 struct Reconciliation {
@@ -57,6 +58,8 @@ struct Reconciliation {
     secret: SecretSeen,
     /// What of it is ours, if that is all it should hold.
     secret_record: Option<WrittenSecret>,
+    /// The access control that the user was created with.
+    access_record: Option<AccessControlRecord>,
     /// The request was noted in this reconciliation, and was not sent yet.
     note_is_fresh: bool,
 }
@@ -100,6 +103,7 @@ impl Reconciliation {
             authority: None,
             secret: SecretSeen::default(),
             secret_record: None,
+            access_record: None,
             note_is_fresh: false,
         }
     }
@@ -153,8 +157,7 @@ impl Reconciliation {
         let (attempt, now) = (&mut self.attempt, Instant::now());
         attempt.decided_edit = edits::edit(&attempt.object);
         self.observed.token_is_held = attempt.token_is_held();
-        self.observed.deletion_requested =
-            attempt.memory.deletion_requested.is_some_and(|at| now < at + DELETION_PATIENCE);
+        self.observed.deletion_requested = attempt.deletion_is_requested(now);
         self.observed.absence_is_certain =
             self.note_is_fresh || self.observed.deletion_requested || attempt.absence_is_certain(now);
         self.recall_what_was_sent(now);

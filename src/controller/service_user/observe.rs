@@ -35,7 +35,6 @@ impl Reconciliation {
             ServiceUserTarget::Password => {
                 self.observed.password = self.password().await?;
                 self.recall_what_was_sent(Instant::now());
-                self.connect();
                 Ok(())
             }
             ServiceUserTarget::Secret => self.observe_secret().await,
@@ -80,7 +79,8 @@ impl Reconciliation {
         let pause = self.attempt.context.settings.external_wait_interval;
         let missing = &mut self.attempt.memory.missing;
         missing.reported(absence, now);
-        if !self.desired().created || !self.attempt.memory.missing.should_list(absence, now, pause) {
+        let matters = self.desired().created || self.status().creation_requested;
+        if !matters || !self.attempt.memory.missing.should_list(absence, now, pause) {
             return Ok(());
         }
         let token = self.attempt.token().await?;
@@ -110,11 +110,11 @@ impl Reconciliation {
     }
 
     /// Puts together how clients reach the service as the user, from all that is known.
-    fn connect(&mut self) {
+    pub(super) fn connect(&mut self) {
         let username = self.desired().username;
         let shown = self.seen().and_then(|user| user.password.clone());
         // What Aiven has accepted is in force, also while reads show the former one.
-        let accepted = self.wanted().filter(|_| self.observed.password_is_settling).cloned();
+        let accepted = self.wanted().filter(|_| self.observed.password_is_pending).cloned();
         let password = accepted.or(shown);
         if let (Some(ServiceOfUser::Present(seen)), Some(service)) =
             (&mut self.observed.service, &self.service)

@@ -16,7 +16,9 @@ use valkeeper_api::names::reason;
 use valkeeper_engine::{
     Report,
     failure::Class,
-    service_user::{self, Claims, Note, SeenServiceUser, ServiceOfUser, ServiceUserStep, UserOfService},
+    service_user::{
+        self, Access, Claims, Note, SeenServiceUser, ServiceOfUser, ServiceUserStep, UserOfService,
+    },
 };
 
 impl Reconciliation {
@@ -50,7 +52,10 @@ impl Reconciliation {
     }
 
     async fn note(&mut self, note: &Note) -> Result<(), ReconcileError> {
-        let next = service_user::noted(self.status(), note);
+        let mut next = service_user::noted(self.status(), note);
+        if let Some(record) = self.access_record.take_if(|_| *note == Note::Created) {
+            next.access_control = Some(record);
+        }
         self.attempt.write_status(&next).await?;
         self.note_is_fresh = *note == Note::Requested;
         if *note == Note::Refused {
@@ -80,12 +85,20 @@ impl Reconciliation {
             (self.attempt.provider.clone(), self.reference(), self.desired());
         // Earlier reads prove nothing about the effect of this request.
         (self.note_is_fresh, self.attempt.memory.missing) = (false, Missing::default());
+        self.sent().creation_was_refused = false;
         let access = desired.access.as_ref().map(|access| access.request(&service_type));
         let call = provider.create_user(&token, &reference, &desired.username, access);
         match self.attempt.permit.during(call).await {
             Ok(user) => {
                 self.attempt.emit(Severity::Normal, report.reason, "Create", &report.message);
-                self.saw_user(seen_user(&service_type, &user));
+                let seen = seen_user(&service_type, &user);
+                // Nothing of what was sent for a former user of this name is true of this one.
+                self.attempt.memory.user = None;
+                self.access_record = desired
+                    .access
+                    .as_ref()
+                    .map(|access| service_user::record(access, &Access::default(), Some(&seen.access)));
+                self.saw_user(seen);
                 Ok(())
             }
             Err(error) => {
@@ -125,9 +138,15 @@ impl Reconciliation {
         match self.attempt.permit.during(call).await {
             Ok(()) => {
                 self.attempt.emit(Severity::Normal, report.reason, "SetPassword", &report.message);
-                self.accepted(value);
-                let before = self.seen().cloned().unwrap_or_default();
-                self.saw_user(SeenServiceUser { password: Some(password), ..before });
+                let before = self.sent().password;
+                let accepted = self.accepted(value, before);
+                let sent = self.sent();
+                (sent.password, sent.password_refused) = (Some(accepted), None);
+                if accepted.times == 1 {
+                    // What was accepted is in force, for all of this reconciliation.
+                    let before = self.seen().cloned().unwrap_or_default();
+                    self.saw_user(SeenServiceUser { password: Some(password), ..before });
+                }
                 Ok(())
             }
             Err(error) if error.class() == Class::NotFound => {
@@ -174,6 +193,8 @@ impl Reconciliation {
         let user = answered.find(|user| user.username.as_deref() == Some(desired.username.as_str()));
         let shown = user.map(|user| seen_user(&service_type, &user).access);
         let record = service_user::record(access, &before.access, shown.as_ref());
+        let sent = self.accepted(of_access(access), None);
+        self.sent().access = Some(sent);
         // The answer hides the password. Where it has no rules, the next read has to show them.
         let access = shown.unwrap_or_else(|| before.access.clone());
         self.saw_user(SeenServiceUser { access, ..before });

@@ -22,7 +22,7 @@ impl Reconciliation {
         self.attempt.memory.user.get_or_insert_default()
     }
 
-    /// Brings what was sent to the mind of the decision.
+    /// Adds what was sent to the observation.
     pub(super) fn recall_what_was_sent(&mut self, now: Instant) {
         let access = self.desired().access.map(|access| of_access(&access));
         let sent = self.attempt.memory.user.as_deref().cloned().unwrap_or_default();
@@ -34,9 +34,14 @@ impl Reconciliation {
         let wanted = self.wanted().map(of_password);
         self.observed.password_refused = refused(sent.password_refused, wanted).map(|refused| refused.answer);
         let accepted = sent.password.filter(|accepted| Some(accepted.value) == wanted);
-        self.observed.password_is_settling = accepted.is_some_and(|accepted| now < accepted.settles_at);
+        // What was accepted before and did not appear proves less than what reads show.
+        let is_pending = |accepted: AcceptedValue| now < accepted.pending_until && accepted.times == 1;
+        self.observed.password_is_pending = accepted.is_some_and(is_pending);
         self.observed.password_is_ignored =
-            accepted.is_some_and(|accepted| now >= accepted.settles_at && now < accepted.again);
+            accepted.is_some_and(|accepted| !is_pending(accepted) && now < accepted.again);
+        let sent_access = sent.access.filter(|accepted| Some(accepted.value) == access);
+        self.observed.access_is_pending = sent_access.is_some_and(|accepted| now < accepted.pending_until);
+        self.connect();
     }
 
     /// The password that is declared, if it can be used.
@@ -54,16 +59,13 @@ impl Reconciliation {
         }
     }
 
-    /// Aiven has accepted this password; reads may show the former one, or none, for a while.
-    pub(super) fn accepted(&mut self, value: u64) {
-        let before = self.sent().password.filter(|before| before.value == value);
-        let times = before.map_or(0, |before| before.times) + 1;
+    /// The acceptance of this value, after an earlier one. Reads may lag behind it.
+    pub(super) fn accepted(&self, value: u64, before: Option<AcceptedValue>) -> AcceptedValue {
+        let times = before.filter(|before| before.value == value).map_or(0, |before| before.times) + 1;
         let settings = &self.attempt.context.settings;
-        let settles_at = Instant::now() + settings.late_effect();
-        let again = settles_at + settings.retry.delay(Class::Invalid, times, rand::random());
-        let sent = self.sent();
-        sent.password = Some(AcceptedValue { value, times, settles_at, again });
-        sent.password_refused = None;
+        let pending_until = Instant::now() + settings.late_effect();
+        let again = pending_until + settings.retry.delay(Class::Invalid, times, rand::random());
+        AcceptedValue { value, times, pending_until, again }
     }
 
     /// The refusal of this value, after an earlier one.

@@ -84,7 +84,7 @@ pub fn record(declared: &Access, before: &Access, answered: Option<&Access>) -> 
 }
 
 /// How what Aiven shows compares with what is declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     /// It is the same, or what Aiven made of it.
     Same,
@@ -92,20 +92,33 @@ pub(super) enum Comparison {
     Edited,
     /// It was changed elsewhere.
     Drifted,
+    /// It was sent, and reads may lag.
+    Pending,
+    /// It is what Aiven made of the declaration, which the answer did not show yet.
+    Normalized(AccessControlRecord),
     /// Aiven accepted it, and changed nothing.
     NotApplied,
 }
 
-/// Compares what is `declared` with what is `shown`.
-pub(super) fn compare(declared: &Access, shown: &Access, sent: Option<&AccessControlRecord>) -> Comparison {
+/// Compares what is `declared` with what is `shown`; `is_pending` while reads may lag behind what was sent.
+pub(super) fn compare(
+    declared: &Access,
+    shown: &Access,
+    sent: Option<&AccessControlRecord>,
+    is_pending: bool,
+) -> Comparison {
     if declared.matches(shown) {
         return Comparison::Same;
     }
     let Some(sent) = sent.filter(|sent| sent.sent == declared.hash()) else { return Comparison::Edited };
     let (shown, had_effect) = (shown.hash(), sent.answered != sent.before);
-    if shown == sent.before {
-        return if had_effect { Comparison::Drifted } else { Comparison::NotApplied };
+    match (shown == sent.before, shown == sent.answered) {
+        (false, true) => Comparison::Same,
+        (true, _) if is_pending => Comparison::Pending,
+        (true, _) if !had_effect => Comparison::NotApplied,
+        (false, false) if is_pending && !had_effect => {
+            Comparison::Normalized(AccessControlRecord { answered: shown, ..sent.clone() })
+        }
+        _ => Comparison::Drifted,
     }
-    // An answer that shows no effect may have been early: what came after it is what Aiven made of the request.
-    if shown == sent.answered || !had_effect { Comparison::Same } else { Comparison::Drifted }
 }

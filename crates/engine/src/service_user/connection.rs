@@ -38,7 +38,7 @@ pub(super) fn step(
         return Some(stuck(reason::PROVIDER_REJECTED, message));
     }
     if connection.authority.is_none() {
-        return Some(look(
+        return Some(observe(
             ServiceUserTarget::Authority,
             "Reading the certificate of the project's authority.",
         ));
@@ -53,7 +53,7 @@ pub(super) fn step(
     };
     match &observed.secret {
         ConnectionSecret::Unknown | ConnectionSecret::Exists => {
-            Some(look(ServiceUserTarget::Secret, &format!("Reading Secret {}.", target.name)))
+            Some(observe(ServiceUserTarget::Secret, &format!("Reading Secret {}.", target.name)))
         }
         ConnectionSecret::Foreign { owner } => {
             Some(stuck(reason::SECRET_CONFLICT, secret::conflict(ServiceUser::NAME, target, owner)))
@@ -77,7 +77,7 @@ fn write(target: &SecretTarget, connection: &Connection) -> Decision {
     (step, Report::new(Ready::Progressing, reason::BUILDING, message))
 }
 
-fn look(target: ServiceUserTarget, message: &str) -> Decision {
+fn observe(target: ServiceUserTarget, message: &str) -> Decision {
     (ServiceUserStep::Observe(target), Report::new(Ready::Progressing, reason::BUILDING, message))
 }
 

@@ -66,7 +66,7 @@ fn of_service(
         return (ServiceUserStep::AddFinalizer, creating(desired));
     }
     match (&service.user, service.state.power()) {
-        (_, Power::Off) if desired.created => asleep(desired),
+        (_, Power::Off) if desired.created => powered_off(desired),
         (_, Power::Off) => waits(desired, "is powered off"),
         (UserOfService::Unlisted, _) if desired.created => doubtful(desired, "user"),
         (UserOfService::Unlisted, _) => waits(desired, "does not list its users yet"),
@@ -83,7 +83,7 @@ fn other_type(desired: &DesiredServiceUser, service: &SeenService) -> Decision {
 }
 
 /// A user of a service that is powered off is as it was.
-fn asleep(desired: &DesiredServiceUser) -> Decision {
+fn powered_off(desired: &DesiredServiceUser) -> Decision {
     let DesiredServiceUser { username, service, .. } = desired;
     let message = format!(
         "Service {service} is powered off. User {username} is compared and updated when the service runs again."
@@ -96,7 +96,7 @@ fn waits(desired: &DesiredServiceUser, why: &str) -> Decision {
     let DesiredServiceUser { username, service, project, .. } = desired;
     let what = if desired.created { "User" } else { "Creating user" };
     let message = format!(
-        "{what} {username} waits for service {service} in project {project}, which {why}. The operator goes on automatically when the service runs."
+        "{what} {username} waits for service {service} in project {project}, which {why}. The operator continues automatically when the service runs."
     );
     let report = Report::new(Ready::Progressing, reason::SERVICE_NOT_READY, message);
     (ServiceUserStep::Requeue(RequeueClass::Building), report)
@@ -138,6 +138,9 @@ fn absent(desired: &DesiredServiceUser, observed: &ObservedServiceUser) -> Decis
     let report = creating(desired);
     if desired.is_built_in() {
         return waits(desired, "does not show this user yet");
+    }
+    if desired.requested && observed.creation_was_refused {
+        return (ServiceUserStep::Note(Note::Refused), report);
     }
     if !observed.token_is_held {
         return (existing::hold(desired), report);

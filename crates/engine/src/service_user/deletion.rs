@@ -28,7 +28,8 @@ pub(super) fn decide(desired: &DesiredServiceUser, observed: &ObservedServiceUse
     if !desired.has_finalizer {
         return (ServiceUserStep::Requeue(RequeueClass::AwaitingSpecChange), report);
     }
-    let nothing_to_delete = desired.is_built_in() || !(desired.created || desired.requested);
+    let is_requested = desired.requested && !observed.creation_was_refused;
+    let nothing_to_delete = desired.is_built_in() || !(desired.created || is_requested);
     match &desired.policies.deletion {
         _ if desired.is_releasing => return release(desired, observed, report),
         DeletionPolicy::Orphan => return release(desired, observed, report),

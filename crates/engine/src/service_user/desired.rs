@@ -85,7 +85,7 @@ impl DesiredServiceUser {
         }
     }
 
-    /// Takes in the type of the service, which programs that read service bindings are told.
+    /// Sets the type of the service, which a service binding names.
     pub fn is_of(&mut self, service_type: &str) {
         let kind = Kind::ALL.into_iter().find(|kind| kind.service_type() == service_type);
         if let (Some(kind), Some(target)) = (kind, &mut self.secret) {

@@ -8,6 +8,7 @@ use super::{
     observed::{Claims, ObservedServiceUser, SeenService, SeenServiceUser},
     obstacles::foreign,
     password,
+    status::Note,
     step::{ServiceUserStep, ServiceUserTarget},
 };
 use crate::{
@@ -112,8 +113,19 @@ fn access(
         );
         return stuck(reason::PROVIDER_REJECTED, message);
     }
-    let (reason, message) = match compare(declared, &user.access, desired.sent.as_ref()) {
+    let waits = |message| {
+        let report = Report::new(Ready::Progressing, reason::UPDATING, message);
+        Some((ServiceUserStep::Requeue(RequeueClass::Building), report))
+    };
+    let comparison = compare(declared, &user.access, desired.sent.as_ref(), observed.access_is_pending);
+    let (reason, message) = match comparison {
         Comparison::Same => return None,
+        Comparison::Pending => {
+            return waits(format!("Waiting until Aiven shows the access control of user {username}."));
+        }
+        Comparison::Normalized(record) => {
+            return Some((ServiceUserStep::Note(Note::Access(record)), ready(desired)));
+        }
         Comparison::NotApplied => {
             let message = format!(
                 "Aiven accepted the access control of user {username} and did not change it. Compare spec.accessControl with the rules in the Aiven Console, and correct one of them."

@@ -20,8 +20,10 @@ pub struct ObservedServiceUser {
     pub absence_is_certain: bool,
     /// The password that is declared.
     pub password: PasswordSeen,
-    /// A password was sent that the reads may not show yet.
-    pub password_is_settling: bool,
+    /// The password was accepted, and reads may not show it yet.
+    pub password_is_pending: bool,
+    /// The access control was accepted, and reads may not show it yet.
+    pub access_is_pending: bool,
     /// The password was accepted, reads do not show it although there was time for it, and it is not time to send it again.
     pub password_is_ignored: bool,
     /// What Aiven answered to this password, if it refused it, and it is not time to send it again.

@@ -17,10 +17,12 @@ use valkeeper_api::{
 /// What is said of a service whose users are none of ours.
 pub(super) fn of_other_type(desired: &DesiredServiceUser, service: &SeenService) -> String {
     format!(
-        "Service {} in project {} is of type {}. Only users of Valkey and Redis services are supported. To remove this resource and keep the user, annotate it with {}={} and delete it.",
+        "Service {} in project {} is of type {}. Only users of Valkey and Redis services are supported. To delete {} {} and keep the user, annotate it with {}={} first.",
         desired.service,
         desired.project,
         service.service_type,
+        ServiceUser::NAME,
+        desired.name,
         names::DELETION_POLICY,
         names::DELETION_POLICY_ORPHAN
     )
@@ -37,11 +39,12 @@ pub(super) fn foreign(desired: &DesiredServiceUser, other: Option<&Claim>) -> (S
     let kind = ServiceUser::NAME;
     let message = match other {
         Some(Claim { resource, .. }) => format!(
-            "Cannot manage user {username} of service {service} in project {project} with {kind} {}: {resource} manages it. Delete one of the two resources, or choose another spec.username.",
+            "Cannot manage user {username} of service {service} in project {project} with {kind} {}: {resource} manages it. Delete one of the two resources.",
             desired.name
         ),
         None => format!(
-            "Cannot manage user {username} of service {service} in project {project} with {kind} {}: the user exists already and was not created by it. Choose another spec.username, or annotate the resource with {}=Adopt to manage the user from here.",
+            "Cannot manage user {username} of service {service} in project {project} with {kind} {}: the user exists already. Annotate {kind} {} with {}=Adopt to manage it, or create another {kind} with another spec.username.",
+            desired.name,
             desired.name,
             names::ADOPTION_POLICY
         ),

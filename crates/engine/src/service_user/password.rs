@@ -37,6 +37,10 @@ pub(super) fn step(
         PasswordSeen::Unusable(message) => return Some(stuck(reason::PASSWORD_MISSING, message.clone())),
         PasswordSeen::Present(wanted) => wanted,
     };
+    if observed.password_is_pending {
+        let message = format!("Waiting until Aiven shows the password that user {username} was given.");
+        return Some((ServiceUserStep::Requeue(RequeueClass::Building), updating(message)));
+    }
     let shown = user.password.as_ref();
     if shown.is_some_and(|shown| shown.expose_secret() == wanted.expose_secret()) {
         return None;
@@ -48,13 +52,9 @@ pub(super) fn step(
         );
         return Some(stuck(reason::PROVIDER_REJECTED, message));
     }
-    if observed.password_is_settling {
-        let message = format!("Waiting until Aiven shows the password that user {username} was given.");
-        return Some((ServiceUserStep::Requeue(RequeueClass::Building), updating(message)));
-    }
     if observed.password_is_ignored {
         let message = format!(
-            "Aiven accepted the password of user {username} and shows another one. Compare the Secret that spec.connInfoSecretSource names with the password in the Aiven Console, and correct one of them. The operator sends it again from time to time."
+            "Aiven accepted the password of user {username} and shows another one. Compare the Secret that spec.connInfoSecretSource names with the password in the Aiven Console, and correct one of them. The operator retries automatically."
         );
         return Some(stuck(reason::NOT_APPLIED, message));
     }

@@ -35,6 +35,9 @@ fn existing_user_is_managed_only_with_a_record_or_consent() {
     // One whose creation was refused has another owner.
     let refused = ObservedServiceUser { creation_was_refused: true, ..present() };
     assert_eq!(step(&requested, &refused), "Note(Refused)");
+    let refused = |observed| ObservedServiceUser { creation_was_refused: true, ..observed };
+    assert_eq!(step(&requested, &refused(absent())), "Note(Refused)");
+    assert_eq!(step(&deleting(&json!({"creationRequested": true})), &refused(present())), "ReleaseFinalizer");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::service_user::access::{Comparison, compare};
+use valkeeper_api::service_user::AccessControlRecord;
 
 #[test]
 fn password_is_set_once_and_published_as_it_is_shown() {
@@ -10,7 +11,7 @@ fn password_is_set_once_and_published_as_it_is_shown() {
     let wanted = || PasswordSeen::Present(SecretString::from("declared"));
     assert_eq!(step(&declared, &present()), "Observe(Password)");
     assert_eq!(step(&declared, &password(wanted())), "SetPassword");
-    let settling = ObservedServiceUser { password_is_settling: true, ..password(wanted()) };
+    let settling = ObservedServiceUser { password_is_pending: true, ..password(wanted()) };
     assert_eq!(step(&declared, &settling), "Requeue(Building)");
     let same = password(PasswordSeen::Present(SecretString::from("generated")));
     assert_eq!(report(&declared, &same), (Ready::Yes, reason::RUNNING));
@@ -76,20 +77,28 @@ fn access_control_is_sent_once_and_compared_with_its_answer() {
         ..Access::default()
     };
     let before = Access::default();
-    assert_eq!(compare(&wanted, &before, None), Comparison::Edited);
-    assert_eq!(compare(&wanted, &shown(&["a", "b"]), None), Comparison::Same, "patterns have no order");
+    let compared = |shown: &Access, sent: Option<&AccessControlRecord>| compare(&wanted, shown, sent, false);
+    assert_eq!(compared(&before, None), Comparison::Edited);
+    assert_eq!(compared(&shown(&["a", "b"]), None), Comparison::Same, "patterns have no order");
     // What Aiven makes of it counts as declared, until it shows something else.
     let normal = shown(&["a", "b", "c"]);
     let sent = record(&wanted, &before, Some(&normal));
-    assert_eq!(compare(&wanted, &shown(&["c", "b", "a"]), Some(&sent)), Comparison::Same);
-    assert_eq!(compare(&wanted, &normal, Some(&sent)), Comparison::Same);
-    assert_eq!(compare(&wanted, &before, Some(&sent)), Comparison::Drifted);
-    assert_eq!(compare(&before, &normal, Some(&sent)), Comparison::Edited);
+    assert_eq!(compared(&shown(&["c", "b", "a"]), Some(&sent)), Comparison::Same);
+    assert_eq!(compared(&normal, Some(&sent)), Comparison::Same);
+    assert_eq!(compared(&before, Some(&sent)), Comparison::Drifted);
+    assert_eq!(compare(&wanted, &before, Some(&sent), true), Comparison::Pending, "the read lags");
+    assert_eq!(compare(&before, &normal, Some(&sent), false), Comparison::Edited);
     // An answer that shows no effect is either true or early.
     for answered in [Some(&before), None] {
-        let ignored = record(&wanted, &before, answered);
-        assert_eq!(compare(&wanted, &before, Some(&ignored)), Comparison::NotApplied);
-        assert_eq!(compare(&wanted, &normal, Some(&ignored)), Comparison::Same);
+        let early = record(&wanted, &before, answered);
+        assert_eq!(compare(&wanted, &before, Some(&early), true), Comparison::Pending);
+        assert_eq!(compared(&before, Some(&early)), Comparison::NotApplied);
+        let learned = compare(&wanted, &normal, Some(&early), true);
+        let Comparison::Normalized(learned) = learned else { panic!("{learned:?}") };
+        assert_eq!(compared(&normal, Some(&learned)), Comparison::Same);
+        assert_eq!(compared(&shown(&["d"]), Some(&learned)), Comparison::Drifted);
+        // Long after, it was changed elsewhere.
+        assert_eq!(compared(&normal, Some(&early)), Comparison::Drifted);
     }
     let mut refused = present();
     assert_eq!(step(&settled(&rules), &refused), "SetAccessControl");
