@@ -20,6 +20,7 @@ crate::scenarios![
     refused_password_does_not_keep_the_rules_and_is_not_repeated,
     secret_keeps_the_accepted_password_while_reads_lag,
     service_of_another_type_is_left_alone,
+    spec_that_breaks_a_rule_is_named_before_any_write,
 ];
 
 /// The same error with a name.
@@ -141,5 +142,20 @@ async fn service_of_another_type_is_left_alone(world: World) -> World {
     world.create_user("shop", json!({})).await;
     let user = world.until_user("shop", "WrongServiceType").await;
     assert_eq!(user.metadata.finalizers, None);
+    world
+}
+
+async fn spec_that_breaks_a_rule_is_named_before_any_write(world: World) -> World {
+    world.ready_valkey("cache", json!({})).await;
+    let wanted = confidential("own-password");
+    world.set_token("wanted", "word", &wanted).await;
+    let (writes, own) = (world.writes(), json!({"name": "shop", "passwordKey": "word"}));
+    world.create_user("shop", json!({ "connInfoSecretSource": own })).await;
+    let invalid = world.until_user("shop", "InvalidSpec").await;
+    assert!(ready(&invalid).unwrap().message.contains("spec.connInfoSecretSource.name"), "{invalid:?}");
+    assert_eq!((world.writes(), invalid.metadata.finalizers), (writes, None));
+    world.patch_user("shop", json!({"spec": {"connInfoSecretSource": {"name": "wanted"}}})).await;
+    world.until_user("shop", "Running").await;
+    assert_eq!(world.secret("shop").await["SERVICEUSER_PASSWORD"], wanted);
     world
 }

@@ -32,8 +32,9 @@ use kube::ResourceExt as _;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 use valkeeper_api::{
-    Custom as _, ServiceUser, ServiceUserStatus, service_facts::WrittenSecret,
-    service_user::AccessControlRecord,
+    Custom as _, ServiceUser, ServiceUserStatus, Violation,
+    service_facts::WrittenSecret,
+    service_user::{AccessControlRecord, violations},
 };
 use valkeeper_engine::{
     RequeueClass,
@@ -50,6 +51,8 @@ const MAX_STEPS: usize = 24;
 struct Reconciliation {
     attempt: Attempt<ServiceUser>,
     observed: ObservedServiceUser,
+    /// The generation whose spec was judged, and the rules that it breaks. Judging costs more than deciding.
+    violations: (Option<i64>, Vec<Violation>),
     /// The service, as it was read last.
     service: Option<Box<Service>>,
     /// The certificate of the project's authority.
@@ -99,6 +102,7 @@ impl Reconciliation {
         Self {
             attempt,
             observed,
+            violations: (None, Vec::new()),
             service: None,
             authority: None,
             secret: SecretSeen::default(),
@@ -140,7 +144,7 @@ impl Reconciliation {
         let mut desired = DesiredServiceUser::of(&self.attempt.object, defaults);
         let target = desired.secret.as_ref().map(|target| target.name.as_str());
         let misplaced = tokens::misplaced_connection(&self.attempt.context.settings, target);
-        desired.violations.extend(misplaced);
+        desired.violations = self.violations.1.iter().cloned().chain(misplaced).collect();
         desired.token_secret = self.attempt.token_secret();
         if let Some(service) = &self.service {
             desired.is_of(&service.service_type);
@@ -154,6 +158,10 @@ impl Reconciliation {
     }
 
     fn recall(&mut self) {
+        let generation = self.attempt.object.metadata.generation;
+        if self.violations.0.is_none() || self.violations.0 != generation {
+            self.violations = (generation, violations(&self.attempt.object));
+        }
         let (attempt, now) = (&mut self.attempt, Instant::now());
         attempt.decided_edit = edits::edit(&attempt.object);
         self.observed.token_is_held = attempt.token_is_held();

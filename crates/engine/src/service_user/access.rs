@@ -83,6 +83,16 @@ pub fn record(declared: &Access, before: &Access, answered: Option<&Access>) -> 
     AccessControlRecord { sent: declared.hash(), before: before.hash(), answered }
 }
 
+/// The record of `declared` where Aiven shows it without having been sent it: a later difference is drift.
+pub(super) fn found(
+    declared: &Access,
+    shown: &Access,
+    sent: Option<&AccessControlRecord>,
+) -> Option<AccessControlRecord> {
+    let is_recorded = sent.is_some_and(|sent| sent.sent == declared.hash());
+    (!is_recorded && declared.matches(shown)).then(|| record(declared, shown, None))
+}
+
 /// How what Aiven shows compares with what is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use valkeeper_api::{
     Kind, ServiceUser, Violation, names,
     policies::Policies as Declared,
-    service_user::{self, AccessControlRecord, DEFAULT_USER, SECRET_PREFIX},
+    service_user::{AccessControlRecord, DEFAULT_USER, SECRET_PREFIX},
 };
 
 /// The desired state of a user.
@@ -41,7 +41,7 @@ pub struct DesiredServiceUser {
     pub(super) has_finalizer: bool,
     pub(super) policies: Policies,
     pub(super) annotations: BTreeMap<String, String>,
-    /// The rules that the spec breaks.
+    /// The rules that the spec breaks, as far as it was judged.
     pub violations: Vec<Violation>,
     /// The user exists, and is this resource's own.
     pub created: bool,
@@ -74,7 +74,7 @@ impl DesiredServiceUser {
             deleting: meta.deletion_timestamp.is_some(),
             has_finalizer: names::has_finalizer(meta),
             policies: Policies::of(&Declared::default(), &annotations, defaults),
-            violations: service_user::violations(object),
+            violations: Vec::new(),
             // aiven-operator notes that a user exists only here.
             is_recorded: status.created,
             created: status.created || annotations.contains_key(names::INSTANCE_RUNNING),

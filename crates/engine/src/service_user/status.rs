@@ -1,7 +1,7 @@
 //! The status of a `ServiceUser`. Identity and report are written by different functions, so that no report can change
 //! the recorded identity.
 
-use super::{desired::DesiredServiceUser, observed::SeenServiceUser};
+use super::{access, desired::DesiredServiceUser, observed::SeenServiceUser};
 use crate::{conditions, report::Report};
 use chrono::{DateTime, Utc};
 use valkeeper_api::{ServiceUserStatus, service_user::AccessControlRecord};
@@ -40,11 +40,16 @@ pub fn reported(
     now: DateTime<Utc>,
 ) -> ServiceUserStatus {
     let user_type = seen.and_then(|seen| seen.user_type.clone());
+    let found =
+        desired.access.as_ref().zip(seen).and_then(|(declared, seen)| {
+            access::found(declared, &seen.access, before.access_control.as_ref())
+        });
     ServiceUserStatus {
         conditions: conditions::next(&before.conditions, report, desired.generation, now),
         username: Some(desired.username.clone()),
         user_type: user_type.or_else(|| before.user_type.clone()),
         observed_generation: Some(desired.generation),
+        access_control: found.or_else(|| before.access_control.clone()),
         ..before
     }
 }

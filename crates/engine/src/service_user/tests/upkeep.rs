@@ -1,7 +1,7 @@
 //! What is kept of a user: its password, its access control, its Secret, and the record of it.
 
 use super::*;
-use crate::service_user::access::{Comparison, compare};
+use crate::service_user::access::{self, Comparison, compare, found};
 use valkeeper_api::service_user::AccessControlRecord;
 
 #[test]
@@ -100,6 +100,12 @@ fn access_control_is_sent_once_and_compared_with_its_answer() {
         // Long after, it was changed elsewhere.
         assert_eq!(compared(&normal, Some(&early)), Comparison::Drifted);
     }
+    // What was found as it is declared was never sent.
+    let found = found(&wanted, &shown(&["a", "b"]), None).unwrap();
+    assert_eq!(compared(&shown(&["a", "b"]), Some(&found)), Comparison::Same);
+    assert_eq!(compared(&shown(&["d"]), Some(&found)), Comparison::Drifted);
+    assert_eq!(access::found(&wanted, &shown(&["a", "b"]), Some(&found)), None);
+    assert_eq!(access::found(&wanted, &normal, None), None);
     let mut refused = present();
     assert_eq!(step(&settled(&rules), &refused), "SetAccessControl");
     refused.access_refused = Some("no such category".to_owned());
