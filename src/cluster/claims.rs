@@ -18,20 +18,29 @@ pub async fn vpc_ids(
     uid: &str,
 ) -> Result<BTreeSet<String>, ClusterError> {
     let resource = ApiResource::erase::<ProjectVpc>(&());
-    let mut ids = BTreeSet::new();
+    let objects = all(client, namespaces, &resource).await?;
+    let others = objects.iter().filter(|object| object.metadata.uid.as_deref() != Some(uid));
+    let noted = others.filter_map(|object| object.data.pointer("/status/id").and_then(Value::as_str));
+    Ok(noted.filter(|id| !id.is_empty()).map(str::to_owned).collect())
+}
+
+/// Every object of a kind in these namespaces.
+async fn all(
+    client: &Client,
+    namespaces: &[Option<String>],
+    resource: &ApiResource,
+) -> Result<Vec<DynamicObject>, ClusterError> {
+    let mut all = Vec::new();
     for namespace in namespaces {
         let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+            None => Api::all_with(client.clone(), resource),
         };
-        let doing = || format!("list {}", resource.plural);
         let parameters = ListParams::default();
-        let objects = bounded(doing, api.list(&parameters)).await?;
-        let others = objects.items.iter().filter(|object| object.metadata.uid.as_deref() != Some(uid));
-        let noted = others.filter_map(|object| object.data.pointer("/status/id").and_then(Value::as_str));
-        ids.extend(noted.filter(|id| !id.is_empty()).map(str::to_owned));
+        let listed = bounded(|| format!("list {}", resource.plural), api.list(&parameters)).await?;
+        all.extend(listed.items);
     }
-    Ok(ids)
+    Ok(all)
 }
 
 /// The other `ServiceUser` of `namespaces`, `None` for all, that manages the user of `object` at the provider, or has
@@ -45,27 +54,19 @@ pub async fn service_user(
     let mine = object.uid();
     let manages_it = manages(object, object.status.as_ref().is_some_and(|status| status.created));
     let mut found = None;
-    for namespace in namespaces {
-        let api: Api<DynamicObject> = match namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
-        };
-        let doing = || format!("list {}", resource.plural);
-        let parameters = ListParams::default();
-        let objects = bounded(doing, api.list(&parameters)).await?;
-        for other in objects.items.iter().filter(|other| other.uid() != mine && stands_for(other, object)) {
-            let is_manager = manages(other, is_true(other, "/status/created"));
-            if !is_manager && (manages_it || !is_true(other, "/status/creationRequested")) {
-                continue;
-            }
-            let (namespace, name) = (other.namespace().unwrap_or_default(), other.name_any());
-            let comes_first = (is_manager && !manages_it) || other.uid() < mine;
-            let claim = Claim { resource: format!("{} {namespace}/{name}", resource.kind), comes_first };
-            if comes_first {
-                return Ok(Some(claim));
-            }
-            found = Some(claim);
+    let objects = all(client, namespaces, &resource).await?;
+    for other in objects.iter().filter(|other| other.uid() != mine && stands_for(other, object)) {
+        let is_manager = manages(other, is_true(other, "/status/created"));
+        if !is_manager && (manages_it || !is_true(other, "/status/creationRequested")) {
+            continue;
         }
+        let (namespace, name) = (other.namespace().unwrap_or_default(), other.name_any());
+        let comes_first = (is_manager && !manages_it) || other.uid() < mine;
+        let claim = Claim { resource: format!("{} {namespace}/{name}", resource.kind), comes_first };
+        if comes_first {
+            return Ok(Some(claim));
+        }
+        found = Some(claim);
     }
     Ok(found)
 }

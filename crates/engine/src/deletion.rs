@@ -7,7 +7,7 @@ use super::{
     handover,
     observed::{Observed, ObservedService, Remote},
     ownership::is_ours_to_delete,
-    policies::DeletionPolicy,
+    policies::{DeletionPolicy, unknown_deletion},
     report::{Ready, Report},
     request::{ServicePatch, Target},
     step::{Decision, RequeueClass, Step},
@@ -32,14 +32,9 @@ pub(super) fn decide(desired: &Desired, observed: &Observed) -> Decision {
             };
         }
         DeletionPolicy::Unknown { place, value } => {
-            let message = format!(
-                "Cannot delete service {}: {place} is {value:?}, which is neither Orphan nor Delete. Correct or remove it.",
-                desired.name
-            );
-            return stuck(
-                Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message),
-                RequeueClass::AwaitingSpecChange,
-            );
+            let message = unknown_deletion(&format!("service {}", desired.name), place, value);
+            let report = Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message);
+            return stuck(report, RequeueClass::AwaitingSpecChange);
         }
         DeletionPolicy::Delete => {}
     }

@@ -56,6 +56,13 @@ pub enum DeletionPolicy {
     },
 }
 
+/// The message about a resource, such as `ServiceUser shop`, whose deletion policy cannot be read.
+pub(super) fn unknown_deletion(resource: &str, place: &str, value: &str) -> String {
+    format!(
+        "Cannot delete {resource}: {place} is {value:?}, which is neither Orphan nor Delete. Correct or remove it."
+    )
+}
+
 impl Policies {
     pub(super) fn of(
         declared: &Declared,

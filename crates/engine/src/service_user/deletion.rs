@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     observed::Power,
-    policies::DeletionPolicy,
+    policies::{DeletionPolicy, unknown_deletion},
     report::{Ready, Report},
     step::RequeueClass,
     token_release,
@@ -34,10 +34,7 @@ pub(super) fn decide(desired: &DesiredServiceUser, observed: &ObservedServiceUse
         _ if desired.is_releasing => return release(desired, observed, report),
         DeletionPolicy::Orphan => return release(desired, observed, report),
         DeletionPolicy::Unknown { place, value } => {
-            let message = format!(
-                "Cannot delete {} {name}: {place} is \"{value}\", which is neither Orphan nor Delete. Correct or remove it.",
-                ServiceUser::NAME
-            );
+            let message = unknown_deletion(&format!("{} {name}", ServiceUser::NAME), place, value);
             let report = Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message);
             return (ServiceUserStep::Requeue(RequeueClass::AwaitingSpecChange), report);
         }

@@ -10,7 +10,7 @@ use super::{
     step::{VpcStep, VpcTarget},
 };
 use crate::{
-    policies::DeletionPolicy,
+    policies::{DeletionPolicy, unknown_deletion},
     report::{Ready, Report},
     step::RequeueClass,
     token_release,
@@ -32,10 +32,7 @@ pub(super) fn decide(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, 
         _ if desired.is_releasing => return release(desired, observed, report),
         DeletionPolicy::Orphan => return release(desired, observed, report),
         DeletionPolicy::Unknown { place, value } => {
-            let message = format!(
-                "Cannot delete {} {name}: {place} is \"{value}\", which is neither Orphan nor Delete. Correct or remove it.",
-                ProjectVpc::NAME
-            );
+            let message = unknown_deletion(&format!("{} {name}", ProjectVpc::NAME), place, value);
             let report = Report::new(Ready::Stuck, reason::UNKNOWN_DELETION_POLICY, message);
             return (VpcStep::Requeue(RequeueClass::AwaitingSpecChange), report);
         }
