@@ -6,7 +6,7 @@ use super::{
     context::Context,
     edits,
     error::ReconcileError,
-    managed_service::outcome,
+    managed_service::{measure, outcome, requeue},
     memory::Memory,
     reconcile,
     schedule::{
@@ -81,8 +81,11 @@ impl<K: Custom> Attempt<K> {
         }
     }
 
-    /// Keeps what the next reconciliation has to know, and answers when that is.
-    pub(super) fn keep(mut self) -> Next {
+    /// Ends the reconciliation, in which Aiven has `answered` or not: keeps what the next one has to know, and answers when
+    /// that is.
+    pub(super) fn end(mut self, ending: Ending, answered: bool) -> Next {
+        self.memory.clock = Some(requeue::planned(&self.context.settings, ending, Instant::now())(None));
+        measure::read(&self.context, &self.object, answered);
         let (uid, name) = (self.uid(), self.object.name_any());
         if self.released {
             // Should the object be there still, because the answer was not the truth, it is reconciled again.

@@ -13,7 +13,7 @@ use super::{
     context::Context,
     edits,
     error::ReconcileError,
-    managed_service::{measure, outcome, requeue},
+    managed_service::outcome,
     reconcile::Reconciled,
     schedule::{
         clock::Ending,
@@ -77,10 +77,8 @@ impl Reconciled for ServiceUser {
             Ok(requeue) => reconciliation.attempt.ending(requeue),
             Err(error) => Ending::Failed(reconciliation.fail(&error).await),
         };
-        let Reconciliation { mut attempt, observed, .. } = reconciliation;
-        attempt.memory.clock = Some(requeue::planned(&context.settings, ending, Instant::now())(None));
-        measure::read(&context, &attempt.object, observed.service.is_some());
-        attempt.keep()
+        let answered = reconciliation.observed.service.is_some();
+        reconciliation.attempt.end(ending, answered)
     }
 
     fn depends_on(&self, context: &Context) -> Dependence {

@@ -29,7 +29,7 @@ fn password_is_set_once_and_published_as_it_is_shown() {
 }
 
 #[test]
-fn user_is_changed_only_by_the_first_of_its_resources_and_while_it_is_served() {
+fn user_is_changed_by_its_first_resource_while_it_is_served() {
     let declared =
         settled(&json!({"connInfoSecretSource": {"name": "pw", "passwordKey": "p"}, "accessControl": {}}));
     let wanted = || ObservedServiceUser {
