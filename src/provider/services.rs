@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Requests credentials, which the provider otherwise hides from some callers.
-const WITH_SECRETS: [(&str, &str); 1] = [("include_secrets", "true")];
+pub(super) const WITH_SECRETS: [(&str, &str); 1] = [("include_secrets", "true")];
 
 /// Longest wait for a whole list: it arrives as fast as its services are worked on.
 const LISTING: Duration = Duration::from_mins(5);

@@ -7,6 +7,7 @@ use super::{
     lenient,
     refusal::Absence,
     service::{Lacking, Service},
+    services::WITH_SECRETS,
     token::Token,
 };
 use reqwest::Method;
@@ -95,7 +96,7 @@ impl Client {
         reference: &Reference,
     ) -> Result<FoundWithUsers, ProviderError> {
         let call = || Call::about(reference, "get", "read", Method::GET, &[], None);
-        let with_secrets = call().with_query(&[("include_secrets", "true")]);
+        let with_secrets = call().with_query(&WITH_SECRETS);
         let mut outcome = self.send_about_users(token, reference, with_secrets).await;
         if outcome.as_ref().is_err_and(ProviderError::may_be_about_secrets) {
             outcome = self
@@ -153,7 +154,7 @@ impl Client {
         let (verb, path) = (format!("set the access control of user {username} of"), ["user", username]);
         let call = Call::about(reference, "set_user_access", &verb, Method::PUT, &path, Some(body));
         let answer = self.send::<Enveloped>(token, call).await?;
-        Ok(answer.service.and_then(users))
+        Ok(answer.service.and_then(|parts| users(&Value::Object(parts))))
     }
 
     /// Deletes a user; `false` when the provider reports that it does not exist.
@@ -181,12 +182,13 @@ impl Client {
         let doing = call.doing.clone();
         let answer = self.send::<Enveloped>(token, call).await?;
         let parts = answer.service.ok_or_else(|| lacking(doing.clone(), Lacking("service")))?;
-        let service = Service::deserialize(&Value::Object(parts.clone())).unwrap_or_default();
+        let parts = Value::Object(parts);
+        let service = Service::deserialize(&parts).unwrap_or_default();
         let service = service.complete(Some(&reference.service)).map_err(|part| lacking(doing, part))?;
-        Ok((service, users(parts)))
+        Ok((service, users(&parts)))
     }
 }
 
-fn users(parts: Map<String, Value>) -> Option<Vec<User>> {
-    Users::deserialize(Value::Object(parts)).ok()?.users
+fn users(parts: &Value) -> Option<Vec<User>> {
+    Users::deserialize(parts).ok()?.users
 }

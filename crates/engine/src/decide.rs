@@ -17,7 +17,7 @@ use super::{
     step::{Decision, RequeueClass, Step},
     tags, token, violations,
 };
-use valkeeper_api::names::{self, reason};
+use valkeeper_api::names::reason;
 
 /// The next step for `desired`, given what was seen.
 pub fn decide(desired: &Desired, observed: &Observed) -> Decision {
@@ -56,8 +56,7 @@ fn next(desired: &Desired, observed: &Observed) -> Decision {
 
 fn paused(desired: &Desired) -> Decision {
     let what = if desired.deleting { "Deletion" } else { "Reconciliation" };
-    let message = format!("{what} is paused. To resume, remove annotation {}.", names::PAUSED);
-    let report = Report { paused: true, ..Report::new(Ready::Unchanged, reason::PAUSED, message) };
+    let report = Report::paused(what);
     Decision { step: Step::Refuse(RequeueClass::AwaitingSpecChange), report }
 }
 

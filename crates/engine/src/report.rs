@@ -6,7 +6,11 @@ use super::{
     refusal::Failure,
 };
 use std::fmt::Write as _;
-use valkeeper_api::{names::reason, status::DriftedField, validate::Violation};
+use valkeeper_api::{
+    names::{self, reason},
+    status::DriftedField,
+    validate::Violation,
+};
 
 /// More broken rules than this are counted, not listed.
 const MOST_VIOLATIONS: usize = 10;
@@ -128,6 +132,12 @@ impl Report {
             compared: true,
             ..Self::new(ready, reason, message)
         }
+    }
+
+    /// About a resource of which `what` is paused.
+    pub fn paused(what: &str) -> Self {
+        let message = format!("{what} is paused. To resume, remove annotation {}.", names::PAUSED);
+        Self { paused: true, ..Self::new(Ready::Unchanged, reason::PAUSED, message) }
     }
 
     /// The same about a reconciliation that did not reach its end, for the time with this number in a row.

@@ -111,7 +111,8 @@ impl Reconciliation {
 
     /// Puts together how clients reach the service as the user, from all that is known.
     pub(super) fn connect(&mut self) {
-        let username = self.desired().username;
+        let (object, name) = (&self.attempt.object, self.attempt.object.name_any());
+        let username = object.spec.username(&name).to_owned();
         let shown = self.seen().and_then(|user| user.password.clone());
         // What Aiven has accepted is in force, also while reads show the former one.
         let accepted = self.wanted().filter(|_| self.observed.password_is_pending).cloned();

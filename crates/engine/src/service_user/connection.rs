@@ -1,6 +1,7 @@
 //! The connection Secret of a user that is this resource's own.
 
 use super::{
+    decision::{Decision, stuck, waits},
     desired::DesiredServiceUser,
     observed::{ObservedServiceUser, SeenService, SeenServiceUser},
     step::{ServiceUserStep, ServiceUserTarget},
@@ -12,11 +13,8 @@ use crate::{
     secret,
     secret_target::SecretTarget,
     shape_concern,
-    step::RequeueClass,
 };
 use valkeeper_api::{Custom as _, ServiceUser, names::reason};
-
-type Decision = (ServiceUserStep, Report);
 
 /// The step that is due for the Secret, or what stands in its way; none if it is as it should be.
 pub(super) fn step(
@@ -81,11 +79,6 @@ fn observe(target: ServiceUserTarget, message: &str) -> Decision {
     (ServiceUserStep::Observe(target), Report::new(Ready::Progressing, reason::BUILDING, message))
 }
 
-fn stuck(reason: &'static str, message: String) -> Decision {
-    let step = ServiceUserStep::Requeue(RequeueClass::AwaitingExternal);
-    (step, Report::new(Ready::Stuck, reason, message))
-}
-
 fn without_connection(
     desired: &DesiredServiceUser,
     service: &SeenService,
@@ -96,8 +89,7 @@ fn without_connection(
         let message = format!(
             "Aiven does not report how to reach service {name} yet. The operator reads again automatically."
         );
-        let step = ServiceUserStep::Requeue(RequeueClass::Building);
-        return (step, Report::new(Ready::Progressing, reason::CREDENTIALS_UNAVAILABLE, message));
+        return waits(reason::CREDENTIALS_UNAVAILABLE, message);
     }
     if service.credentials_are_withheld {
         let message = format!(
@@ -108,6 +100,5 @@ fn without_connection(
     let message = format!(
         "Aiven does not report the password of user {username} of service {name}. If it was changed in the server, name a Secret with a password in spec.connInfoSecretSource, or reset it at Aiven. The operator reads again automatically."
     );
-    let step = ServiceUserStep::Requeue(RequeueClass::Building);
-    (step, Report::new(Ready::Progressing, reason::CREDENTIALS_UNAVAILABLE, message))
+    waits(reason::CREDENTIALS_UNAVAILABLE, message)
 }

@@ -1,6 +1,7 @@
 //! The next step for a `ServiceUser`.
 
 use super::{
+    decision::{self, Decision, stuck},
     deletion,
     desired::DesiredServiceUser,
     existing,
@@ -14,12 +15,7 @@ use crate::{
     report::{Ready, Report},
     step::RequeueClass,
 };
-use valkeeper_api::{
-    Custom as _, ServiceUser,
-    names::{self, reason},
-};
-
-type Decision = (ServiceUserStep, Report);
+use valkeeper_api::{Custom as _, ServiceUser, names::reason};
 
 /// The next step for `desired`, and what may be reported before it is done.
 pub fn decide(desired: &DesiredServiceUser, observed: &ObservedServiceUser) -> Decision {
@@ -44,13 +40,7 @@ pub fn decide(desired: &DesiredServiceUser, observed: &ObservedServiceUser) -> D
 }
 
 fn paused(desired: &DesiredServiceUser) -> Decision {
-    let message = format!(
-        "Reconciliation of {} {} is paused. To resume, remove annotation {}.",
-        ServiceUser::NAME,
-        desired.name,
-        names::PAUSED
-    );
-    let report = Report { paused: true, ..Report::new(Ready::Unchanged, reason::PAUSED, message) };
+    let report = Report::paused(&format!("Reconciliation of {} {}", ServiceUser::NAME, desired.name));
     (ServiceUserStep::Requeue(RequeueClass::AwaitingSpecChange), report)
 }
 
@@ -78,8 +68,7 @@ fn of_service(
 
 /// Users of other types have other Secrets; nothing is written to such a resource but its status.
 fn other_type(desired: &DesiredServiceUser, service: &SeenService) -> Decision {
-    let step = ServiceUserStep::Requeue(RequeueClass::AwaitingExternal);
-    (step, Report::new(Ready::Stuck, reason::WRONG_SERVICE_TYPE, of_other_type(desired, service)))
+    stuck(reason::WRONG_SERVICE_TYPE, of_other_type(desired, service))
 }
 
 /// A user of a service that is powered off is as it was.
@@ -98,8 +87,7 @@ fn waits(desired: &DesiredServiceUser, why: &str) -> Decision {
     let message = format!(
         "{what} {username} waits for service {service} in project {project}, which {why}. The operator continues automatically when the service runs."
     );
-    let report = Report::new(Ready::Progressing, reason::SERVICE_NOT_READY, message);
-    (ServiceUserStep::Requeue(RequeueClass::Building), report)
+    decision::waits(reason::SERVICE_NOT_READY, message)
 }
 
 pub(super) fn creating(desired: &DesiredServiceUser) -> Report {

@@ -2,6 +2,7 @@
 //! that another resource manages as well stays, and so does the one that each service has.
 
 use super::{
+    decision::{Decision, stuck},
     desired::DesiredServiceUser,
     observed::{Claims, ObservedServiceUser, SeenService, ServiceOfUser, UserOfService},
     obstacles::{is_supported, of_other_type},
@@ -18,8 +19,6 @@ use valkeeper_api::{
     Custom as _, ServiceUser,
     names::{self, reason},
 };
-
-type Decision = (ServiceUserStep, Report);
 
 pub(super) fn decide(desired: &DesiredServiceUser, observed: &ObservedServiceUser) -> Decision {
     let DesiredServiceUser { username, service, name, .. } = desired;
@@ -55,9 +54,7 @@ fn of_service(
     report: Report,
 ) -> Decision {
     if !is_supported(service) {
-        let message = of_other_type(desired, service);
-        let report = Report::new(Ready::Stuck, reason::WRONG_SERVICE_TYPE, message);
-        return (ServiceUserStep::Requeue(RequeueClass::AwaitingExternal), report);
+        return stuck(reason::WRONG_SERVICE_TYPE, of_other_type(desired, service));
     }
     let why = match (service.state.power(), &service.user) {
         (Power::Off, _) => "is powered off",

@@ -4,6 +4,7 @@
 use super::{
     access::{Comparison, compare},
     connection,
+    decision::{Decision, stuck, waits},
     desired::DesiredServiceUser,
     observed::{Claims, ObservedServiceUser, SeenService, SeenServiceUser},
     obstacles::foreign,
@@ -19,8 +20,6 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use valkeeper_api::names::{self, reason};
-
-type Decision = (ServiceUserStep, Report);
 
 pub(super) fn decide(
     desired: &DesiredServiceUser,
@@ -61,15 +60,13 @@ fn change(
     if !matches!(step, ServiceUserStep::SetPassword | ServiceUserStep::SetAccessControl) {
         return Some((step, report));
     }
-    let waits = |message| {
-        let report = Report::new(Ready::Progressing, reason::UPDATING, message);
-        Some((ServiceUserStep::Requeue(RequeueClass::Building), report))
-    };
     if service.state.power() != Power::Serving {
-        return waits(format!("{} Service {} is being rebuilt.", report.message, desired.service));
+        let message = format!("{} Service {} is being rebuilt.", report.message, desired.service);
+        return Some(waits(reason::UPDATING, message));
     }
     if observed.is_invisible {
-        return waits(format!("{} Aiven does not show the user yet.", report.message));
+        let message = format!("{} Aiven does not show the user yet.", report.message);
+        return Some(waits(reason::UPDATING, message));
     }
     match &observed.claims {
         Claims::Unknown => Some((ServiceUserStep::Observe(ServiceUserTarget::Claims), report)),
@@ -102,26 +99,19 @@ fn access(
 ) -> Option<Decision> {
     let declared = desired.access.as_ref()?;
     let DesiredServiceUser { username, .. } = desired;
-    let stuck = |reason, message| {
-        let step = ServiceUserStep::Requeue(RequeueClass::AwaitingExternal);
-        Some((step, Report::new(Ready::Stuck, reason, message)))
-    };
     if let Some(answer) = &observed.access_refused {
         let message = format!(
             "Cannot set the access control of user {username}. Aiven answered: {}. Correct spec.accessControl, or the permissions of the token.",
             answer.trim_end_matches('.')
         );
-        return stuck(reason::PROVIDER_REJECTED, message);
+        return Some(stuck(reason::PROVIDER_REJECTED, message));
     }
-    let waits = |message| {
-        let report = Report::new(Ready::Progressing, reason::UPDATING, message);
-        Some((ServiceUserStep::Requeue(RequeueClass::Building), report))
-    };
     let comparison = compare(declared, &user.access, desired.sent.as_ref(), observed.access_is_pending);
     let (reason, message) = match comparison {
         Comparison::Same => return None,
         Comparison::Pending => {
-            return waits(format!("Waiting until Aiven shows the access control of user {username}."));
+            let message = format!("Waiting until Aiven shows the access control of user {username}.");
+            return Some(waits(reason::UPDATING, message));
         }
         Comparison::Normalized(record) => {
             return Some((ServiceUserStep::Note(Note::Access(record)), ready(desired)));
@@ -130,7 +120,7 @@ fn access(
             let message = format!(
                 "Aiven accepted the access control of user {username} and did not change it. Compare spec.accessControl with the rules in the Aiven Console, and correct one of them."
             );
-            return stuck(reason::NOT_APPLIED, message);
+            return Some(stuck(reason::NOT_APPLIED, message));
         }
         Comparison::Edited => (reason::UPDATING, format!("Updating the access control of user {username}.")),
         Comparison::Drifted => (

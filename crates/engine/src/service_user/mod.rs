@@ -20,6 +20,7 @@
 mod access;
 mod connection;
 mod decide;
+mod decision;
 mod deletion;
 mod desired;
 mod existing;

@@ -1,13 +1,9 @@
 //! What keeps a resource from managing its user: another owner, or a service whose users are none of ours.
 
 use super::{
+    decision::{Decision, stuck},
     desired::DesiredServiceUser,
     observed::{Claim, SeenService},
-    step::ServiceUserStep,
-};
-use crate::{
-    report::{Ready, Report},
-    step::RequeueClass,
 };
 use valkeeper_api::{
     Custom as _, Kind, ServiceUser,
@@ -34,7 +30,7 @@ pub(super) fn is_supported(service: &SeenService) -> bool {
 }
 
 /// The user has another owner: a resource, or one that is not known here.
-pub(super) fn foreign(desired: &DesiredServiceUser, other: Option<&Claim>) -> (ServiceUserStep, Report) {
+pub(super) fn foreign(desired: &DesiredServiceUser, other: Option<&Claim>) -> Decision {
     let DesiredServiceUser { username, service, project, .. } = desired;
     let kind = ServiceUser::NAME;
     let message = match other {
@@ -49,6 +45,5 @@ pub(super) fn foreign(desired: &DesiredServiceUser, other: Option<&Claim>) -> (S
             names::ADOPTION_POLICY
         ),
     };
-    let step = ServiceUserStep::Requeue(RequeueClass::AwaitingExternal);
-    (step, Report::new(Ready::Stuck, reason::NOT_OWNED, message))
+    stuck(reason::NOT_OWNED, message)
 }

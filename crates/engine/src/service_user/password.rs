@@ -1,18 +1,14 @@
 //! The password of a user that is this resource's own: the declared one, or whatever Aiven reports.
 
 use super::{
+    decision::{Decision, stuck, waits},
     desired::DesiredServiceUser,
     observed::{ObservedServiceUser, PasswordSeen, SeenService, SeenServiceUser},
     step::{ServiceUserStep, ServiceUserTarget},
 };
-use crate::{
-    report::{Ready, Report},
-    step::RequeueClass,
-};
+use crate::report::{Ready, Report};
 use secrecy::ExposeSecret as _;
 use valkeeper_api::names::reason;
-
-type Decision = (ServiceUserStep, Report);
 
 /// The step that is due for the password, or what stands in its way; none if it is as it should be.
 pub(super) fn step(
@@ -39,7 +35,7 @@ pub(super) fn step(
     };
     if observed.password_is_pending {
         let message = format!("Waiting until Aiven shows the password that user {username} was given.");
-        return Some((ServiceUserStep::Requeue(RequeueClass::Building), updating(message)));
+        return Some(waits(reason::UPDATING, message));
     }
     let shown = user.password.as_ref();
     if shown.is_some_and(|shown| shown.expose_secret() == wanted.expose_secret()) {
@@ -63,8 +59,4 @@ pub(super) fn step(
 
 fn updating(message: String) -> Report {
     Report::new(Ready::Progressing, reason::UPDATING, message)
-}
-
-fn stuck(reason: &'static str, message: String) -> Decision {
-    (ServiceUserStep::Requeue(RequeueClass::AwaitingExternal), Report::new(Ready::Stuck, reason, message))
 }

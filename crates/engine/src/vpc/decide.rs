@@ -13,10 +13,7 @@ use crate::{
     report::{Ready, Report},
     step::RequeueClass,
 };
-use valkeeper_api::{
-    Custom as _, ProjectVpc,
-    names::{self, reason},
-};
+use valkeeper_api::{Custom as _, ProjectVpc, names::reason};
 
 /// The next step for `desired`, and what may be reported before it is done.
 pub fn decide(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, Report) {
@@ -44,13 +41,7 @@ pub fn decide(desired: &DesiredVpc, observed: &ObservedVpc) -> (VpcStep, Report)
 }
 
 fn paused(desired: &DesiredVpc) -> (VpcStep, Report) {
-    let message = format!(
-        "Reconciliation of {} {} is paused. To resume, remove annotation {}.",
-        ProjectVpc::NAME,
-        desired.name,
-        names::PAUSED
-    );
-    let report = Report { paused: true, ..Report::new(Ready::Unchanged, reason::PAUSED, message) };
+    let report = Report::paused(&format!("Reconciliation of {} {}", ProjectVpc::NAME, desired.name));
     (VpcStep::Requeue(RequeueClass::AwaitingSpecChange), report)
 }
 
